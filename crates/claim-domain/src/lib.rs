@@ -1,0 +1,21 @@
+//! The trade itself: what may be reported, which documents it takes, how a claim moves and until when.
+//!
+//! Promise: everything here is a pure function of its arguments. The browser and the server link the same
+//! code, so both always reach the same verdict. Architecture invariant: no clock, no I/O, no random numbers,
+//! and no name of a web or server library.
+
+pub mod catalog;
+pub mod claim_no;
+mod clock;
+pub mod condition;
+pub mod draft;
+pub mod lifecycle;
+pub mod money;
+pub mod notice;
+pub mod safety;
+pub mod validate;
+
+pub use catalog::{Catalogue, Lob, Text};
+pub use clock::{Day, Moment, due_after_days, local_day};
+pub use notice::{FieldError, Notice};
+pub use validate::{Code, Finding, Verdict};

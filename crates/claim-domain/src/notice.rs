@@ -1,0 +1,349 @@
+//! 报案, the notice: the least that an insurer needs to start, checked with one function in the app, on /lite and
+//! on the server. A notice is never refused for a document, an unknown policy or an odd plate.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalogue, Facts};
+use crate::safety::Scene;
+use crate::validate::{Code, Finding, Verdict, id_no, mobile, name, plate, policy_no};
+use crate::{Moment, local_day};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Notice {
+    /// An incident of the catalogue: `motor.single`.
+    pub incident: String,
+    #[serde(default)]
+    pub scene: Scene,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub loss_at: Moment,
+    /// The person is not sure of the time.
+    #[serde(default)]
+    pub about: bool,
+    pub place: Place,
+    /// Damaged parts, by the catalogue's ids.
+    #[serde(default)]
+    pub parts: Vec<String>,
+    #[serde(default)]
+    pub narrative: String,
+    pub reporter: Reporter,
+    #[serde(default)]
+    pub policy: PolicyRef,
+    pub consents: Vec<Agreed>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    #[serde(default)]
+    pub text: String,
+    /// Only with the consent `location`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<Point>,
+}
+
+/// WGS 84, in millionths of a degree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    pub lat_e6: i32,
+    pub lon_e6: i32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Reporter {
+    /// Who reports, by the catalogue's `roles`.
+    pub role: String,
+    #[serde(default)]
+    pub name: String,
+    pub phone: String,
+}
+
+/// How the policy may be found: any one is enough, none that fits is 未验证保单.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PolicyRef {
+    /// Of a policy that the signed-in person confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub no: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plate: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id_no: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Agreed {
+    pub id: String,
+    pub version: u16,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Moment,
+}
+
+/// What is wrong with one field; `field` is its JSON pointer in the [`Notice`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FieldError {
+    pub field: String,
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// A notice that may be sent, with its values normalised and what was doubted on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    pub notice: Notice,
+    pub warnings: Vec<FieldError>,
+}
+
+const FIVE_YEARS: i64 = 5 * 366 * 86_400;
+const TWO_YEARS: i64 = 2 * 365 * 86_400;
+/// A phone's clock may run ahead of the server's by this much and still say "now".
+const CLOCK_SKEW: i64 = 5 * 60;
+const MAX_NARRATIVE: usize = 1000;
+const MAX_PLACE: usize = 200;
+
+impl Notice {
+    /// The facts that the document rules know after a notice.
+    pub fn facts(&self) -> Facts {
+        let mut facts = Facts { incident: self.incident.clone(), ..Facts::default() };
+        facts.flags.extend(self.scene.injured.map(|v| ("has_injury", v)));
+        facts.flags.insert("filed_by_agent", !matches!(self.reporter.role.as_str(), "insured" | "driver" | "family"));
+        facts.flags.insert("located", self.place.point.is_some());
+        facts
+    }
+
+    /// Checks and normalises every field; `now` is the server's time, or the phone's where it only advises.
+    ///
+    /// # Errors
+    /// Every field that cannot stand, in the order of the form.
+    pub fn check(&self, catalogue: &Catalogue, now: Moment) -> Result<Checked, Vec<FieldError>> {
+        let mut form = Form { notice: self.clone(), errors: Vec::new(), warnings: Vec::new() };
+        form.incident(catalogue);
+        form.when(now);
+        form.place();
+        form.parts(catalogue);
+        form.reporter(catalogue);
+        form.policy(now);
+        form.consents(catalogue);
+        if form.errors.is_empty() { Ok(Checked { notice: form.notice, warnings: form.warnings }) } else { Err(form.errors) }
+    }
+}
+
+struct Form {
+    notice: Notice,
+    errors: Vec<FieldError>,
+    warnings: Vec<FieldError>,
+}
+
+impl Form {
+    fn refuse(&mut self, field: &str, finding: impl Into<Finding>) {
+        self.errors.push(FieldError { field: field.into(), finding: finding.into() });
+    }
+    fn warn(&mut self, field: &str, finding: impl Into<Finding>) {
+        self.warnings.push(FieldError { field: field.into(), finding: finding.into() });
+    }
+
+    fn judge(&mut self, field: &str, verdict: Verdict) -> Option<String> {
+        match verdict {
+            Verdict::Ok(value) => Some(value),
+            Verdict::Warn(value, finding) => {
+                self.warn(field, finding);
+                Some(value)
+            }
+            Verdict::Err(finding) => {
+                self.refuse(field, finding);
+                None
+            }
+        }
+    }
+
+    fn incident(&mut self, catalogue: &Catalogue) {
+        if self.notice.scene.injured.is_none() {
+            self.refuse("/scene/injured", Code::Choose);
+        }
+        if self.notice.incident.is_empty() {
+            self.refuse("/incident", Code::Choose);
+        } else if catalogue.incident(&self.notice.incident).is_none() {
+            self.refuse("/incident", Code::UnknownOption);
+        }
+    }
+
+    fn when(&mut self, now: Moment) {
+        let age = now.0 - self.notice.loss_at.0;
+        if age < -CLOCK_SKEW {
+            self.refuse("/loss_at", Code::TimeFuture);
+        } else if age > FIVE_YEARS {
+            self.refuse("/loss_at", Code::TimeTooOld);
+        } else if age > TWO_YEARS {
+            self.warn("/loss_at", Code::TimeLongAgo);
+        }
+    }
+
+    fn place(&mut self) {
+        let text = self.notice.place.text.trim().to_owned();
+        let point = self.notice.place.point;
+        if text.chars().count() > MAX_PLACE {
+            self.refuse("/place/text", Code::TooLong);
+        } else if text.is_empty() && point.is_none() {
+            self.refuse("/place/text", Code::Required);
+        } else if text.chars().count() < 2 && point.is_none() {
+            self.refuse("/place/text", Code::PlaceShort);
+        }
+        if point.is_some_and(|p| p.lat_e6.unsigned_abs() > 90_000_000 || p.lon_e6.unsigned_abs() > 180_000_000) {
+            self.refuse("/place/point", Code::Malformed);
+        }
+        self.notice.place.text = text;
+    }
+
+    fn parts(&mut self, catalogue: &Catalogue) {
+        let known = catalogue.incident(&self.notice.incident).map_or(&[][..], |i| catalogue.parts(i.lob));
+        if self.notice.parts.iter().any(|p| !known.iter().any(|k| k.id == *p)) || self.notice.parts.len() > known.len() {
+            self.refuse("/parts", Code::UnknownOption);
+        }
+        self.notice.narrative = self.notice.narrative.trim().to_owned();
+        if self.notice.narrative.chars().count() > MAX_NARRATIVE {
+            self.refuse("/narrative", Code::TooLong);
+        }
+    }
+
+    fn reporter(&mut self, catalogue: &Catalogue) {
+        let reporter = self.notice.reporter.clone();
+        if !catalogue.roles.iter().any(|r| r.id == reporter.role) {
+            self.refuse("/reporter/role", if reporter.role.is_empty() { Code::Choose } else { Code::UnknownOption });
+        }
+        if let Some(value) = self.judge("/reporter/name", name(&reporter.name)) {
+            self.notice.reporter.name = value;
+        }
+        if let Some(value) = self.judge("/reporter/phone", mobile(&reporter.phone)) {
+            self.notice.reporter.phone = value;
+        }
+    }
+
+    fn policy(&mut self, now: Moment) {
+        let PolicyRef { id, no, plate: typed_plate, id_no: typed_id } = self.notice.policy.clone();
+        if id.is_none() && [&no, &typed_plate, &typed_id].iter().all(|v| v.trim().is_empty()) {
+            self.refuse("/policy/plate", Code::PolicyAnyOf);
+        }
+        if !typed_plate.trim().is_empty() {
+            self.notice.policy.plate = self.judge("/policy/plate", plate(&typed_plate)).unwrap_or_default();
+        }
+        if !typed_id.trim().is_empty() {
+            self.notice.policy.id_no = self.judge("/policy/id_no", id_no(&typed_id, local_day(now))).unwrap_or_default();
+        }
+        if !no.trim().is_empty() {
+            self.notice.policy.no = self.judge("/policy/no", policy_no(&no)).unwrap_or_default();
+        }
+    }
+
+    fn consents(&mut self, catalogue: &Catalogue) {
+        let facts = self.notice.facts();
+        let asked: Vec<_> = catalogue.consents_for(&facts).map(|c| (c.id.clone(), c.version, c.required)).collect();
+        for (id, version, required) in asked {
+            let given = self.notice.consents.iter().any(|a| a.id == id && a.version == version);
+            if required && !given {
+                self.refuse(&format!("/consents/{id}"), Code::ConsentMissing);
+            }
+        }
+        if self.notice.consents.iter().any(|a| !catalogue.consents.iter().any(|c| c.id == a.id)) {
+            self.refuse("/consents", Code::UnknownOption);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::catalog::shipped;
+
+    pub(crate) fn now() -> Moment {
+        Moment::from_local_input("2026-11-21T10:30").unwrap()
+    }
+
+    pub(crate) fn good() -> Notice {
+        let agreed = |id: &str| Agreed { id: id.into(), version: 1, at: now() };
+        Notice {
+            incident: "motor.single".into(),
+            scene: Scene { injured: Some(false), ..Scene::default() },
+            loss_at: now().plus_seconds(-600),
+            about: false,
+            place: Place { text: "杭州市西湖区文三路 90 号".into(), point: None },
+            parts: vec!["front-left".into()],
+            narrative: "倒车时撞到柱子".into(),
+            reporter: Reporter { role: "insured".into(), name: "张伟".into(), phone: "+86 13800138000".into() },
+            policy: PolicyRef { plate: "浙a·12345".into(), ..PolicyRef::default() },
+            consents: vec![agreed("privacy"), agreed("truth")],
+        }
+    }
+
+    #[test]
+    fn a_good_notice_is_normalised() {
+        let checked = good().check(&shipped(), now()).unwrap();
+        assert_eq!(checked.notice.reporter.phone, "13800138000");
+        assert_eq!(checked.notice.policy.plate, "浙A12345");
+        assert!(checked.warnings.is_empty());
+    }
+
+    type Spoil = fn(&mut Notice);
+
+    #[test]
+    fn every_field_has_its_own_error() {
+        let table: [(Spoil, &str, Code); 20] = [
+            (|n| n.incident.clear(), "/incident", Code::Choose),
+            (|n| n.incident = "boat.sunk".into(), "/incident", Code::UnknownOption),
+            (|n| n.scene.injured = None, "/scene/injured", Code::Choose),
+            (|n| n.loss_at = now().plus_seconds(3600), "/loss_at", Code::TimeFuture),
+            (|n| n.loss_at = now().plus_seconds(-6 * 366 * 86_400), "/loss_at", Code::TimeTooOld),
+            (|n| n.place.text = " ".into(), "/place/text", Code::Required),
+            (|n| n.place.text = "路".into(), "/place/text", Code::PlaceShort),
+            (|n| n.place.text = "路".repeat(201), "/place/text", Code::TooLong),
+            (|n| n.place.point = Some(Point { lat_e6: 91_000_000, lon_e6: 0 }), "/place/point", Code::Malformed),
+            (|n| n.parts = vec!["wing".into()], "/parts", Code::UnknownOption),
+            (|n| n.narrative = "长".repeat(1001), "/narrative", Code::TooLong),
+            (|n| n.reporter.role.clear(), "/reporter/role", Code::Choose),
+            (|n| n.reporter.role = "king".into(), "/reporter/role", Code::UnknownOption),
+            (|n| n.reporter.name.clear(), "/reporter/name", Code::Required),
+            (|n| n.reporter.phone = "12345".into(), "/reporter/phone", Code::PhoneFormat),
+            (|n| n.policy.plate.clear(), "/policy/plate", Code::PolicyAnyOf),
+            (|n| n.policy.plate = "京AO1234".into(), "/policy/plate", Code::PlateCharacter),
+            (|n| n.policy.id_no = "110105194912310021".into(), "/policy/id_no", Code::IdCheck),
+            (|n| n.policy.no = "12".into(), "/policy/no", Code::PolicyShape),
+            (|n| n.consents.clear(), "/consents/privacy", Code::ConsentMissing),
+        ];
+        for (spoil, field, code) in table {
+            let mut notice = good();
+            spoil(&mut notice);
+            let errors = notice.check(&shipped(), now()).unwrap_err();
+            assert_eq!((errors[0].field.as_str(), errors[0].finding.code), (field, code));
+        }
+    }
+
+    #[test]
+    fn what_is_only_odd_is_kept_and_said() {
+        let mut notice = good();
+        notice.policy.plate = "民航A1234".into();
+        notice.loss_at = now().plus_seconds(-800 * 86_400);
+        let warnings = notice.check(&shipped(), now()).unwrap().warnings;
+        assert_eq!(warnings.iter().map(|w| w.finding.code).collect::<Vec<_>>(), [Code::TimeLongAgo, Code::PlateUnusual]);
+    }
+
+    #[test]
+    fn medical_and_location_consents_apply_only_where_they_are_needed() {
+        let asked = |n: &Notice| shipped().consents_for(&n.facts()).map(|c| c.id.clone()).collect::<Vec<_>>();
+        assert_eq!(asked(&good()), ["privacy", "truth"]);
+        let mut hurt = good();
+        hurt.scene.injured = Some(true);
+        hurt.place.point = Some(Point { lat_e6: 30_270_000, lon_e6: 120_150_000 });
+        assert_eq!(asked(&hurt), ["privacy", "medical", "location", "truth"]);
+    }
+}

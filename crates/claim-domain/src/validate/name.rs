@@ -1,0 +1,68 @@
+//! Names of people. Rare characters (CJK extensions, GB 18030-2022) are names like any other and never refused;
+//! the dot of 间隔号 names has one form, `·`.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::{Code, Finding, Verdict};
+
+/// Judges a name of 2 to 50 characters; a single character is kept with a warning.
+pub fn name(text: &str) -> Verdict {
+    let value = folded(text);
+    let allowed = |c: char| c.is_alphabetic() || is_mark(c) || matches!(c, '·' | ' ' | '-' | '\'' | '’' | '〇');
+    if value.is_empty() {
+        return Verdict::Err(Code::Required.into());
+    }
+    if let Some(i) = value.chars().position(|c| !allowed(c)) {
+        return Verdict::Err(Finding::at(Code::NameCharacter, i));
+    }
+    match value.chars().count() {
+        1 => Verdict::Warn(value, Code::NameShort.into()),
+        2..=50 => Verdict::Ok(value),
+        _ => Verdict::Err(Code::NameLength.into()),
+    }
+}
+
+/// Whether two names are one after folding width, dots, case and spaces.
+pub fn same_name(a: &str, b: &str) -> bool {
+    let key = |s: &str| folded(s).to_uppercase().replace(' ', "");
+    key(a) == key(b)
+}
+
+/// Combining marks (U+0300..U+036F) and the variation selectors that tell apart forms of one hanzi.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36F}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}')
+}
+
+fn folded(text: &str) -> String {
+    let dots = |c| if matches!(c, '・' | '•' | '‧' | '∙' | '･' | '．') { '·' } else { c };
+    // NFKC turns U+00B7's look-alikes apart, so the dots are folded on both sides of it.
+    let text: String = text.chars().map(dots).nfkc().map(dots).collect();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").replace(" ·", "·").replace("· ", "·")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_dots_rare_characters_and_latin_letters() {
+        for (typed, kept) in [
+            ("张伟", "张伟"),
+            (" 欧阳 娜娜 ", "欧阳 娜娜"),
+            ("阿卜杜拉•买买提", "阿卜杜拉·买买提"),
+            ("阿卜杜拉・买买提", "阿卜杜拉·买买提"),
+            ("𠮷野", "𠮷野"),
+            ("㛃䶮", "㛃䶮"),
+            ("O'Brien Anne-Marie", "O'Brien Anne-Marie"),
+        ] {
+            assert_eq!(name(typed), Verdict::Ok(kept.into()), "{typed}");
+        }
+        assert!(matches!(name("王"), Verdict::Warn(_, f) if f.code == Code::NameShort));
+        assert_eq!(name("张伟3").finding().map(|f| (f.code, f.at)), Some((Code::NameCharacter, Some(3))));
+        assert_eq!(name("<b>张</b>").finding().map(|f| f.code), Some(Code::NameCharacter));
+        assert_eq!(name(&"张".repeat(51)).finding().map(|f| f.code), Some(Code::NameLength));
+        assert!(same_name("阿卜杜拉•买买提", "阿卜杜拉‧买买提"));
+        assert!(!same_name("张伟", "张玮"));
+    }
+}

@@ -1,0 +1,43 @@
+//! Mainland mobile numbers: 11 digits, `1[3-9]`. Lenient on purpose: number ranges are opened every year.
+
+use super::{Code, Finding, Verdict, compact};
+
+/// Judges a mobile number; `+86`, `0086` and `86` before it are taken away.
+pub fn mobile(text: &str) -> Verdict {
+    let value = compact(text);
+    let bare = value.trim_start_matches('+');
+    let bare = bare.strip_prefix("0086").or_else(|| bare.strip_prefix("86").filter(|r| r.len() >= 11)).unwrap_or(bare);
+    if bare.is_empty() {
+        return Verdict::Err(Code::Required.into());
+    }
+    if let Some(i) = bare.chars().position(|c| !c.is_ascii_digit()) {
+        return Verdict::Err(Finding::at(Code::PhoneFormat, i));
+    }
+    match bare.as_bytes() {
+        [b'1', b'3'..=b'9', ..] if bare.len() == 11 => Verdict::Ok(bare.to_owned()),
+        [b'1', b'3'..=b'9', ..] => Verdict::Err(Code::PhoneLength.into()),
+        _ => Verdict::Err(Finding::at(Code::PhoneFormat, usize::from(bare.starts_with('1')))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_people_type() {
+        for typed in ["13800138000", "+86 138-0013-8000", "１３８００１３８０００", "0086 13800138000", "8613800138000"] {
+            assert_eq!(mobile(typed), Verdict::Ok("13800138000".into()), "{typed}");
+        }
+        for (typed, code) in [
+            ("12800138000", Code::PhoneFormat),
+            ("1380013800", Code::PhoneLength),
+            ("138001380001", Code::PhoneLength),
+            ("1380013800a", Code::PhoneFormat),
+            ("010-62345678", Code::PhoneFormat),
+            ("", Code::Required),
+        ] {
+            assert_eq!(mobile(typed).finding().map(|f| f.code), Some(code), "{typed}");
+        }
+    }
+}
