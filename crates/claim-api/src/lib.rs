@@ -1,1 +1,130 @@
+//! What crosses the wire between the app and a claims system: routes, requests, answers and problem codes; and
+//! the machine that sends a report exactly once over a bad network.
+//!
+//! Architecture invariant: no I/O and no names of web or server libraries. Words for people are not here either:
+//! a code crosses the wire, the catalogue has the sentence.
 
+pub mod outbox;
+mod problem;
+pub mod tus;
+
+use claim_domain::lifecycle::{Event, Stage, Turn, What};
+use claim_domain::{Lob, Moment, catalog::Slot};
+use serde::{Deserialize, Serialize};
+
+pub use problem::{Problem, ProblemCode};
+
+/// Everything of the API stands under this path.
+pub const BASE: &str = "/api/v1";
+
+/// Answer to `POST /notices`: the claim exists from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Receipt {
+    pub claim_no: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub received_at: Moment,
+    /// `false`: no policy was found yet (未验证保单); the claim goes on all the same.
+    pub verified: bool,
+    /// Until when somebody calls, by the service promise.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub contact_by: Moment,
+    /// What will be needed, for this loss.
+    pub requirements: Vec<Slot>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CodeRequest {
+    /// Mainland mobile number.
+    pub phone: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LoginRequest {
+    pub phone: String,
+    /// The six digits of the message.
+    pub code: String,
+}
+
+/// Who the server thinks is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionView {
+    pub signed_in: bool,
+    /// `138****8000`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// Policies in force, masked: a code by SMS proves the phone, not the person.
+    #[serde(default)]
+    pub policies: Vec<PolicyView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PolicyView {
+    pub id: String,
+    pub lob: Lob,
+    /// `浙A***45`, or the last four characters of the policy number.
+    pub title: String,
+    /// `张*`
+    pub insured: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ClaimSummary {
+    pub claim_no: String,
+    pub incident: String,
+    pub lob: Lob,
+    pub stage: Stage,
+    pub turn: Turn,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub reported_at: Moment,
+    pub place: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ClaimView {
+    #[serde(flatten)]
+    pub summary: ClaimSummary,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub loss_at: Moment,
+    pub verified: bool,
+    pub rules_version: String,
+    pub requirements: Vec<Slot>,
+    pub documents: Vec<DocumentView>,
+    pub events: Vec<Event>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DocumentView {
+    pub id: String,
+    pub document: String,
+    pub bytes: u64,
+    pub sha256: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub received_at: Moment,
+}
+
+/// Events after the `after` that was asked for, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Timeline {
+    pub events: Vec<Event>,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub server_time: Moment,
+}
+
+/// What the customer may do to a claim: `assessment-accepted`, `assessment-objected`, `withdrawn`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Step {
+    #[serde(flatten)]
+    pub what: What,
+}

@@ -9,7 +9,11 @@ use super::*;
 /// Three quarters wide, a red corner at the top left, some texture.
 fn picture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
-        if x < width / 4 && y < height / 4 { Rgb([220, 20, 20]) } else { Rgb([(x / 4 % 256) as u8, (y / 3 % 256) as u8, ((x / 16 ^ y / 16) % 64 * 4) as u8]) }
+        if x < width / 4 && y < height / 4 {
+            Rgb([220, 20, 20])
+        } else {
+            Rgb([(x / 4 % 256) as u8, (y / 3 % 256) as u8, ((x / 16 ^ y / 16) % 64 * 4) as u8])
+        }
     })
 }
 
@@ -143,12 +147,27 @@ proptest! {
 fn real_photographs_fit_and_odd_ones_are_named() {
     let Some(folder) = std::env::var_os("BAOAN_PHOTOS").map(PathBuf::from) else { return };
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-    for name in ["p07_doc_thesis.jpg", "p12_out_stream.jpg", "p15_out_panda.jpg", "odd/progressive.jpg", "odd/gray.jpg", "odd/cmyk.jpg", "odd/422.jpg", "odd/restart.jpg", "odd/trailing.jpg"] {
+    for name in [
+        "p07_doc_thesis.jpg",
+        "p12_out_stream.jpg",
+        "p15_out_panda.jpg",
+        "odd/progressive.jpg",
+        "odd/gray.jpg",
+        "odd/cmyk.jpg",
+        "odd/422.jpg",
+        "odd/restart.jpg",
+        "odd/trailing.jpg",
+    ] {
         let photo = prepare(&read(name), &Limits::default()).unwrap();
         assert!(photo.jpeg.len() <= 400_000 && photo.width.max(photo.height) == 2048, "{name}: {photo:?}");
         assert!(inspect(&photo.jpeg, &Limits::default()).is_ok(), "{name}");
     }
-    for (name, error) in [("odd/bomb.jpg", PhotoError::TooManyPixels), ("odd/text.jpg", PhotoError::NotImage), ("odd/empty.jpg", PhotoError::Empty), ("odd/big108mp.jpg", PhotoError::TooManyPixels)] {
+    for (name, error) in [
+        ("odd/bomb.jpg", PhotoError::TooManyPixels),
+        ("odd/text.jpg", PhotoError::NotImage),
+        ("odd/empty.jpg", PhotoError::Empty),
+        ("odd/big108mp.jpg", PhotoError::TooManyPixels),
+    ] {
         assert_eq!(prepare(&read(name), &Limits::default()).unwrap_err(), error, "{name}");
     }
 }

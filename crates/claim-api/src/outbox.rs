@@ -1,0 +1,397 @@
+//! Sending a report exactly once over a network that comes and goes, without doing any I/O.
+//!
+//! The machine says which one request comes next ([`Outbox::next`]); the caller performs it, hands back what came
+//! of it ([`Outbox::on`]), and stores the machine after each answer. Killed at any point and started again with
+//! [`Outbox::restarted`], it ends the same: the notice is one claim, each photo is attached once.
+//!
+//! - The body is frozen before the first send; every retry sends the same bytes under the same key.
+//! - The notice goes first (a few KB), photos follow: the claim number never waits for a picture.
+//! - A photo is received only when the server has compared its SHA-256 and attached it.
+
+use claim_domain::notice::Notice;
+use serde::{Deserialize, Serialize};
+
+use crate::{BASE, Problem, ProblemCode, Receipt, tus};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outbox {
+    /// Idempotency key: the draft's id.
+    pub key: String,
+    body: String,
+    phase: Phase,
+    pub photos: Vec<OutPhoto>,
+    pub stuck: Option<Stuck>,
+    tries: u32,
+    not_before_ms: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+enum Phase {
+    /// `unsure`: an earlier attempt may have reached the server, so its answer is asked for first.
+    Frozen {
+        unsure: bool,
+    },
+    Accepted {
+        receipt: Receipt,
+    },
+}
+
+/// A photo on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutPhoto {
+    pub id: String,
+    pub document: String,
+    pub bytes: u64,
+    pub sha256: String,
+    pub state: Sending,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Sending {
+    Waiting,
+    /// `unsure`: the server is asked for its offset before more is sent.
+    Uploading {
+        path: String,
+        offset: u64,
+        unsure: bool,
+    },
+    /// Attached; the server's hash was ours.
+    Received,
+    /// The server will never take it; `code` names the sentence.
+    Refused {
+        code: String,
+    },
+    /// Its bytes are gone from this device.
+    Lost,
+}
+
+/// Why nothing more is sent until the person does something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Stuck {
+    Login,
+    Fix { problem: Problem },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+    Head,
+    Patch,
+    Put,
+}
+
+/// One request, ready to be sent with the session's cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub method: Method,
+    pub path: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    Empty,
+    Json(String),
+    /// `length` bytes of a photo from `offset` on; the sender adds `Upload-Checksum` ([`tus::checksum`]).
+    Photo {
+        id: String,
+        offset: u64,
+        length: u64,
+    },
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Answer {
+        status: u16,
+        location: Option<String>,
+        offset: Option<u64>,
+        retry_after: Option<u32>,
+        body: String,
+    },
+    /// No answer: whether the request arrived is unknown.
+    Broken,
+    /// The photo's bytes could not be read on this device.
+    NoBytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    Do(Request),
+    /// Nothing before this time (milliseconds of the same clock as `now_ms`).
+    Wait(i64),
+    /// Everything has arrived, or waits for the person (see [`Outbox::stuck`]).
+    Rest,
+}
+
+const FIRST_DELAY_MS: i64 = 1_000;
+const LONGEST_DELAY_MS: i64 = 60_000;
+
+impl Outbox {
+    /// Freezes a checked notice and the photos that are ready, as `(id, document, bytes, sha256)`.
+    pub fn freeze(key: &str, notice: &Notice, photos: impl IntoIterator<Item = (String, String, u64, String)>) -> Outbox {
+        let body = serde_json::to_string(notice).unwrap_or_default();
+        let photos =
+            photos.into_iter().map(|(id, document, bytes, sha256)| OutPhoto { id, document, bytes, sha256, state: Sending::Waiting });
+        Outbox {
+            key: key.into(),
+            body,
+            phase: Phase::Frozen { unsure: false },
+            photos: photos.collect(),
+            stuck: None,
+            tries: 0,
+            not_before_ms: 0,
+        }
+    }
+
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match &self.phase {
+            Phase::Accepted { receipt } => Some(receipt),
+            Phase::Frozen { .. } => None,
+        }
+    }
+
+    /// Nothing is left to do, now or later.
+    pub fn is_done(&self) -> bool {
+        let over = |p: &OutPhoto| matches!(p.state, Sending::Received | Sending::Refused { .. } | Sending::Lost);
+        self.receipt().is_some() && self.photos.iter().all(over)
+    }
+
+    /// Bytes of photos that the server has acknowledged, and all bytes.
+    pub fn progress(&self) -> (u64, u64) {
+        let sent = |p: &OutPhoto| match p.state {
+            Sending::Received => p.bytes,
+            Sending::Uploading { offset, .. } => offset,
+            _ => 0,
+        };
+        (self.photos.iter().map(sent).sum(), self.photos.iter().map(|p| p.bytes).sum())
+    }
+
+    /// After the app was started again: nothing that was on its way is certain any more.
+    pub fn restarted(&mut self) {
+        if let Phase::Frozen { unsure } = &mut self.phase {
+            *unsure = true;
+        }
+        for photo in &mut self.photos {
+            if let Sending::Uploading { unsure, .. } = &mut photo.state {
+                *unsure = true;
+            }
+        }
+        self.wake();
+    }
+
+    /// Another photo for a claim that is already on its way.
+    pub fn add(&mut self, id: String, document: String, bytes: u64, sha256: String) {
+        self.photos.push(OutPhoto { id, document, bytes, sha256, state: Sending::Waiting });
+        self.wake();
+    }
+
+    /// The network is back, the page is visible again, or the person pressed 重试.
+    pub fn wake(&mut self) {
+        self.tries = 0;
+        self.not_before_ms = 0;
+    }
+
+    /// The person signed in.
+    pub fn signed_in(&mut self) {
+        if self.stuck == Some(Stuck::Login) {
+            self.stuck = None;
+            self.wake();
+        }
+    }
+
+    /// The one request that comes next; `chunk` is the most bytes of a photo to send at once.
+    pub fn next(&self, now_ms: i64, chunk: u64) -> Next {
+        if self.stuck.is_some() || self.is_done() {
+            return Next::Rest;
+        }
+        if now_ms < self.not_before_ms {
+            return Next::Wait(self.not_before_ms);
+        }
+        let request = |method, path: String, headers, body| Next::Do(Request { method, path, headers, body });
+        let receipt = match &self.phase {
+            Phase::Frozen { unsure: true } => return request(Method::Get, format!("{BASE}/submissions/{}", self.key), vec![], Body::Empty),
+            Phase::Frozen { unsure: false } => {
+                let headers = vec![("Idempotency-Key", format!("\"{}\"", self.key)), ("Content-Type", "application/json".into())];
+                return request(Method::Post, format!("{BASE}/notices"), headers, Body::Json(self.body.clone()));
+            }
+            Phase::Accepted { receipt } => receipt,
+        };
+        let Some(photo) = self.photos.iter().find(|p| matches!(p.state, Sending::Waiting | Sending::Uploading { .. })) else {
+            return Next::Rest;
+        };
+        let resumable = ("Tus-Resumable", tus::VERSION.to_owned());
+        match &photo.state {
+            Sending::Uploading { path, unsure: true, .. } => request(Method::Head, path.clone(), vec![resumable], Body::Empty),
+            Sending::Uploading { path, offset, .. } if *offset < photo.bytes => {
+                let headers = vec![resumable, ("Upload-Offset", offset.to_string()), ("Content-Type", tus::CHUNK_TYPE.into())];
+                let length = chunk.clamp(1, photo.bytes - offset);
+                request(Method::Patch, path.clone(), headers, Body::Photo { id: photo.id.clone(), offset: *offset, length })
+            }
+            Sending::Uploading { path, .. } => {
+                let upload = path.rsplit('/').next().unwrap_or_default();
+                request(
+                    Method::Put,
+                    format!("{BASE}/claims/{}/documents/{}/{upload}", receipt.claim_no, photo.document),
+                    vec![],
+                    Body::Empty,
+                )
+            }
+            _ => {
+                let metadata = tus::metadata(&[("sha256", &photo.sha256), ("filetype", "image/jpeg")]);
+                let headers = vec![resumable, ("Upload-Length", photo.bytes.to_string()), ("Upload-Metadata", metadata)];
+                request(Method::Post, format!("{BASE}/uploads"), headers, Body::Empty)
+            }
+        }
+    }
+
+    /// Takes what came of `request`. `luck` is a random number: the delay before a retry is drawn from it.
+    pub fn on(&mut self, request: &Request, reply: Reply, now_ms: i64, luck: u32) {
+        let before = self.progress();
+        let retry = match reply {
+            Reply::Broken => {
+                self.doubt();
+                Some(None)
+            }
+            Reply::NoBytes => {
+                self.set_photo(Sending::Lost);
+                None
+            }
+            Reply::Answer { status, location, offset, retry_after, body } => {
+                self.answered(request, status, location, offset, &body).then_some(retry_after)
+            }
+        };
+        match retry {
+            Some(after) => {
+                let most = (FIRST_DELAY_MS << self.tries.min(6)).min(LONGEST_DELAY_MS);
+                let drawn = most * i64::from(luck % 1000) / 1000;
+                self.not_before_ms = now_ms + after.map_or(drawn, |s| drawn.max(i64::from(s) * 1000));
+                self.tries += 1;
+            }
+            None if self.progress() != before || self.tries == 0 => self.wake(),
+            None => self.not_before_ms = 0,
+        }
+    }
+
+    /// Whether the same thing must be tried again later.
+    fn answered(&mut self, request: &Request, status: u16, location: Option<String>, offset: Option<u64>, body: &str) -> bool {
+        let problem = || serde_json::from_str::<Problem>(body).unwrap_or_else(|_| ProblemCode::Internal.into());
+        // Never final, whatever was asked: slow, too many, failing, restarting.
+        if matches!(status, 408 | 425 | 429 | 500..) || status == 423 {
+            self.doubt();
+            return true;
+        }
+        match (request.method, &request.body, status) {
+            (Method::Post, Body::Json(_), 200 | 201) | (Method::Get, _, 200) => match serde_json::from_str(body) {
+                Ok(receipt) => {
+                    self.phase = Phase::Accepted { receipt };
+                    self.tries = 0;
+                    false
+                }
+                // A captive portal answers 200 to everything.
+                Err(_) => {
+                    self.doubt();
+                    true
+                }
+            },
+            (Method::Get, _, 404) if serde_json::from_str::<Problem>(body).is_ok() => {
+                self.phase = Phase::Frozen { unsure: false };
+                false
+            }
+            (Method::Get, _, _) => true,
+            (Method::Post, Body::Json(_), 409) => true,
+            (_, _, 401) => {
+                self.stuck = Some(Stuck::Login);
+                false
+            }
+            (Method::Post, Body::Json(_), 400..=499) => {
+                self.stuck = Some(Stuck::Fix { problem: problem() });
+                false
+            }
+            (Method::Post, Body::Empty, 201) => match location {
+                Some(path) => {
+                    self.set_photo(Sending::Uploading { path, offset: 0, unsure: false });
+                    false
+                }
+                None => true,
+            },
+            (Method::Head, _, 200 | 204) | (Method::Patch, _, 204) => match offset {
+                Some(offset) => {
+                    self.move_to(offset);
+                    false
+                }
+                None => true,
+            },
+            (Method::Head, _, 403 | 404 | 410) | (Method::Patch, _, 403 | 404 | 410) | (Method::Put, _, 410) => {
+                self.set_photo(Sending::Waiting);
+                true
+            }
+            (Method::Patch, _, 409) => {
+                self.doubt();
+                false
+            }
+            (Method::Patch, _, 460) => {
+                // This chunk, or (at the end) the whole file, was damaged on the way.
+                self.doubt();
+                true
+            }
+            (Method::Put, _, 200 | 201) => {
+                self.set_photo(Sending::Received);
+                false
+            }
+            // The claim belongs to another session: signing in with the same phone brings it back.
+            (Method::Put, _, 404) => {
+                self.stuck = Some(Stuck::Login);
+                false
+            }
+            (_, _, 400..=499) => {
+                let code = problem().code.as_str().to_owned();
+                self.set_photo(Sending::Refused { code });
+                false
+            }
+            _ => {
+                self.doubt();
+                true
+            }
+        }
+    }
+
+    fn current(&mut self) -> Option<&mut OutPhoto> {
+        self.photos.iter_mut().find(|p| matches!(p.state, Sending::Waiting | Sending::Uploading { .. }))
+    }
+
+    fn set_photo(&mut self, state: Sending) {
+        if let Some(photo) = self.current() {
+            photo.state = state;
+        }
+    }
+
+    fn move_to(&mut self, to: u64) {
+        if let Some(OutPhoto { state: Sending::Uploading { offset, unsure, .. }, .. }) = self.current() {
+            *offset = to;
+            *unsure = false;
+        }
+    }
+
+    /// The last request may or may not have been carried out.
+    fn doubt(&mut self) {
+        match &mut self.phase {
+            Phase::Frozen { unsure } => *unsure = true,
+            Phase::Accepted { .. } => {
+                if let Some(OutPhoto { state: Sending::Uploading { unsure, .. }, .. }) = self.current() {
+                    *unsure = true;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -1,0 +1,209 @@
+//! The machine against a small server that loses requests and answers, and against being killed at any point.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use claim_domain::Moment;
+use claim_domain::notice::{Place, PolicyRef, Reporter};
+use claim_domain::safety::Scene;
+
+fn notice() -> Notice {
+    Notice {
+        incident: "motor.single".into(),
+        scene: Scene::default(),
+        loss_at: Moment(0),
+        about: false,
+        place: Place::default(),
+        parts: vec![],
+        narrative: String::new(),
+        reporter: Reporter::default(),
+        policy: PolicyRef::default(),
+        consents: vec![],
+    }
+}
+
+fn outbox(photos: u64) -> Outbox {
+    Outbox::freeze("k", &notice(), (0..photos).map(|i| (format!("p{i}"), "scene".into(), 100 + i, format!("{i}"))))
+}
+
+/// What a right server does with a request, in a dozen lines.
+#[derive(Default)]
+struct Server {
+    claims: u32,
+    created: u32,
+    /// Offset, length and SHA-256 by address.
+    uploads: BTreeMap<String, (u64, u64, String)>,
+    attached: BTreeSet<String>,
+}
+
+impl Server {
+    fn handle(&mut self, request: &Request) -> Reply {
+        let answer =
+            |status, location: Option<String>, offset, body: String| Reply::Answer { status, location, offset, retry_after: None, body };
+        let receipt = || {
+            let receipt =
+                Receipt { claim_no: "BA1".into(), received_at: Moment(0), verified: true, contact_by: Moment(0), requirements: vec![] };
+            serde_json::to_string(&receipt).unwrap()
+        };
+        let missing = serde_json::to_string(&Problem::from(ProblemCode::NotFound)).unwrap();
+        let header = |name: &str| request.headers.iter().find(|h| h.0 == name).map(|h| h.1.clone()).unwrap();
+        match (request.method, request.path.as_str()) {
+            (Method::Get, "/api/v1/submissions/k") if self.claims == 0 => answer(404, None, None, missing),
+            (Method::Get, "/api/v1/submissions/k") => answer(200, None, None, receipt()),
+            (Method::Post, "/api/v1/notices") => {
+                assert_eq!(header("Idempotency-Key"), "\"k\"");
+                self.claims = 1;
+                answer(201, None, None, receipt())
+            }
+            (Method::Post, "/api/v1/uploads") => {
+                self.created += 1;
+                let path = format!("/api/v1/uploads/u{}", self.created);
+                let metadata = tus::parse_metadata(&header("Upload-Metadata")).unwrap();
+                self.uploads.insert(path.clone(), (0, header("Upload-Length").parse().unwrap(), metadata[0].1.clone()));
+                answer(201, Some(path), None, String::new())
+            }
+            (Method::Head, path) => match self.uploads.get(path) {
+                Some((offset, ..)) => answer(200, None, Some(*offset), String::new()),
+                None => answer(410, None, None, missing),
+            },
+            (Method::Patch, path) => {
+                let Some((offset, length, _)) = self.uploads.get_mut(path) else { return answer(404, None, None, missing) };
+                let Body::Photo { offset: at, length: part, .. } = request.body else { panic!("no photo in {request:?}") };
+                if at != *offset || header("Upload-Offset") != at.to_string() {
+                    return answer(409, None, None, String::new());
+                }
+                *offset += part;
+                assert!(*offset <= *length);
+                answer(204, None, Some(*offset), String::new())
+            }
+            (Method::Put, path) => {
+                assert_eq!(self.claims, 1, "a photo before its claim");
+                let upload = format!("/api/v1/uploads/{}", path.rsplit('/').next().unwrap());
+                let Some((offset, length, sha256)) = self.uploads.get(&upload) else { return answer(410, None, None, missing) };
+                assert_eq!(offset, length, "attached before it was whole");
+                self.attached.insert(sha256.clone());
+                answer(200, None, None, String::new())
+            }
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    None,
+    RequestLost,
+    AnswerLost,
+    /// The app is killed after the request left; what was stored before comes back.
+    Killed,
+    Busy,
+    UploadsGone,
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        4 => Just(Fault::None), 2 => Just(Fault::RequestLost), 2 => Just(Fault::AnswerLost),
+        2 => Just(Fault::Killed), 1 => Just(Fault::Busy), 1 => Just(Fault::UploadsGone),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_lost_everything_arrives_once(faults in proptest::collection::vec(fault(), 0..60), photos in 0u64..4, chunk in 1u64..200, luck in any::<u32>()) {
+        let mut server = Server::default();
+        let mut machine = outbox(photos);
+        let mut faults = faults.into_iter();
+        let mut now = 0;
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            prop_assert!(rounds < 2000, "does not end: {machine:?}");
+            let request = match machine.next(now, chunk) {
+                Next::Rest => break,
+                Next::Wait(until) => { prop_assert!(until - now <= LONGEST_DELAY_MS); now = until; continue }
+                Next::Do(request) => request,
+            };
+            let stored = serde_json::to_string(&machine).unwrap();
+            match faults.next().unwrap_or(Fault::None) {
+                Fault::None => { let reply = server.handle(&request); machine.on(&request, reply, now, luck) }
+                Fault::RequestLost => machine.on(&request, Reply::Broken, now, luck),
+                Fault::AnswerLost => { server.handle(&request); machine.on(&request, Reply::Broken, now, luck) }
+                Fault::Busy => machine.on(&request, Reply::Answer { status: 503, location: None, offset: None, retry_after: Some(2), body: String::new() }, now, luck),
+                Fault::UploadsGone => { server.uploads.clear(); machine.on(&request, Reply::Broken, now, luck) }
+                Fault::Killed => { server.handle(&request); machine = serde_json::from_str(&stored).unwrap(); machine.restarted() }
+            }
+        }
+        prop_assert!(machine.is_done() && machine.stuck.is_none());
+        prop_assert_eq!(server.claims, 1);
+        prop_assert!(machine.photos.iter().all(|p| p.state == Sending::Received));
+        prop_assert_eq!(server.attached.len() as u64, photos);
+        let (sent, all) = machine.progress();
+        prop_assert_eq!(sent, all);
+    }
+}
+
+fn first(machine: &Outbox) -> Request {
+    match machine.next(0, 512) {
+        Next::Do(request) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn answer(status: u16, code: ProblemCode) -> Reply {
+    Reply::Answer { status, location: None, offset: None, retry_after: None, body: serde_json::to_string(&Problem::from(code)).unwrap() }
+}
+
+#[test]
+fn a_refused_notice_waits_for_the_person_and_keeps_everything() {
+    let mut machine = outbox(1);
+    machine.on(&first(&machine), answer(422, ProblemCode::Validation), 0, 0);
+    assert!(matches!(&machine.stuck, Some(Stuck::Fix { problem }) if problem.code == ProblemCode::Validation));
+    assert_eq!(machine.next(i64::MAX, 1), Next::Rest);
+    assert!(!machine.is_done());
+}
+
+#[test]
+fn a_captive_portal_is_not_an_answer() {
+    let mut machine = outbox(0);
+    let portal =
+        Reply::Answer { status: 200, location: None, offset: None, retry_after: None, body: "<html>请登录 Wi-Fi</html>".into() };
+    machine.on(&first(&machine), portal, 0, 999);
+    assert_eq!(machine.receipt(), None);
+    assert!(matches!(machine.next(0, 1), Next::Wait(_)));
+    machine.wake();
+    assert_eq!(first(&machine).method, Method::Get);
+}
+
+#[test]
+fn a_claim_of_another_session_asks_to_sign_in_and_then_goes_on() {
+    let mut server = Server::default();
+    let mut machine = outbox(1);
+    for _ in 0..3 {
+        let request = first(&machine);
+        let reply = server.handle(&request);
+        machine.on(&request, reply, 0, 0);
+    }
+    machine.on(&first(&machine), answer(404, ProblemCode::NotFound), 0, 0);
+    assert_eq!(machine.stuck, Some(Stuck::Login));
+    machine.signed_in();
+    assert_eq!(first(&machine).method, Method::Put);
+}
+
+#[test]
+fn a_photo_that_the_server_refuses_does_not_hold_up_the_others() {
+    let mut server = Server::default();
+    let mut machine = outbox(2);
+    for _ in 0..3 {
+        let request = first(&machine);
+        let reply = server.handle(&request);
+        machine.on(&request, reply, 0, 0);
+    }
+    machine.on(&first(&machine), answer(422, ProblemCode::UploadRejected), 0, 0);
+    assert_eq!(machine.photos[0].state, Sending::Refused { code: "upload-rejected".into() });
+    assert_eq!(first(&machine).path, "/api/v1/uploads");
+    machine.on(&first(&machine), Reply::NoBytes, 0, 0);
+    assert_eq!(machine.photos[1].state, Sending::Lost);
+    assert!(machine.is_done());
+}
