@@ -1,1 +1,82 @@
-fn main() {}
+//! `claim-server`: serves the app and the claims API.
+
+use std::io::{self, BufRead};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use claim_domain::lifecycle::Desk;
+use claim_server::{App, Options, add_staff, serve};
+
+/// Reference claims API of Baoan.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    addr: SocketAddr,
+    /// Database, uploads and key.
+    #[arg(long, default_value = "data")]
+    data: PathBuf,
+    /// The built app.
+    #[arg(long)]
+    dist: Option<PathBuf>,
+    /// Invented policies and staff, and /demo where their messages are shown.
+    #[arg(long)]
+    demo: bool,
+    /// Served over TLS: cookies are `__Host-` and Secure, HSTS is sent.
+    #[arg(long)]
+    secure: bool,
+    /// Behind a proxy that appends the peer to X-Forwarded-For.
+    #[arg(long)]
+    behind_proxy: bool,
+    /// Megabytes of disk that stay free.
+    #[arg(long, default_value_t = 1024)]
+    keep_free_mb: u64,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Adds a member of staff; the password is read from the standard input.
+    AddStaff {
+        /// What is typed at the login.
+        name: String,
+        /// intake, surveyor, assessor, adjudicator, finance or supervisor.
+        desk: String,
+        /// What customers see, such as "李 工号 1001".
+        shown_as: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("claim-server: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), String> {
+    let options = Options {
+        data: cli.data,
+        dist: cli.dist,
+        demo: cli.demo,
+        secure: cli.secure,
+        behind_proxy: cli.behind_proxy,
+        keep_free: cli.keep_free_mb << 20,
+    };
+    let app = App::open(options).await?;
+    if let Some(Command::AddStaff { name, desk, shown_as }) = cli.command {
+        let desk = Desk::parse(&desk).ok_or_else(|| format!("{desk:?} is no desk; see --help"))?;
+        let password = io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default();
+        return add_staff(&app, &name, &shown_as, desk, &password).await;
+    }
+    serve(app, cli.addr).await
+}

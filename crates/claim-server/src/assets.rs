@@ -1,0 +1,145 @@
+//! The built app, held in memory with its brotli and gzip forms. Files whose name or `?v=` carries their hash are
+//! immutable; `index.html` is asked for again each time.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use crate::vault::sha256_hex;
+use crate::{App, guard, pages};
+
+#[derive(Default)]
+pub struct Assets(HashMap<String, Asset>);
+
+struct Asset {
+    plain: Bytes,
+    brotli: Option<Bytes>,
+    gzip: Option<Bytes>,
+    hash: String,
+    media: &'static str,
+}
+
+impl Assets {
+    /// Reads the folder that `trunk build` made.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub fn load(dist: Option<&Path>) -> Result<Assets, String> {
+        let mut assets = Assets::default();
+        if let Some(dist) = dist {
+            if !dist.join("index.html").is_file() {
+                return Err(format!("{} holds no built app: index.html is missing", dist.display()));
+            }
+            assets.walk(dist, dist)?;
+        }
+        Ok(assets)
+    }
+
+    fn walk(&mut self, root: &Path, folder: &Path) -> Result<(), String> {
+        let failed = |e: std::io::Error| format!("{} cannot be read: {e}", folder.display());
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.is_dir() {
+                self.walk(root, &path)?;
+                continue;
+            }
+            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            if name.ends_with(".br") || name.ends_with(".gz") {
+                continue;
+            }
+            let plain: Bytes = fs::read(&path).map_err(failed)?.into();
+            let packed = |suffix: &str| fs::read(format!("{}{suffix}", path.display())).ok().map(Bytes::from);
+            let asset = Asset { hash: sha256_hex(&plain)[..16].to_owned(), brotli: packed(".br"), gzip: packed(".gz"), media: media(&name), plain };
+            self.0.insert(format!("/{name}"), asset);
+        }
+        Ok(())
+    }
+
+    pub fn text(&self, path: &str) -> Option<String> {
+        String::from_utf8(self.0.get(path)?.plain.to_vec()).ok()
+    }
+}
+
+fn media(name: &str) -> &'static str {
+    match name.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "wasm" => "application/wasm",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Addresses that the app itself knows; it shows its own 404 page for others, with the right status.
+fn is_app_route(path: &str) -> bool {
+    let mut parts = path.trim_matches('/').split('/');
+    match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
+        ("", None, _) | ("report" | "claims", None, _) | ("login" | "help", None, _) => true,
+        ("report" | "claims", Some(_), None) => true,
+        _ => false,
+    }
+}
+
+pub async fn serve(State(app): State<App>, request: Request) -> Response {
+    let (uri, headers) = (request.uri().clone(), request.headers());
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return guard::method_not_allowed().await;
+    }
+    let path = uri.path();
+    if let Some(asset) = app.assets.0.get(path).filter(|_| path != "/index.html") {
+        return send(asset, &uri, headers, StatusCode::OK);
+    }
+    let wants_page = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/html"));
+    match app.assets.0.get("/index.html") {
+        Some(index) if is_app_route(path) => send(index, &uri, headers, StatusCode::OK),
+        Some(index) if wants_page => send(index, &uri, headers, StatusCode::NOT_FOUND),
+        _ => pages::not_found(wants_page),
+    }
+}
+
+fn send(asset: &Asset, uri: &Uri, headers: &HeaderMap, status: StatusCode) -> Response {
+    let accepts = |coding: &str| {
+        let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        accepted.split(',').any(|part| {
+            let (name, q) = part.split_once(';').unwrap_or((part, ""));
+            name.trim().eq_ignore_ascii_case(coding) && !matches!(q.trim(), "q=0" | "q=0.0" | "q=0.000")
+        })
+    };
+    let (body, coding) = match (&asset.brotli, &asset.gzip) {
+        (Some(brotli), _) if accepts("br") => (brotli.clone(), Some("br")),
+        (_, Some(gzip)) if accepts("gzip") => (gzip.clone(), Some("gzip")),
+        _ => (asset.plain.clone(), None),
+    };
+    let versioned = uri.query().is_some_and(|q| q == format!("v={}", asset.hash)) || hashed_name(uri.path());
+    let cache = if versioned { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let tag = format!("\"{}{}\"", asset.hash, coding.unwrap_or_default());
+    let fresh = status == StatusCode::OK && headers.get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == tag.as_bytes());
+    let mut response = if fresh { StatusCode::NOT_MODIFIED.into_response() } else { (status, body).into_response() };
+    let set = response.headers_mut();
+    set.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.media));
+    set.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    set.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        set.insert(header::ETAG, tag);
+    }
+    if let Some(coding) = coding.filter(|_| !fresh) {
+        set.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    response
+}
+
+/// Trunk's names: `baoan-0123456789abcdef_bg.wasm`.
+fn hashed_name(path: &str) -> bool {
+    let stem = path.rsplit('/').next().unwrap_or_default();
+    stem.split_once('-').is_some_and(|(_, rest)| rest.len() > 16 && rest.is_char_boundary(16) && rest[..16].bytes().all(|b| b.is_ascii_hexdigit()))
+}

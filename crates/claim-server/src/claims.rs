@@ -1,0 +1,247 @@
+//! A claim as its customer sees it. Every look-up takes the subject: a foreign claim and an unknown one are both 404.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use claim_api::{ClaimSummary, ClaimView, DocumentView, Problem, ProblemCode, Step, Timeline};
+use claim_domain::lifecycle::{Actor, Claim, Event, Turn, What};
+use claim_domain::{Lob, Moment, Notice, claim_no};
+use serde::Deserialize;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::failure::{Failure, Result};
+use crate::session::Session;
+use crate::store::{append, events, lob};
+use crate::{App, guard, now, uploads};
+
+/// A row of the claim table.
+pub struct Stored {
+    pub id: String,
+    pub no: String,
+    pub lob: Lob,
+    pub incident: String,
+    pub reported_at: Moment,
+    pub verified: bool,
+    pub rules_version: String,
+    pub channel: String,
+    pub notice: Notice,
+}
+
+impl Stored {
+    pub const COLUMNS: &'static str = "c.id, c.no, c.lob, c.incident, c.reported_at, c.policy_id, c.rules_version, c.channel, c.notice_sealed";
+
+    pub fn of(app: &App, row: &SqliteRow) -> Result<Stored> {
+        let notice = app.vault.open_text(row.try_get("notice_sealed")?).ok_or_else(|| Failure::internal("notice", "sealed with another key"))?;
+        Ok(Stored {
+            id: row.try_get("id")?,
+            no: row.try_get("no")?,
+            lob: lob(row.try_get("lob")?)?,
+            incident: row.try_get("incident")?,
+            reported_at: Moment(row.try_get("reported_at")?),
+            verified: row.try_get::<Option<String>, _>("policy_id")?.is_some(),
+            rules_version: row.try_get("rules_version")?,
+            channel: row.try_get("channel")?,
+            notice: serde_json::from_str(&notice).map_err(|e| Failure::internal("notice", e))?,
+        })
+    }
+
+    fn summary(&self, events: &[Event]) -> ClaimSummary {
+        let claim = Claim::replay(self.lob, events);
+        ClaimSummary {
+            claim_no: self.no.clone(),
+            incident: self.incident.clone(),
+            lob: self.lob,
+            stage: claim.stage,
+            turn: claim.turn(),
+            reported_at: self.reported_at,
+            place: self.notice.place.text.clone(),
+        }
+    }
+}
+
+/// The claim `no` if `subject` is a party to it.
+async fn mine(app: &App, subject: &str, no: &str) -> Result<Stored> {
+    let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT {} FROM claim c JOIN party p ON p.claim_id = c.id WHERE c.no = ? AND p.subject_id = ?",
+        Stored::COLUMNS
+    )))
+    .bind(no)
+    .bind(subject)
+    .fetch_optional(&app.store.read)
+    .await?;
+    Stored::of(app, &row.ok_or(ProblemCode::NotFound)?)
+}
+
+/// My claims: what waits for me first, then the newest.
+#[utoipa::path(get, path = "/api/v1/claims", responses((status = 200, body = Vec<ClaimSummary>), (status = 401, body = Problem)))]
+pub async fn list(State(app): State<App>, session: Option<Extension<Session>>) -> Result<Json<Vec<ClaimSummary>>> {
+    let session = signed_in(session)?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT {} FROM claim c JOIN party p ON p.claim_id = c.id WHERE p.subject_id = ? ORDER BY c.reported_at DESC LIMIT 200",
+        Stored::COLUMNS
+    )))
+    .bind(&session.subject)
+    .fetch_all(&app.store.read)
+    .await?;
+    let mut claims = Vec::new();
+    for row in &rows {
+        let stored = Stored::of(&app, row)?;
+        let events = events(&app.store.read, &stored.id, 0).await?;
+        claims.push(stored.summary(&events));
+    }
+    claims.sort_by_key(|c| match c.turn {
+        Turn::Customer => 0,
+        Turn::Insurer => 1,
+        Turn::Nobody => 2,
+    });
+    Ok(Json(claims))
+}
+
+fn signed_in(session: Option<Extension<Session>>) -> Result<Session> {
+    let Some(Extension(session)) = session else { return Err(ProblemCode::SessionExpired.into()) };
+    session.signed_in()?;
+    Ok(session)
+}
+
+/// One claim with its documents and events.
+#[utoipa::path(get, path = "/api/v1/claims/{no}", params(("no" = String, Path)), responses((status = 200, body = ClaimView), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>) -> Result<Json<ClaimView>> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    let events = events(&app.store.read, &claim.id, 0).await?;
+    Ok(Json(ClaimView {
+        summary: claim.summary(&events),
+        loss_at: claim.notice.loss_at,
+        verified: claim.verified,
+        rules_version: claim.rules_version.clone(),
+        requirements: app.catalogue.requirements(&claim.notice.facts()),
+        documents: documents(&app, &claim.id).await?,
+        events,
+    }))
+}
+
+pub async fn documents(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
+    let rows = sqlx::query("SELECT id, slot, bytes, sha256, received_at FROM document WHERE claim_id = ? ORDER BY received_at, id").bind(claim_id).fetch_all(&app.store.read).await?;
+    let view = |row: &SqliteRow| -> Result<DocumentView> {
+        let bytes: i64 = row.try_get("bytes")?;
+        Ok(DocumentView {
+            id: row.try_get("id")?,
+            document: row.try_get("slot")?,
+            bytes: bytes.unsigned_abs(),
+            sha256: row.try_get("sha256")?,
+            received_at: Moment(row.try_get("received_at")?),
+        })
+    };
+    rows.iter().map(view).collect()
+}
+
+#[derive(Deserialize)]
+pub struct After {
+    #[serde(default)]
+    after: u32,
+}
+
+/// The events after a sequence number; the ETag is the newest number.
+#[utoipa::path(get, path = "/api/v1/claims/{no}/timeline", params(("no" = String, Path), ("after" = Option<u32>, Query, description = "sequence number of the last event that is known")),
+    responses((status = 200, body = Timeline), (status = 304), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn timeline(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>, after: std::result::Result<Query<After>, QueryRejection>, headers: HeaderMap) -> Result<Response> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    let Query(After { after }) = after.map_err(|_| ProblemCode::MalformedJson)?;
+    let events = events(&app.store.read, &claim.id, after).await?;
+    let tag = format!("\"{}\"", events.last().map_or(after, |e| e.seq));
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == tag.as_bytes());
+    let mut response = match known && events.is_empty() {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => Json(Timeline { events, server_time: now() }).into_response(),
+    };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// What the customer does: accepts or objects to the assessment, withdraws.
+#[utoipa::path(post, path = "/api/v1/claims/{no}/steps", params(("no" = String, Path)), request_body = Step,
+    responses((status = 201, body = Event), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn step(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>, request: Request) -> Result<Response> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    let Step { what } = guard::json(request).await?;
+    // Only `by_phone` could pretend to be staff; a document is attached by its own route, with its own checks.
+    let what = match what {
+        What::AssessmentAccepted { version, .. } => What::AssessmentAccepted { version, by_phone: false },
+        What::DocumentReceived { .. } => return Err(ProblemCode::NotAllowed.into()),
+        other => other,
+    };
+    let mut tx = app.store.begin().await?;
+    let event = append(&mut tx, &claim.id, claim.lob, &Actor::Customer, what, now()).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(event)).into_response())
+}
+
+/// Attaches a finished upload to a document of the claim; the same again is the same answer.
+#[utoipa::path(put, path = "/api/v1/claims/{no}/documents/{document}/{upload}", params(("no" = String, Path), ("document" = String, Path), ("upload" = String, Path)),
+    responses((status = 200, body = DocumentView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
+pub async fn attach(State(app): State<App>, Extension(session): Extension<Session>, Path((no, document, upload)): Path<(String, String, String)>) -> Result<Json<DocumentView>> {
+    // No login: whoever reported may add his photos.
+    let claim = mine(&app, &session.subject, &no).await?;
+    let known = app.catalogue.documents.iter().find(|d| d.id == document).ok_or(ProblemCode::NotFound)?;
+    let (bytes, sha256) = uploads::finished(&app, &session.subject, &upload).await?;
+    let length = bytes.len();
+    let size = tokio::task::spawn_blocking(move || claim_photo::inspect(&bytes, &claim_photo::Limits::default())).await;
+    let (width, height) = size.map_err(|e| Failure::internal("photo check", e))?.map_err(|_| ProblemCode::UploadRejected)?;
+    let (at, id) = (now(), crate::vault::token());
+    let mut tx = app.store.begin().await?;
+    let before: Option<(String, i64)> =
+        sqlx::query_as("SELECT id, received_at FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?").bind(&claim.id).bind(&document).bind(&sha256).fetch_optional(&mut *tx).await?;
+    let view = |id: String, at: Moment| DocumentView { id, document: document.clone(), bytes: length as u64, sha256: sha256.clone(), received_at: at };
+    if let Some((id, at)) = before {
+        return Ok(Json(view(id, Moment(at))));
+    }
+    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM document WHERE claim_id = ? AND slot = ?").bind(&claim.id).bind(&document).fetch_one(&mut *tx).await?;
+    if held >= i64::from(known.max) {
+        return Err(ProblemCode::Quota.into());
+    }
+    append(&mut tx, &claim.id, claim.lob, &Actor::Customer, What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: length as u64 }, at).await?;
+    sqlx::query("UPDATE upload SET claim_id = ? WHERE id = ?").bind(&claim.id).bind(&upload).execute(&mut *tx).await?;
+    sqlx::query("INSERT INTO document (id, claim_id, slot, upload_id, sha256, bytes, width, height, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(&id)
+        .bind(&claim.id)
+        .bind(&document)
+        .bind(&upload)
+        .bind(&sha256)
+        .bind(i64::try_from(length).unwrap_or(i64::MAX))
+        .bind(width)
+        .bind(height)
+        .bind(at.0)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(Json(view(id, at)))
+}
+
+/// A photo of one of my claims.
+#[utoipa::path(get, path = "/api/v1/claims/{no}/photos/{id}", params(("no" = String, Path), ("id" = String, Path)),
+    responses((status = 200, content_type = "image/jpeg"), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn photo(State(app): State<App>, session: Option<Extension<Session>>, Path((no, id)): Path<(String, String)>) -> Result<Response> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    photo_of(&app, &claim.id, &id).await
+}
+
+pub async fn photo_of(app: &App, claim_id: &str, id: &str) -> Result<Response> {
+    let upload: Option<String> = sqlx::query_scalar("SELECT upload_id FROM document WHERE claim_id = ? AND id = ?").bind(claim_id).bind(id).fetch_optional(&app.store.read).await?;
+    let bytes = app.uploads.read(&upload.ok_or(ProblemCode::NotFound)?).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "image/jpeg"),
+        (header::CONTENT_SECURITY_POLICY, guard::CSP_SANDBOX),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"photo.jpg\""),
+        (header::CACHE_CONTROL, "private, no-store"),
+    ];
+    Ok((headers, bytes).into_response())
+}

@@ -1,0 +1,145 @@
+//! What stands before and after every request: a request id, no foreign sites, the session, security headers.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use claim_api::{Problem, ProblemCode};
+
+use crate::failure::Failure;
+use crate::{App, session, vault};
+
+/// reliability: no inline script or style anywhere; `default` is the one Trusted Types policy, made by boot.js.
+const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; \
+    img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; \
+    base-uri 'none'; object-src 'none'; frame-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default";
+/// For bytes that somebody sent us: shown as a picture, never as a page.
+pub const CSP_SANDBOX: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = vault::hex(&vault::random::<6>());
+    let started = std::time::Instant::now();
+    let method = request.method().clone();
+    // The route's pattern, never the address itself: addresses name claims.
+    let path = request.uri().path();
+    let area = if path.starts_with(claim_api::BASE) { "api" } else if path.starts_with("/staff") { "staff" } else { "page" };
+    let api = area == "api";
+    let no_store = api || path.starts_with("/staff") || path.starts_with("/lite") || path.starts_with("/demo");
+    let refused = cross_site(&method, request.headers());
+    let mut response = match refused {
+        true => Failure::from(ProblemCode::CrossSite).into_response(),
+        false => match session::enter(&app, &mut request).await {
+            Ok(cookie) => {
+                let mut response = next.run(request).await;
+                session::leave(cookie, &mut response);
+                response
+            }
+            Err(failure) => failure.into_response(),
+        },
+    };
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        problem.request_id = id.clone();
+        if response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "application/problem+json") {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            *response.body_mut() = Body::from(serde_json::to_string(&problem).unwrap_or_default());
+        }
+        if problem.status >= 500 {
+            tracing::error!(request = %id, code = problem.code.as_str(), "failed");
+        }
+    }
+    headers(&app, response.headers_mut(), &id, no_store);
+    tracing::debug!(request = %id, %method, area, status = response.status().as_u16(), ms = started.elapsed().as_millis() as u64, "served");
+    response
+}
+
+fn headers(app: &App, headers: &mut HeaderMap, id: &str, no_store: bool) {
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, CSP),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("permissions-policy"), "camera=(self), geolocation=(self), microphone=()"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in fixed {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if app.options.secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    if no_store {
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}
+
+/// Requests that change something come from our own pages, or from programs that send no origin at all.
+fn cross_site(method: &Method, headers: &HeaderMap) -> bool {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return false;
+    }
+    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
+    if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
+        return !matches!(site, "same-origin" | "none");
+    }
+    match (text(header::ORIGIN), text(header::HOST)) {
+        (None, _) => false,
+        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, from)| from != host),
+        (Some(_), None) => true,
+    }
+}
+
+/// The peer's network (IPv4 /24, IPv6 /48), for counting.
+pub fn network(app: &App, request: &Request) -> String {
+    let forwarded = || {
+        let entry = request.headers().get_all("x-forwarded-for").iter().last()?.to_str().ok()?;
+        entry.rsplit(',').next()?.trim().parse::<std::net::IpAddr>().ok()
+    };
+    let peer = || request.extensions().get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
+    let ip = if app.options.behind_proxy { forwarded().or_else(peer) } else { peer() };
+    match ip {
+        Some(std::net::IpAddr::V4(ip)) => {
+            let [a, b, c, _] = ip.octets();
+            format!("{a}.{b}.{c}")
+        }
+        Some(std::net::IpAddr::V6(ip)) => {
+            let [a, b, c, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}")
+        }
+        None => "unknown".into(),
+    }
+}
+
+pub async fn unknown_api() -> Failure {
+    ProblemCode::NotFound.into()
+}
+
+pub async fn method_not_allowed() -> Response {
+    let mut response = Failure::from(ProblemCode::MethodNotAllowed).into_response();
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+/// Whether a body is declared as JSON; a charset may follow.
+pub fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let declared = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let media = declared.split(';').next().unwrap_or_default().trim();
+    if media.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(ProblemCode::UnsupportedMediaType.into()) }
+}
+
+/// The whole body, or the problem of its size.
+pub async fn body(request: Request, most: usize) -> Result<bytes::Bytes, Failure> {
+    axum::body::to_bytes(request.into_body(), most).await.map_err(|_| ProblemCode::PayloadTooLarge.into())
+}
+
+/// Reads a JSON body of a known type.
+pub async fn json<T: serde::de::DeserializeOwned>(request: Request) -> Result<T, Failure> {
+    require_json(request.headers())?;
+    let bytes = body(request, 16 << 10).await?;
+    serde_json::from_slice(&bytes).map_err(|_| ProblemCode::MalformedJson.into())
+}

@@ -1,0 +1,137 @@
+//! The reference claims API.
+//!
+//! Promise: nothing is acknowledged before it is durable, no client is trusted, no request makes it panic, and
+//! nobody sees a row that is not his own: foreign and unknown both answer 404.
+
+mod assets;
+mod claims;
+mod config;
+pub mod demo;
+mod failure;
+mod guard;
+mod notices;
+mod openapi;
+mod pages;
+mod serve;
+mod session;
+mod staff;
+mod store;
+mod uploads;
+mod vault;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get, post, put};
+
+pub use openapi::document as openapi_document;
+pub use serve::serve;
+pub use staff::add_staff;
+
+use assets::Assets;
+use claim_domain::{Catalogue, Moment};
+use failure::Result;
+use store::Store;
+use uploads::Uploads;
+use vault::Vault;
+
+/// How a server is set up; the command line fills it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub data: PathBuf,
+    /// The built app; without it only the API and the plain pages are served.
+    pub dist: Option<PathBuf>,
+    pub demo: bool,
+    /// Cookies are for TLS only and named `__Host-…`.
+    pub secure: bool,
+    /// The peer's address is the last entry of X-Forwarded-For.
+    pub behind_proxy: bool,
+    /// Bytes that stay free on the disk; below it uploads answer 507.
+    pub keep_free: u64,
+}
+
+/// Everything the handlers share.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+pub struct Shared {
+    options: Options,
+    store: Store,
+    vault: Vault,
+    uploads: Uploads,
+    assets: Assets,
+    catalogue: Catalogue,
+    catalogue_json: String,
+    deployment: config::Deployment,
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The server's time: the truth for every clock of a claim.
+fn now() -> Moment {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Moment(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+impl App {
+    /// Opens the data directory, migrates the database, recovers uploads.
+    ///
+    /// # Errors
+    /// One sentence that says what cannot be opened and why.
+    pub async fn open(options: Options) -> std::result::Result<App, String> {
+        std::fs::create_dir_all(&options.data).map_err(|e| format!("the data directory {} cannot be made: {e}", options.data.display()))?;
+        let vault = Vault::open(&options.data).map_err(|e| format!("the key of {} cannot be opened: {e}", options.data.display()))?;
+        let store = Store::open(&options.data).await.map_err(|e| format!("the database in {} cannot be opened: {e}", options.data.display()))?;
+        let uploads = Uploads::open(&options.data, options.keep_free).map_err(|e| format!("the upload directory cannot be made: {e}"))?;
+        let assets = Assets::load(options.dist.as_deref())?;
+        let catalogue_json = assets.text("/catalog.json").unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
+        let catalogue = Catalogue::load(&catalogue_json)?;
+        let deployment = config::Deployment::load(assets.text("/config.json").as_deref())?;
+        let app = App(Arc::new(Shared { options, store, vault, uploads, assets, catalogue, catalogue_json, deployment }));
+        if app.options.demo {
+            demo::seed(&app).await.map_err(|e| format!("the demo data cannot be written: {}", e.problem().title))?;
+        }
+        Ok(app)
+    }
+
+    pub fn router(&self) -> Router {
+        let api = Router::new()
+            .route("/config", get(config::config))
+            .route("/openapi.json", get(openapi::json))
+            .route("/session", get(session::view).post(session::sign_in).delete(session::sign_out))
+            .route("/session/code", post(session::send_code))
+            .route("/notices", post(notices::create))
+            .route("/submissions/{key}", get(notices::submission))
+            .route("/uploads", post(uploads::create).options(uploads::options))
+            .route(
+                "/uploads/{id}",
+                axum::routing::head(uploads::head).patch(uploads::append).delete(uploads::terminate).options(uploads::options).post(uploads::overridden),
+            )
+            .route("/claims", get(claims::list))
+            .route("/claims/{no}", get(claims::show))
+            .route("/claims/{no}/timeline", get(claims::timeline))
+            .route("/claims/{no}/steps", post(claims::step))
+            .route("/claims/{no}/documents/{document}/{upload}", put(claims::attach))
+            .route("/claims/{no}/photos/{id}", get(claims::photo))
+            .method_not_allowed_fallback(guard::method_not_allowed)
+            .fallback(guard::unknown_api);
+        let mut router = Router::new().nest(claim_api::BASE, api).route("/healthz", get(config::health)).merge(pages::router());
+        if self.options.demo {
+            router = router.merge(pages::demo_router());
+        }
+        router.fallback(any(assets::serve)).layer(axum::middleware::from_fn_with_state(self.clone(), guard::guard)).with_state(self.clone())
+    }
+
+    /// What must be done from time to time: uploads that nobody finished are removed.
+    pub async fn housekeeping(&self) {
+        if let Err(failure) = uploads::expire(self).await {
+            failure.problem();
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! 报案: one notice, one claim, however often it is sent.
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use claim_api::{Problem, ProblemCode, Receipt};
+use claim_domain::lifecycle::{Actor, Desk, Stage, What};
+use claim_domain::notice::Checked;
+use claim_domain::{Moment, Notice, claim_no, local_day};
+use sqlx::Row;
+
+use crate::failure::Result;
+use crate::session::Session;
+use crate::vault::{random, sha256_hex, token};
+use crate::{App, guard, now, store};
+
+/// New claims that one session may make in a day; a repeated key is not a new claim.
+const CLAIMS_A_DAY: i64 = 20;
+const MOST_BYTES: usize = 32 << 10;
+
+/// The Idempotency-Key header: a quoted string (draft-ietf-httpapi-idempotency-key-header-07) or a bare token.
+fn key(headers: &HeaderMap) -> Result<String> {
+    let text = headers.get("idempotency-key").and_then(|v| v.to_str().ok()).unwrap_or_default().trim();
+    let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+    let plain = (8..=64).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if plain { Ok(bare.to_owned()) } else { Err(ProblemCode::IdempotencyKeyMissing.into()) }
+}
+
+/// Reports a loss. The same key gives the same answer for ever.
+#[utoipa::path(post, path = "/api/v1/notices", request_body = Notice, params(("Idempotency-Key" = String, Header, description = "UUID of the draft, quoted or bare")),
+    responses((status = 201, body = Receipt), (status = 200, description = "the same again", body = Receipt), (status = 400, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(State(app): State<App>, Extension(session): Extension<Session>, request: Request) -> Result<Response> {
+    let key = key(request.headers())?;
+    guard::require_json(request.headers())?;
+    let body = guard::body(request, MOST_BYTES).await?;
+    let notice: Notice = serde_json::from_slice(&body).map_err(|_| ProblemCode::MalformedJson)?;
+    let (receipt, replayed) = submit(&app, &session, &key, &sha256_hex(&body), &notice, "app").await?;
+    let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
+    let mut response = (status, Json(receipt)).into_response();
+    if replayed {
+        response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// What became of a submission.
+#[utoipa::path(get, path = "/api/v1/submissions/{key}", params(("key" = String, Path)), responses((status = 200, body = Receipt), (status = 404, body = Problem)))]
+pub async fn submission(State(app): State<App>, session: Option<Extension<Session>>, Path(key): Path<String>) -> Result<Json<Receipt>> {
+    let Some(Extension(session)) = session else { return Err(ProblemCode::NotFound.into()) };
+    let reply: Option<String> = sqlx::query_scalar(
+        "SELECT reply FROM submission s WHERE key = ?1 AND (subject_id = ?2 OR EXISTS (SELECT 1 FROM party p WHERE p.claim_id = s.claim_id AND p.subject_id = ?2))",
+    )
+    .bind(&key)
+    .bind(&session.subject)
+    .fetch_optional(&app.store.read)
+    .await?;
+    let reply = reply.ok_or(ProblemCode::NotFound)?;
+    Ok(Json(serde_json::from_str(&reply).map_err(|e| crate::failure::Failure::internal("stored reply", e))?))
+}
+
+/// Checks a notice and makes the claim: key, claim, events, message and stored answer in one transaction.
+/// The flag says that this key was answered before.
+pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, notice: &Notice, channel: &str) -> Result<(Receipt, bool)> {
+    let at = now();
+    let mut tx = app.store.begin().await?;
+    let known = sqlx::query(
+        "SELECT body_hash, reply, subject_id = ?2 OR EXISTS (SELECT 1 FROM party p WHERE p.claim_id = s.claim_id AND p.subject_id = ?2) AS mine FROM submission s WHERE key = ?1",
+    )
+    .bind(key)
+    .bind(&session.subject)
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some(row) = known {
+        let (hash, reply, mine): (String, String, bool) = (row.try_get("body_hash")?, row.try_get("reply")?, row.try_get("mine")?);
+        return match (mine, hash == body_hash) {
+            (false, _) => Err(ProblemCode::NotFound.into()),
+            (true, false) => Err(ProblemCode::IdempotencyKeyReused.into()),
+            (true, true) => Ok((serde_json::from_str(&reply).map_err(|e| crate::failure::Failure::internal("stored reply", e))?, true)),
+        };
+    }
+    let Checked { notice, .. } = notice.check(&app.catalogue, at).map_err(Problem::validation)?;
+    let today: i64 = sqlx::query_scalar("SELECT count(*) FROM submission WHERE subject_id = ? AND created_at > ?")
+        .bind(&session.subject)
+        .bind(at.0 - 86_400)
+        .fetch_one(&mut *tx)
+        .await?;
+    if today >= CLAIMS_A_DAY {
+        return Err(Problem::after(ProblemCode::RateLimited, 3600).into());
+    }
+    // `check` has found the incident in the catalogue.
+    let lob = app.catalogue.incident(&notice.incident).ok_or(ProblemCode::MalformedJson)?.lob;
+    let policy = policy(app, &mut tx, session, &notice).await?;
+    let number = unused_number(&mut tx, at).await?;
+    let id = token();
+    let phone_index = app.vault.index("phone", &notice.reporter.phone);
+    let sealed = app.vault.seal(&serde_json::to_string(&notice).unwrap_or_default());
+    sqlx::query(
+        "INSERT INTO claim (id, no, lob, incident, stage, loss_at, reported_at, notice_sealed, reporter_phone_index, policy_id, rules_version, channel) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&id)
+    .bind(&number)
+    .bind(lob.as_str())
+    .bind(&notice.incident)
+    .bind(Stage::Reported.as_str())
+    .bind(notice.loss_at.0)
+    .bind(at.0)
+    .bind(sealed)
+    .bind(&phone_index)
+    .bind(policy.as_ref())
+    .bind(&app.catalogue.rules_version)
+    .bind(channel)
+    .execute(&mut *tx)
+    .await?;
+    // The session that reported; the customer who owns the policy or the phone, if we know him.
+    sqlx::query(
+        "INSERT OR IGNORE INTO party (claim_id, subject_id) SELECT ?1, ?2 UNION SELECT ?1, s.id FROM subject s \
+         WHERE s.phone_index = ?3 OR s.phone_index = (SELECT phone_index FROM policy WHERE id = ?4)",
+    )
+    .bind(&id)
+    .bind(&session.subject)
+    .bind(&phone_index)
+    .bind(policy.as_ref())
+    .execute(&mut *tx)
+    .await?;
+    store::append(&mut tx, &id, lob, &Actor::System, What::Reported { verified: policy.is_some() }, at).await?;
+    // A policy in force is registered at once; the rest waits for somebody at the intake desk.
+    if policy.is_some()
+        && let Some(handler) = next_handler(&mut tx).await?
+    {
+        store::append(&mut tx, &id, lob, &Actor::System, What::Registered { handler }, at).await?;
+    }
+    let receipt = Receipt {
+        claim_no: number.clone(),
+        received_at: at,
+        verified: policy.is_some(),
+        contact_by: at.plus_seconds(i64::from(app.deployment.promises.contact_hours) * 3600),
+        requirements: app.catalogue.requirements(&notice.facts()),
+    };
+    let text = format!("【{}】已收到您的报案，报案号 {number}。我们会在 {} 小时内联系您。电话 {}", app.deployment.insurer.zh, app.deployment.promises.contact_hours, app.deployment.hotline);
+    store::send_message(&mut tx, &app.vault, &notice.reporter.phone, &text, at).await?;
+    sqlx::query("INSERT INTO submission (key, subject_id, body_hash, claim_id, reply, created_at) VALUES (?, ?, ?, ?, ?, ?)")
+        .bind(key)
+        .bind(&session.subject)
+        .bind(body_hash)
+        .bind(&id)
+        .bind(serde_json::to_string(&receipt).unwrap_or_default())
+        .bind(at.0)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok((receipt, false))
+}
+
+/// The policy that a notice means, if it was in force when the loss happened.
+async fn policy(app: &App, tx: &mut store::Tx, session: &Session, notice: &Notice) -> Result<Option<String>> {
+    let owner = session.phone.as_ref().map(|p| app.vault.index("phone", p));
+    let id_no = (!notice.policy.id_no.is_empty()).then(|| app.vault.index("id", &notice.policy.id_no));
+    let found = sqlx::query_scalar(
+        "SELECT id FROM policy WHERE starts_at <= ?1 AND ends_at > ?1 AND lob = ?2 \
+         AND ((id = ?3 AND phone_index = ?4) OR no = ?5 OR plate = ?6 OR id_no_index = ?7) ORDER BY id = ?3 DESC, no LIMIT 1",
+    )
+    .bind(notice.loss_at.0)
+    .bind(notice.incident.split('.').next())
+    .bind(notice.policy.id.as_ref())
+    .bind(owner)
+    .bind(Some(&notice.policy.no).filter(|v| !v.is_empty()))
+    .bind(Some(&notice.policy.plate).filter(|v| !v.is_empty()))
+    .bind(id_no)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(found)
+}
+
+async fn unused_number(tx: &mut store::Tx, at: Moment) -> Result<String> {
+    loop {
+        let number = claim_no::claim_no(local_day(at), u32::from_le_bytes(random::<4>()));
+        let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM claim WHERE no = ?").bind(&number).fetch_one(&mut **tx).await?;
+        if taken == 0 {
+            return Ok(number);
+        }
+    }
+}
+
+/// Round robin over the intake desk; `None` where nobody works there yet.
+async fn next_handler(tx: &mut store::Tx) -> Result<Option<String>> {
+    let desk: Vec<String> = sqlx::query_scalar("SELECT shown_as FROM staff WHERE desk = ? ORDER BY name").bind(Desk::Intake.as_str()).fetch_all(&mut **tx).await?;
+    let claims: i64 = sqlx::query_scalar("SELECT count(*) FROM claim").fetch_one(&mut **tx).await?;
+    Ok(usize::try_from(claims).ok().and_then(|n| desk.get(n % desk.len().max(1))).cloned())
+}

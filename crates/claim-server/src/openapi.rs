@@ -1,0 +1,29 @@
+//! The description of the API, made from the handlers themselves and locked by a snapshot test.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa::OpenApi;
+
+use crate::{claims, config, notices, session, uploads};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Baoan claims API", description = "Report a loss, send its photos, follow the claim. Errors are RFC 9457 problems; the codes never change their meaning.", license(name = "MIT OR Apache-2.0")),
+    paths(
+        config::config, config::health, json, session::view, session::send_code, session::sign_in, session::sign_out,
+        notices::create, notices::submission, uploads::options, uploads::create, uploads::head, uploads::append, uploads::terminate,
+        claims::list, claims::show, claims::timeline, claims::step, claims::attach, claims::photo,
+    )
+)]
+struct Api;
+
+/// The document as pretty JSON.
+pub fn document() -> String {
+    Api::openapi().to_pretty_json().unwrap_or_default()
+}
+
+/// This description.
+#[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, content_type = "application/json")))]
+pub async fn json() -> Response {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], document()).into_response()
+}

@@ -1,0 +1,53 @@
+//! For newcomers only: who is who, and the messages that nobody sends. Neither exists without `--demo`.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use claim_domain::Moment;
+use maud::html;
+use sqlx::Row;
+
+use super::{failed, page};
+use crate::demo::{PEOPLE, STAFF, password};
+use crate::{App, Result};
+
+pub async fn who() -> Response {
+    let content = html! {
+        h1 { "演示：谁是谁" }
+        p { "下面的人都是虚构的。登录用的验证码在 " a href="/demo/outbox" { "短信箱" } "。" }
+        h2 { "投保人" }
+        div.scroll tabindex="0" role="region" aria-label="投保人" { table {
+            thead { tr { th { "姓名" } th { "手机" } th { "保单" } th { "车牌" } th { "身份证号" } } }
+            tbody { @for p in &PEOPLE { tr {
+                td { (p.name) @if p.lapsed { "（保单已过期）" } } td { (p.phone) } td { (p.policy_no) } td { (p.plate.unwrap_or("无")) } td { (p.id_no) }
+            } } }
+        } }
+        h2 { "公司员工" }
+        p { a href="/staff" { "打开员工页面" } }
+        div.scroll tabindex="0" role="region" aria-label="公司员工" { table {
+            thead { tr { th { "用户名" } th { "密码" } th { "显示为" } } }
+            tbody { @for (name, shown_as, _) in STAFF { tr { td { (name) } td { (password(name)) } td { (shown_as) } } } }
+        } }
+    };
+    page("zh-CN", "演示：谁是谁", content).into_response()
+}
+
+pub async fn outbox(State(app): State<App>) -> Response {
+    match messages(&app).await {
+        Ok(messages) => {
+            let content = html! {
+                h1 { "演示：短信箱" }
+                p.quiet { "这里的短信没有真的发出。最新的在最上面。" }
+                @if messages.is_empty() { p { "还没有短信。" } }
+                @for (phone, text, at) in &messages { div.step { p.quiet { (at.to_local_text()) " · " (phone) } p.message { (text) } } }
+            };
+            page("zh-CN", "演示：短信箱", content).into_response()
+        }
+        Err(failure) => failed(failure, "/demo"),
+    }
+}
+
+async fn messages(app: &App) -> Result<Vec<(String, String, Moment)>> {
+    let rows = sqlx::query("SELECT phone_sealed, text_sealed, created_at FROM message ORDER BY id DESC LIMIT 50").fetch_all(&app.store.read).await?;
+    let open = |sealed: &str| app.vault.open_text(sealed).unwrap_or_default();
+    rows.iter().map(|r| Ok((open(r.try_get("phone_sealed")?), open(r.try_get("text_sealed")?), Moment(r.try_get("created_at")?)))).collect()
+}

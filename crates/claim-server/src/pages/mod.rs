@@ -1,0 +1,87 @@
+//! Plain pages, made on the server, without script: /lite for every phone there is, /staff for the insurer's
+//! people, /demo for newcomers. Their words stand beside them; what the app says too comes from the catalogue.
+
+mod demo;
+mod lite;
+mod staff;
+
+use axum::Router;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use claim_api::ProblemCode;
+use maud::{DOCTYPE, Markup, html};
+
+use crate::failure::{Failure, Result};
+use crate::{App, guard};
+
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/pages.css", get(css))
+        .route("/lite", get(lite::form).post(lite::submit))
+        .route("/staff", get(staff::queue))
+        .route("/staff/login", get(staff::login_page).post(staff::login))
+        .route("/staff/logout", post(staff::logout))
+        .route("/staff/claims/{no}", get(staff::claim))
+        .route("/staff/claims/{no}/steps", post(staff::step))
+        .route("/staff/claims/{no}/photos/{id}", get(staff::photo))
+}
+
+pub fn demo_router() -> Router<App> {
+    Router::new().route("/demo", get(demo::who)).route("/demo/outbox", get(demo::outbox))
+}
+
+async fn css() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=86400")], include_str!("pages.css")).into_response()
+}
+
+/// A whole page around `content`, which begins with its `h1`.
+fn page(lang: &str, title: &str, content: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(lang) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                title { (title) }
+                link rel="stylesheet" href="/pages.css";
+                link rel="icon" href="data:,";
+            }
+            body { main { (content) } }
+        }
+    }
+}
+
+/// 404 in the form that was asked for.
+pub fn not_found(wants_page: bool) -> Response {
+    if !wants_page {
+        return Failure::from(ProblemCode::NotFound).into_response();
+    }
+    let content = html! { h1 { "没有这个页面" } p { a href="/" { "回首页" } } };
+    (StatusCode::NOT_FOUND, page("zh-CN", "没有这个页面", content)).into_response()
+}
+
+/// A failure as a page for people.
+fn failed(failure: Failure, back: &str) -> Response {
+    let problem = failure.problem();
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content = html! { h1 { "没有成功" } p { (problem.title) } p { a href=(back) { "返回" } } };
+    (status, page("zh-CN", "没有成功", content)).into_response()
+}
+
+/// The fields of a posted form, at most 64 KB.
+async fn form(request: Request) -> Result<Vec<(String, String)>> {
+    let declared = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if !declared.starts_with("application/x-www-form-urlencoded") {
+        return Err(ProblemCode::UnsupportedMediaType.into());
+    }
+    let (parts, body) = request.into_parts();
+    let bytes = guard::body(Request::from_parts(parts.clone(), body), 64 << 10).await?;
+    let form = axum::Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, bytes.into()), &()).await;
+    form.map(|axum::Form(fields)| fields).map_err(|_| ProblemCode::MalformedJson.into())
+}
+
+fn see_other(to: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, to.to_owned())]).into_response()
+}

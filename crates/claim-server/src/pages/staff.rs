@@ -1,0 +1,279 @@
+//! /staff: a queue, one claim with its photos, and a form for each step that this desk may take now.
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use claim_api::{DocumentView, ProblemCode};
+use claim_domain::lifecycle::{Actor, Claim, Event, Kind, What};
+use claim_domain::money;
+use maud::{Markup, html};
+
+use super::{failed, form, page, see_other};
+use crate::claims::{self, Stored};
+use crate::session::{masked_name, masked_phone, set_cookie};
+use crate::staff::{self, Fields, Staff};
+use crate::store::events;
+use crate::{App, Result};
+
+/// Runs `show` for somebody who has signed in; others are sent to the login.
+async fn signed_in(app: &App, headers: &HeaderMap, show: impl AsyncFnOnce(Staff) -> Result<Response>) -> Response {
+    let outcome = match staff::who(app, headers).await {
+        Ok(None) => return see_other("/staff/login"),
+        Ok(Some(staff)) => show(staff).await,
+        Err(failure) => Err(failure),
+    };
+    outcome.unwrap_or_else(|failure| failed(failure, "/staff"))
+}
+
+pub async fn login_page() -> Response {
+    login_form(None).into_response()
+}
+
+fn login_form(wrong: Option<&str>) -> Markup {
+    let content = html! {
+        h1 { "员工登录" }
+        @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+        form method="post" action="/staff/login" {
+            label for="name" { "用户名" }
+            input type="text" id="name" name="name" autocomplete="username" required;
+            label for="password" { "密码" }
+            input type="password" id="password" name="password" autocomplete="current-password" required;
+            button { "登录" }
+        }
+    };
+    page("zh-CN", "员工登录", content)
+}
+
+pub async fn login(State(app): State<App>, request: Request) -> Response {
+    let entered = async {
+        let fields = Fields(form(request).await?);
+        staff::sign_in(&app, &fields.get("name"), &fields.get("password")).await
+    };
+    match entered.await {
+        Ok(Some(token)) => {
+            let mut response = see_other("/staff");
+            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), &token, "/staff", 12 * 3600));
+            response
+        }
+        Ok(None) => (StatusCode::UNAUTHORIZED, login_form(Some("用户名或密码不对"))).into_response(),
+        Err(failure) => failed(failure, "/staff/login"),
+    }
+}
+
+pub async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
+    match staff::sign_out(&app, &headers).await {
+        Ok(()) => {
+            let mut response = see_other("/staff/login");
+            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), "", "/staff", 0));
+            response
+        }
+        Err(failure) => failed(failure, "/staff"),
+    }
+}
+
+fn top(staff: &Staff) -> Markup {
+    html! {
+        form method="post" action="/staff/logout" { p.quiet { (staff.shown_as) " · " (desk_name(staff)) " · " a href="/staff" { "案件列表" } } button.plain { "退出登录" } }
+    }
+}
+
+fn desk_name(staff: &Staff) -> &'static str {
+    use claim_domain::lifecycle::Desk;
+    match staff.desk {
+        Desk::Intake => "受理",
+        Desk::Surveyor => "查勘",
+        Desk::Assessor => "定损",
+        Desk::Adjudicator => "核赔",
+        Desk::Finance => "财务",
+        Desk::Supervisor => "主管",
+    }
+}
+
+pub async fn queue(State(app): State<App>, headers: HeaderMap) -> Response {
+    signed_in(&app, &headers, async |staff| {
+        let claims = staff::queue(&app).await?;
+        let content = html! {
+            h1 { "案件列表" }
+            (top(&staff))
+            @if claims.is_empty() { p { "还没有案件。" } }
+            @else { div.scroll tabindex="0" role="region" aria-label="案件列表" { table {
+                thead { tr { th { "报案号" } th { "事故" } th { "阶段" } th { "报案人" } th { "报案时间" } } }
+                tbody { @for (claim, stage) in &claims { tr {
+                    td { a href={ "/staff/claims/" (claim.no) } { (claim.no) } }
+                    td { (incident(&app, claim)) @if !claim.verified { " · 未验证保单" } }
+                    td { (app.catalogue.stages.get(stage).map_or(stage.as_str(), |s| s.name.zh.as_str())) }
+                    td { (masked_name(&claim.notice.reporter.name)) }
+                    td { (claim.reported_at.to_local_text()) }
+                } } }
+            } } }
+        };
+        Ok(page("zh-CN", "案件列表", content).into_response())
+    })
+    .await
+}
+
+fn incident(app: &App, claim: &Stored) -> String {
+    app.catalogue.incident(&claim.incident).map_or_else(|| claim.incident.clone(), |i| i.name.zh.clone())
+}
+
+pub async fn claim(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>) -> Response {
+    signed_in(&app, &headers, async |staff| Ok(claim_page(&app, &staff, &no, None, &Fields(Vec::new())).await?.into_response())).await
+}
+
+async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, typed: &Fields) -> Result<Markup> {
+    let stored = staff::find(app, no).await?;
+    let events = events(&app.store.read, &stored.id, 0).await?;
+    let documents = claims::documents(app, &stored.id).await?;
+    let claim = Claim::replay(stored.lob, &events);
+    let steps = claim.allowed(&staff.actor());
+    let stage = &app.catalogue.stages[claim.stage.as_str()];
+    let content = html! {
+        h1 { (stored.no) }
+        (top(staff))
+        @if let Some(wrong) = &wrong { p.wrong role="alert" { (wrong) } }
+        (facts(app, &stored, &stage.name.zh))
+        h2 { "照片和材料（" (documents.len()) "）" }
+        (photos(app, &stored.no, &documents))
+        h2 { "下一步" }
+        @if steps.is_empty() { p { "现在没有您这个岗位要做的。" } }
+        @for kind in &steps { (step_form(app, staff, &stored.no, *kind, &claim, typed)) }
+        h2 { "经过" }
+        (history(app, &events))
+    };
+    Ok(page("zh-CN", &stored.no, content))
+}
+
+fn facts(app: &App, stored: &Stored, stage: &str) -> Markup {
+    let n = &stored.notice;
+    let parts: Vec<&str> = app.catalogue.parts(stored.lob).iter().filter(|p| n.parts.contains(&p.id)).map(|p| p.name.zh.as_str()).collect();
+    let role = app.catalogue.roles.iter().find(|r| r.id == n.reporter.role).map_or("", |r| r.name.zh.as_str());
+    html! {
+        dl {
+            dt { "阶段" } dd { (stage) }
+            dt { "事故" } dd { (incident(app, stored)) @if n.scene.injured == Some(true) { " · 有人受伤" } }
+            dt { "时间" } dd { (n.loss_at.to_local_text()) @if n.about { "（大约）" } }
+            dt { "地点" } dd { (n.place.text) }
+            @if !parts.is_empty() { dt { "受损部位" } dd { (parts.join("、")) } }
+            @if !n.narrative.is_empty() { dt { "经过" } dd { (n.narrative) } }
+            dt { "报案人" } dd { (n.reporter.name) " · " (role) " · " (masked_phone(&n.reporter.phone)) }
+            dt { "保单" } dd { (if stored.verified { "已核对" } else { "未验证保单" }) @if !n.policy.plate.is_empty() { " · " (n.policy.plate) } }
+            dt { "渠道" } dd { (stored.channel) }
+        }
+    }
+}
+
+fn photos(app: &App, no: &str, documents: &[DocumentView]) -> Markup {
+    html! {
+        @if documents.is_empty() { p { "还没有。" } }
+        ul.photos { @for d in documents { li {
+            a href={ "/staff/claims/" (no) "/photos/" (d.id) } {
+                img src={ "/staff/claims/" (no) "/photos/" (d.id) } alt={ (app.catalogue.documents.iter().find(|x| x.id == d.document).map_or("", |x| x.name.zh.as_str())) "，" (d.bytes / 1000) " KB" };
+            }
+        } } }
+    }
+}
+
+fn history(app: &App, events: &[Event]) -> Markup {
+    html! { ol { @for event in events { li {
+        (event.at.to_local_text()) " · "
+        (match &event.actor { Actor::Customer => "客户", Actor::System => "系统", Actor::Staff { name, .. } => name.as_str() })
+        " · " (sentence(app, &event.what))
+    } } } }
+}
+
+fn sentence(app: &App, what: &What) -> String {
+    match what {
+        What::Reported { verified } => format!("报案{}", if *verified { "" } else { "（未验证保单）" }),
+        What::Registered { handler } => format!("立案，经办 {handler}"),
+        What::NotAccepted { text, next_step, .. } => format!("未受理：{text}。{next_step}"),
+        What::SurveyStarted { on_site, surveyor } => format!("查勘，{}，{surveyor}", if *on_site { "到现场" } else { "客户自助拍照" }),
+        What::SurveyReported { report } => format!("查勘结论：{report}"),
+        What::Assessed { version, total_fen, .. } => format!("定损第 {version} 版，合计 {}", money::show(*total_fen)),
+        What::AssessmentAccepted { version, by_phone } => format!("客户{}同意定损第 {version} 版", if *by_phone { "电话" } else { "" }),
+        What::AssessmentObjected { version, reason } => format!("客户对定损第 {version} 版有异议：{reason}"),
+        What::Approved { amount_fen, basis } => format!("核赔通过 {}，依据：{basis}", money::show(*amount_fen)),
+        What::Rejected { clause, facts } => format!("拒赔，条款：{clause}；事实：{facts}"),
+        What::PaymentOrdered { instruction } => format!("付款指令 {instruction}"),
+        What::PaymentFailed { reason } => format!("付款退回：{reason}"),
+        What::Paid { amount_fen, reference } => format!("已支付 {}，流水号 {reference}", money::show(*amount_fen)),
+        What::Closed => "结案".into(),
+        What::Withdrawn { reason } => format!("客户撤案：{reason}"),
+        What::DocumentReceived { document, bytes, .. } => {
+            let name = app.catalogue.documents.iter().find(|d| d.id == *document).map_or(document.as_str(), |d| d.name.zh.as_str());
+            format!("收到{name}，{} KB", bytes / 1000)
+        }
+    }
+}
+
+/// Name, label and whether it is long.
+type Field = (&'static str, &'static str, bool);
+
+fn step_form(app: &App, staff: &Staff, no: &str, kind: Kind, claim: &Claim, typed: &Fields) -> Markup {
+    let (title, fields): (&str, &[Field]) = match kind {
+        Kind::Registered => ("立案", &[("handler", "经办人（客户会看到）", false)]),
+        Kind::NotAccepted => ("不予受理", &[("text", "原因说明（客户会看到）", true), ("next_step", "客户可以怎么办", true)]),
+        Kind::SurveyStarted => ("开始查勘", &[("surveyor", "查勘员（客户会看到）", false)]),
+        Kind::SurveyReported => ("查勘结论", &[("report", "结论（客户会看到）", true)]),
+        Kind::Assessed => ("定损", &[("lines", "逐项填写，一行一项，金额在最后，例如：前保险杠 800.00", true)]),
+        Kind::AssessmentAccepted => ("客户电话同意定损", &[]),
+        Kind::Approved => ("核赔通过", &[("amount_fen", "赔付金额（元）", false), ("basis", "依据（客户会看到）", true)]),
+        Kind::Rejected => ("拒赔", &[("clause", "条款", true), ("facts", "依据的事实", true)]),
+        Kind::PaymentOrdered => ("发出付款指令", &[("instruction", "指令号", false)]),
+        Kind::PaymentFailed => ("付款被退回", &[("reason", "原因", false)]),
+        Kind::Paid => ("已支付", &[("reference", "银行流水号", false)]),
+        Kind::Closed => ("结案", &[]),
+        _ => return html! {},
+    };
+    let mine = typed.get("kind") == kind.as_str();
+    let suggested = |name: &str| match name {
+        _ if mine => typed.get(name),
+        "handler" | "surveyor" => staff.shown_as.clone(),
+        "amount_fen" => claim.assessment.map(|(_, fen)| money::show(fen).trim_start_matches('¥').to_owned()).unwrap_or_default(),
+        _ => String::new(),
+    };
+    let id = |name: &str| format!("{}-{name}", kind.as_str());
+    html! {
+        form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
+            input type="hidden" name="kind" value=(kind.as_str());
+            @if kind == Kind::NotAccepted {
+                label for=(id("reason")) { "原因" }
+                select id=(id("reason")) name="reason" { @for r in &app.catalogue.not_accepted_reasons { option value=(r.id) { (r.name.zh) } } }
+            }
+            @if kind == Kind::SurveyStarted {
+                label.tick { input type="checkbox" name="on_site" value="yes"; "到现场查勘（不勾选为客户自助拍照）" }
+            }
+            @for (name, label, long) in fields {
+                label for=(id(name)) { (label) }
+                @if *long { textarea id=(id(name)) name=(name) rows="3" required { (suggested(name)) } }
+                @else { input type="text" id=(id(name)) name=(name) value=(suggested(name)) required; }
+            }
+            button { (title) }
+        }
+    }
+}
+
+pub async fn step(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>, request: Request) -> Response {
+    signed_in(&app, &headers, async |staff| {
+        let fields = Fields(form(request).await?);
+        let problem = match staff::step(&app, &staff, &no, &fields).await {
+            Ok(()) => return Ok(see_other(&format!("/staff/claims/{no}"))),
+            Err(failure) => failure.problem(),
+        };
+        if problem.code == ProblemCode::NotFound {
+            return Err(problem.into());
+        }
+        let words = |code: &str| app.catalogue.errors.get(code).map_or_else(String::new, |t| t.zh.replace("{field}", "这一项"));
+        let wrong = problem.errors.first().map_or_else(|| words(problem.code.as_str()), |e| words(e.finding.code.as_str()));
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        Ok((status, claim_page(&app, &staff, &no, Some(wrong), &fields).await?).into_response())
+    })
+    .await
+}
+
+pub async fn photo(State(app): State<App>, headers: HeaderMap, Path((no, id)): Path<(String, String)>) -> Response {
+    signed_in(&app, &headers, async |_| {
+        let stored = staff::find(&app, &no).await?;
+        claims::photo_of(&app, &stored.id, &id).await
+    })
+    .await
+}

@@ -1,0 +1,320 @@
+//! Who is there. Reporting needs no login: the first request that changes something gets an anonymous session.
+//! A code by SMS upgrades it, with a new token, and everything the anonymous session owned moves along.
+//!
+//! Limits (reliability 4.5): code of 6 digits, 5 minutes, 5 tries, once, bound to the session that asked; resend
+//! after 60 s, 5 an hour and 10 a day for a number, 10 an hour for a session, 20 an hour for a network.
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use claim_api::{CodeRequest, LoginRequest, PolicyView, Problem, ProblemCode, SessionView};
+use claim_domain::validate::{Code, mobile};
+use claim_domain::{FieldError, Moment};
+use sqlx::Row;
+
+use crate::failure::{Failure, Result};
+use crate::vault::{random, sha256_hex, token};
+use crate::{App, guard, now, store};
+
+/// An anonymous session lives as long as an unfinished upload may.
+const ANONYMOUS_IDLE: i64 = 7 * 86_400;
+const SIGNED_IN_IDLE: i64 = 30 * 60;
+const SIGNED_IN_AT_MOST: i64 = 12 * 3600;
+const CODE_LIVES: i64 = 5 * 60;
+const TRIES: i64 = 5;
+
+/// The session of a request, in its extensions.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub subject: String,
+    pub hash: String,
+    /// Set when the phone was proved.
+    pub phone: Option<String>,
+}
+
+impl Session {
+    /// # Errors
+    /// `session-expired` for somebody who has not signed in.
+    pub fn signed_in(&self) -> Result<&str> {
+        self.phone.as_deref().ok_or_else(|| ProblemCode::SessionExpired.into())
+    }
+}
+
+/// A token that the response must carry.
+#[derive(Clone)]
+pub struct SetToken(pub String);
+
+pub struct Cookie(Option<String>, &'static str);
+
+fn cookie_name(app: &App) -> &'static str {
+    // `__Host-` needs Secure, which browsers do not accept over plain HTTP.
+    if app.options.secure { "__Host-sid" } else { "sid" }
+}
+
+pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
+    values.flat_map(|v| v.split(';')).filter_map(|pair| pair.trim().split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v.to_owned())
+}
+
+pub fn set_cookie(name: &str, value: &str, path: &str, age: i64) -> HeaderValue {
+    let secure = if name.starts_with("__") { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Puts the [`Session`] into the request; makes an anonymous one where the request needs it.
+pub async fn enter(app: &App, request: &mut Request) -> Result<Cookie> {
+    let name = cookie_name(app);
+    let path = request.uri().path();
+    if !(path.starts_with(claim_api::BASE) || path.starts_with("/lite")) {
+        return Ok(Cookie(None, name));
+    }
+    let at = now();
+    if let Some(token) = cookie(request.headers(), name)
+        && let Some(session) = find(app, &token, at).await?
+    {
+        request.extensions_mut().insert(session);
+        return Ok(Cookie(None, name));
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if reads && path != "/api/v1/session" && path != "/lite" {
+        return Ok(Cookie(None, name));
+    }
+    let (fresh, subject) = (token(), token());
+    let session = Session { hash: sha256_hex(fresh.as_bytes()), subject, phone: None };
+    let mut tx = app.store.begin().await?;
+    sqlx::query("INSERT INTO subject (id, created_at) VALUES (?, ?)").bind(&session.subject).bind(at.0).execute(&mut *tx).await?;
+    insert(&mut tx, &session, None, at).await?;
+    tx.commit().await?;
+    request.extensions_mut().insert(session);
+    Ok(Cookie(Some(fresh), name))
+}
+
+/// Lets the response carry a token that was made on the way.
+pub fn leave(cookie: Cookie, response: &mut Response) {
+    let Cookie(fresh, name) = cookie;
+    let rotated = response.extensions_mut().remove::<SetToken>().map(|t| t.0);
+    if let Some(token) = rotated.or(fresh) {
+        let age = if token.is_empty() { 0 } else { ANONYMOUS_IDLE };
+        response.headers_mut().append(header::SET_COOKIE, set_cookie(name, &token, "/", age));
+    }
+}
+
+async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>> {
+    let hash = sha256_hex(token.as_bytes());
+    let row = sqlx::query("SELECT subject_id, created_at, seen_at, phone_sealed FROM session WHERE token_hash = ?")
+        .bind(&hash)
+        .fetch_optional(&app.store.read)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (created, seen): (i64, i64) = (row.try_get("created_at")?, row.try_get("seen_at")?);
+    let phone: Option<String> = row.try_get::<Option<String>, _>("phone_sealed")?.and_then(|sealed| app.vault.open_text(&sealed));
+    let idle = if phone.is_some() { SIGNED_IN_IDLE } else { ANONYMOUS_IDLE };
+    if at.0 - seen > idle || (phone.is_some() && at.0 - created > SIGNED_IN_AT_MOST) {
+        return Ok(None);
+    }
+    // Not at every request: writing is what a database does slowest.
+    if at.0 - seen > 60 {
+        let mut tx = app.store.begin().await?;
+        sqlx::query("UPDATE session SET seen_at = ? WHERE token_hash = ?").bind(at.0).bind(&hash).execute(&mut *tx).await?;
+        tx.commit().await?;
+    }
+    Ok(Some(Session { subject: row.try_get("subject_id")?, hash, phone }))
+}
+
+async fn insert(tx: &mut store::Tx, session: &Session, phone_sealed: Option<String>, at: Moment) -> Result<()> {
+    sqlx::query("INSERT INTO session (token_hash, subject_id, created_at, seen_at, phone_sealed) VALUES (?, ?, ?, ?, ?)")
+        .bind(&session.hash)
+        .bind(&session.subject)
+        .bind(at.0)
+        .bind(at.0)
+        .bind(phone_sealed)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+pub fn masked_phone(phone: &str) -> String {
+    if phone.len() == 11 { format!("{}****{}", &phone[..3], &phone[7..]) } else { "****".into() }
+}
+
+/// First character, or the compound family name: `张*`, `欧阳**`.
+pub fn masked_name(name: &str) -> String {
+    const COMPOUND: [&str; 8] = ["欧阳", "司马", "上官", "诸葛", "夏侯", "尉迟", "公孙", "慕容"];
+    let kept = COMPOUND.iter().find(|c| name.starts_with(**c)).map_or(1, |_| 2);
+    let count = name.chars().count();
+    name.chars().take(kept).chain(std::iter::repeat_n('*', count.saturating_sub(kept).clamp(1, 4))).collect()
+}
+
+/// `京A***45`
+pub fn masked_plate(plate: &str) -> String {
+    let c: Vec<char> = plate.chars().collect();
+    if c.len() < 6 { "***".into() } else { c[..2].iter().collect::<String>() + "***" + &c[c.len() - 2..].iter().collect::<String>() }
+}
+
+/// Policies in force of a phone, masked.
+pub async fn policies(app: &App, phone: &str, at: Moment) -> Result<Vec<PolicyView>> {
+    let rows = sqlx::query("SELECT id, no, lob, insured_sealed, plate FROM policy WHERE phone_index = ? AND starts_at <= ? AND ends_at > ? ORDER BY no")
+        .bind(app.vault.index("phone", phone))
+        .bind(at.0)
+        .bind(at.0)
+        .fetch_all(&app.store.read)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let no: String = row.try_get("no")?;
+            let tail: String = no.chars().skip(no.chars().count().saturating_sub(4)).collect();
+            let plate: Option<String> = row.try_get("plate")?;
+            let insured = app.vault.open_text(row.try_get("insured_sealed")?).unwrap_or_default();
+            Ok(PolicyView {
+                id: row.try_get("id")?,
+                lob: store::lob(row.try_get("lob")?)?,
+                title: plate.map_or(format!("****{tail}"), |p| masked_plate(&p)),
+                insured: masked_name(&insured),
+            })
+        })
+        .collect()
+}
+
+/// Who the server thinks is there, and the policies in force.
+#[utoipa::path(get, path = "/api/v1/session", responses((status = 200, body = SessionView)))]
+pub async fn view(State(app): State<App>, Extension(session): Extension<Session>) -> Result<Json<SessionView>> {
+    let Some(phone) = session.phone else { return Ok(Json(SessionView::default())) };
+    Ok(Json(SessionView { signed_in: true, phone: Some(masked_phone(&phone)), policies: policies(&app, &phone, now()).await? }))
+}
+
+fn checked_phone(phone: &str) -> Result<String> {
+    let verdict = mobile(phone);
+    match (verdict.value(), verdict.finding()) {
+        (Some(phone), _) => Ok(phone.to_owned()),
+        (None, finding) => {
+            let finding = finding.cloned().unwrap_or(Code::Required.into());
+            Err(Problem::validation(vec![FieldError { field: "/phone".into(), finding }]).into())
+        }
+    }
+}
+
+/// Sends a code by SMS; the answer is the same for every number.
+#[utoipa::path(post, path = "/api/v1/session/code", request_body = CodeRequest, responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem)))]
+pub async fn send_code(State(app): State<App>, Extension(session): Extension<Session>, request: Request) -> Result<StatusCode> {
+    let network = guard::network(&app, &request);
+    let asked: CodeRequest = guard::json(request).await?;
+    let phone = checked_phone(&asked.phone)?;
+    let (at, index) = (now(), app.vault.index("phone", &phone));
+    let mut tx = app.store.begin().await?;
+    let mut wait = 0;
+    // Column, value, seconds, at most.
+    let limits = [("phone_index", &index, 60, 1), ("phone_index", &index, 3600, 5), ("phone_index", &index, 86_400, 10), ("session_hash", &session.hash, 3600, 10), ("network", &network, 3600, 20)];
+    for (column, value, seconds, most) in limits {
+        let sql = match column {
+            "phone_index" => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE phone_index = ? AND sent_at > ?",
+            "session_hash" => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE session_hash = ? AND sent_at > ?",
+            _ => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE network = ? AND sent_at > ?",
+        };
+        let (count, oldest): (i64, i64) = sqlx::query_as(sql).bind(value).bind(at.0 - seconds).fetch_one(&mut *tx).await?;
+        if count >= most {
+            wait = wait.max(oldest + seconds - at.0);
+        }
+    }
+    if wait > 0 {
+        return Err(Problem::after(ProblemCode::OtpRate, u32::try_from(wait).unwrap_or(60)).into());
+    }
+    let code = format!("{:06}", u64::from_le_bytes(random::<8>()) % 1_000_000);
+    sqlx::query("INSERT INTO otp (phone_index, session_hash, network, code_hmac, sent_at) VALUES (?, ?, ?, ?, ?)")
+        .bind(&index)
+        .bind(&session.hash)
+        .bind(&network)
+        .bind(app.vault.index(&format!("code {index} {}", session.hash), &code))
+        .bind(at.0)
+        .execute(&mut *tx)
+        .await?;
+    let text = format!("【{}】验证码 {code}，5 分钟内有效，请勿告诉他人。", app.deployment.insurer.zh);
+    store::send_message(&mut tx, &app.vault, &phone, &text, at).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Signs in with the code: a new token, and everything that the anonymous session owned.
+#[utoipa::path(post, path = "/api/v1/session", request_body = LoginRequest, responses((status = 200, body = SessionView), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Session>, request: Request) -> Result<Response> {
+    let asked: LoginRequest = guard::json(request).await?;
+    let phone = checked_phone(&asked.phone)?;
+    let (at, index) = (now(), app.vault.index("phone", &phone));
+    let mut tx = app.store.begin().await?;
+    let row = sqlx::query("SELECT id, code_hmac, tries FROM otp WHERE phone_index = ? AND session_hash = ? AND used = 0 AND sent_at > ? ORDER BY sent_at DESC, id DESC LIMIT 1")
+        .bind(&index)
+        .bind(&session.hash)
+        .bind(at.0 - CODE_LIVES)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(row) = row else { return Err(ProblemCode::OtpInvalid.into()) };
+    let (id, right, tries): (i64, String, i64) = (row.try_get("id")?, row.try_get("code_hmac")?, row.try_get("tries")?);
+    // Both sides are HMACs: comparing them tells nothing of the code by its time.
+    let matches = app.vault.index(&format!("code {index} {}", session.hash), asked.code.trim()) == right;
+    let good = matches && tries < TRIES;
+    sqlx::query("UPDATE otp SET tries = tries + 1, used = ? WHERE id = ?").bind(i64::from(good)).bind(id).execute(&mut *tx).await?;
+    if !good {
+        tx.commit().await?;
+        return Err(ProblemCode::OtpInvalid.into());
+    }
+    let subject: Option<String> = sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?").bind(&index).fetch_optional(&mut *tx).await?;
+    let subject = match subject {
+        Some(subject) => subject,
+        None => {
+            let subject = token();
+            sqlx::query("INSERT INTO subject (id, phone_index, created_at) VALUES (?, ?, ?)").bind(&subject).bind(&index).bind(at.0).execute(&mut *tx).await?;
+            subject
+        }
+    };
+    // What this session did before, unless it belonged to another phone.
+    if session.phone.is_none() {
+        for sql in ["UPDATE OR IGNORE party SET subject_id = ? WHERE subject_id = ?", "UPDATE upload SET subject_id = ? WHERE subject_id = ?", "UPDATE submission SET subject_id = ? WHERE subject_id = ?"] {
+            sqlx::query(sql).bind(&subject).bind(&session.subject).execute(&mut *tx).await?;
+        }
+    }
+    // Claims that were reported with this phone, or on a policy of it, from whatever device.
+    sqlx::query(
+        "INSERT OR IGNORE INTO party (claim_id, subject_id) SELECT c.id, ?1 FROM claim c LEFT JOIN policy p ON p.id = c.policy_id \
+         WHERE c.reporter_phone_index = ?2 OR p.phone_index = ?2",
+    )
+    .bind(&subject)
+    .bind(&index)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut *tx).await?;
+    let fresh = token();
+    let session = Session { subject, hash: sha256_hex(fresh.as_bytes()), phone: Some(phone.clone()) };
+    insert(&mut tx, &session, Some(app.vault.seal(&phone)), at).await?;
+    tx.commit().await?;
+    let view = SessionView { signed_in: true, phone: Some(masked_phone(&phone)), policies: policies(&app, &phone, at).await? };
+    let mut response = Json(view).into_response();
+    response.extensions_mut().insert(SetToken(fresh));
+    Ok(response)
+}
+
+/// Ends the session here and on the server.
+#[utoipa::path(delete, path = "/api/v1/session", responses((status = 204)))]
+pub async fn sign_out(State(app): State<App>, Extension(session): Extension<Session>) -> std::result::Result<Response, Failure> {
+    let mut tx = app.store.begin().await?;
+    sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut *tx).await?;
+    tx.commit().await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.extensions_mut().insert(SetToken(String::new()));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_person() {
+        assert_eq!(masked_phone("13800138000"), "138****8000");
+        assert_eq!(masked_name("张伟"), "张*");
+        assert_eq!(masked_name("欧阳娜娜"), "欧阳**");
+        assert_eq!(masked_name("王"), "王*");
+        assert_eq!(masked_plate("浙A12345"), "浙A***45");
+    }
+}

@@ -1,0 +1,470 @@
+//! tus 1.0.0 (tus.io/protocols/resumable-upload): core, creation, checksum, expiration, termination.
+//!
+//! Promise: an offset in an answer is durable. The order is always write, fdatasync, commit, answer. The database
+//! is the one truth for the offset: a longer file is cut, a shorter one lowers the offset and is reported. A newer
+//! request for the same upload ends the older one.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{Path as Route, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use claim_api::{Problem, ProblemCode, tus};
+use futures_util::StreamExt;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+use tokio::fs::{self, File, OpenOptions};
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+use tokio::sync::{OwnedMutexGuard, watch};
+
+use crate::failure::{Failure, Result};
+use crate::session::Session;
+use crate::vault::{hex, token};
+use crate::{App, now};
+
+const MOST_BYTES: u64 = 20 << 20;
+/// Of one session or customer, not yet attached.
+const MOST_OPEN: i64 = 30;
+const MOST_OPEN_BYTES: i64 = 200 << 20;
+const LIVES: i64 = 7 * 86_400;
+const OLDER_REQUEST_ENDS_WITHIN: Duration = Duration::from_secs(5);
+const READ_WITHIN: Duration = Duration::from_secs(15);
+const EXTENSIONS: &str = "creation,checksum,expiration,termination";
+
+pub struct Uploads {
+    folder: PathBuf,
+    keep_free: u64,
+    turns: Mutex<HashMap<String, Arc<Turns>>>,
+}
+
+/// Whose turn it is to write one upload. Each request takes the next number; the one that holds the lock stops
+/// when a higher number appears.
+struct Turns {
+    newest: watch::Sender<u64>,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Turn {
+    number: u64,
+    newest: watch::Receiver<u64>,
+    _lock: OwnedMutexGuard<()>,
+}
+
+impl Turn {
+    /// Ends when a newer request wants this upload.
+    async fn over(&mut self) {
+        let mine = self.number;
+        let _ = self.newest.wait_for(|newest| *newest > mine).await;
+    }
+}
+
+impl Uploads {
+    pub fn open(data: &Path, keep_free: u64) -> io::Result<Uploads> {
+        let folder = data.join("uploads");
+        std::fs::create_dir_all(&folder)?;
+        Ok(Uploads { folder, keep_free, turns: Mutex::default() })
+    }
+
+    fn path(&self, id: &str) -> Result<PathBuf> {
+        // Ids are ours; nothing else may become a path.
+        let ours = id.len() == 43 && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if ours { Ok(self.folder.join(id)) } else { Err(ProblemCode::NotFound.into()) }
+    }
+
+    pub async fn read(&self, id: &str) -> Result<Bytes> {
+        Ok(fs::read(self.path(id)?).await?.into())
+    }
+
+    async fn turn(&self, id: &str) -> Result<Turn> {
+        let turns = {
+            // A panic while this is held is impossible: nothing in it can fail.
+            let mut all = self.turns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            all.retain(|_, turns| Arc::strong_count(turns) > 1 || turns.lock.try_lock().is_err());
+            all.entry(id.to_owned()).or_insert_with(|| Arc::new(Turns { newest: watch::Sender::new(0), lock: Arc::default() })).clone()
+        };
+        let mut number = 0;
+        turns.newest.send_modify(|newest| {
+            *newest += 1;
+            number = *newest;
+        });
+        let lock = tokio::time::timeout(OLDER_REQUEST_ENDS_WITHIN, turns.lock.clone().lock_owned()).await;
+        let lock = lock.map_err(|_| Problem::after(ProblemCode::UploadLocked, 2))?;
+        Ok(Turn { number, newest: turns.newest.subscribe(), _lock: lock })
+    }
+}
+
+/// A row of the upload table.
+struct Stored {
+    id: String,
+    length: u64,
+    offset: u64,
+    sha256: Option<String>,
+    touched_at: i64,
+}
+
+/// The upload `id` of `subject`, with file and offset made to agree.
+async fn load(app: &App, subject: &str, id: &str) -> Result<Stored> {
+    let row = sqlx::query("SELECT length, at_offset, sha256, touched_at, claim_id FROM upload WHERE id = ? AND subject_id = ?").bind(id).bind(subject).fetch_optional(&app.store.read).await?;
+    let row = row.ok_or(ProblemCode::NotFound)?;
+    let unsigned = |n: i64| n.unsigned_abs();
+    let mut stored = Stored {
+        id: id.to_owned(),
+        length: unsigned(row.try_get("length")?),
+        offset: unsigned(row.try_get("at_offset")?),
+        sha256: row.try_get("sha256")?,
+        touched_at: row.try_get("touched_at")?,
+    };
+    let linked: Option<String> = row.try_get("claim_id")?;
+    if linked.is_none() && now().0 - stored.touched_at > LIVES {
+        return Err(ProblemCode::UploadExpired.into());
+    }
+    let path = app.uploads.path(id)?;
+    let there = match fs::metadata(&path).await {
+        Ok(meta) => meta.len(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(ProblemCode::UploadExpired.into()),
+        Err(e) => return Err(e.into()),
+    };
+    if there > stored.offset {
+        let file = OpenOptions::new().write(true).open(&path).await?;
+        file.set_len(stored.offset).await?;
+        file.sync_data().await?;
+    } else if there < stored.offset {
+        tracing::error!(there, recorded = stored.offset, "an acknowledged part of an upload is gone");
+        stored.offset = there;
+        save_offset(app, &stored).await?;
+    }
+    Ok(stored)
+}
+
+async fn save_offset(app: &App, stored: &Stored) -> Result<()> {
+    let mut tx = app.store.begin().await?;
+    sqlx::query("UPDATE upload SET at_offset = ?, touched_at = ? WHERE id = ?")
+        .bind(i64::try_from(stored.offset).unwrap_or(i64::MAX))
+        .bind(now().0)
+        .bind(&stored.id)
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+async fn remove(app: &App, id: &str) -> Result<()> {
+    let mut tx = app.store.begin().await?;
+    sqlx::query("DELETE FROM upload WHERE id = ? AND claim_id IS NULL").bind(id).execute(&mut *tx).await?;
+    tx.commit().await?;
+    match fs::remove_file(app.uploads.path(id)?).await {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes and SHA-256 of a whole upload of `subject`.
+pub async fn finished(app: &App, subject: &str, id: &str) -> Result<(Bytes, String)> {
+    let stored = match load(app, subject, id).await {
+        // To the sender an unknown upload is one that is gone: he sends it again.
+        Err(Failure::Problem(p)) if p.code == ProblemCode::NotFound => return Err(ProblemCode::UploadExpired.into()),
+        other => other?,
+    };
+    if stored.offset < stored.length {
+        return Err(ProblemCode::NotAllowed.into());
+    }
+    let bytes = app.uploads.read(id).await?;
+    let sha256 = hex(&Sha256::digest(&bytes));
+    Ok((bytes, sha256))
+}
+
+/// Removes what nobody went on with for seven days.
+pub async fn expire(app: &App) -> Result<()> {
+    let old: Vec<String> = sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND touched_at < ?").bind(now().0 - LIVES).fetch_all(&app.store.read).await?;
+    for id in old {
+        remove(app, &id).await?;
+    }
+    Ok(())
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    let text = headers.get(name)?.to_str().ok()?;
+    // `parse` alone would take "+1".
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn speaks_tus(headers: &HeaderMap) -> bool {
+    headers.get("tus-resumable").is_some_and(|v| v == tus::VERSION)
+}
+
+/// Wraps an answer, good or bad, in what tus wants on every response.
+fn answer(outcome: Result<Response>) -> Response {
+    let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
+    response.headers_mut().insert("tus-resumable", HeaderValue::from_static(tus::VERSION));
+    response
+}
+
+fn wrong_version() -> Response {
+    answer(Ok((StatusCode::PRECONDITION_FAILED, [(HeaderName::from_static("tus-version"), tus::VERSION)]).into_response()))
+}
+
+fn offset_headers(stored: &Stored) -> [(HeaderName, String); 2] {
+    let expires = time::OffsetDateTime::from_unix_timestamp(now().0 + LIVES).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let format = time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    [(HeaderName::from_static("upload-offset"), stored.offset.to_string()), (HeaderName::from_static("upload-expires"), expires.format(&format).unwrap_or_default())]
+}
+
+/// What this server can do.
+#[utoipa::path(options, path = "/api/v1/uploads", responses((status = 204)))]
+pub async fn options() -> Response {
+    let headers = [
+        (HeaderName::from_static("tus-version"), tus::VERSION.to_owned()),
+        (HeaderName::from_static("tus-extension"), EXTENSIONS.into()),
+        (HeaderName::from_static("tus-max-size"), MOST_BYTES.to_string()),
+        (HeaderName::from_static("tus-checksum-algorithm"), "sha256,sha1".into()),
+    ];
+    answer(Ok((StatusCode::NO_CONTENT, headers).into_response()))
+}
+
+/// Begins an upload of a known length; metadata `sha256` (hex) is compared at the end.
+#[utoipa::path(post, path = "/api/v1/uploads", params(("Tus-Resumable" = String, Header), ("Upload-Length" = u64, Header), ("Upload-Metadata" = Option<String>, Header)),
+    responses((status = 201), (status = 400, body = Problem), (status = 412), (status = 413, body = Problem), (status = 429, body = Problem), (status = 507, body = Problem)))]
+pub async fn create(State(app): State<App>, Extension(session): Extension<Session>, headers: HeaderMap) -> Response {
+    if !speaks_tus(&headers) {
+        return wrong_version();
+    }
+    answer(begin(&app, &session, &headers).await)
+}
+
+async fn begin(app: &App, session: &Session, headers: &HeaderMap) -> Result<Response> {
+    let length = number(headers, "upload-length").ok_or(ProblemCode::MalformedJson)?;
+    if length > MOST_BYTES {
+        return Err(ProblemCode::UploadTooLarge.into());
+    }
+    let metadata = headers.get("upload-metadata").map_or(Some(Vec::new()), |v| tus::parse_metadata(v.to_str().ok()?)).ok_or(ProblemCode::MalformedJson)?;
+    let sha256 = metadata.into_iter().find(|(k, _)| k == "sha256").map(|(_, v)| v.to_ascii_lowercase());
+    if sha256.as_ref().is_some_and(|s| s.len() != 64 || !s.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Err(ProblemCode::MalformedJson.into());
+    }
+    if fs4::available_space(&app.uploads.folder)? < app.uploads.keep_free + length {
+        return Err(ProblemCode::StorageFull.into());
+    }
+    let (open, bytes): (i64, i64) = sqlx::query_as("SELECT count(*), coalesce(sum(length), 0) FROM upload WHERE subject_id = ? AND claim_id IS NULL AND touched_at > ?")
+        .bind(&session.subject)
+        .bind(now().0 - LIVES)
+        .fetch_one(&app.store.read)
+        .await?;
+    let wanted = i64::try_from(length).unwrap_or(i64::MAX);
+    if open >= MOST_OPEN || bytes + wanted > MOST_OPEN_BYTES {
+        return Err(ProblemCode::Quota.into());
+    }
+    let id = token();
+    let file = File::create_new(app.uploads.path(&id)?).await?;
+    file.sync_all().await?;
+    // The name must survive a power cut as well as the bytes.
+    File::open(&app.uploads.folder).await?.sync_all().await?;
+    let mut tx = app.store.begin().await?;
+    sqlx::query("INSERT INTO upload (id, subject_id, length, sha256, touched_at) VALUES (?, ?, ?, ?, ?)")
+        .bind(&id)
+        .bind(&session.subject)
+        .bind(wanted)
+        .bind(&sha256)
+        .bind(now().0)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    // Relative: a Host header is not to be believed.
+    let location = format!("{}/uploads/{id}", claim_api::BASE);
+    let stored = Stored { id, length, offset: 0, sha256, touched_at: now().0 };
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], offset_headers(&stored)).into_response())
+}
+
+/// How far an upload got.
+#[utoipa::path(head, path = "/api/v1/uploads/{id}", params(("id" = String, Path), ("Tus-Resumable" = String, Header)), responses((status = 200), (status = 404), (status = 410), (status = 412), (status = 423)))]
+pub async fn head(State(app): State<App>, session: Option<Extension<Session>>, Route(id): Route<String>, headers: HeaderMap) -> Response {
+    if !speaks_tus(&headers) {
+        return wrong_version();
+    }
+    answer(state(&app, session, &id).await)
+}
+
+async fn state(app: &App, session: Option<Extension<Session>>, id: &str) -> Result<Response> {
+    let Some(Extension(session)) = session else { return Err(ProblemCode::NotFound.into()) };
+    let _turn = app.uploads.turn(id).await?;
+    let stored = load(app, &session.subject, id).await?;
+    let length = (HeaderName::from_static("upload-length"), stored.length.to_string());
+    Ok((StatusCode::OK, [length, (header::CACHE_CONTROL, "no-store".into())], offset_headers(&stored)).into_response())
+}
+
+/// Adds bytes at an offset.
+#[utoipa::path(patch, path = "/api/v1/uploads/{id}", params(("id" = String, Path), ("Tus-Resumable" = String, Header), ("Upload-Offset" = u64, Header), ("Upload-Checksum" = Option<String>, Header)),
+    request_body(content_type = "application/offset+octet-stream"),
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 412), (status = 415, body = Problem), (status = 423, body = Problem), (status = 460, body = Problem)))]
+pub async fn append(State(app): State<App>, Extension(session): Extension<Session>, Route(id): Route<String>, request: Request) -> Response {
+    if !speaks_tus(request.headers()) {
+        return wrong_version();
+    }
+    answer(receive(&app, &session, &id, request).await)
+}
+
+/// POST with X-HTTP-Method-Override, for proxies that know no PATCH.
+pub async fn overridden(app: State<App>, session: Extension<Session>, id: Route<String>, request: Request) -> Response {
+    match request.headers().get("x-http-method-override").map(HeaderValue::as_bytes) {
+        Some(b"PATCH") => append(app, session, id, request).await,
+        Some(b"DELETE") => terminate(app, session, id, request.headers().clone()).await,
+        _ => crate::guard::method_not_allowed().await,
+    }
+}
+
+/// Ends an upload and frees its space.
+#[utoipa::path(delete, path = "/api/v1/uploads/{id}", params(("id" = String, Path), ("Tus-Resumable" = String, Header)), responses((status = 204), (status = 404, body = Problem), (status = 412)))]
+pub async fn terminate(State(app): State<App>, Extension(session): Extension<Session>, Route(id): Route<String>, headers: HeaderMap) -> Response {
+    if !speaks_tus(&headers) {
+        return wrong_version();
+    }
+    answer(end(&app, &session, &id).await)
+}
+
+async fn end(app: &App, session: &Session, id: &str) -> Result<Response> {
+    let _turn = app.uploads.turn(id).await?;
+    let linked: Option<Option<String>> = sqlx::query_scalar("SELECT claim_id FROM upload WHERE id = ? AND subject_id = ?").bind(id).bind(&session.subject).fetch_optional(&app.store.read).await?;
+    match linked {
+        None => Err(ProblemCode::NotFound.into()),
+        Some(Some(_)) => Err(ProblemCode::NotAllowed.into()),
+        Some(None) => {
+            remove(app, id).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+    }
+}
+
+/// A running checksum of one chunk, and what it must become.
+enum Checksum {
+    None,
+    Sha256(Sha256, Vec<u8>),
+    Sha1(Sha1, Vec<u8>),
+}
+
+impl Checksum {
+    fn wanted(headers: &HeaderMap) -> Result<Checksum> {
+        let Some(header) = headers.get("upload-checksum") else { return Ok(Checksum::None) };
+        let (algorithm, digest) = header.to_str().ok().and_then(|v| v.split_once(' ')).ok_or(ProblemCode::MalformedJson)?;
+        let digest = STANDARD.decode(digest.trim()).map_err(|_| ProblemCode::MalformedJson)?;
+        match algorithm {
+            "sha256" => Ok(Checksum::Sha256(Sha256::new(), digest)),
+            "sha1" => Ok(Checksum::Sha1(Sha1::new(), digest)),
+            // tus: "400 Bad Request if the checksum algorithm is not supported".
+            _ => Err(ProblemCode::MalformedJson.into()),
+        }
+    }
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Checksum::None => {}
+            Checksum::Sha256(hash, _) => hash.update(bytes),
+            Checksum::Sha1(hash, _) => hash.update(bytes),
+        }
+    }
+    fn holds(self) -> bool {
+        match self {
+            Checksum::None => true,
+            Checksum::Sha256(hash, digest) => hash.finalize()[..] == digest[..],
+            Checksum::Sha1(hash, digest) => hash.finalize()[..] == digest[..],
+        }
+    }
+}
+
+enum Ended {
+    Whole,
+    /// The client went away, was too slow, or sent less than it announced.
+    Cut,
+    /// A newer request wants this upload.
+    Replaced,
+    TooMuch,
+}
+
+async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Result<Response> {
+    let headers = request.headers();
+    if headers.get(header::CONTENT_TYPE).is_none_or(|v| v != tus::CHUNK_TYPE) {
+        return Err(ProblemCode::UnsupportedMediaType.into());
+    }
+    let at = number(headers, "upload-offset").ok_or(ProblemCode::MalformedJson)?;
+    let announced = number(headers, "content-length");
+    let mut checksum = Checksum::wanted(headers)?;
+    let mut turn = app.uploads.turn(id).await?;
+    let mut stored = load(app, &session.subject, id).await?;
+    if stored.offset != at {
+        return Err(ProblemCode::UploadOffsetMismatch.into());
+    }
+    let left = stored.length - at;
+    if announced.is_some_and(|n| n > left) {
+        return Err(ProblemCode::UploadTooLarge.into());
+    }
+    let path = app.uploads.path(id)?;
+    let mut file = OpenOptions::new().write(true).open(&path).await?;
+    file.seek(io::SeekFrom::Start(at)).await?;
+    let (ended, got) = copy(&mut file, request.into_body(), left, &mut checksum, &mut turn).await?;
+    let all = matches!(ended, Ended::Whole) && announced.is_none_or(|n| n == got);
+    // A part whose checksum cannot be known yet is thrown away (tus, checksum extension).
+    let checked = matches!(checksum, Checksum::None);
+    if matches!(ended, Ended::TooMuch) || (!all && !checked) || (all && !checksum.holds()) {
+        file.set_len(at).await?;
+        file.sync_data().await?;
+        return Err(match ended {
+            Ended::TooMuch => ProblemCode::UploadTooLarge.into(),
+            Ended::Whole => ProblemCode::UploadChecksum.into(),
+            Ended::Cut => ProblemCode::Timeout.into(),
+            Ended::Replaced => Problem::after(ProblemCode::UploadLocked, 1).into(),
+        });
+    }
+    file.sync_data().await?;
+    stored.offset = at + got;
+    save_offset(app, &stored).await?;
+    if stored.offset == stored.length && stored.sha256.is_some() && all {
+        drop(file);
+        let bytes = app.uploads.read(id).await?;
+        let sum = tokio::task::spawn_blocking(move || hex(&Sha256::digest(&bytes))).await.map_err(|e| Failure::internal("hash", e))?;
+        if stored.sha256 != Some(sum) {
+            // The file as a whole is not what was promised: it is gone, the client begins again.
+            remove(app, id).await?;
+            return Err(ProblemCode::UploadChecksum.into());
+        }
+    }
+    match ended {
+        Ended::Whole if all => Ok((StatusCode::NO_CONTENT, offset_headers(&stored)).into_response()),
+        Ended::Replaced => Err(Problem::after(ProblemCode::UploadLocked, 1).into()),
+        _ => Err(ProblemCode::Timeout.into()),
+    }
+}
+
+/// Copies the body until it ends; what was written stays to be synced by the caller.
+async fn copy(file: &mut File, body: Body, left: u64, checksum: &mut Checksum, turn: &mut Turn) -> Result<(Ended, u64)> {
+    let mut stream: BodyDataStream = body.into_data_stream();
+    let mut got = 0;
+    loop {
+        let part = tokio::select! {
+            part = tokio::time::timeout(READ_WITHIN, stream.next()) => part,
+            () = turn.over() => return Ok((Ended::Replaced, got)),
+        };
+        let bytes = match part {
+            Ok(Some(Ok(bytes))) => bytes,
+            Ok(None) => break,
+            Ok(Some(Err(_))) | Err(_) => {
+                file.flush().await?;
+                return Ok((Ended::Cut, got));
+            }
+        };
+        if got + bytes.len() as u64 > left {
+            return Ok((Ended::TooMuch, got));
+        }
+        file.write_all(&bytes).await?;
+        checksum.update(&bytes);
+        got += bytes.len() as u64;
+    }
+    file.flush().await?;
+    Ok((Ended::Whole, got))
+}
+
