@@ -1,1 +1,5 @@
-fn main() {}
+//! The first page and the report.
+
+fn main() {
+    baoan::report();
+}

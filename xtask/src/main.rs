@@ -1,1 +1,76 @@
-fn main() {}
+//! The one door: `cargo xtask run | dev | build | test | check | screenshots`.
+//!
+//! Promise: a command installs what it needs, pinned, with progress shown; what cannot be installed is said in one
+//! sentence. The second start takes seconds.
+
+mod build;
+mod check;
+mod tests;
+mod tools;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// A sentence for the person at the terminal.
+pub type Result<T = ()> = std::result::Result<T, String>;
+
+const USAGE: &str = "cargo xtask COMMAND
+  run [--addr 127.0.0.1:8080] [--data DIR]  build everything and start it with demo data
+  dev                                       live reload on 127.0.0.1:8081, the API behind it
+  build                                     leaves dist/ and target/release/claim-server
+  test [--only LAYER]                       all layers, or one of: fmt clippy check unit wasm server e2e
+  check                                     layering, byte budgets, words
+  screenshots                               docs/screenshots from the running app";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("xtask: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result {
+    env::set_current_dir(root()).map_err(|e| format!("the project folder cannot be entered: {e}"))?;
+    let option = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1)).cloned();
+    match args.first().map(String::as_str) {
+        Some("run") => build::run_all(&option("--addr").unwrap_or("127.0.0.1:8080".into()), &option("--data").unwrap_or("data".into())),
+        Some("dev") => build::dev(),
+        Some("build") => build::build(),
+        Some("finish") => build::finish(),
+        Some("test") => tests::test(option("--only").as_deref()),
+        Some("check") => check::check(),
+        Some("screenshots") => tests::screenshots(),
+        _ => Err(format!("no such command\n{USAGE}")),
+    }
+}
+
+/// The project's folder: the one above this package.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// Says what is going on.
+pub fn say(text: &str) {
+    eprintln!("\x1b[1;32m==>\x1b[0m {text}");
+}
+
+/// Runs a program to its end.
+pub fn run(command: &mut Command) -> Result {
+    let shown = format!("{command:?}").replace('"', "");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{shown} ended with {status}")),
+        Err(e) => Err(format!("{shown} could not be started: {e}")),
+    }
+}
+
+pub fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.args(args);
+    command
+}

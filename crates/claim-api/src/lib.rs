@@ -90,7 +90,6 @@ pub struct ClaimSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClaimView {
-    #[serde(flatten)]
     pub summary: ClaimSummary,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub loss_at: Moment,
@@ -125,6 +124,5 @@ pub struct Timeline {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
-    #[serde(flatten)]
     pub what: What,
 }

@@ -26,7 +26,7 @@ pub struct Outbox {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 enum Phase {
     /// `unsure`: an earlier attempt may have reached the server, so its answer is asked for first.
     Frozen {
@@ -48,7 +48,7 @@ pub struct OutPhoto {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Sending {
     Waiting,
     /// `unsure`: the server is asked for its offset before more is sent.
@@ -69,7 +69,7 @@ pub enum Sending {
 
 /// Why nothing more is sent until the person does something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Stuck {
     Login,
     Fix { problem: Problem },

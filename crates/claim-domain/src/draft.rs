@@ -69,7 +69,7 @@ pub struct Photo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum PhotoState {
     Preparing,
     Ready,
@@ -104,12 +104,14 @@ pub enum Step {
     Where,
     Damage,
     Who,
+    Policy,
     Photos,
     Check,
 }
 
 /// The common road.
-const ROAD: [Step; 8] = [Step::Safety, Step::What, Step::When, Step::Where, Step::Damage, Step::Who, Step::Photos, Step::Check];
+const ROAD: [Step; 9] =
+    [Step::Safety, Step::What, Step::When, Step::Where, Step::Damage, Step::Who, Step::Policy, Step::Photos, Step::Check];
 /// Signed in with one policy in force: a claim number on the third page.
 const SHORT: [Step; 3] = [Step::Safety, Step::Event, Step::Check];
 
@@ -124,6 +126,7 @@ impl Step {
             Step::Where => "where",
             Step::Damage => "damage",
             Step::Who => "who",
+            Step::Policy => "policy",
             Step::Photos => "photos",
             Step::Check => "check",
         }
@@ -142,7 +145,8 @@ impl Step {
             Step::When => &["/loss_at"],
             Step::Where => &["/place"],
             Step::Damage => &["/parts", "/narrative"],
-            Step::Who => &["/reporter", "/policy"],
+            Step::Who => &["/reporter"],
+            Step::Policy => &["/policy"],
             Step::Photos => &[],
             Step::Check => &["/consents"],
         }
@@ -259,7 +263,7 @@ impl Draft {
         let Err(mut errors) = self.notice().check(catalogue, now) else { return Vec::new() };
         errors.retain(|e| step.fields().iter().any(|f| e.field.starts_with(f)));
         if self.answers.loss_at.is_none() {
-            errors.iter_mut().filter(|e| e.field == "/loss_at").for_each(|e| e.finding = Code::Required.into());
+            errors.iter_mut().filter(|e| e.field == "/loss_at").for_each(|e| e.code = Code::Required);
         }
         errors
     }
@@ -336,12 +340,13 @@ mod tests {
         assert!(draft.is_empty());
         let mut seen = vec![draft.current(&catalogue, now())];
         let full = answered();
-        let fill: [fn(&mut Answers, &Answers); 5] = [
+        let fill: [fn(&mut Answers, &Answers); 6] = [
             |a, f| a.scene = f.scene.clone(),
             |a, f| a.incident = f.incident.clone(),
             |a, f| a.loss_at = f.loss_at,
             |a, f| a.place = f.place.clone(),
-            |a, f| (a.role, a.name, a.phone, a.plate) = (f.role.clone(), f.name.clone(), f.phone.clone(), f.plate.clone()),
+            |a, f| (a.role, a.name, a.phone) = (f.role.clone(), f.name.clone(), f.phone.clone()),
+            |a, f| a.plate = f.plate.clone(),
         ];
         for (i, fill) in fill.into_iter().enumerate() {
             fill(&mut draft.answers, &full);
@@ -353,7 +358,7 @@ mod tests {
         }
         apply(&mut draft, Command::Pass(Step::Photos));
         seen.push(draft.current(&catalogue, now()));
-        assert_eq!(seen, [Step::Safety, Step::What, Step::When, Step::Where, Step::Damage, Step::Who, Step::Photos, Step::Check]);
+        assert_eq!(seen, [Step::Safety, Step::What, Step::When, Step::Where, Step::Damage, Step::Who, Step::Policy, Step::Photos, Step::Check]);
         // From the check page, changing one line leads straight back.
         assert_eq!(draft.next(Step::When, &catalogue, now()), Step::Check);
     }
@@ -369,7 +374,7 @@ mod tests {
     #[test]
     fn an_unanswered_time_is_missing_not_old() {
         let errors = Draft::new("d".into()).errors(Step::When, &shipped(), now());
-        assert_eq!(errors[0].finding.code, Code::Required);
+        assert_eq!(errors[0].code, Code::Required);
     }
 
     #[test]

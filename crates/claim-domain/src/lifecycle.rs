@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Lob;
-use crate::validate::{Code, Finding};
+use crate::validate::Code;
 use crate::{FieldError, Moment, money};
 
 /// The one main stage of a claim.
@@ -107,7 +107,7 @@ impl Desk {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "who", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum Actor {
     Customer,
     System,
@@ -128,7 +128,7 @@ pub struct Line {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum What {
     Reported {
         verified: bool,
@@ -307,7 +307,6 @@ pub struct Event {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Moment,
     pub actor: Actor,
-    #[serde(flatten)]
     pub what: What,
 }
 
@@ -388,7 +387,7 @@ impl Claim {
     }
 
     fn facts(&self, what: &What) -> Result<(), Refusal> {
-        let wrong = |field: &str, code: Code| Err(Refusal::Field(FieldError { field: format!("/{field}"), finding: Finding::from(code) }));
+        let wrong = |field: &str, code: Code| Err(Refusal::Field(FieldError::new(format!("/{field}"), code)));
         let missing = |fields: &[(&str, &String)]| {
             let blank = fields.iter().find(|(_, value)| value.trim().is_empty());
             let long = fields.iter().find(|(_, value)| value.chars().count() > 2000);

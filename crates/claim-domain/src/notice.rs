@@ -95,8 +95,20 @@ pub struct Agreed {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     pub field: String,
-    #[serde(flatten)]
-    pub finding: Finding,
+    pub code: Code,
+    /// 1-based position of the character in the normalised value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u8>,
+    /// The whole value as it probably should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<String>, finding: impl Into<Finding>) -> FieldError {
+        let Finding { code, at, fix } = finding.into();
+        FieldError { field: field.into(), code, at, fix }
+    }
 }
 
 /// A notice that may be sent, with its values normalised and what was doubted on the way.
@@ -148,10 +160,10 @@ struct Form {
 
 impl Form {
     fn refuse(&mut self, field: &str, finding: impl Into<Finding>) {
-        self.errors.push(FieldError { field: field.into(), finding: finding.into() });
+        self.errors.push(FieldError::new(field, finding));
     }
     fn warn(&mut self, field: &str, finding: impl Into<Finding>) {
-        self.warnings.push(FieldError { field: field.into(), finding: finding.into() });
+        self.warnings.push(FieldError::new(field, finding));
     }
 
     fn judge(&mut self, field: &str, verdict: Verdict) -> Option<String> {
@@ -222,10 +234,16 @@ impl Form {
         if !catalogue.roles.iter().any(|r| r.id == reporter.role) {
             self.refuse("/reporter/role", if reporter.role.is_empty() { Code::Choose } else { Code::UnknownOption });
         }
-        if let Some(value) = self.judge("/reporter/name", name(&reporter.name)) {
+        // Of a policy that was chosen while signed in, the server knows both.
+        let known = self.notice.policy.id.is_some();
+        if !(known && reporter.name.is_empty())
+            && let Some(value) = self.judge("/reporter/name", name(&reporter.name))
+        {
             self.notice.reporter.name = value;
         }
-        if let Some(value) = self.judge("/reporter/phone", mobile(&reporter.phone)) {
+        if !(known && reporter.phone.is_empty())
+            && let Some(value) = self.judge("/reporter/phone", mobile(&reporter.phone))
+        {
             self.notice.reporter.phone = value;
         }
     }
@@ -324,7 +342,7 @@ pub(crate) mod tests {
             let mut notice = good();
             spoil(&mut notice);
             let errors = notice.check(&shipped(), now()).unwrap_err();
-            assert_eq!((errors[0].field.as_str(), errors[0].finding.code), (field, code));
+            assert_eq!((errors[0].field.as_str(), errors[0].code), (field, code));
         }
     }
 
@@ -334,7 +352,7 @@ pub(crate) mod tests {
         notice.policy.plate = "民航A1234".into();
         notice.loss_at = now().plus_seconds(-800 * 86_400);
         let warnings = notice.check(&shipped(), now()).unwrap().warnings;
-        assert_eq!(warnings.iter().map(|w| w.finding.code).collect::<Vec<_>>(), [Code::TimeLongAgo, Code::PlateUnusual]);
+        assert_eq!(warnings.iter().map(|w| w.code).collect::<Vec<_>>(), [Code::TimeLongAgo, Code::PlateUnusual]);
     }
 
     #[test]

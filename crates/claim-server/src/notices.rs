@@ -79,6 +79,7 @@ pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, no
             (true, true) => Ok((serde_json::from_str(&reply).map_err(|e| crate::failure::Failure::internal("stored reply", e))?, true)),
         };
     }
+    let notice = completed(app, &mut tx, session, notice.clone()).await?;
     let Checked { notice, .. } = notice.check(&app.catalogue, at).map_err(Problem::validation)?;
     let today: i64 = sqlx::query_scalar("SELECT count(*) FROM submission WHERE subject_id = ? AND created_at > ?")
         .bind(&session.subject)
@@ -151,6 +152,25 @@ pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, no
         .await?;
     tx.commit().await?;
     Ok((receipt, false))
+}
+
+/// Fills in name and phone where the signed-in person chose a policy of his own; the id of anybody else's is dropped.
+async fn completed(app: &App, tx: &mut store::Tx, session: &Session, mut notice: Notice) -> Result<Notice> {
+    let (Some(id), phone) = (&notice.policy.id, session.phone.clone().unwrap_or_default()) else { return Ok(notice) };
+    let insured: Option<String> = sqlx::query_scalar("SELECT insured_sealed FROM policy WHERE id = ? AND phone_index = ?")
+        .bind(id)
+        .bind(app.vault.index("phone", &phone))
+        .fetch_optional(&mut **tx)
+        .await?;
+    match insured.and_then(|sealed| app.vault.open_text(&sealed)) {
+        None => notice.policy.id = None,
+        Some(name) => {
+            let reporter = &mut notice.reporter;
+            reporter.phone = if reporter.phone.is_empty() { phone } else { reporter.phone.clone() };
+            reporter.name = if reporter.name.is_empty() { name } else { reporter.name.clone() };
+        }
+    }
+    Ok(notice)
 }
 
 /// The policy that a notice means, if it was in force when the loss happened.

@@ -191,7 +191,7 @@ fn checked_phone(phone: &str) -> Result<String> {
         (Some(phone), _) => Ok(phone.to_owned()),
         (None, finding) => {
             let finding = finding.cloned().unwrap_or(Code::Required.into());
-            Err(Problem::validation(vec![FieldError { field: "/phone".into(), finding }]).into())
+            Err(Problem::validation(vec![FieldError::new("/phone", finding)]).into())
         }
     }
 }

@@ -129,7 +129,7 @@ impl Fields {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.trim().to_owned()).unwrap_or_default()
     }
     fn amount(&self, name: &str) -> Result<i64> {
-        money::parse(&self.get(name)).map_err(|finding| Problem::validation(vec![FieldError { field: format!("/{name}"), finding }]).into())
+        money::parse(&self.get(name)).map_err(|finding| Problem::validation(vec![FieldError::new(format!("/{name}"), finding)]).into())
     }
     /// One line each, the amount last: `前保险杠 800.00`.
     fn lines(&self) -> Result<Vec<Line>> {
@@ -139,7 +139,7 @@ impl Fields {
             Ok(Line { name: name.trim().into(), fen: money::parse(amount).map_err(|f| f.code)? })
         };
         let lines: std::result::Result<Vec<Line>, Code> = text.lines().filter(|l| !l.trim().is_empty()).map(line).collect();
-        lines.map_err(|code| Problem::validation(vec![FieldError { field: "/lines".into(), finding: code.into() }]).into())
+        lines.map_err(|code| Problem::validation(vec![FieldError::new("/lines", code)]).into())
     }
 }
 

@@ -10,7 +10,7 @@ mod plate;
 mod policy_no;
 
 pub use id_no::{IdKind, id_kind, id_no};
-pub use name::{name, same_name};
+pub use name::name;
 pub use phone::mobile;
 pub use plate::plate;
 pub use policy_no::policy_no;

@@ -108,9 +108,9 @@ fn label<'a>(w: &'a Words, field: &str) -> &'a str {
 }
 
 fn message(app: &App, w: &Words, error: &FieldError) -> String {
-    let found = app.catalogue.errors.get(error.finding.code.as_str()).map_or("", |t| text(w, t));
+    let found = app.catalogue.errors.get(error.code.as_str()).map_or("", |t| text(w, t));
     let consent = error.field.strip_prefix("/consents/").and_then(|id| app.catalogue.consents.iter().find(|c| c.id == id)).map(|c| text(w, &c.label));
-    found.replace("{at}", &error.finding.at.map_or_else(String::new, |n| n.to_string())).replace("{field}", consent.unwrap_or_else(|| label(w, &error.field)))
+    found.replace("{at}", &error.at.map_or_else(String::new, |n| n.to_string())).replace("{field}", consent.unwrap_or_else(|| label(w, &error.field)))
 }
 
 /// Everything on one sheet; `errors` first, each a link to its field.
@@ -191,7 +191,7 @@ pub async fn submit(State(app): State<App>, Extension(session): Extension<Sessio
                 return failed(problem.into(), "/lite");
             }
             if loss_missing {
-                problem.errors.iter_mut().filter(|e| e.field == "/loss_at").for_each(|e| e.finding = Code::TimeFormat.into());
+                problem.errors.iter_mut().filter(|e| e.field == "/loss_at").for_each(|e| e.code = Code::TimeFormat);
             }
             (StatusCode::UNPROCESSABLE_ENTITY, sheet(&app, w, &fields, &problem.errors)).into_response()
         }

@@ -263,7 +263,7 @@ pub async fn step(State(app): State<App>, headers: HeaderMap, Path(no): Path<Str
             return Err(problem.into());
         }
         let words = |code: &str| app.catalogue.errors.get(code).map_or_else(String::new, |t| t.zh.replace("{field}", "这一项"));
-        let wrong = problem.errors.first().map_or_else(|| words(problem.code.as_str()), |e| words(e.finding.code.as_str()));
+        let wrong = problem.errors.first().map_or_else(|| words(problem.code.as_str()), |e| words(e.code.as_str()));
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         Ok((status, claim_page(&app, &staff, &no, Some(wrong), &fields).await?).into_response())
     })

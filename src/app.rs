@@ -1,0 +1,93 @@
+//! Routes, and what stands around every page: the state of the network and of what was kept.
+
+use leptos::prelude::*;
+
+use crate::i18n::t;
+use crate::platform::{address, page};
+use crate::session::Session;
+use crate::visit::Visit;
+use crate::{claim, journey, ui};
+
+/// The first page and the report.
+pub fn report(session: Session) -> AnyView {
+    let path = address::path();
+    let not_kept = move || (!session.durable.get()).then(|| banner(t().not_kept));
+    view! {
+        {offline(session.visit)}
+        {not_kept}
+        <First session />
+        {move || report_page(session, &path.get())}
+    }
+    .into_any()
+}
+
+/// The pages of the report; the server knows the same addresses (claim-server, assets.rs).
+fn report_page(session: Session, path: &str) -> AnyView {
+    match parts(path)[..] {
+        [""] => ().into_any(),
+        ["report"] => journey::start(session),
+        ["report", "done"] => journey::done(session),
+        ["report", step] => journey::step(session, step),
+        _ => not_found(),
+    }
+}
+
+/// Everything after the report.
+pub fn claims(visit: Visit) -> AnyView {
+    let path = address::path();
+    view! {
+        {offline(visit)}
+        {move || match parts(&path.get())[..] {
+            ["claims"] => claim::list(visit),
+            ["claims", no] => claim::overview(visit, no),
+            ["login"] => claim::login(visit),
+            ["help"] => claim::help(visit),
+            _ => not_found(),
+        }}
+    }
+    .into_any()
+}
+
+fn parts(path: &str) -> Vec<&str> {
+    path.trim_matches('/').split('/').collect()
+}
+
+fn offline(visit: Visit) -> AnyView {
+    (move || (!visit.online.get()).then(|| banner(t().offline))).into_any()
+}
+
+fn banner(text: &'static str) -> AnyView {
+    view! { <p class="banner" role="status">{text}</p> }.into_any()
+}
+
+/// The first page stands in index.html; here it is shown and hidden, and completed by what the app knows.
+#[component]
+fn First(session: Session) -> impl IntoView {
+    let at_first = Memo::new(move |_| address::path().get() == "/");
+    Effect::new(move |before: Option<bool>| {
+        let shown = at_first.get();
+        page::show_first(shown);
+        // Not when the app has just started: the person may be in the middle of the page.
+        if shown && before.is_some() {
+            page::arrived(t().product);
+        }
+        shown
+    });
+    move || {
+        at_first.get().then(|| {
+            let going_on = session.draft.with(|d| !d.is_empty());
+            let sending = session.outbox.with(|o| o.is_some());
+            view! {
+                <div class="resume" role="region" aria-label=t().your_report hidden=move || !(going_on || sending)>
+                    {going_on.then(|| view! { <p class="note"><a href="/report">{t().go_on}</a></p> })}
+                    {sending.then(|| view! { <p class="note"><a href="/report/done">{t().see_report}</a></p> })}
+                </div>
+            }
+        })
+    }
+}
+
+fn not_found() -> AnyView {
+    let content = view! { <p>{t().not_found_hint}</p>{ui::button_link("/".into(), t().home, true)} };
+    ui::sheet(t().not_found, None, content.into_any())
+}

@@ -1,0 +1,5 @@
+//! After the report: my claims, one claim, signing in, advice.
+
+fn main() {
+    baoan::claims();
+}

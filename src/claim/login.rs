@@ -1,0 +1,120 @@
+//! Signing in with a code by SMS. No puzzle, paste allowed, the code's field offers what the phone received.
+
+use claim_api::{CodeRequest, LoginRequest, SessionView};
+use claim_domain::FieldError;
+use claim_domain::validate::{Code, mobile};
+use leptos::ev;
+use leptos::prelude::*;
+
+use crate::i18n::{self, t};
+use crate::platform::http::{self, CallError};
+use crate::platform::{address, page, sleep_ms, spawn};
+use crate::visit::Visit;
+use crate::ui::{ErrorSummary, Errors, field_wrong, primary, sheet};
+
+const RESEND_AFTER: u32 = 60;
+
+pub fn login(visit: Visit) -> AnyView {
+    let errors: Errors = RwSignal::new(Vec::new());
+    let (phone, code) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let sent = RwSignal::new(false);
+    let busy = RwSignal::new(false);
+    let wait = RwSignal::new(0u32);
+    let trouble = RwSignal::new(None::<String>);
+    // Only an address of this app: nobody is sent elsewhere after signing in.
+    let next = address::query("next").filter(|n| n.starts_with('/') && !n.starts_with("//")).unwrap_or_else(|| "/claims".into());
+
+    let say = move |error: CallError| {
+        if let CallError::Problem(problem) = &error
+            && !problem.errors.is_empty()
+        {
+            errors.set(problem.errors.clone());
+            return;
+        }
+        let seconds = match &error {
+            CallError::Problem(problem) => problem.retry_after.unwrap_or(RESEND_AFTER),
+            CallError::Offline => 0,
+        };
+        trouble.set(Some(i18n::error(visit.catalogue, error.code()).replace("{wait}", &seconds.to_string())));
+    };
+    let send = move || {
+        errors.set(Vec::new());
+        trouble.set(None);
+        let typed = phone.get_untracked();
+        let verdict = mobile(&typed);
+        if let (None, Some(finding)) = (verdict.value(), verdict.finding()) {
+            errors.set(vec![FieldError::new("/phone", finding.clone())]);
+            return;
+        }
+        busy.set(true);
+        spawn(async move {
+            let outcome = http::post::<()>("/api/v1/session/code", &CodeRequest { phone: typed }).await;
+            busy.set(false);
+            match outcome {
+                Err(error) => say(error),
+                Ok(()) => {
+                    sent.set(true);
+                    wait.set(RESEND_AFTER);
+                    spawn(async move {
+                        sleep_ms(0).await;
+                        page::focus("code");
+                        while wait.get_untracked() > 0 {
+                            sleep_ms(1000).await;
+                            wait.update(|w| *w = w.saturating_sub(1));
+                        }
+                    });
+                }
+            }
+        });
+    };
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        if busy.get_untracked() {
+            return;
+        }
+        if !sent.get_untracked() {
+            return send();
+        }
+        errors.set(Vec::new());
+        trouble.set(None);
+        if code.with_untracked(|c| c.trim().is_empty()) {
+            errors.set(vec![FieldError::new("/code", Code::Required)]);
+            return;
+        }
+        busy.set(true);
+        let next = next.clone();
+        spawn(async move {
+            let asked = LoginRequest { phone: phone.get_untracked(), code: code.get_untracked() };
+            let outcome = http::post::<SessionView>("/api/v1/session", &asked).await;
+            busy.set(false);
+            match outcome {
+                Err(error) => say(error),
+                Ok(who) => {
+                    visit.who.set(Some(who));
+                    address::replace(&next);
+                }
+            }
+        });
+    };
+    let content = view! {
+        <ErrorSummary visit errors />
+        {move || trouble.get().map(|text| view! { <p class="note bad" role="alert">{text}</p> })}
+        <form novalidate on:submit=submit>
+            <label class="label" for="phone">{t().phone}</label>
+            <p class="hint" id="phone-hint">{t().login_hint}</p>
+            {field_wrong(visit, errors, "/phone", None)}
+            <input class="input" id="phone" type="tel" inputmode="tel" autocomplete="tel" aria-describedby="phone-hint" prop:value=phone on:input=move |e| phone.set(page::value_of(&e)) />
+            {move || sent.get().then(|| view! {
+                <label class="label" for="code">{t().code}</label>
+                <p class="hint" role="status">{t().code_sent}</p>
+                {field_wrong(visit, errors, "/code", None)}
+                <input class="input" id="code" type="text" inputmode="numeric" autocomplete="one-time-code" prop:value=code on:input=move |e| code.set(page::value_of(&e)) />
+                <button class="link" type="button" prop:disabled=move || wait.get() > 0 on:click=move |_| send()>
+                    {move || if wait.get() > 0 { t().resend_wait.replace("{n}", &wait.get().to_string()) } else { t().resend.to_owned() }}
+                </button>
+            })}
+            {move || primary(if sent.get() { t().sign_in } else { t().get_code })}
+        </form>
+    };
+    sheet(t().sign_in, Some("/"), content.into_any())
+}

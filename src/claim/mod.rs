@@ -1,0 +1,115 @@
+//! After the report: my claims, one claim with its timeline, signing in, advice.
+
+mod login;
+mod overview;
+
+use claim_api::ClaimSummary;
+use claim_domain::catalog::Phase;
+use claim_domain::lifecycle::{Stage, Turn};
+use claim_domain::{Catalogue, Lob};
+use leptos::prelude::*;
+
+use crate::i18n::{self, t};
+use crate::platform::http::{self, CallError};
+use crate::platform::spawn;
+use crate::visit::Visit;
+use crate::ui::{button_link, call, sheet};
+
+pub use login::login;
+pub use overview::overview;
+
+/// What the server was asked for: still on its way, there, or why not.
+type Fetched<T> = RwSignal<Option<Result<T, CallError>>>;
+
+/// The name of a stage for this line of business.
+fn stage_name(catalogue: &'static Catalogue, lob: Lob, stage: Stage) -> &'static str {
+    catalogue.stages.get(stage.as_str()).map_or("", |s| i18n::text(s.health.as_ref().filter(|_| lob == Lob::Health).unwrap_or(&s.name)))
+}
+
+/// A failed call, with what to do about it.
+fn trouble(visit: Visit, error: &CallError, here: &str) -> AnyView {
+    let text = i18n::error(visit.catalogue, error.code());
+    let sign_in = (error.code() == "session-expired").then(|| button_link(format!("/login?next={here}"), t().sign_in, true));
+    view! { <p class="note warn" role="alert">{text}</p>{sign_in} }.into_any()
+}
+
+/// `/claims`: what waits for me first.
+pub fn list(visit: Visit) -> AnyView {
+    let claims: Fetched<Vec<ClaimSummary>> = RwSignal::new(None);
+    spawn(async move {
+        claims.set(Some(http::get("/api/v1/claims").await));
+        let _ = visit.refresh().await;
+    });
+    let card = move |c: ClaimSummary| {
+        let name = visit.catalogue.incident(&c.incident).map_or("", |i| i18n::text(&i.name));
+        let address = format!("/claims/{}", c.claim_no);
+        let tag = (c.turn == Turn::Customer).then(|| view! { <span class="tag you">{t().your_turn}</span> });
+        view! {
+            <li><a class="card" href=address>
+                <strong>{name}</strong>" "<span class="tag">{stage_name(visit.catalogue, c.lob, c.stage)}</span>" "{tag}
+                <p>{c.claim_no}</p>
+                <p class="quiet">{c.reported_at.to_local_text()}" · "{c.place}</p>
+            </a></li>
+        }
+    };
+    let content = move || match claims.get() {
+        None => view! { <p role="status">{t().loading}</p> }.into_any(),
+        Some(Err(error)) => trouble(visit, &error, "/claims"),
+        Some(Ok(claims)) if claims.is_empty() => view! { <p>{t().no_claims}</p>{button_link("/report".into(), t().report, true)} }.into_any(),
+        Some(Ok(claims)) => view! { <ul class="cards">{claims.into_iter().map(card).collect_view()}</ul> }.into_any(),
+    };
+    let signed_in = move || visit.who.with(|w| w.as_ref().is_some_and(|w| w.signed_in));
+    let leave = move |_| {
+        spawn(async move {
+            if visit.sign_out().await.is_ok() {
+                claims.set(Some(http::get("/api/v1/claims").await));
+            }
+        });
+    };
+    let out = move || signed_in().then(|| view! { <button class="chip" type="button" on:click=leave>{t().sign_out}</button> });
+    sheet(t().my_claims, Some("/"), view! { <div>{content}</div>{out} }.into_any())
+}
+
+/// `/help`: what is covered, what is needed, how long it takes, your rights. Works without login and offline.
+pub fn help(visit: Visit) -> AnyView {
+    let catalogue = visit.catalogue;
+    let papers = |lob: Lob| {
+        let incident = catalogue.incidents.iter().find(|i| i.lob == lob).map_or_else(String::new, |i| i.id.clone());
+        let facts = claim_domain::catalog::Facts { incident, ..Default::default() };
+        let needed = catalogue.requirements(&facts).into_iter().filter(|s| s.required && s.phase != Phase::Notice);
+        needed.map(|s| view! { <li>{i18n::text(&s.name).to_owned()}<span class="quiet">" · "{i18n::text(&s.basis).to_owned()}</span></li> }).collect_view()
+    };
+    let covered = |lob: Lob| catalogue.incidents.iter().filter(|i| i.lob == lob).map(|i| view! { <li>{i18n::text(&i.name)}<span class="quiet">" · "{i18n::text(&i.hint)}</span></li> }).collect_view();
+    let promises = &visit.config.promises;
+    let times = [
+        t().next_contact_help.replace("{n}", &promises.contact_hours.to_string()),
+        t().next_decision.replace("{n}", &promises.determination_days.to_string()),
+        t().next_payment.replace("{n}", &promises.payment_days.to_string()),
+    ];
+    let of = |lob: Lob| match lob {
+        Lob::Motor => t().lob_motor,
+        Lob::Health => t().lob_health,
+        Lob::Home => t().lob_home,
+    };
+    let section = |lob: Lob| {
+        view! {
+            <details>
+                <summary>{of(lob)}</summary>
+                <h2>{t().help_covered}</h2><ul>{covered(lob)}</ul>
+                <h2>{t().help_papers}</h2><p>{t().papers_hint}</p><ul>{papers(lob)}</ul>
+            </details>
+        }
+    };
+    let number = &visit.config.hotline;
+    let content = view! {
+        <p>{t().help_intro}</p>
+        {Lob::ALL.into_iter().map(section).collect_view()}
+        <h2>{t().help_time}</h2>
+        <ul>{times.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
+        <h2>{t().help_rights}</h2>
+        <ul>{t().rights.split('\n').map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
+        {button_link("/report".into(), t().report, true)}
+        {call(number, t().call_us.replace("{n}", number))}
+    };
+    sheet(t().help_title, Some("/"), content.into_any())
+}

@@ -1,0 +1,108 @@
+//! The report, one question a page. Which page comes next follows from the answers; every page is an address, so
+//! back always works and a killed tab comes back to the same place.
+
+mod check;
+mod done;
+mod questions;
+
+use claim_domain::draft::{Command, Step};
+use leptos::ev;
+use leptos::prelude::*;
+
+use crate::i18n::t;
+use crate::platform::{address, now, spawn};
+use crate::session::Session;
+use crate::ui::{ErrorSummary, Errors, primary, sheet};
+
+pub use done::done;
+
+fn page_of(step: Step) -> String {
+    format!("/report/{}", step.as_str())
+}
+
+/// `/report`: on to the page that is due.
+pub fn start(session: Session) -> AnyView {
+    session.prefill();
+    // Somebody who has just reported and begins again reports something new.
+    let step = session.draft.with_untracked(|d| d.current(session.catalogue, now()));
+    // After this page has been drawn: the address must not change while it is being read.
+    spawn(async move { address::replace(&page_of(step)) });
+    ().into_any()
+}
+
+/// `/report/:step`
+pub fn step(session: Session, name: &str) -> AnyView {
+    match Step::parse(name) {
+        Some(step) if may_open(session, step) => page(session, step),
+        Some(_) => start(session),
+        None => sheet(t().not_found, Some("/"), view! { <p>{t().not_found_hint}</p> }.into_any()),
+    }
+}
+
+/// A page may be opened again, and the one that is due; not one whose questions before are unanswered.
+fn may_open(session: Session, step: Step) -> bool {
+    session.draft.with_untracked(|d| {
+        let due = d.current(session.catalogue, now());
+        let place = |s: Step| d.steps().iter().position(|x| *x == s);
+        match (place(step), place(due)) {
+            (Some(asked), Some(due)) => asked <= due,
+            // Off the short road, for one who wants to change or add something.
+            _ => due == Step::Check,
+        }
+    })
+}
+
+fn page(session: Session, step: Step) -> AnyView {
+    let errors: Errors = RwSignal::new(Vec::new());
+    let go_on = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        let found = session.draft.with_untracked(|d| d.errors(step, session.catalogue, now()));
+        errors.set(found);
+        if errors.with_untracked(|e| !e.is_empty()) {
+            return;
+        }
+        session.say(Command::Pass(step));
+        if step == Step::Check {
+            session.submit();
+            return address::go("/report/done");
+        }
+        let next = session.draft.with_untracked(|d| d.next(step, session.catalogue, now()));
+        address::go(&page_of(next));
+    };
+    let (title, fields) = questions::question(session, step, errors);
+    let button = match step {
+        Step::Check => t().send,
+        Step::Safety => t().safe_go_on,
+        _ => t().go_on_button,
+    };
+    let back = back_of(session, step);
+    let content = view! {
+        <ErrorSummary visit=session.visit errors />
+        <form novalidate on:submit=go_on>
+            {fields}
+            {primary(button)}
+        </form>
+    };
+    sheet(title, Some(back), content.into_any())
+}
+
+/// The page before, or the check page when this one is off the road.
+fn back_of(session: Session, step: Step) -> &'static str {
+    let steps = session.draft.with_untracked(|d| d.steps());
+    match steps.iter().position(|s| *s == step) {
+        Some(0) => "/",
+        None => "/report/check",
+        Some(i) => match steps[i - 1] {
+            Step::Safety => "/report/safety",
+            Step::Event => "/report/event",
+            Step::What => "/report/what",
+            Step::When => "/report/when",
+            Step::Where => "/report/where",
+            Step::Damage => "/report/damage",
+            Step::Who => "/report/who",
+            Step::Policy => "/report/policy",
+            Step::Photos => "/report/photos",
+            Step::Check => "/report/check",
+        },
+    }
+}

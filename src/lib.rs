@@ -1,0 +1,54 @@
+//! Baoan: report a loss, show the documents, follow the claim to the money.
+//!
+//! Two programs are made of this library, each its own WASM: [`report`] is what a driver at the roadside waits for and
+//! must be small; [`claims`] is everything after the report. Links from one to the other load a page.
+
+mod app;
+mod claim;
+mod i18n;
+mod journey;
+mod platform;
+mod session;
+mod ui;
+mod visit;
+
+use leptos::prelude::*;
+use platform::{address, page, spawn};
+use session::Session;
+use visit::Visit;
+
+/// The first page and the report.
+pub fn report() {
+    start(|path| path == "/" || path == "/report" || path.starts_with("/report/"), async |visit| {
+        let session = Session::open(visit).await?;
+        Ok(Box::new(move || app::report(session)) as Box<dyn FnOnce() -> AnyView>)
+    });
+}
+
+/// My claims, one claim, signing in, advice.
+pub fn claims() {
+    start(|path| ["/claims", "/login", "/help"].iter().any(|p| path.starts_with(p)), async |visit| Ok(Box::new(move || app::claims(visit)) as Box<dyn FnOnce() -> AnyView>));
+}
+
+/// Starts a program that answers the addresses `mine`.
+fn start(mine: fn(&str) -> bool, open: impl AsyncFnOnce(Visit) -> Result<Box<dyn FnOnce() -> AnyView>, String> + 'static) {
+    std::panic::set_hook(Box::new(|info| {
+        console_error_panic_hook::hook(info);
+        // The draft is safe: it was saved at the last keystroke.
+        page::failed("the app stopped");
+    }));
+    spawn(async move {
+        let opened = match Visit::open().await {
+            Ok(visit) => open(visit).await,
+            Err(why) => Err(why),
+        };
+        match opened {
+            Ok(view) => {
+                address::follow(mine);
+                leptos::mount::mount_to(page::root(), view).forget();
+                page::ready();
+            }
+            Err(why) => page::failed(&why),
+        }
+    });
+}

@@ -1,0 +1,37 @@
+//! The browser, behind one door. Architecture invariant: nothing outside this folder names web-sys, js-sys, gloo or
+//! IndexedDB, so a page or a rule can be read without knowing the browser's quirks; they are all here.
+
+pub mod address;
+pub mod http;
+pub mod page;
+pub mod photos;
+pub mod storage;
+
+use claim_domain::Moment;
+
+/// The phone's clock. It only advises: the server's time is the truth for every deadline.
+pub fn now() -> Moment {
+    Moment(now_ms() / 1000)
+}
+
+pub fn now_ms() -> i64 {
+    js_sys::Date::now() as i64
+}
+
+/// A random number, for spreading retries.
+pub fn luck() -> u32 {
+    (js_sys::Math::random() * f64::from(u32::MAX)) as u32
+}
+
+pub fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+pub async fn sleep_ms(ms: u32) {
+    gloo::timers::future::TimeoutFuture::new(ms).await;
+}
+
+/// Runs in the background of the page; nothing waits for it.
+pub fn spawn(task: impl Future<Output = ()> + 'static) {
+    wasm_bindgen_futures::spawn_local(task);
+}

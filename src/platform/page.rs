@@ -1,0 +1,154 @@
+//! The page itself: title and focus after navigation, what the browser tells us, what it can do for us.
+
+use futures::channel::oneshot;
+use gloo::events::EventListener;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Document, HtmlElement, Window};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = baoanReady)]
+    fn boot_ready();
+    #[wasm_bindgen(js_name = baoanFailed)]
+    fn boot_failed();
+}
+
+fn window() -> Window {
+    // The app runs in a page, never in a worker.
+    web_sys::window().unwrap_or_else(|| unreachable!("no window"))
+}
+
+fn document() -> Document {
+    window().document().unwrap_or_else(|| unreachable!("no document"))
+}
+
+fn element(id: &str) -> Option<HtmlElement> {
+    document().get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// Tells boot.js that the app stands.
+pub fn ready() {
+    boot_ready();
+}
+
+/// Tells boot.js that it cannot, and why on the console.
+pub fn failed(why: &str) {
+    web_sys::console::error_1(&JsValue::from_str(why));
+    boot_failed();
+}
+
+/// The element that the app is mounted in.
+pub fn root() -> HtmlElement {
+    element("app").unwrap_or_else(|| unreachable!("index.html has #app"))
+}
+
+pub fn is_english() -> bool {
+    document().document_element().and_then(|e| e.get_attribute("lang")).is_some_and(|l| l.starts_with("en"))
+}
+
+pub fn link_href(id: &str) -> Option<String> {
+    document().get_element_by_id(id)?.get_attribute("href")
+}
+
+/// Shows or hides the static first page.
+pub fn show_first(shown: bool) {
+    if let Some(first) = element("first") {
+        let _ = first.class_list().toggle_with_force("elsewhere", !shown);
+    }
+}
+
+/// After navigation: the title, the top of the page, and the focus on its `h1`.
+pub fn arrived(title: &str) {
+    document().set_title(title);
+    window().scroll_to_with_x_and_y(0.0, 0.0);
+    let shown = document().query_selector("#app h1").ok().flatten().or_else(|| document().query_selector("#first:not(.elsewhere) h1").ok().flatten());
+    if let Some(heading) = shown.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+        let _ = heading.focus();
+    }
+}
+
+pub fn set_title(title: &str) {
+    document().set_title(title);
+}
+
+pub fn focus(id: &str) {
+    if let Some(e) = element(id) {
+        let _ = e.focus();
+        e.scroll_into_view();
+    }
+}
+
+pub fn is_online() -> bool {
+    window().navigator().on_line()
+}
+
+/// Calls `then` whenever sending may work again: the network is back, or the page is looked at.
+pub fn on_awake(then: impl Fn() + 'static) {
+    let then = std::rc::Rc::new(then);
+    for (target, event) in [(JsValue::from(window()), "online"), (window().into(), "offline"), (window().into(), "pageshow"), (document().into(), "visibilitychange")] {
+        let then = then.clone();
+        if let Ok(target) = target.dyn_into::<web_sys::EventTarget>() {
+            EventListener::new(&target, event, move |_| then()).forget();
+        }
+    }
+}
+
+pub fn is_visible() -> bool {
+    document().visibility_state() == web_sys::VisibilityState::Visible
+}
+
+pub async fn copy(text: &str) -> bool {
+    let clipboard = window().navigator().clipboard();
+    wasm_bindgen_futures::JsFuture::from(clipboard.write_text(text)).await.is_ok()
+}
+
+/// Latitude and longitude in millionths of a degree. `None`: refused, unknown, or not within ten seconds.
+pub async fn locate() -> Option<(i32, i32)> {
+    let geolocation = window().navigator().geolocation().ok()?;
+    let (send, receive) = oneshot::channel();
+    let send = std::rc::Rc::new(std::cell::RefCell::new(Some(send)));
+    let found = send.clone();
+    let found = Closure::<dyn FnMut(web_sys::Position)>::new(move |position: web_sys::Position| {
+        let at = position.coords();
+        let e6 = |degrees: f64| (degrees * 1e6).round() as i32;
+        if let Some(send) = found.borrow_mut().take() {
+            let _ = send.send(Some((e6(at.latitude()), e6(at.longitude()))));
+        }
+    });
+    let refused = Closure::<dyn FnMut(web_sys::PositionError)>::new(move |_| {
+        if let Some(send) = send.borrow_mut().take() {
+            let _ = send.send(None);
+        }
+    });
+    let options = web_sys::PositionOptions::new();
+    options.set_timeout(10_000);
+    options.set_enable_high_accuracy(true);
+    geolocation.get_current_position_with_error_callback_and_options(found.as_ref().unchecked_ref(), Some(refused.as_ref().unchecked_ref()), &options).ok()?;
+    receive.await.ok().flatten()
+}
+
+/// An address under which the page can show bytes as a picture; the old one of the same photo is given back by
+/// [`release`].
+pub fn picture(jpeg: &[u8]) -> Option<String> {
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(jpeg));
+    let options = web_sys::BlobPropertyBag::new();
+    options.set_type("image/jpeg");
+    let blob = web_sys::Blob::new_with_u8_array_sequence_and_options(&parts, &options).ok()?;
+    web_sys::Url::create_object_url_with_blob(&blob).ok()
+}
+
+pub fn release(url: &str) {
+    let _ = web_sys::Url::revoke_object_url(url);
+}
+
+/// Asks the browser not to clear our storage when space is short. A refusal is normal.
+pub fn ask_to_persist() {
+    let _ = window().navigator().storage().persist();
+}
+
+/// The value of the form field that an event comes from.
+pub fn value_of(event: &web_sys::Event) -> String {
+    use leptos::prelude::event_target_value;
+    event_target_value(event)
+}

@@ -1,0 +1,133 @@
+//! The photo worker: started when first needed, one photo at a time, ended when it takes too long.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use claim_domain::draft::Prepared;
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+use futures::lock::Mutex;
+use js_sys::{ArrayBuffer, Reflect, Uint8Array};
+use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Event, File, HtmlInputElement, MessageEvent, Worker};
+
+/// A phone of 2018 needs about four seconds for 12 megapixels.
+const WATCHDOG_MS: u32 = 30_000;
+
+/// A file that somebody chose.
+#[derive(Clone)]
+pub struct Picked(File);
+
+impl Picked {
+    pub fn bytes(&self) -> u64 {
+        self.0.size() as u64
+    }
+}
+
+/// The files of an `<input type=file>`; the input is emptied, so that the same file may be chosen again.
+pub fn picked(event: &Event) -> Vec<Picked> {
+    let Some(input) = event.target().and_then(|t| t.dyn_into::<HtmlInputElement>().ok()) else { return Vec::new() };
+    let files = input.files().map(|list| (0..list.length()).filter_map(|i| list.get(i)).map(Picked).collect()).unwrap_or_default();
+    input.set_value("");
+    files
+}
+
+thread_local! {
+    static WORKER: RefCell<Option<Running>> = const { RefCell::new(None) };
+    /// Held while a message is awaited: the worker does one thing at a time.
+    static TURN: Rc<Mutex<()>> = Rc::new(Mutex::new(()));
+}
+
+struct Running {
+    worker: Worker,
+    /// Where the next message goes.
+    answer: Rc<RefCell<Option<oneshot::Sender<JsValue>>>>,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_error: Closure<dyn FnMut(Event)>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.worker.terminate();
+    }
+}
+
+fn expect_message() -> Option<oneshot::Receiver<JsValue>> {
+    WORKER.with_borrow(|worker| {
+        let (send, receive) = oneshot::channel();
+        *worker.as_ref()?.answer.borrow_mut() = Some(send);
+        Some(receive)
+    })
+}
+
+/// Waits for one message; a silent worker is ended.
+async fn message(receive: oneshot::Receiver<JsValue>) -> Result<JsValue, &'static str> {
+    match select(receive, gloo::timers::future::TimeoutFuture::new(WATCHDOG_MS)).await {
+        Either::Left((Ok(value), _)) => Ok(value),
+        Either::Left((Err(_), _)) => {
+            WORKER.set(None);
+            Err("photo-damaged")
+        }
+        Either::Right(_) => {
+            WORKER.set(None);
+            Err("photo-timeout")
+        }
+    }
+}
+
+async fn start() -> Result<(), &'static str> {
+    if WORKER.with_borrow(Option::is_some) {
+        return Ok(());
+    }
+    let url = super::page::link_href("photo-worker").ok_or("photo-timeout")?;
+    let worker = Worker::new(&url).map_err(|_| "photo-timeout")?;
+    let answer = Rc::new(RefCell::new(None::<oneshot::Sender<JsValue>>));
+    let (on_answer, on_failure) = (answer.clone(), answer.clone());
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        if let Some(send) = on_answer.borrow_mut().take() {
+            let _ = send.send(event.data());
+        }
+    });
+    // Dropping the sender wakes the waiter with an error.
+    let on_error = Closure::<dyn FnMut(Event)>::new(move |_: Event| drop(on_failure.borrow_mut().take()));
+    worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+    WORKER.set(Some(Running { worker, answer, _on_message: on_message, _on_error: on_error }));
+    let ready = expect_message().ok_or("photo-timeout")?;
+    message(ready).await.map(drop)
+}
+
+/// Fetches and starts the worker while the person still reads.
+pub fn warm_up() {
+    super::spawn(async {
+        let turn = TURN.with(Rc::clone);
+        let _mine = turn.lock().await;
+        let _ = start().await;
+    });
+}
+
+/// Makes a small upright JPEG of a file. The error names its sentence in the catalogue.
+pub async fn prepare(file: &Picked) -> Result<(Vec<u8>, Prepared), &'static str> {
+    let turn = TURN.with(Rc::clone);
+    let _mine = turn.lock().await;
+    start().await?;
+    let receive = expect_message().ok_or("photo-timeout")?;
+    WORKER.with_borrow(|w| w.as_ref().map(|w| w.worker.post_message(&file.0))).and_then(Result::ok).ok_or("photo-read")?;
+    let answer = message(receive).await?;
+    let field = |name: &str| Reflect::get(&answer, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+    if let Some(code) = field("error").as_string() {
+        return Err(known_code(&code));
+    }
+    let jpeg = field("jpeg").dyn_into::<ArrayBuffer>().map(|b| Uint8Array::new(&b).to_vec()).map_err(|_| "photo-damaged")?;
+    let number = |name: &str| field(name).as_f64().unwrap_or_default() as u32;
+    let text = |name: &str| field(name).as_string().unwrap_or_default();
+    let result = Prepared { bytes: jpeg.len() as u64, width: number("width"), height: number("height"), sha256: text("sha256"), original_sha256: text("original_sha256") };
+    Ok((jpeg, result))
+}
+
+fn known_code(code: &str) -> &'static str {
+    use claim_photo::PhotoError as E;
+    let all = [E::Empty, E::NotImage, E::Heic, E::Pdf, E::TooLarge, E::TooManyPixels, E::Damaged];
+    all.into_iter().map(E::code).find(|c| *c == code).unwrap_or("photo-read")
+}

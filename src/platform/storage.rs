@@ -1,0 +1,162 @@
+//! What survives a killed tab: one record (draft and outbox) and the bytes of each photo, in IndexedDB.
+//!
+//! Promise: a save that was reported is on disk. Where the browser refuses IndexedDB (a private window, a locked
+//! down webview), everything stays in memory and [`Storage::is_durable`] says so; nothing else changes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
+
+const DATABASE: &str = "baoan";
+const STORE: &str = "kept";
+const VERSION: u32 = 1;
+
+#[derive(Clone)]
+pub struct Storage(Rc<Inner>);
+
+struct Inner {
+    database: RefCell<Option<Rc<Database>>>,
+    durable: Cell<bool>,
+    memory: RefCell<HashMap<String, Vec<u8>>>,
+}
+
+async fn open() -> Result<Database, idb::Error> {
+    let mut request = Factory::new()?.open(DATABASE, Some(VERSION))?;
+    request.on_upgrade_needed(|event| {
+        if let Ok(database) = event.database() {
+            let _ = database.create_object_store(STORE, ObjectStoreParams::new());
+        }
+    });
+    request.await
+}
+
+impl Storage {
+    pub async fn open() -> Storage {
+        let database = open().await.ok();
+        let durable = Cell::new(database.is_some());
+        Storage(Rc::new(Inner { database: RefCell::new(database.map(Rc::new)), durable, memory: RefCell::default() }))
+    }
+
+    /// `false`: closing the page loses what was typed, and the person must be told.
+    pub fn is_durable(&self) -> bool {
+        self.0.durable.get()
+    }
+
+    /// Runs one operation; a connection that the browser closed (WebKit in the background) is opened again once.
+    async fn with<T>(&self, run: impl AsyncFn(&Database) -> Result<T, idb::Error>) -> Option<T> {
+        for _ in 0..2 {
+            let database = self.0.database.borrow().clone();
+            let database = match database {
+                Some(database) => database,
+                None => {
+                    let fresh = Rc::new(open().await.ok()?);
+                    *self.0.database.borrow_mut() = Some(fresh.clone());
+                    fresh
+                }
+            };
+            match run(&database).await {
+                Ok(value) => return Some(value),
+                Err(_) => *self.0.database.borrow_mut() = None,
+            }
+        }
+        None
+    }
+
+    async fn put(&self, key: String, bytes: Vec<u8>) {
+        let (name, value) = (JsValue::from_str(&key), JsValue::from(Uint8Array::from(&bytes[..])));
+        let stored = self
+            .with(async |database| {
+                let transaction = database.transaction(&[STORE], TransactionMode::ReadWrite)?;
+                transaction.object_store(STORE)?.put(&value, Some(&name))?.await?;
+                transaction.commit()?.await?;
+                Ok(())
+            })
+            .await;
+        if stored.is_none() {
+            self.0.durable.set(false);
+            self.0.memory.borrow_mut().insert(key, bytes);
+        }
+    }
+
+    async fn take(&self, key: &str) -> Option<Vec<u8>> {
+        if let Some(bytes) = self.0.memory.borrow().get(key) {
+            return Some(bytes.clone());
+        }
+        let name = JsValue::from_str(key);
+        let value = self
+            .with(async |database| {
+                let transaction = database.transaction(&[STORE], TransactionMode::ReadOnly)?;
+                transaction.object_store(STORE)?.get(name.clone())?.await
+            })
+            .await??;
+        Some(value.dyn_into::<Uint8Array>().ok()?.to_vec())
+    }
+
+    async fn remove(&self, key: &str) {
+        self.0.memory.borrow_mut().remove(key);
+        let name = JsValue::from_str(key);
+        self.with(async |database| {
+            let transaction = database.transaction(&[STORE], TransactionMode::ReadWrite)?;
+            transaction.object_store(STORE)?.delete(name.clone())?.await?;
+            transaction.commit()?.await?;
+            Ok(())
+        })
+        .await;
+    }
+
+    pub async fn record(&self) -> Option<String> {
+        String::from_utf8(self.take("record").await?).ok()
+    }
+
+    pub async fn save_record(&self, json: String) {
+        self.put("record".into(), json.into_bytes()).await;
+    }
+
+    pub async fn photo(&self, id: &str) -> Option<Vec<u8>> {
+        self.take(&format!("photo:{id}")).await
+    }
+
+    /// Writes a photo and reads it back: some engines accept a write that they cannot give back.
+    pub async fn save_photo(&self, id: &str, bytes: Vec<u8>) -> bool {
+        let length = bytes.len();
+        self.put(format!("photo:{id}"), bytes).await;
+        self.photo(id).await.is_some_and(|b| b.len() == length)
+    }
+
+    pub async fn forget_photo(&self, id: &str) {
+        self.remove(&format!("photo:{id}")).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
+
+    #[wasm_bindgen_test]
+    async fn what_was_saved_is_there_for_the_next_page() {
+        let storage = Storage::open().await;
+        assert!(storage.is_durable());
+        storage.save_record("{\"v\":1}".into()).await;
+        assert!(storage.save_photo("a", vec![1, 2, 3]).await);
+        let next = Storage::open().await;
+        assert_eq!(next.record().await.as_deref(), Some("{\"v\":1}"));
+        assert_eq!(next.photo("a").await, Some(vec![1, 2, 3]));
+        next.forget_photo("a").await;
+        assert_eq!(storage.photo("a").await, None);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_connection_that_was_closed_is_opened_again() {
+        let storage = Storage::open().await;
+        storage.0.database.borrow().as_ref().unwrap().close();
+        assert!(storage.save_photo("b", vec![7; 1000]).await);
+        assert!(storage.is_durable());
+    }
+}

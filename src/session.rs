@@ -1,0 +1,312 @@
+//! The only owner and writer of state. Pages say [`Command`]s; this applies them, runs the effects, saves after every
+//! change, and carries the outbox to the server.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::ops::Deref;
+
+use claim_api::outbox::{Next, Outbox, Sending};
+use claim_api::Receipt;
+use claim_domain::draft::{Answers, Command, Draft, Effect, KnownPolicy, PhotoState, SCHEMA, apply};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::platform::http::{self, CallError};
+use crate::platform::photos::{self, Picked};
+use crate::platform::storage::Storage;
+use crate::platform::{luck, new_id, now_ms, page, sleep_ms, spawn};
+use crate::visit::Visit;
+
+/// Photos of one notice.
+pub const MOST_PHOTOS: usize = 30;
+const CHUNK: u64 = 512 << 10;
+
+/// What survives a killed tab.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    draft: Draft,
+    #[serde(default)]
+    outbox: Option<Outbox>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Session {
+    pub visit: Visit,
+    pub draft: RwSignal<Draft>,
+    pub outbox: RwSignal<Option<Outbox>>,
+    /// `false`: this browser keeps nothing, and the person is told.
+    pub durable: RwSignal<bool>,
+    /// Addresses of the photos' pictures.
+    pub pictures: RwSignal<HashMap<String, String>>,
+    inner: StoredValue<Inner, LocalStorage>,
+}
+
+struct Inner {
+    storage: Storage,
+    saving: Cell<bool>,
+    dirty: Cell<bool>,
+    sending: Cell<bool>,
+}
+
+impl Session {
+    /// Reads what was kept.
+    ///
+    /// # Errors
+    /// Why the app cannot begin; the draft stays as it is.
+    pub async fn open(visit: Visit) -> Result<Session, String> {
+        let storage = Storage::open().await;
+        let kept = storage.record().await.and_then(|json| serde_json::from_str::<Record>(&json).ok());
+        // A record of a newer version of the app is not ours to write over.
+        if kept.as_ref().is_some_and(|r| r.draft.schema > SCHEMA) {
+            return Err("the draft was written by a newer version".into());
+        }
+        let Record { mut draft, mut outbox } = kept.unwrap_or_else(|| Record { draft: Draft::new(new_id()), outbox: None });
+        let mut pictures = HashMap::new();
+        let ids = draft.photos.iter().map(|p| p.id.clone()).chain(outbox.iter().flat_map(|o| o.photos.iter().map(|p| p.id.clone())));
+        for id in ids.collect::<Vec<_>>() {
+            if let Some(url) = storage.photo(&id).await.and_then(|bytes| page::picture(&bytes)) {
+                pictures.insert(id, url);
+            }
+        }
+        apply(&mut draft, Command::Restore { kept: pictures.keys().cloned().collect() });
+        if let Some(outbox) = &mut outbox {
+            outbox.restarted();
+        }
+        let durable = RwSignal::new(storage.is_durable());
+        let inner = Inner { storage, saving: Cell::new(false), dirty: Cell::new(false), sending: Cell::new(false) };
+        let session = Session {
+            visit,
+            draft: RwSignal::new(draft),
+            outbox: RwSignal::new(outbox),
+            durable,
+            pictures: RwSignal::new(pictures),
+            inner: StoredValue::new_local(inner),
+        };
+        page::on_awake(move || {
+            session.outbox.update(|o| o.iter_mut().for_each(Outbox::wake));
+            session.send();
+        });
+        session.send();
+        spawn(async move {
+            let _ = session.refresh().await;
+        });
+        Ok(session)
+    }
+
+    fn storage(&self) -> Storage {
+        self.inner.with_value(|i| i.storage.clone())
+    }
+
+    /// Applies a command, saves, and does what it asks for.
+    pub fn say(&self, command: Command) {
+        let effects = self.draft.try_update(|draft| apply(draft, command)).unwrap_or_default();
+        for effect in effects {
+            match effect {
+                Effect::Save => self.save(),
+                Effect::Forget { id } => self.forget(id),
+            }
+        }
+    }
+
+    /// Changes the answers and saves them.
+    pub fn answer(&self, change: impl FnOnce(&mut Answers)) {
+        let mut answers = self.draft.with_untracked(|d| d.answers.clone());
+        change(&mut answers);
+        self.say(Command::Answer(Box::new(answers)));
+    }
+
+    /// Writes the newest state; while one write runs, further ones become a single one after it.
+    fn save(&self) {
+        let session = *self;
+        if self.inner.with_value(|i| i.saving.replace(true)) {
+            self.inner.with_value(|i| i.dirty.set(true));
+            return;
+        }
+        spawn(async move {
+            session.write().await;
+            while session.inner.with_value(|i| i.dirty.replace(false)) {
+                session.write().await;
+            }
+            session.inner.with_value(|i| i.saving.set(false));
+        });
+    }
+
+    async fn write(&self) {
+        let record = Record { draft: self.draft.get_untracked(), outbox: self.outbox.get_untracked() };
+        let storage = self.storage();
+        storage.save_record(serde_json::to_string(&record).unwrap_or_default()).await;
+        if self.durable.get_untracked() != storage.is_durable() {
+            self.durable.set(storage.is_durable());
+        }
+    }
+
+    fn forget(&self, id: String) {
+        if let Some(url) = self.pictures.try_update(|p| p.remove(&id)).flatten() {
+            page::release(&url);
+        }
+        let storage = self.storage();
+        spawn(async move { storage.forget_photo(&id).await });
+    }
+
+    /// Written down before the camera opens: a webview may kill the page while it is open.
+    pub fn camera_opens(&self) {
+        self.say(Command::OpenCamera);
+    }
+
+    /// Takes the chosen files, one after the other through the worker.
+    pub fn add_photos(&self, files: Vec<Picked>) {
+        if files.is_empty() {
+            self.say(Command::CameraBack);
+            return;
+        }
+        page::ask_to_persist();
+        for file in files {
+            let id = new_id();
+            let full = self.draft.with_untracked(|d| d.photos.len() >= MOST_PHOTOS);
+            self.say(Command::Pick { id: id.clone(), original_bytes: file.bytes() });
+            if full {
+                self.say(Command::Fail { id, code: "photo-limit".into() });
+                continue;
+            }
+            let session = *self;
+            spawn(async move { session.prepare(id, file).await });
+        }
+    }
+
+    async fn prepare(&self, id: String, file: Picked) {
+        let (jpeg, result) = match photos::prepare(&file).await {
+            Ok(done) => done,
+            Err(code) => return self.say(Command::Fail { id, code: code.into() }),
+        };
+        // Removed while it was being made.
+        if self.draft.with_untracked(|d| d.photos.iter().all(|p| p.id != id)) {
+            return;
+        }
+        let url = page::picture(&jpeg);
+        if !self.storage().save_photo(&id, jpeg).await {
+            return self.say(Command::Fail { id, code: "photo-read".into() });
+        }
+        if let Some(url) = url {
+            self.pictures.update(|p| {
+                p.insert(id.clone(), url);
+            });
+        }
+        self.say(Command::Prepared { id, result });
+    }
+
+    pub fn is_preparing(&self) -> bool {
+        self.draft.with(|d| d.photos.iter().any(|p| p.state == PhotoState::Preparing))
+    }
+
+    /// Freezes the report and begins to send it. The draft stays until the server has it.
+    pub fn submit(&self) {
+        let draft = self.draft.get_untracked();
+        let photos = draft.photos.iter().filter(|p| p.state == PhotoState::Ready).filter_map(|p| {
+            let result = p.result.as_ref()?;
+            Some((p.id.clone(), "scene".to_owned(), result.bytes, result.sha256.clone()))
+        });
+        let outbox = Outbox::freeze(&draft.id, &draft.notice(), photos);
+        self.outbox.set(Some(outbox));
+        self.save();
+        self.send();
+    }
+
+    /// Gives a refused report back to its pages. A new key: the frozen bytes were never accepted.
+    pub fn unfreeze(&self) {
+        self.outbox.set(None);
+        self.draft.update(|d| d.id = new_id());
+        self.save();
+    }
+
+    /// Carries the outbox on until it rests. Safe to call at any time.
+    pub fn send(&self) {
+        if self.inner.with_value(|i| i.sending.replace(true)) {
+            return;
+        }
+        let session = *self;
+        spawn(async move {
+            session.carry().await;
+            session.inner.with_value(|i| i.sending.set(false));
+        });
+    }
+
+    async fn carry(&self) {
+        let storage = self.storage();
+        loop {
+            // Frozen bytes are on disk before they are sent.
+            let next = self.outbox.with_untracked(|o| o.as_ref().map(|o| o.next(now_ms(), CHUNK)));
+            match next {
+                None | Some(Next::Rest) => break,
+                // In short steps: being woken ends the wait.
+                Some(Next::Wait(until)) => sleep_ms((until - now_ms()).clamp(10, 500) as u32).await,
+                Some(Next::Do(request)) => {
+                    self.write().await;
+                    let reply = http::perform(&request, &storage).await;
+                    let before = self.receipt().is_some();
+                    self.outbox.update(|o| o.iter_mut().for_each(|o| o.on(&request, reply.clone(), now_ms(), luck())));
+                    if !before && self.receipt().is_some() {
+                        // The server has it: what was typed is not kept on the phone any longer.
+                        self.draft.set(Draft::new(new_id()));
+                    }
+                    self.write().await;
+                    self.release_received();
+                }
+            }
+        }
+    }
+
+    /// Bytes that the server has acknowledged leave the phone; the pictures stay until the page closes.
+    fn release_received(&self) {
+        let storage = self.storage();
+        let received: Vec<String> =
+            self.outbox.with_untracked(|o| o.iter().flat_map(|o| &o.photos).filter(|p| p.state == Sending::Received).map(|p| p.id.clone()).collect());
+        spawn(async move {
+            for id in received {
+                storage.forget_photo(&id).await;
+            }
+        });
+    }
+
+    pub fn receipt(&self) -> Option<Receipt> {
+        self.outbox.with(|o| o.as_ref().and_then(|o| o.receipt().cloned()))
+    }
+
+    /// Asks the server who is there; somebody who has signed in since goes on where sending stopped.
+    async fn refresh(&self) -> Result<(), CallError> {
+        self.visit.refresh().await?;
+        if self.who.with_untracked(|w| w.as_ref().is_some_and(|w| w.signed_in)) {
+            self.outbox.update(|o| o.iter_mut().for_each(Outbox::signed_in));
+            self.send();
+        }
+        Ok(())
+    }
+
+    /// Takes over what is already known, so that it is not asked again: the one policy of the signed-in person.
+    pub fn prefill(&self) {
+        let known = self.who.with_untracked(|w| match w.as_ref().map(|w| &w.policies[..]) {
+            Some([only]) => Some(KnownPolicy { id: only.id.clone(), title: only.title.clone(), lob: only.lob }),
+            _ => None,
+        });
+        if self.draft.with_untracked(Draft::is_empty) && self.draft.with_untracked(|d| d.answers.policy != known) {
+            self.answer(|a| {
+                a.role = if known.is_some() { "insured".into() } else { String::new() };
+                a.policy = known;
+            });
+        }
+    }
+
+    /// Takes the known policy away again: 不是这张保单.
+    pub fn other_policy(&self) {
+        self.answer(|a| {
+            a.policy = None;
+            a.role.clear();
+        });
+    }
+}
+
+impl Deref for Session {
+    type Target = Visit;
+    fn deref(&self) -> &Visit {
+        &self.visit
+    }
+}

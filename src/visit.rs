@@ -1,0 +1,59 @@
+//! What every page knows: the catalogue, the deployment, who is there, whether there is a network.
+
+use claim_api::SessionView;
+use claim_domain::Catalogue;
+use leptos::prelude::*;
+use serde::Deserialize;
+
+use crate::platform::http::{self, CallError};
+use crate::platform::page;
+
+/// `config.json`, as far as the app needs it.
+#[derive(Deserialize)]
+pub struct Config {
+    pub hotline: String,
+    pub promises: Promises,
+}
+
+#[derive(Deserialize)]
+pub struct Promises {
+    pub contact_hours: u16,
+    pub determination_days: u16,
+    pub payment_days: u16,
+}
+
+#[derive(Clone, Copy)]
+pub struct Visit {
+    pub catalogue: &'static Catalogue,
+    pub config: &'static Config,
+    /// `None` until the server has said who is there.
+    pub who: RwSignal<Option<SessionView>>,
+    pub online: RwSignal<bool>,
+}
+
+impl Visit {
+    /// Reads what the server published.
+    ///
+    /// # Errors
+    /// Why the app cannot begin.
+    pub async fn open() -> Result<Visit, String> {
+        let (catalogue, config) = futures::join!(http::preloaded("catalog"), http::preloaded("config"));
+        let catalogue = Catalogue::load(&catalogue.ok_or("no catalogue")?)?;
+        let config: Config = serde_json::from_str(&config.ok_or("no config")?).map_err(|e| e.to_string())?;
+        let online = RwSignal::new(page::is_online());
+        page::on_awake(move || online.set(page::is_online()));
+        Ok(Visit { catalogue: Box::leak(Box::new(catalogue)), config: Box::leak(Box::new(config)), who: RwSignal::new(None), online })
+    }
+
+    /// Asks the server who is there.
+    pub async fn refresh(&self) -> Result<(), CallError> {
+        self.who.set(Some(http::get("/api/v1/session").await?));
+        Ok(())
+    }
+
+    pub async fn sign_out(&self) -> Result<(), CallError> {
+        http::delete("/api/v1/session").await?;
+        self.who.set(Some(SessionView::default()));
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! Building the app and the server, and starting them.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256, Sha384};
+
+use crate::{Result, cargo, root, run, say, tools};
+
+/// Leaves `dist/` and `target/release/claim-server`.
+pub fn build() -> Result {
+    tools::for_building()?;
+    app()?;
+    server()
+}
+
+/// `dist/`, when a source of it is newer.
+pub fn app() -> Result {
+    let stamp = root().join("dist/.built");
+    let sources = ["src", "style", "public", "index.html", "Trunk.toml", "Cargo.toml", "Cargo.lock", "package-lock.json", "crates/claim-domain", "crates/claim-api", "crates/claim-photo", "xtask/src/build.rs"];
+    let newest = sources.iter().filter_map(|s| newest(&root().join(s))).max();
+    if fs::metadata(&stamp).and_then(|m| m.modified()).is_ok_and(|built| newest.is_some_and(|n| n < built)) {
+        return Ok(());
+    }
+    say("building the app (minutes the first time)");
+    run(Command::new("trunk").args(["build", "--release"]).env("PATH", tools::path()).env_remove("NO_COLOR"))?;
+    fs::write(stamp, "").map_err(|e| format!("dist cannot be written: {e}"))
+}
+
+fn newest(path: &Path) -> Option<SystemTime> {
+    let meta = fs::metadata(path).ok()?;
+    if meta.is_dir() {
+        return fs::read_dir(path).ok()?.filter_map(|e| newest(&e.ok()?.path())).max();
+    }
+    meta.modified().ok()
+}
+
+pub fn server() -> Result {
+    say("building the server");
+    run(&mut cargo(&["build", "--quiet", "--profile", "server", "-p", "claim-server"]))?;
+    let (made, wanted) = (root().join("target/server/claim-server"), root().join("target/release/claim-server"));
+    fs::create_dir_all(root().join("target/release")).map_err(|e| format!("target/release cannot be made: {e}"))?;
+    // Replaced, not written over: a server that runs keeps its file.
+    let fresh = wanted.with_extension("new");
+    fs::copy(&made, &fresh).and_then(|_| fs::rename(&fresh, &wanted)).map_err(|e| format!("{} cannot be written: {e}", wanted.display()))
+}
+
+pub fn run_server(addr: &str, data: &str, dist: Option<&str>) -> Result<Child> {
+    let mut command = Command::new(root().join("target/release/claim-server"));
+    command.args(["--addr", addr, "--data", data, "--demo"]);
+    if let Some(dist) = dist {
+        command.args(["--dist", dist]);
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| format!("the server could not be started: {e}"))?;
+    let line = child.stdout.take().and_then(|out| BufReader::new(out).lines().next()).and_then(std::result::Result::ok).unwrap_or_default();
+    if line.starts_with("listening") {
+        Ok(child)
+    } else {
+        Err(format!("the server did not start on {addr}; its last words are above"))
+    }
+}
+
+/// Builds everything and runs it until Ctrl-C.
+pub fn run_all(addr: &str, data: &str) -> Result {
+    build()?;
+    let mut child = run_server(addr, data, Some("dist"))?;
+    say(&format!("open http://{addr}  (who is who: http://{addr}/demo, SMS codes: http://{addr}/demo/outbox, staff: http://{addr}/staff)"));
+    child.wait().map(drop).map_err(|e| e.to_string())
+}
+
+
+/// Live reload: trunk serves the app, our server the API.
+pub fn dev() -> Result {
+    tools::for_building()?;
+    server()?;
+    let mut child = run_server("127.0.0.1:8080", "data", None)?;
+    say("open http://127.0.0.1:8081");
+    let outcome = crate::run(Command::new("trunk").arg("serve").env("PATH", tools::path()));
+    let _ = child.kill();
+    outcome
+}
+
+/// After trunk: the worker in one file, addresses with hashes, integrity for every file, the deployment's words in
+/// the first page, brotli and gzip beside each file. Trunk calls this (Trunk.toml).
+pub fn finish() -> Result {
+    let staging = std::env::var_os("TRUNK_STAGING_DIR").map(PathBuf::from).ok_or("finish is called by trunk")?;
+    let read = |name: &str| fs::read(staging.join(name)).map_err(|e| format!("{name} cannot be read: {e}"));
+    let write = |name: &str, bytes: &[u8]| fs::write(staging.join(name), bytes).map_err(|e| format!("{name} cannot be written: {e}"));
+
+    // The second program, under names that tell its content.
+    let renamed = |from: &str, to: String| -> Result<String> {
+        fs::rename(staging.join(from), staging.join(&to)).map_err(|e| format!("{from} cannot be renamed: {e}"))?;
+        Ok(to)
+    };
+    let claims_wasm = renamed("claims_bg.wasm", format!("claims-{}_bg.wasm", short(&read("claims_bg.wasm")?)))?;
+    let claims_js = renamed("claims.js", format!("claims-{}.js", short(&read("claims.js")?)))?;
+
+    // A classic worker: its glue, and a last line that starts it from a file whose name tells its content.
+    let wasm = read("photo_worker_bg.wasm")?;
+    let wasm_name = format!("photo_worker-{}_bg.wasm", short(&wasm));
+    write(&wasm_name, &wasm)?;
+    let mut glue = read("photo_worker.js")?;
+    glue.extend(format!("\nwasm_bindgen({{ module_or_path: '/{wasm_name}' }});\n").as_bytes());
+    let worker = format!("photo_worker-{}.js", short(&glue));
+    write(&worker, &glue)?;
+    for old in ["photo_worker_bg.wasm", "photo_worker.js", "photo_worker_loader.js", "claims_loader.js"] {
+        let _ = fs::remove_file(staging.join(old));
+    }
+
+    let config: serde_json::Value = serde_json::from_slice(&read("config.json")?).map_err(|e| format!("config.json: {e}"))?;
+    let told = |pointer: &str| config.pointer(pointer).and_then(|v| v.as_str()).ok_or_else(|| format!("config.json: {pointer} is missing"));
+    let mut page = String::from_utf8(read("index.html")?).map_err(|_| "index.html is not UTF-8")?;
+    page = page.replace("{{hotline}}", told("/hotline")?).replace("{{insurer}}", told("/insurer/zh")?);
+    let later = [("photo-worker", &worker), ("claims-js", &claims_js), ("claims-wasm", &claims_wasm)];
+    let links: String = later.iter().map(|(id, name)| format!("<link id=\"{id}\" rel=\"x-later\" href=\"/{name}\">")).collect();
+    page = page.replace("</head>", &format!("{links}</head>"));
+    for name in ["floor.js", "boot.js", "catalog.json", "config.json", "icon.svg"] {
+        page = page.replace(&format!("\"/{name}\""), &format!("\"/{name}?v={}\"", short(&read(name)?)));
+    }
+    page = with_integrity(&page, &staging)?;
+    write("index.html", page.as_bytes())?;
+    pack(&staging)
+}
+
+fn short(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Adds `integrity` to every script, style and preload of the page that has none.
+fn with_integrity(page: &str, folder: &Path) -> Result<String> {
+    let mut out = String::new();
+    for (i, piece) in page.split_inclusive('>').enumerate() {
+        let tag = piece.rfind('<').map_or("", |at| &piece[at..]);
+        let loads = tag.starts_with("<script src=") || (tag.starts_with("<link") && (tag.contains("rel=\"stylesheet\"") || tag.contains("preload\"") || tag.contains("rel=\"x-later\"")));
+        let address = tag.split("src=\"").nth(1).or_else(|| tag.split("href=\"").nth(1)).and_then(|a| a.split('"').next());
+        let (true, Some(address), false, true) = (loads, address, tag.contains("integrity="), i > 0) else {
+            out.push_str(piece);
+            continue;
+        };
+        let file = address.trim_start_matches('/').split('?').next().unwrap_or_default();
+        let bytes = fs::read(folder.join(file)).map_err(|e| format!("index.html names {address}: {e}"))?;
+        let digest = STANDARD.encode(Sha384::digest(bytes));
+        let (before, after) = piece.split_at(piece.len() - 1);
+        out.push_str(&format!("{} integrity=\"sha384-{digest}\"{after}", before.trim_end_matches('/')));
+    }
+    Ok(out)
+}
+
+/// Brotli and gzip beside every file that they make smaller.
+fn pack(folder: &Path) -> Result {
+    let failed = |e: std::io::Error| format!("compressing: {e}");
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let packable = path.extension().is_some_and(|e| ["html", "js", "css", "wasm", "json", "svg", "webmanifest"].iter().any(|x| e == *x));
+        if path.is_dir() {
+            pack(&path)?;
+        } else if packable {
+            let bytes = fs::read(&path).map_err(failed)?;
+            let mut brotli = Vec::new();
+            let params = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+            brotli::BrotliCompress(&mut &bytes[..], &mut brotli, &params).map_err(failed)?;
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            gzip.write_all(&bytes).map_err(failed)?;
+            let with = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+            fs::write(with(".br"), brotli).map_err(failed)?;
+            fs::write(with(".gz"), gzip.finish().map_err(failed)?).map_err(failed)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! What holds for the whole tree: who may name what, how many bytes the first tap may cost, where words may stand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Result, build, root, say, tools};
+
+/// Brotli bytes on the wire until the first tap is answered.
+const FIRST_TAP: u64 = 200_000;
+/// Brotli bytes of the photo worker, fetched when photos come into sight.
+const PHOTO_WORKER: u64 = 450_000;
+
+/// All rules; every breach is named.
+pub fn check() -> Result {
+    tools::for_building()?;
+    build::app()?;
+    let mut wrong = Vec::new();
+    layering(&mut wrong)?;
+    words(&mut wrong)?;
+    page(&mut wrong)?;
+    budgets(&mut wrong)?;
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{} rules are broken:\n  {}", wrong.len(), wrong.join("\n  "))) }
+}
+
+fn sources(folder: &str) -> Result<Vec<(PathBuf, String)>> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(folder)];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).map_err(|e| format!("{} cannot be read: {e}", folder.display()))? {
+            let path = entry.map_err(|e| e.to_string())?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+                found.push((path.strip_prefix(root()).unwrap_or(&path).to_path_buf(), text));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Lines of code, without comments.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//")).map(|(n, l)| (n + 1, l))
+}
+
+fn layering(wrong: &mut Vec<String>) -> Result {
+    const WEB: [&str; 6] = ["web_sys", "js_sys", "gloo", "wasm_bindgen", "leptos", "idb::"];
+    const SERVER: [&str; 4] = ["axum", "tokio", "sqlx", "hyper"];
+    let rules: [(&str, &[&str], &[&str]); 5] = [
+        ("crates/claim-domain/src", &WEB, &SERVER),
+        ("crates/claim-api/src", &WEB, &SERVER),
+        ("crates/claim-photo/src", &WEB, &SERVER),
+        ("crates/claim-server/src", &WEB, &[]),
+        ("src", &["web_sys", "js_sys", "gloo", "idb::"], &SERVER),
+    ];
+    for (folder, forbidden, more) in rules {
+        for (path, text) in sources(folder)? {
+            let place = path.to_string_lossy().replace('\\', "/");
+            if place.starts_with("src/platform/") || place.starts_with("src/bin/") {
+                continue;
+            }
+            for (line, text) in code(&text) {
+                for name in forbidden.iter().chain(more).filter(|n| text.contains(**n)) {
+                    wrong.push(format!("{place}:{line} names {name}"));
+                }
+                if text.contains("inner_html") {
+                    wrong.push(format!("{place}:{line} sets inner_html"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Chinese words of the app stand in i18n/ and in the catalogue only; every sentence of i18n is used.
+fn words(wrong: &mut Vec<String>) -> Result {
+    let app = sources("src")?;
+    let chinese = |c: char| ('\u{4E00}'..='\u{9FFF}').contains(&c);
+    for (path, text) in &app {
+        let place = path.to_string_lossy();
+        for (line, text) in code(text) {
+            let literal = text.split("//").next().unwrap_or_default();
+            if !place.contains("i18n") && literal.contains('"') && literal.chars().any(chinese) {
+                wrong.push(format!("{place}:{line} holds words that belong into i18n"));
+            }
+        }
+    }
+    let messages = fs::read_to_string(root().join("src/i18n/mod.rs")).map_err(|e| e.to_string())?;
+    let names = messages.lines().filter_map(|l| l.trim().strip_prefix("pub ")?.strip_suffix(": &'static str,"));
+    for name in names {
+        let used = app.iter().filter(|(p, _)| !p.to_string_lossy().contains("i18n")).any(|(_, text)| {
+            let call = format!("t().{name}");
+            text.match_indices(&call).any(|(at, _)| !text[at + call.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        });
+        if !used {
+            wrong.push(format!("src/i18n: {name} is never used"));
+        }
+    }
+    let placeholders = |text: &str| {
+        let mut found: Vec<String> = text.split('{').skip(1).filter_map(|p| p.split('}').next()).map(str::to_owned).collect();
+        found.sort();
+        found
+    };
+    let read = |name: &str| fs::read_to_string(root().join("src/i18n").join(name)).map_err(|e| e.to_string());
+    let (zh, en) = (read("zh_cn.rs")?, read("en.rs")?);
+    for (a, b) in zh.lines().zip(en.lines()) {
+        if let Some((name, text)) = a.trim().split_once(": \"")
+            && placeholders(text) != placeholders(b)
+        {
+            wrong.push(format!("src/i18n: {name} has other placeholders in zh and en"));
+        }
+    }
+    Ok(())
+}
+
+/// The built page: no inline script or style, integrity everywhere, nothing of another site.
+fn page(wrong: &mut Vec<String>) -> Result {
+    let page = fs::read_to_string(root().join("dist/index.html")).map_err(|e| format!("dist/index.html cannot be read: {e}"))?;
+    for tag in page.split('<').filter(|t| t.starts_with("script")) {
+        if !tag.contains("src=") || !tag.contains("integrity=") {
+            wrong.push(format!("dist/index.html: <{} is inline or has no integrity", tag.trim()));
+        }
+    }
+    for sign in ["<style", " style=", " onclick=", "javascript:", "src=\"http", "{{"] {
+        if page.contains(sign) {
+            wrong.push(format!("dist/index.html holds {sign:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn budgets(wrong: &mut Vec<String>) -> Result {
+    let dist = root().join("dist");
+    let page = fs::read_to_string(dist.join("index.html")).map_err(|e| e.to_string())?;
+    let on_wire = |path: &Path| fs::metadata(PathBuf::from(format!("{}.br", path.display()))).or_else(|_| fs::metadata(path)).map_or(0, |m| m.len());
+    let mut total = on_wire(&dist.join("index.html"));
+    let mut lines = vec![format!("{total:>8}  index.html")];
+    for tag in page.split('<').filter(|t| t.starts_with("script") || t.starts_with("link")) {
+        let address = tag.split("src=\"").nth(1).or_else(|| tag.split("href=\"").nth(1)).and_then(|a| a.split('"').next()).unwrap_or_default();
+        let name = address.trim_start_matches('/').split('?').next().unwrap_or_default();
+        let later = tag.contains("rel=\"x-later\"") && !tag.contains("id=\"app-") || tag.contains("rel=\"icon\"") || tag.contains("rel=\"manifest\"");
+        if name.is_empty() || later {
+            continue;
+        }
+        let bytes = on_wire(&dist.join(name));
+        lines.push(format!("{bytes:>8}  {name}"));
+        total += bytes;
+    }
+    say(&format!("bytes to the first tap (brotli), of {FIRST_TAP}:\n{}\n{total:>8}  together", lines.join("\n")));
+    if total > FIRST_TAP {
+        wrong.push(format!("the first tap costs {total} bytes, more than {FIRST_TAP}"));
+    }
+    let worker: u64 = fs::read_dir(&dist).map_err(|e| e.to_string())?.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.to_string_lossy().contains("photo_worker") && p.extension().is_some_and(|e| e == "wasm" || e == "js")).map(|p| on_wire(&p)).sum();
+    say(&format!("photo worker: {worker} bytes (brotli), of {PHOTO_WORKER}"));
+    if worker > PHOTO_WORKER {
+        wrong.push(format!("the photo worker costs {worker} bytes, more than {PHOTO_WORKER}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! All layers of tests, cheapest first; each can be run alone.
+
+use std::env;
+use std::process::Command;
+
+use crate::{Result, build, cargo, check, root, run, say, tools};
+
+const LAYERS: [&str; 7] = ["fmt", "clippy", "check", "unit", "wasm", "server", "e2e"];
+
+/// Runs one layer or all.
+pub fn test(only: Option<&str>) -> Result {
+    if let Some(only) = only
+        && !LAYERS.contains(&only)
+    {
+        return Err(format!("no layer {only:?}; there are {}", LAYERS.join(", ")));
+    }
+    for layer in LAYERS.into_iter().filter(|l| only.is_none_or(|o| o == *l)) {
+        say(&format!("test layer: {layer}"));
+        match layer {
+            "fmt" => run(&mut cargo(&["fmt", "--all", "--check"]))?,
+            "clippy" => clippy()?,
+            "check" => check::check()?,
+            "unit" => run(&mut cargo(&["test", "--quiet", "-p", "claim-domain", "-p", "claim-api", "-p", "claim-photo", "-p", "xtask"]))?,
+            "wasm" => wasm()?,
+            "server" => run(&mut cargo(&["test", "--quiet", "-p", "claim-server"]))?,
+            _ => run(&mut e2e_command(&[])?)?,
+        }
+    }
+    Ok(())
+}
+
+fn clippy() -> Result {
+    tools::for_building()?;
+    run(&mut cargo(&["clippy", "--quiet", "--workspace", "--exclude", "baoan", "--all-targets", "--", "-D", "warnings"]))?;
+    run(&mut cargo(&["clippy", "--quiet", "-p", "baoan", "--all-targets", "--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
+}
+
+/// The parts that touch the browser, in a browser.
+fn wasm() -> Result {
+    tools::for_building()?;
+    tools::for_browser_tests()?;
+    let mut command = cargo(&["test", "--quiet", "-p", "baoan", "--lib", "--target", "wasm32-unknown-unknown"]);
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", root().join("target/tools/bin/wasm-bindgen-test-runner"));
+    command.env("CHROMEDRIVER", "/usr/bin/chromedriver").env("PATH", tools::path());
+    run(&mut command)
+}
+
+/// Journeys in Chromium against the release build.
+fn e2e_command(args: &[&str]) -> Result<Command> {
+    tools::for_browser_tests()?;
+    build::build()?;
+    let python = tools::python(&["tuspy==1.1.0"])?;
+    let mut command: Command = cargo(&["test", "--quiet", "-p", "baoan-tests", "--"]);
+    command.args(["--test-threads=1"]).args(args).env("BAOAN_PYTHON", python);
+    // Real photographs lie beside a developer's checkout sometimes; the tests make their own without them.
+    let photos = root().join("../shared/photos");
+    if photos.is_dir() && env::var_os("BAOAN_PHOTOS").is_none() {
+        command.env("BAOAN_PHOTOS", photos);
+    }
+    Ok(command)
+}
+
+/// Pictures of the app for the README, made by a journey.
+pub fn screenshots() -> Result {
+    let folder = root().join("docs/screenshots");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("docs/screenshots cannot be made: {e}"))?;
+    let mut command = e2e_command(&["screenshots", "--ignored"])?;
+    run(command.env("BAOAN_SCREENSHOTS", folder))
+}
