@@ -74,6 +74,12 @@
     const preload = document.createElement('link');
     Object.assign(preload, { rel: 'modulepreload', href: js.href, integrity: js.integrity });
     document.head.append(preload);
+    // The app asks for these as soon as it runs; they come along with it.
+    for (const id of [part + '-catalog-' + root.lang.slice(0, 2), 'app-config']) {
+      const early = document.createElement('link');
+      Object.assign(early, { rel: 'preload', as: 'fetch', crossOrigin: 'anonymous', href: byId(id).href });
+      document.head.append(early);
+    }
     const [glue, response] = await Promise.all([
       import(js.href),
       fetch(wasm.href, { integrity: wasm.integrity || undefined, credentials: 'same-origin' }),

@@ -14,9 +14,9 @@ pub fn report(session: Session) -> AnyView {
     let not_kept = move || (!session.durable.get()).then(|| banner(t().not_kept));
     view! {
         {offline(session.visit)}
-        {not_kept}
+        {ui::live(not_kept)}
         <First session />
-        {move || report_page(session, &path.get())}
+        {ui::live(move || report_page(session, &path.get()))}
     }
     .into_any()
 }
@@ -37,13 +37,13 @@ pub fn claims(visit: Visit) -> AnyView {
     let path = address::path();
     view! {
         {offline(visit)}
-        {move || match parts(&path.get())[..] {
+        {ui::live(move || match parts(&path.get())[..] {
             ["claims"] => claim::list(visit),
             ["claims", no] => claim::overview(visit, no),
             ["login"] => claim::login(visit),
             ["help"] => claim::help(visit),
             _ => not_found(),
-        }}
+        })}
     }
     .into_any()
 }
@@ -53,7 +53,7 @@ fn parts(path: &str) -> Vec<&str> {
 }
 
 fn offline(visit: Visit) -> AnyView {
-    (move || (!visit.online.get()).then(|| banner(t().offline))).into_any()
+    ui::live(move || (!visit.online.get()).then(|| banner(t().offline)))
 }
 
 fn banner(text: &'static str) -> AnyView {
@@ -73,7 +73,7 @@ fn First(session: Session) -> impl IntoView {
         }
         shown
     });
-    move || {
+    ui::live(move || {
         at_first.get().then(|| {
             let going_on = session.draft.with(|d| !d.is_empty());
             let sending = session.outbox.with(|o| o.is_some());
@@ -84,7 +84,7 @@ fn First(session: Session) -> impl IntoView {
                 </div>
             }
         })
-    }
+    })
 }
 
 fn not_found() -> AnyView {

@@ -19,7 +19,7 @@ use visit::Visit;
 
 /// The first page and the report.
 pub fn report() {
-    start(|path| path == "/" || path == "/report" || path.starts_with("/report/"), async |visit| {
+    start("app", |path| path == "/" || path == "/report" || path.starts_with("/report/"), async |visit| {
         let session = Session::open(visit).await?;
         Ok(Box::new(move || app::report(session)) as Box<dyn FnOnce() -> AnyView>)
     });
@@ -27,18 +27,17 @@ pub fn report() {
 
 /// My claims, one claim, signing in, advice.
 pub fn claims() {
-    start(|path| ["/claims", "/login", "/help"].iter().any(|p| path.starts_with(p)), async |visit| Ok(Box::new(move || app::claims(visit)) as Box<dyn FnOnce() -> AnyView>));
+    start("claims", |path| ["/claims", "/login", "/help"].iter().any(|p| path.starts_with(p)), async |visit| Ok(Box::new(move || app::claims(visit)) as Box<dyn FnOnce() -> AnyView>));
 }
 
-/// Starts a program that answers the addresses `mine`.
-fn start(mine: fn(&str) -> bool, open: impl AsyncFnOnce(Visit) -> Result<Box<dyn FnOnce() -> AnyView>, String> + 'static) {
+/// Starts the program `name`, which answers the addresses `mine`.
+fn start(name: &'static str, mine: fn(&str) -> bool, open: impl AsyncFnOnce(Visit) -> Result<Box<dyn FnOnce() -> AnyView>, String> + 'static) {
     std::panic::set_hook(Box::new(|info| {
-        console_error_panic_hook::hook(info);
         // The draft is safe: it was saved at the last keystroke.
-        page::failed("the app stopped");
+        page::failed(&info.to_string());
     }));
     spawn(async move {
-        let opened = match Visit::open().await {
+        let opened = match Visit::open(name).await {
             Ok(visit) => open(visit).await,
             Err(why) => Err(why),
         };

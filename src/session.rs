@@ -1,13 +1,14 @@
 //! The only owner and writer of state. Pages say [`Command`]s; this applies them, runs the effects, saves after every
 //! change, and carries the outbox to the server.
 
-use std::cell::Cell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
 use claim_api::outbox::{Next, Outbox, Sending};
 use claim_api::Receipt;
 use claim_domain::draft::{Answers, Command, Draft, Effect, KnownPolicy, PhotoState, SCHEMA, apply};
+use claim_domain::json;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,7 @@ pub struct Session {
     /// `false`: this browser keeps nothing, and the person is told.
     pub durable: RwSignal<bool>,
     /// Addresses of the photos' pictures.
-    pub pictures: RwSignal<HashMap<String, String>>,
+    pub pictures: RwSignal<BTreeMap<String, String>>,
     inner: StoredValue<Inner, LocalStorage>,
 }
 
@@ -46,6 +47,8 @@ struct Inner {
     saving: Cell<bool>,
     dirty: Cell<bool>,
     sending: Cell<bool>,
+    preparing: Cell<bool>,
+    queue: RefCell<VecDeque<(String, Picked)>>,
 }
 
 impl Session {
@@ -55,13 +58,13 @@ impl Session {
     /// Why the app cannot begin; the draft stays as it is.
     pub async fn open(visit: Visit) -> Result<Session, String> {
         let storage = Storage::open().await;
-        let kept = storage.record().await.and_then(|json| serde_json::from_str::<Record>(&json).ok());
+        let kept = storage.record().await.and_then(|json| json::read::<Record>(&json));
         // A record of a newer version of the app is not ours to write over.
         if kept.as_ref().is_some_and(|r| r.draft.schema > SCHEMA) {
             return Err("the draft was written by a newer version".into());
         }
         let Record { mut draft, mut outbox } = kept.unwrap_or_else(|| Record { draft: Draft::new(new_id()), outbox: None });
-        let mut pictures = HashMap::new();
+        let mut pictures = BTreeMap::new();
         let ids = draft.photos.iter().map(|p| p.id.clone()).chain(outbox.iter().flat_map(|o| o.photos.iter().map(|p| p.id.clone())));
         for id in ids.collect::<Vec<_>>() {
             if let Some(url) = storage.photo(&id).await.and_then(|bytes| page::picture(&bytes)) {
@@ -73,7 +76,7 @@ impl Session {
             outbox.restarted();
         }
         let durable = RwSignal::new(storage.is_durable());
-        let inner = Inner { storage, saving: Cell::new(false), dirty: Cell::new(false), sending: Cell::new(false) };
+        let inner = Inner { storage, saving: Cell::new(false), dirty: Cell::new(false), sending: Cell::new(false), preparing: Cell::new(false), queue: RefCell::default() };
         let session = Session {
             visit,
             draft: RwSignal::new(draft),
@@ -168,9 +171,21 @@ impl Session {
                 self.say(Command::Fail { id, code: "photo-limit".into() });
                 continue;
             }
-            let session = *self;
-            spawn(async move { session.prepare(id, file).await });
+            self.inner.with_value(|i| i.queue.borrow_mut().push_back((id, file)));
         }
+        let session = *self;
+        spawn(async move { session.work_off().await });
+    }
+
+    /// Prepares what is queued, one photo after the other.
+    async fn work_off(&self) {
+        if self.inner.with_value(|i| i.preparing.replace(true)) {
+            return;
+        }
+        while let Some((id, file)) = self.inner.with_value(|i| i.queue.borrow_mut().pop_front()) {
+            self.prepare(id, file).await;
+        }
+        self.inner.with_value(|i| i.preparing.set(false));
     }
 
     async fn prepare(&self, id: String, file: Picked) {

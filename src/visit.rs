@@ -1,10 +1,11 @@
 //! What every page knows: the catalogue, the deployment, who is there, whether there is a network.
 
 use claim_api::SessionView;
-use claim_domain::Catalogue;
+use claim_domain::{Catalogue, json};
 use leptos::prelude::*;
 use serde::Deserialize;
 
+use crate::i18n;
 use crate::platform::http::{self, CallError};
 use crate::platform::page;
 
@@ -36,10 +37,12 @@ impl Visit {
     ///
     /// # Errors
     /// Why the app cannot begin.
-    pub async fn open() -> Result<Visit, String> {
-        let (catalogue, config) = futures::join!(http::preloaded("catalog"), http::preloaded("config"));
+    pub async fn open(program: &str) -> Result<Visit, String> {
+        let catalogue = format!("{program}-catalog-{}", if i18n::is_english() { "en" } else { "zh" });
+        // Both are on their way already (boot.js).
+        let (catalogue, config) = (http::linked(&catalogue).await, http::linked("app-config").await);
         let catalogue = Catalogue::load(&catalogue.ok_or("no catalogue")?)?;
-        let config: Config = serde_json::from_str(&config.ok_or("no config")?).map_err(|e| e.to_string())?;
+        let config: Config = json::read(&config.ok_or("no config")?).ok_or("config.json cannot be read")?;
         let online = RwSignal::new(page::is_online());
         page::on_awake(move || online.set(page::is_online()));
         Ok(Visit { catalogue: Box::leak(Box::new(catalogue)), config: Box::leak(Box::new(config)), who: RwSignal::new(None), online })

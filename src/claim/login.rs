@@ -6,11 +6,11 @@ use claim_domain::validate::{Code, mobile};
 use leptos::ev;
 use leptos::prelude::*;
 
-use crate::i18n::{self, t};
+use crate::i18n::{self, c, t};
 use crate::platform::http::{self, CallError};
 use crate::platform::{address, page, sleep_ms, spawn};
 use crate::visit::Visit;
-use crate::ui::{ErrorSummary, Errors, field_wrong, primary, sheet};
+use crate::ui::{ErrorSummary, Errors, changed, click, field_wrong, live, primary, sheet};
 
 const RESEND_AFTER: u32 = 60;
 
@@ -98,22 +98,22 @@ pub fn login(visit: Visit) -> AnyView {
     };
     let content = view! {
         <ErrorSummary visit errors />
-        {move || trouble.get().map(|text| view! { <p class="note bad" role="alert">{text}</p> })}
+        {live(move || trouble.get().map(|text| view! { <p class="note bad" role="alert">{text}</p> }))}
         <form novalidate on:submit=submit>
             <label class="label" for="phone">{t().phone}</label>
-            <p class="hint" id="phone-hint">{t().login_hint}</p>
+            <p class="hint" id="phone-hint">{c().login_hint}</p>
             {field_wrong(visit, errors, "/phone", None)}
-            <input class="input" id="phone" type="tel" inputmode="tel" autocomplete="tel" aria-describedby="phone-hint" prop:value=phone on:input=move |e| phone.set(page::value_of(&e)) />
-            {move || sent.get().then(|| view! {
-                <label class="label" for="code">{t().code}</label>
-                <p class="hint" role="status">{t().code_sent}</p>
+            <input class="input" id="phone" type="tel" inputmode="tel" autocomplete="tel" aria-describedby="phone-hint" prop:value=phone on:input=changed(move |e| phone.set(page::value_of(&e))) />
+            {live(move || sent.get().then(|| view! {
+                <label class="label" for="code">{c().code}</label>
+                <p class="hint" role="status">{c().code_sent}</p>
                 {field_wrong(visit, errors, "/code", None)}
-                <input class="input" id="code" type="text" inputmode="numeric" autocomplete="one-time-code" prop:value=code on:input=move |e| code.set(page::value_of(&e)) />
-                <button class="link" type="button" prop:disabled=move || wait.get() > 0 on:click=move |_| send()>
-                    {move || if wait.get() > 0 { t().resend_wait.replace("{n}", &wait.get().to_string()) } else { t().resend.to_owned() }}
+                <input class="input" id="code" type="text" inputmode="numeric" autocomplete="one-time-code" prop:value=code on:input=changed(move |e| code.set(page::value_of(&e))) />
+                <button class="link" type="button" prop:disabled=Signal::derive(move || wait.get() > 0) on:click=click(move |_| send())>
+                    {live(move || if wait.get() > 0 { c().resend_wait.replace("{n}", &wait.get().to_string()) } else { c().resend.to_owned() })}
                 </button>
-            })}
-            {move || primary(if sent.get() { t().sign_in } else { t().get_code })}
+            }))}
+            {live(move || primary(if sent.get() { t().sign_in } else { c().get_code }))}
         </form>
     };
     sheet(t().sign_in, Some("/"), content.into_any())

@@ -9,11 +9,11 @@ use claim_domain::lifecycle::{Stage, Turn};
 use claim_domain::{Catalogue, Lob};
 use leptos::prelude::*;
 
-use crate::i18n::{self, t};
+use crate::i18n::{self, c, t};
 use crate::platform::http::{self, CallError};
 use crate::platform::spawn;
 use crate::visit::Visit;
-use crate::ui::{button_link, call, sheet};
+use crate::ui::{button_link, call, click, live, sheet};
 
 pub use login::login;
 pub use overview::overview;
@@ -40,22 +40,22 @@ pub fn list(visit: Visit) -> AnyView {
         claims.set(Some(http::get("/api/v1/claims").await));
         let _ = visit.refresh().await;
     });
-    let card = move |c: ClaimSummary| {
-        let name = visit.catalogue.incident(&c.incident).map_or("", |i| i18n::text(&i.name));
-        let address = format!("/claims/{}", c.claim_no);
-        let tag = (c.turn == Turn::Customer).then(|| view! { <span class="tag you">{t().your_turn}</span> });
+    let card = move |claim: ClaimSummary| {
+        let name = visit.catalogue.incident(&claim.incident).map_or("", |i| i18n::text(&i.name));
+        let address = format!("/claims/{}", claim.claim_no);
+        let tag = (claim.turn == Turn::Customer).then(|| view! { <span class="tag you">{c().your_turn}</span> });
         view! {
             <li><a class="card" href=address>
-                <strong>{name}</strong>" "<span class="tag">{stage_name(visit.catalogue, c.lob, c.stage)}</span>" "{tag}
-                <p>{c.claim_no}</p>
-                <p class="quiet">{c.reported_at.to_local_text()}" · "{c.place}</p>
+                <strong>{name}</strong>" "<span class="tag">{stage_name(visit.catalogue, claim.lob, claim.stage)}</span>" "{tag}
+                <p>{claim.claim_no}</p>
+                <p class="quiet">{claim.reported_at.to_local_text()}" · "{claim.place}</p>
             </a></li>
         }
     };
     let content = move || match claims.get() {
-        None => view! { <p role="status">{t().loading}</p> }.into_any(),
+        None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, "/claims"),
-        Some(Ok(claims)) if claims.is_empty() => view! { <p>{t().no_claims}</p>{button_link("/report".into(), t().report, true)} }.into_any(),
+        Some(Ok(claims)) if claims.is_empty() => view! { <p>{c().no_claims}</p>{button_link("/report".into(), t().report, true)} }.into_any(),
         Some(Ok(claims)) => view! { <ul class="cards">{claims.into_iter().map(card).collect_view()}</ul> }.into_any(),
     };
     let signed_in = move || visit.who.with(|w| w.as_ref().is_some_and(|w| w.signed_in));
@@ -66,8 +66,8 @@ pub fn list(visit: Visit) -> AnyView {
             }
         });
     };
-    let out = move || signed_in().then(|| view! { <button class="chip" type="button" on:click=leave>{t().sign_out}</button> });
-    sheet(t().my_claims, Some("/"), view! { <div>{content}</div>{out} }.into_any())
+    let out = move || signed_in().then(|| view! { <button class="chip" type="button" on:click=click(leave)>{c().sign_out}</button> });
+    sheet(c().my_claims, Some("/"), view! { <div>{live(content)}</div>{live(out)} }.into_any())
 }
 
 /// `/help`: what is covered, what is needed, how long it takes, your rights. Works without login and offline.
@@ -82,34 +82,34 @@ pub fn help(visit: Visit) -> AnyView {
     let covered = |lob: Lob| catalogue.incidents.iter().filter(|i| i.lob == lob).map(|i| view! { <li>{i18n::text(&i.name)}<span class="quiet">" · "{i18n::text(&i.hint)}</span></li> }).collect_view();
     let promises = &visit.config.promises;
     let times = [
-        t().next_contact_help.replace("{n}", &promises.contact_hours.to_string()),
+        c().next_contact_help.replace("{n}", &promises.contact_hours.to_string()),
         t().next_decision.replace("{n}", &promises.determination_days.to_string()),
         t().next_payment.replace("{n}", &promises.payment_days.to_string()),
     ];
     let of = |lob: Lob| match lob {
-        Lob::Motor => t().lob_motor,
-        Lob::Health => t().lob_health,
-        Lob::Home => t().lob_home,
+        Lob::Motor => c().lob_motor,
+        Lob::Health => c().lob_health,
+        Lob::Home => c().lob_home,
     };
     let section = |lob: Lob| {
         view! {
             <details>
                 <summary>{of(lob)}</summary>
-                <h2>{t().help_covered}</h2><ul>{covered(lob)}</ul>
-                <h2>{t().help_papers}</h2><p>{t().papers_hint}</p><ul>{papers(lob)}</ul>
+                <h2>{c().help_covered}</h2><ul>{covered(lob)}</ul>
+                <h2>{c().help_papers}</h2><p>{t().papers_hint}</p><ul>{papers(lob)}</ul>
             </details>
         }
     };
     let number = &visit.config.hotline;
     let content = view! {
-        <p>{t().help_intro}</p>
+        <p>{c().help_intro}</p>
         {Lob::ALL.into_iter().map(section).collect_view()}
-        <h2>{t().help_time}</h2>
+        <h2>{c().help_time}</h2>
         <ul>{times.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
-        <h2>{t().help_rights}</h2>
-        <ul>{t().rights.split('\n').map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
+        <h2>{c().help_rights}</h2>
+        <ul>{c().rights.split('\n').map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
         {button_link("/report".into(), t().report, true)}
         {call(number, t().call_us.replace("{n}", number))}
     };
-    sheet(t().help_title, Some("/"), content.into_any())
+    sheet(c().help_title, Some("/"), content.into_any())
 }

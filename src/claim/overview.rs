@@ -7,11 +7,11 @@ use claim_domain::{Lob, money};
 use leptos::prelude::*;
 
 use super::{Fetched, stage_name, trouble};
-use crate::i18n::{self, t};
+use crate::i18n::{self, c, t};
 use crate::platform::http;
 use crate::platform::{page, sleep_ms, spawn};
 use crate::visit::Visit;
-use crate::ui::{ErrorSummary, Errors, call, field_wrong, sheet, size};
+use crate::ui::{ErrorSummary, Errors, call, changed, click, field_wrong, live, sheet, size};
 
 /// While the page is looked at.
 const POLL_MS: u32 = 5_000;
@@ -34,11 +34,11 @@ pub fn overview(visit: Visit, no: &str) -> AnyView {
         }
     });
     let content = move || match claim.get() {
-        None => view! { <p role="status">{t().loading}</p> }.into_any(),
+        None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, &here),
         Some(Ok(view)) => shown(visit, claim, view),
     };
-    sheet(t().claim_title, Some("/claims"), view! { <div>{content}</div> }.into_any())
+    sheet(c().claim_title, Some("/claims"), view! { <div>{live(content)}</div> }.into_any())
 }
 
 /// Fetches what is new until the page is left.
@@ -101,18 +101,18 @@ fn shown(visit: Visit, claim: Fetched<ClaimView>, view: ClaimView) -> AnyView {
         <p><strong>{name}</strong>" · "{view.loss_at.to_local_text()}" · "{view.summary.place.clone()}</p>
         {(!view.verified).then(|| view! { <p class="note warn">{t().unverified}</p> })}
         <section aria-labelledby="now" aria-live="polite">
-            <h2 id="now">{if state.turn() == Turn::Customer { t().you_do } else { t().we_do }}</h2>
+            <h2 id="now">{if state.turn() == Turn::Customer { c().you_do } else { c().we_do }}</h2>
             <p class="note" id="now-text">{stage.map(|s| i18n::text(&s.now))}</p>
             {asks(visit, claim, &state, &view)}
         </section>
-        <h2>{t().progress}</h2>
+        <h2>{c().progress}</h2>
         <ol class="timeline">{lines}</ol>
-        {received.then(|| view! { <h2>{t().your_photos}</h2><ul class="photos">{documents}</ul> })}
+        {received.then(|| view! { <h2>{c().your_photos}</h2><ul class="photos">{documents}</ul> })}
         <details open>
-            <summary>{t().history}</summary>
+            <summary>{c().history}</summary>
             <ul id="history">{history}</ul>
         </details>
-        <p class="quiet">{t().by_server_time}</p>
+        <p class="quiet">{c().by_server_time}</p>
         {call(number, t().call_us.replace("{n}", number))}
     }
     .into_any()
@@ -120,10 +120,10 @@ fn shown(visit: Visit, claim: Fetched<ClaimView>, view: ClaimView) -> AnyView {
 
 fn milestone(visit: Visit, lob: Lob, m: Milestone) -> AnyView {
     let (class, mark, word) = match m.state {
-        MilestoneState::Done => ("done", "✓", t().state_done),
-        MilestoneState::Now => ("now", "●", t().state_now),
-        MilestoneState::Next => ("next", "", t().state_next),
-        MilestoneState::Skipped => ("skipped", "–", t().state_skipped),
+        MilestoneState::Done => ("done", "✓", c().state_done),
+        MilestoneState::Now => ("now", "●", c().state_now),
+        MilestoneState::Next => ("next", "", c().state_next),
+        MilestoneState::Skipped => ("skipped", "–", c().state_skipped),
     };
     let at = m.at.map(|at| at.to_local_text());
     let by = m.actor.map(|a| actor(&a));
@@ -138,8 +138,8 @@ fn milestone(visit: Visit, lob: Lob, m: Milestone) -> AnyView {
 
 fn actor(actor: &Actor) -> String {
     match actor {
-        Actor::Customer => t().actor_you.into(),
-        Actor::System => t().actor_system.into(),
+        Actor::Customer => c().actor_you.into(),
+        Actor::System => c().actor_system.into(),
         Actor::Staff { name, .. } => name.clone(),
     }
 }
@@ -148,23 +148,23 @@ fn happened(visit: Visit, lob: Lob, event: &Event) -> AnyView {
     let stage = |s: Stage| stage_name(visit.catalogue, lob, s).to_owned();
     let text = match &event.what {
         What::Reported { .. } => stage(Stage::Reported),
-        What::Registered { handler } => t().ev_registered.replace("{who}", handler),
+        What::Registered { handler } => c().ev_registered.replace("{who}", handler),
         What::NotAccepted { text, next_step, .. } => format!("{}：{text} {next_step}", stage(Stage::NotAccepted)),
-        What::SurveyStarted { on_site, surveyor } => (if *on_site { t().ev_survey_site } else { t().ev_survey_self }).replace("{who}", surveyor),
-        What::SurveyReported { report } => t().ev_survey_done.replace("{text}", report),
-        What::Assessed { total_fen, .. } => t().ev_assessed.replace("{sum}", &money::show(*total_fen)),
-        What::AssessmentAccepted { .. } => t().ev_accepted.into(),
-        What::AssessmentObjected { reason, .. } => t().ev_objected.replace("{text}", reason),
-        What::Approved { amount_fen, basis } => t().ev_approved.replace("{sum}", &money::show(*amount_fen)).replace("{text}", basis),
-        What::Rejected { clause, facts } => t().ev_rejected.replace("{clause}", clause).replace("{text}", facts),
+        What::SurveyStarted { on_site, surveyor } => (if *on_site { c().ev_survey_site } else { c().ev_survey_self }).replace("{who}", surveyor),
+        What::SurveyReported { report } => c().ev_survey_done.replace("{text}", report),
+        What::Assessed { total_fen, .. } => c().ev_assessed.replace("{sum}", &money::show(*total_fen)),
+        What::AssessmentAccepted { .. } => c().ev_accepted.into(),
+        What::AssessmentObjected { reason, .. } => c().ev_objected.replace("{text}", reason),
+        What::Approved { amount_fen, basis } => c().ev_approved.replace("{sum}", &money::show(*amount_fen)).replace("{text}", basis),
+        What::Rejected { clause, facts } => c().ev_rejected.replace("{clause}", clause).replace("{text}", facts),
         What::PaymentOrdered { .. } => stage(Stage::Paying),
         What::PaymentFailed { reason } => format!("{}：{reason}", stage(Stage::PaymentFailed)),
-        What::Paid { amount_fen, reference } => t().ev_paid.replace("{sum}", &money::show(*amount_fen)).replace("{text}", reference),
+        What::Paid { amount_fen, reference } => c().ev_paid.replace("{sum}", &money::show(*amount_fen)).replace("{text}", reference),
         What::Closed => stage(Stage::Closed),
         What::Withdrawn { reason } => format!("{}：{reason}", stage(Stage::Withdrawn)),
         What::DocumentReceived { document, bytes, .. } => {
             let name = visit.catalogue.documents.iter().find(|d| d.id == *document).map_or("", |d| i18n::text(&d.name));
-            t().ev_document.replace("{name}", name).replace("{size}", &size(*bytes))
+            c().ev_document.replace("{name}", name).replace("{size}", &size(*bytes))
         }
     };
     view! { <li><span class="quiet">{event.at.to_local_text()}" · "{actor(&event.actor)}</span><br/>{text}</li> }.into_any()
@@ -201,7 +201,7 @@ fn asks(visit: Visit, claim: Fetched<ClaimView>, state: &Claim, view: &ClaimView
         view! {
             <label class="label" for="reason">{label}</label>
             {field_wrong(visit, errors, "/reason", None)}
-            <textarea class="input" id="reason" prop:value=reason on:input=move |e| reason.set(page::value_of(&e))></textarea>
+            <textarea class="input" id="reason" prop:value=reason on:input=changed(move |e| reason.set(page::value_of(&e)))></textarea>
         }
     };
     let has_assessment = assessment.is_some();
@@ -209,14 +209,14 @@ fn asks(visit: Visit, claim: Fetched<ClaimView>, state: &Claim, view: &ClaimView
         let rows = lines.into_iter().map(|l| view! { <tr><td>{l.name}</td><td>{money::show(l.fen)}</td></tr> }).collect_view();
         view! {
             <table>
-                <thead><tr><th scope="col">{t().item}</th><th scope="col">{t().amount}</th></tr></thead>
-                <tbody>{rows}<tr><td><strong>{t().total}</strong></td><td><strong>{money::show(total)}</strong></td></tr></tbody>
+                <thead><tr><th scope="col">{c().item}</th><th scope="col">{c().amount}</th></tr></thead>
+                <tbody>{rows}<tr><td><strong>{c().total}</strong></td><td><strong>{money::show(total)}</strong></td></tr></tbody>
             </table>
-            <button class="weui-btn weui-btn_primary" type="button" id="accept" on:click=move |_| take(What::AssessmentAccepted { version, by_phone: false })>{t().accept}</button>
+            <button class="weui-btn weui-btn_primary" type="button" id="accept" on:click=click(move |_| take(What::AssessmentAccepted { version, by_phone: false }))>{c().accept}</button>
             <details>
-                <summary>{t().object}</summary>
-                {reason_field(t().object_reason)}
-                <button class="weui-btn weui-btn_default" type="button" id="object" on:click=move |_| take(What::AssessmentObjected { version, reason: reason.get_untracked() })>{t().object_send}</button>
+                <summary>{c().object}</summary>
+                {reason_field(c().object_reason)}
+                <button class="weui-btn weui-btn_default" type="button" id="object" on:click=click(move |_| take(What::AssessmentObjected { version, reason: reason.get_untracked() }))>{c().object_send}</button>
             </details>
         }
     });
@@ -224,16 +224,16 @@ fn asks(visit: Visit, claim: Fetched<ClaimView>, state: &Claim, view: &ClaimView
     let withdraw = (allowed.contains(&Kind::Withdrawn) && !has_assessment).then(|| {
         view! {
             <details>
-                <summary>{t().withdraw}</summary>
-                <p>{t().withdraw_hint}</p>
-                {reason_field(t().withdraw_reason)}
-                <button class="weui-btn weui-btn_default" type="button" id="withdraw" on:click=move |_| take(What::Withdrawn { reason: reason.get_untracked() })>{t().withdraw}</button>
+                <summary>{c().withdraw}</summary>
+                <p>{c().withdraw_hint}</p>
+                {reason_field(c().withdraw_reason)}
+                <button class="weui-btn weui-btn_default" type="button" id="withdraw" on:click=click(move |_| take(What::Withdrawn { reason: reason.get_untracked() }))>{c().withdraw}</button>
             </details>
         }
     });
     view! {
         <ErrorSummary visit errors />
-        {move || said.get().map(|text| view! { <p class="note warn" role="alert">{text}</p> })}
+        {live(move || said.get().map(|text| view! { <p class="note warn" role="alert">{text}</p> }))}
         {answer}
         {withdraw}
     }

@@ -1,6 +1,6 @@
 //! English
 
-use super::Messages;
+use super::{ClaimMessages, Messages};
 
 pub static EN: Messages = Messages {
     product: "Report a loss",
@@ -122,7 +122,6 @@ pub static EN: Messages = Messages {
     unverified: "No policy was found yet. Your report counts all the same; we will check it with you.",
     next_title: "What happens next",
     next_contact: "We call you before {t}",
-    next_contact_help: "We call you within {n} hours of the report",
     next_papers: "You send the papers and the claim request; the insurer's time begins when they have arrived",
     next_decision: "A decision at most {n} days after the papers arrived (Insurance Law, article 23)",
     next_payment: "Payment within {n} days of agreement (Insurance Law, article 23)",
@@ -137,11 +136,33 @@ pub static EN: Messages = Messages {
     photo_waiting: "Waiting",
     photo_sending: "Sending",
     photo_received: "Received",
+    sign_in: "Sign in",
+    fields: &[
+        ("/scene/injured", "whether anybody is hurt"),
+        ("/incident", "what happened"),
+        ("/loss_at", "the time"),
+        ("/place/text", "the place"),
+        ("/place/point", "the position"),
+        ("/parts", "the damaged parts"),
+        ("/narrative", "the description"),
+        ("/reporter/role", "how you are concerned"),
+        ("/reporter/name", "your name"),
+        ("/reporter/phone", "your mobile number"),
+        ("/phone", "your mobile number"),
+        ("/policy/plate", "the plate"),
+        ("/policy/no", "the policy number"),
+        ("/policy/id_no", "the ID number"),
+        ("/code", "the code"),
+        ("/reason", "the reason"),
+    ],
+};
+
+pub static EN_CLAIM: ClaimMessages = ClaimMessages {
+    next_contact_help: "We call you within {n} hours of the report",
     my_claims: "My claims",
     loading: "Loading…",
     no_claims: "No claims yet.",
     your_turn: "Your turn",
-    sign_in: "Sign in",
     sign_out: "Sign out",
     login_hint: "We send a code by SMS",
     get_code: "Get a code",
@@ -193,22 +214,4 @@ pub static EN: Messages = Messages {
     help_time: "How long it takes",
     help_rights: "Your rights",
     rights: "Reporting needs no papers and no sign-in\nIf papers are missing the insurer must tell you all of them at once (Insurance Law, article 22)\nA refusal must be in writing and with reasons (article 24)\nAfter sixty days you may have the part that is certain (article 25)\nIf you disagree you may ask for a review, complain, mediate or sue",
-    fields: &[
-        ("/scene/injured", "whether anybody is hurt"),
-        ("/incident", "what happened"),
-        ("/loss_at", "the time"),
-        ("/place/text", "the place"),
-        ("/place/point", "the position"),
-        ("/parts", "the damaged parts"),
-        ("/narrative", "the description"),
-        ("/reporter/role", "how you are concerned"),
-        ("/reporter/name", "your name"),
-        ("/reporter/phone", "your mobile number"),
-        ("/phone", "your mobile number"),
-        ("/policy/plate", "the plate"),
-        ("/policy/no", "the policy number"),
-        ("/policy/id_no", "the ID number"),
-        ("/code", "the code"),
-        ("/reason", "the reason"),
-    ],
 };

@@ -1,6 +1,6 @@
-//! Words for people. A page names a field of [`Messages`]; a language that lacks one does not compile. What the
-//! server says too (errors, stages, documents) stands in the catalogue. The language is chosen before the app
-//! starts (boot.js) and stays for the life of the page.
+//! Words for people. A page names a field of [`Messages`] or, after the report, of [`ClaimMessages`]; a language that
+//! lacks one does not compile. What the server says too (errors, stages, documents) stands in the catalogue. The
+//! language is chosen before the app starts (boot.js) and stays for the life of the page.
 
 mod en;
 mod zh_cn;
@@ -9,7 +9,7 @@ use claim_domain::{Catalogue, Text};
 
 use crate::platform::page;
 
-/// Every sentence of the app.
+/// Sentences of the first page and the report, and those that every page needs.
 pub struct Messages {
     pub product: &'static str,
     pub back: &'static str,
@@ -130,7 +130,6 @@ pub struct Messages {
     pub unverified: &'static str,
     pub next_title: &'static str,
     pub next_contact: &'static str,
-    pub next_contact_help: &'static str,
     pub next_papers: &'static str,
     pub next_decision: &'static str,
     pub next_payment: &'static str,
@@ -145,11 +144,18 @@ pub struct Messages {
     pub photo_waiting: &'static str,
     pub photo_sending: &'static str,
     pub photo_received: &'static str,
+    pub sign_in: &'static str,
+    /// Names of fields in error sentences, by JSON pointer.
+    fields: &'static [(&'static str, &'static str)],
+}
+
+/// Sentences of the pages after the report: the report's program does not carry them.
+pub struct ClaimMessages {
+    pub next_contact_help: &'static str,
     pub my_claims: &'static str,
     pub loading: &'static str,
     pub no_claims: &'static str,
     pub your_turn: &'static str,
-    pub sign_in: &'static str,
     pub sign_out: &'static str,
     pub login_hint: &'static str,
     pub get_code: &'static str,
@@ -201,22 +207,29 @@ pub struct Messages {
     pub help_time: &'static str,
     pub help_rights: &'static str,
     pub rights: &'static str,
-    /// Names of fields in error sentences, by JSON pointer.
-    fields: &'static [(&'static str, &'static str)],
 }
 
 thread_local! {
     static ENGLISH: bool = page::is_english();
 }
 
+pub fn is_english() -> bool {
+    ENGLISH.with(|e| *e)
+}
+
 /// The words of this page's language.
 pub fn t() -> &'static Messages {
-    if ENGLISH.with(|e| *e) { &en::EN } else { &zh_cn::ZH_CN }
+    if is_english() { &en::EN } else { &zh_cn::ZH_CN }
+}
+
+/// The words of this page's language, after the report.
+pub fn c() -> &'static ClaimMessages {
+    if is_english() { &en::EN_CLAIM } else { &zh_cn::ZH_CN_CLAIM }
 }
 
 /// A text of the catalogue in this page's language.
 pub fn text(text: &Text) -> &str {
-    if ENGLISH.with(|e| *e) { &text.en } else { &text.zh }
+    if is_english() { &text.en } else { &text.zh }
 }
 
 /// The sentence for an error code.

@@ -1,6 +1,6 @@
 //! 简体中文
 
-use super::Messages;
+use super::{ClaimMessages, Messages};
 
 pub static ZH_CN: Messages = Messages {
     product: "报案",
@@ -122,7 +122,6 @@ pub static ZH_CN: Messages = Messages {
     unverified: "还没有找到对应的保单（未验证保单）。不影响报案，我们会和您核对。",
     next_title: "接下来",
     next_contact: "{t} 前，我们打电话联系您",
-    next_contact_help: "报案后 {n} 小时内，我们打电话联系您",
     next_papers: "您补交材料并提交索赔，保险公司的期限从收齐那天开始算",
     next_decision: "收齐材料后最多 {n} 天给出核定结果（保险法第二十三条）",
     next_payment: "达成协议后 {n} 天内付款（保险法第二十三条）",
@@ -137,11 +136,33 @@ pub static ZH_CN: Messages = Messages {
     photo_waiting: "待上传",
     photo_sending: "上传中",
     photo_received: "已收到",
+    sign_in: "登录",
+    fields: &[
+        ("/scene/injured", "有没有人受伤"),
+        ("/incident", "发生了什么"),
+        ("/loss_at", "事故时间"),
+        ("/place/text", "事故地点"),
+        ("/place/point", "位置"),
+        ("/parts", "受损部位"),
+        ("/narrative", "经过"),
+        ("/reporter/role", "您和事故的关系"),
+        ("/reporter/name", "姓名"),
+        ("/reporter/phone", "手机号"),
+        ("/phone", "手机号"),
+        ("/policy/plate", "车牌"),
+        ("/policy/no", "保单号"),
+        ("/policy/id_no", "身份证号"),
+        ("/code", "验证码"),
+        ("/reason", "原因"),
+    ],
+};
+
+pub static ZH_CN_CLAIM: ClaimMessages = ClaimMessages {
+    next_contact_help: "报案后 {n} 小时内，我们打电话联系您",
     my_claims: "我的案件",
     loading: "正在读取…",
     no_claims: "还没有案件。",
     your_turn: "等您处理",
-    sign_in: "登录",
     sign_out: "退出登录",
     login_hint: "我们会发一条短信验证码",
     get_code: "获取验证码",
@@ -193,22 +214,4 @@ pub static ZH_CN: Messages = Messages {
     help_time: "要多久",
     help_rights: "您的权利",
     rights: "报案不需要任何材料，也不需要登录\n材料不齐，保险公司应当一次性告诉您全部缺什么（保险法第二十二条）\n不赔要书面说明理由（保险法第二十四条）\n六十日还没定，可以先领能确定的部分（保险法第二十五条）\n对结果不满意，可以要求复核、投诉、调解或起诉",
-    fields: &[
-        ("/scene/injured", "有没有人受伤"),
-        ("/incident", "发生了什么"),
-        ("/loss_at", "事故时间"),
-        ("/place/text", "事故地点"),
-        ("/place/point", "位置"),
-        ("/parts", "受损部位"),
-        ("/narrative", "经过"),
-        ("/reporter/role", "您和事故的关系"),
-        ("/reporter/name", "姓名"),
-        ("/reporter/phone", "手机号"),
-        ("/phone", "手机号"),
-        ("/policy/plate", "车牌"),
-        ("/policy/no", "保单号"),
-        ("/policy/id_no", "身份证号"),
-        ("/code", "验证码"),
-        ("/reason", "原因"),
-    ],
 };

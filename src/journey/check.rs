@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use crate::i18n::{self, t};
 use crate::platform::now;
 use crate::session::Session;
-use crate::ui::{Errors, error_text, field_id, field_wrong};
+use crate::ui::{Errors, changed, click, error_text, field_id, field_wrong, live};
 
 pub fn answers(session: Session, errors: Errors) -> AnyView {
     let known = session.draft.with_untracked(|d| d.answers.policy.clone());
@@ -16,13 +16,13 @@ pub fn answers(session: Session, errors: Errors) -> AnyView {
         {known.map(|policy| view! {
             <p class="note">
                 {t().your_policy} " " <strong>{policy.title}</strong> " "
-                <button class="link" type="button" on:click=move |_| session.other_policy()>{t().not_this_policy}</button>
+                <button class="link" type="button" on:click=click(move |_| session.other_policy())>{t().not_this_policy}</button>
             </p>
         })}
-        <dl class="answers">{move || rows(session)}</dl>
-        {move || doubts(session)}
+        <dl class="answers">{live(move || rows(session))}</dl>
+        {live(move || doubts(session))}
         {consents(session, errors)}
-        {move || session.is_preparing().then(|| view! { <p class="note warn" role="status">{t().photos_not_ready}</p> })}
+        {live(move || session.is_preparing().then(|| view! { <p class="note warn" role="status">{t().photos_not_ready}</p> }))}
         <p class="quiet">{t().send_hint}</p>
     }
     .into_any()
@@ -96,7 +96,7 @@ fn consents(session: Session, errors: Errors) -> AnyView {
             {field_wrong(session.visit, errors, field, None)}
             <div class="choices">
                 <label class="choice">
-                    <input type="checkbox" id=field_id(field) prop:checked=given on:change=flip />
+                    <input type="checkbox" id=field_id(field) prop:checked=Signal::derive(given) on:change=changed(flip) />
                     <span>{i18n::text(&c.label)} {(!c.required).then_some(t().optional)} <small>{i18n::text(&c.text)}</small></span>
                 </label>
             </div>

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use crate::i18n::{self, t};
 use crate::platform::{page, spawn};
 use crate::session::Session;
-use crate::ui::{button_link, call, error_text, sheet, size};
+use crate::ui::{button_link, call, click, error_text, live, sheet, size};
 
 pub fn done(session: Session) -> AnyView {
     let receipt = Memo::new(move |_| session.receipt());
@@ -18,7 +18,7 @@ pub fn done(session: Session) -> AnyView {
         (true, None) => sheet(t().sending_title, None, sending(session)),
         (true, Some(receipt)) => sheet(t().received_title, None, received(session, receipt)),
     };
-    shown.into_any()
+    live(shown)
 }
 
 /// The notice is on its way, or cannot go on.
@@ -32,12 +32,12 @@ fn sending(session: Session) -> AnyView {
             let lines = problem.errors.iter().map(|e| view! { <li>{error_text(session.visit, e)}</li> }).collect_view();
             view! {
                 <div class="note bad" role="alert"><p>{i18n::error(session.catalogue, problem.code.as_str())}</p><ul>{lines}</ul></div>
-                <a class="weui-btn weui-btn_primary" href="/report" on:click=move |_| session.unfreeze()>{t().change_answers}</a>
+                <a class="weui-btn weui-btn_primary" href="/report" on:click=click(move |_| session.unfreeze())>{t().change_answers}</a>
             }
             .into_any()
         }
     };
-    view! { {state} <p>{t().kept_here}</p> {hotline(session)} }.into_any()
+    view! { {live(state)} <p>{t().kept_here}</p> {hotline(session)} }.into_any()
 }
 
 fn hotline(session: Session) -> AnyView {
@@ -68,8 +68,8 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
         <p>{t().claim_no}</p>
         <p class="number" id="claim-no">{number.clone()}</p>
         <div class="row">
-            <button class="chip" type="button" on:click=copy>{t().copy}</button>
-            <span role="status">{move || copied.get().then_some(t().copied)}</span>
+            <button class="chip" type="button" on:click=click(copy)>{t().copy}</button>
+            <span role="status">{live(move || copied.get().then_some(t().copied))}</span>
             <span class="quiet">{t().server_time.replace("{t}", &receipt.received_at.to_local_text())}</span>
         </div>
         {(!receipt.verified).then(|| view! { <p class="note warn">{t().unverified}</p> })}
@@ -101,13 +101,13 @@ fn photos(session: Session) -> AnyView {
                 <h2>{t().photos_sent_title}</h2>
                 <p class="status" role="status" id="photo-status">{state}</p>
                 <progress max=all.to_string() value=sent.to_string() aria-label=t().photos_sent_title></progress>
-                {(!outbox.is_done()).then(|| view! { <button class="chip" type="button" on:click=again>{t().send_again}</button> })}
+                {(!outbox.is_done()).then(|| view! { <button class="chip" type="button" on:click=click(again)>{t().send_again}</button> })}
                 {(outbox.stuck == Some(Stuck::Login)).then(|| button_link("/login?next=/report/done".into(), t().sign_in, true))}
                 <ul class="photos">{outbox.photos.iter().enumerate().map(|(i, p)| row(session, i, p)).collect_view()}</ul>
             }
         })
     };
-    view! { <div>{whole}</div> }.into_any()
+    view! { <div>{live(whole)}</div> }.into_any()
 }
 
 fn overall(session: Session, outbox: &Outbox) -> &'static str {

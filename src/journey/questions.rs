@@ -11,7 +11,7 @@ use super::check;
 use crate::i18n::{self, t};
 use crate::platform::{now, page, photos, spawn};
 use crate::session::Session;
-use crate::ui::{Errors, TextField, call, choices, field_wrong, photo_list, photo_picker};
+use crate::ui::{Errors, TextField, call, changed, choices, click, field_wrong, live, photo_list, photo_picker};
 
 /// Title and fields of a page.
 pub fn question(session: Session, step: Step, errors: Errors) -> (String, AnyView) {
@@ -85,19 +85,19 @@ fn safety(session: Session, errors: Errors) -> AnyView {
             {field_wrong(session.visit, errors, "/scene/injured", None)}
             {choices("/scene/injured", named(&[("no", t().injured_no), ("yes", t().injured_yes)]), injured, set_injured)}
         </fieldset>
-        {move || asks_road.get().then(|| view! {
+        {live(move || asks_road.get().then(|| view! {
             <fieldset>
                 <legend>{t().road}</legend>
                 {choices("/scene/road", named(&[("blocking", t().road_blocking), ("clear", t().road_clear), ("no-road", t().road_none)]), road, set_road)}
             </fieldset>
-        })}
-        {move || asks_special.get().then(|| view! {
+        }))}
+        {live(move || asks_special.get().then(|| view! {
             <fieldset>
                 <legend>{t().special}</legend>
                 {choices("/scene/special", named(&[("none", t().special_none), ("police", t().special_police), ("facility", t().special_facility)]), special, set_special)}
             </fieldset>
-        })}
-        <div role="status">{move || scene().advice().map(advice)}</div>
+        }))}
+        <div role="status">{live(move || scene().advice().map(advice))}</div>
     }
     .into_any()
 }
@@ -161,9 +161,9 @@ fn when(session: Session, errors: Errors) -> AnyView {
     view! {
         <label class="label" for="loss_at">{t().when_label}</label>
         {field_wrong(session.visit, errors, "/loss_at", None)}
-        <input class="input" id="loss_at" type="datetime-local" prop:value=value on:input=typed aria-invalid=move || wrong().then_some("true") />
+        <input class="input" id="loss_at" type="datetime-local" prop:value=value on:input=changed(typed) aria-invalid=Signal::derive(move || wrong().then_some("true")) />
         <label class="choice">
-            <input type="checkbox" id="about" prop:checked=about on:change=move |_| session.answer(|a| a.about = !a.about) />
+            <input type="checkbox" id="about" prop:checked=Signal::derive(about) on:change=changed(move |_| session.answer(|a| a.about = !a.about)) />
             <span>{t().when_about}</span>
         </label>
     }
@@ -190,16 +190,16 @@ fn place(session: Session, errors: Errors) -> AnyView {
         let text = format!("{}, {}", degrees(p.lat_e6), degrees(p.lon_e6));
         view! {
             <div class="row"><span>{t().located.replace("{at}", &text)}</span>
-            <button class="link" type="button" on:click=move |_| session.answer(|a| { a.point = None; a.consents.retain(|c| c.id != "location"); })>{t().remove}</button></div>
+            <button class="link" type="button" on:click=click(move |_| session.answer(|a| { a.point = None; a.consents.retain(|c| c.id != "location"); }))>{t().remove}</button></div>
         }
     };
     view! {
         <TextField session errors field="/place/text" label=t().where_label hint=t().where_hint read=|n| n.place.text.clone() write=move |v| session.answer(|a| a.place = v) />
         <p class="quiet">{t().locate_hint}</p>
-        <button class="chip" type="button" id="locate" aria-busy=move || searching.get().to_string() on:click=locate>{move || if searching.get() { t().locating } else { t().locate }}</button>
+        <button class="chip" type="button" id="locate" aria-busy=Signal::derive(move || searching.get().to_string()) on:click=click(locate)>{live(move || if searching.get() { t().locating } else { t().locate })}</button>
         <div role="status">
-            {move || point.get().map(located)}
-            {move || failed.get().then(|| view! { <p class="quiet">{t().locate_failed}</p> })}
+            {live(move || point.get().map(located))}
+            {live(move || failed.get().then(|| view! { <p class="quiet">{t().locate_failed}</p> }))}
         </div>
     }
     .into_any()
@@ -225,7 +225,7 @@ fn damage(session: Session, errors: Errors) -> AnyView {
                 }
             });
         };
-        view! { <label class=class><input type="checkbox" id=format!("part-{}", part.id) prop:checked=on on:change=flip /><span>{i18n::text(&part.name)}</span></label> }
+        view! { <label class=class><input type="checkbox" id=format!("part-{}", part.id) prop:checked=Signal::derive(on) on:change=changed(flip) /><span>{i18n::text(&part.name)}</span></label> }
     };
     // The first nine parts of a car are its outline, row by row; the rest stands in a list.
     let outline = if lob == Some(Lob::Motor) { parts.len().min(9) } else { 0 };
@@ -244,7 +244,7 @@ fn damage(session: Session, errors: Errors) -> AnyView {
         <label class="label" for="narrative">{t().narrative}</label>
         <p class="hint" id="narrative-hint">{t().narrative_hint}</p>
         {field_wrong(session.visit, errors, "/narrative", None)}
-        <textarea class="input" id="narrative" aria-describedby="narrative-hint" prop:value=value on:input=typed></textarea>
+        <textarea class="input" id="narrative" aria-describedby="narrative-hint" prop:value=value on:input=changed(typed)></textarea>
     }
     .into_any()
 }

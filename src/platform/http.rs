@@ -2,6 +2,7 @@
 
 use claim_api::outbox::{Body, Method, Reply, Request};
 use claim_api::{Problem, tus};
+use claim_domain::json;
 use gloo::net::http::{self, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,9 +33,9 @@ async fn value<T: DeserializeOwned>(response: Result<Response, gloo::net::Error>
     if response.ok() {
         // An empty answer is `()`; anything else that is no JSON comes from somebody in between (a captive portal).
         let body = if body.is_empty() { "null" } else { &body };
-        serde_json::from_str(body).map_err(|_| CallError::Offline)
+        json::read(body).ok_or(CallError::Offline)
     } else {
-        Err(serde_json::from_str(&body).map_or(CallError::Offline, |problem| CallError::Problem(Box::new(problem))))
+        Err(json::read(&body).map_or(CallError::Offline, |problem| CallError::Problem(Box::new(problem))))
     }
 }
 
@@ -56,7 +57,7 @@ pub async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Res
 }
 
 /// The text of a file of ours, by the address in its `<link id=…>`.
-pub async fn preloaded(id: &str) -> Option<String> {
+pub async fn linked(id: &str) -> Option<String> {
     let href = super::page::link_href(id)?;
     let response = http::Request::get(&href).send().await.ok()?;
     if response.ok() { response.text().await.ok() } else { None }

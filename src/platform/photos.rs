@@ -1,12 +1,11 @@
 //! The photo worker: started when first needed, one photo at a time, ended when it takes too long.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use claim_domain::draft::Prepared;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
-use futures::lock::Mutex;
 use js_sys::{ArrayBuffer, Reflect, Uint8Array};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -35,8 +34,7 @@ pub fn picked(event: &Event) -> Vec<Picked> {
 
 thread_local! {
     static WORKER: RefCell<Option<Running>> = const { RefCell::new(None) };
-    /// Held while a message is awaited: the worker does one thing at a time.
-    static TURN: Rc<Mutex<()>> = Rc::new(Mutex::new(()));
+    static STARTING: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Running {
@@ -76,10 +74,23 @@ async fn message(receive: oneshot::Receiver<JsValue>) -> Result<JsValue, &'stati
     }
 }
 
+/// Starts the worker and waits until it listens. Two that ask at the same time wait for the same one.
 async fn start() -> Result<(), &'static str> {
+    if STARTING.get() {
+        while STARTING.get() {
+            super::sleep_ms(20).await;
+        }
+    }
     if WORKER.with_borrow(Option::is_some) {
         return Ok(());
     }
+    STARTING.set(true);
+    let outcome = launch().await;
+    STARTING.set(false);
+    outcome
+}
+
+async fn launch() -> Result<(), &'static str> {
     let url = super::page::link_href("photo-worker").ok_or("photo-timeout")?;
     let worker = Worker::new(&url).map_err(|_| "photo-timeout")?;
     let answer = Rc::new(RefCell::new(None::<oneshot::Sender<JsValue>>));
@@ -101,16 +112,13 @@ async fn start() -> Result<(), &'static str> {
 /// Fetches and starts the worker while the person still reads.
 pub fn warm_up() {
     super::spawn(async {
-        let turn = TURN.with(Rc::clone);
-        let _mine = turn.lock().await;
         let _ = start().await;
     });
 }
 
-/// Makes a small upright JPEG of a file. The error names its sentence in the catalogue.
+/// Makes a small upright JPEG of a file. The error names its sentence in the catalogue. One call at a time: the
+/// session keeps the queue.
 pub async fn prepare(file: &Picked) -> Result<(Vec<u8>, Prepared), &'static str> {
-    let turn = TURN.with(Rc::clone);
-    let _mine = turn.lock().await;
     start().await?;
     let receive = expect_message().ok_or("photo-timeout")?;
     WORKER.with_borrow(|w| w.as_ref().map(|w| w.worker.post_message(&file.0))).and_then(Result::ok).ok_or("photo-read")?;

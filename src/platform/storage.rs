@@ -4,7 +4,7 @@
 //! down webview), everything stays in memory and [`Storage::is_durable`] says so; nothing else changes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
@@ -21,7 +21,7 @@ pub struct Storage(Rc<Inner>);
 struct Inner {
     database: RefCell<Option<Rc<Database>>>,
     durable: Cell<bool>,
-    memory: RefCell<HashMap<String, Vec<u8>>>,
+    memory: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
 async fn open() -> Result<Database, idb::Error> {
@@ -32,6 +32,26 @@ async fn open() -> Result<Database, idb::Error> {
         }
     });
     request.await
+}
+
+enum Operation {
+    Put(JsValue),
+    Get,
+    Delete,
+}
+
+/// One operation in a transaction of its own, to its commit.
+async fn attempt(database: &Database, key: &JsValue, operation: &Operation) -> Result<JsValue, idb::Error> {
+    let mode = if matches!(operation, Operation::Get) { TransactionMode::ReadOnly } else { TransactionMode::ReadWrite };
+    let transaction = database.transaction(&[STORE], mode)?;
+    let store = transaction.object_store(STORE)?;
+    match operation {
+        Operation::Get => return Ok(store.get(key.clone())?.await?.unwrap_or(JsValue::UNDEFINED)),
+        Operation::Put(value) => drop(store.put(value, Some(key))?.await?),
+        Operation::Delete => store.delete(key.clone())?.await?,
+    }
+    transaction.commit()?.await?;
+    Ok(JsValue::UNDEFINED)
 }
 
 impl Storage {
@@ -46,11 +66,12 @@ impl Storage {
         self.0.durable.get()
     }
 
-    /// Runs one operation; a connection that the browser closed (WebKit in the background) is opened again once.
-    async fn with<T>(&self, run: impl AsyncFn(&Database) -> Result<T, idb::Error>) -> Option<T> {
+    /// Carries out one operation; a connection that the browser closed (WebKit in the background) is opened again
+    /// once. `None`: it failed twice.
+    async fn run(&self, key: &str, operation: Operation) -> Option<JsValue> {
         for _ in 0..2 {
-            let database = self.0.database.borrow().clone();
-            let database = match database {
+            let known = self.0.database.borrow().clone();
+            let database = match known {
                 Some(database) => database,
                 None => {
                     let fresh = Rc::new(open().await.ok()?);
@@ -58,7 +79,7 @@ impl Storage {
                     fresh
                 }
             };
-            match run(&database).await {
+            match attempt(&database, &JsValue::from_str(key), &operation).await {
                 Ok(value) => return Some(value),
                 Err(_) => *self.0.database.borrow_mut() = None,
             }
@@ -67,16 +88,8 @@ impl Storage {
     }
 
     async fn put(&self, key: String, bytes: Vec<u8>) {
-        let (name, value) = (JsValue::from_str(&key), JsValue::from(Uint8Array::from(&bytes[..])));
-        let stored = self
-            .with(async |database| {
-                let transaction = database.transaction(&[STORE], TransactionMode::ReadWrite)?;
-                transaction.object_store(STORE)?.put(&value, Some(&name))?.await?;
-                transaction.commit()?.await?;
-                Ok(())
-            })
-            .await;
-        if stored.is_none() {
+        let value = JsValue::from(Uint8Array::from(&bytes[..]));
+        if self.run(&key, Operation::Put(value)).await.is_none() {
             self.0.durable.set(false);
             self.0.memory.borrow_mut().insert(key, bytes);
         }
@@ -86,26 +99,13 @@ impl Storage {
         if let Some(bytes) = self.0.memory.borrow().get(key) {
             return Some(bytes.clone());
         }
-        let name = JsValue::from_str(key);
-        let value = self
-            .with(async |database| {
-                let transaction = database.transaction(&[STORE], TransactionMode::ReadOnly)?;
-                transaction.object_store(STORE)?.get(name.clone())?.await
-            })
-            .await??;
+        let value = self.run(key, Operation::Get).await?;
         Some(value.dyn_into::<Uint8Array>().ok()?.to_vec())
     }
 
     async fn remove(&self, key: &str) {
         self.0.memory.borrow_mut().remove(key);
-        let name = JsValue::from_str(key);
-        self.with(async |database| {
-            let transaction = database.transaction(&[STORE], TransactionMode::ReadWrite)?;
-            transaction.object_store(STORE)?.delete(name.clone())?.await?;
-            transaction.commit()?.await?;
-            Ok(())
-        })
-        .await;
+        self.run(key, Operation::Delete).await;
     }
 
     pub async fn record(&self) -> Option<String> {

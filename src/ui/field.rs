@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 use crate::i18n::{self, t};
 use crate::platform::{page, sleep_ms, spawn};
+use crate::ui::{changed, click, live};
 use crate::session::Session;
 use crate::visit::Visit;
 
@@ -45,9 +46,9 @@ pub fn ErrorSummary(visit: Visit, errors: Errors) -> impl IntoView {
             event.prevent_default();
             page::focus(&target);
         };
-        view! { <li><a href=format!("#{id}") rel="external" on:click=jump>{error_text(visit, &error)}</a></li> }
+        view! { <li><a href=format!("#{id}") rel="external" on:click=click(jump)>{error_text(visit, &error)}</a></li> }
     };
-    move || {
+    live(move || {
         let errors = errors.get();
         (!errors.is_empty()).then(|| {
             page::set_title(&format!("{}{}", t().error_prefix, t().product));
@@ -58,12 +59,12 @@ pub fn ErrorSummary(visit: Visit, errors: Errors) -> impl IntoView {
                 </div>
             }
         })
-    }
+    })
 }
 
 /// The error of one field, and a button for the likely fix.
-pub fn field_wrong(visit: Visit, errors: Errors, field: &'static str, mend: Option<Callback<String>>) -> impl Fn() -> Option<AnyView> + Copy {
-    move || {
+pub fn field_wrong(visit: Visit, errors: Errors, field: &'static str, mend: Option<Callback<String>>) -> AnyView {
+    live(move || {
         let error = errors.with(|e| e.iter().find(|e| e.field == field).cloned())?;
         let fix = error.fix.clone().zip(mend).map(|(fix, mend)| {
             let shown = t().use_fix.replace("{fix}", &fix);
@@ -71,10 +72,10 @@ pub fn field_wrong(visit: Visit, errors: Errors, field: &'static str, mend: Opti
                 mend.run(fix.clone());
                 errors.update(|e| e.retain(|e| e.field != field));
             };
-            view! { <button class="chip" type="button" on:click=take>{shown}</button> }
+            view! { <button class="chip" type="button" on:click=click(take)>{shown}</button> }
         });
         Some(view! { <p class="wrong" id=format!("{}-wrong", field_id(field))>{error_text(visit, &error)}</p>{fix} }.into_any())
-    }
+    })
 }
 
 /// A labelled text input, bound to one answer.
@@ -98,11 +99,11 @@ pub fn TextField(
     let is_wrong = move || errors.with(|e| e.iter().any(|e| e.field == field));
     let described = {
         let id = id.clone();
-        move || match (hint.is_empty(), is_wrong()) {
+        Signal::derive(move || match (hint.is_empty(), is_wrong()) {
             (true, false) => None,
             (false, false) => Some(format!("{id}-hint")),
             (_, true) => Some(format!("{id}-wrong {id}-hint")),
-        }
+        })
     };
     let typed = move |event: ev::Event| write.run(page::value_of(&event));
     view! {
@@ -115,10 +116,10 @@ pub fn TextField(
             type=kind
             autocomplete=autocomplete
             inputmode=inputmode
-            aria-invalid=move || is_wrong().then_some("true")
+            aria-invalid=Signal::derive(move || is_wrong().then_some("true"))
             aria-describedby=described
             prop:value=value
-            on:input=typed
+            on:input=changed(typed)
         />
     }
 }
@@ -131,7 +132,7 @@ pub fn choices(name: &'static str, options: Vec<(String, String, String)>, chose
         let id = if place == 0 { first.clone() } else { format!("{first}-{value}") };
         view! {
             <label class="choice">
-                <input type="radio" id=id name=name value=value prop:checked=move || chosen.with(|c| *c == mine) on:change=move |_| choose.run(picked.clone()) />
+                <input type="radio" id=id name=name value=value prop:checked=Signal::derive(move || chosen.with(|c| *c == mine)) on:change=changed(move |_| choose.run(picked.clone())) />
                 <span>{label}{(!hint.is_empty()).then(|| view! { <small>{hint}</small> })}</span>
             </label>
         }

@@ -1,8 +1,10 @@
 //! The pieces every page is made of.
 
+mod dynamic;
 mod field;
 mod photo_list;
 
+pub use dynamic::{changed, click, live};
 pub use field::{ErrorSummary, Errors, TextField, choices, error_text, field_id, field_wrong};
 pub use photo_list::{photo_list, photo_picker};
 

@@ -4,7 +4,7 @@ use claim_domain::draft::{Command, Photo, PhotoState};
 use leptos::ev;
 use leptos::prelude::*;
 
-use super::size;
+use super::{changed, click, live, size};
 use crate::i18n::{self, t};
 use crate::platform::photos;
 use crate::session::Session;
@@ -17,11 +17,11 @@ pub fn photo_picker(session: Session) -> AnyView {
         <div class="picker">
             <label>
                 {t().take_photo}
-                <input type="file" id="camera" accept="image/*" capture="environment" aria-label=t().take_photo on:click=opens on:change=picked />
+                <input type="file" id="camera" accept="image/*" capture="environment" aria-label=t().take_photo on:click=click(opens) on:change=changed(picked) />
             </label>
             <label>
                 {t().from_album}
-                <input type="file" id="album" accept="image/*" multiple aria-label=t().from_album on:click=opens on:change=picked />
+                <input type="file" id="album" accept="image/*" multiple aria-label=t().from_album on:click=click(opens) on:change=changed(picked) />
             </label>
         </div>
     }
@@ -29,11 +29,11 @@ pub fn photo_picker(session: Session) -> AnyView {
 }
 
 pub fn photo_list(session: Session) -> AnyView {
-    let ids = move || session.draft.with(|d| d.photos.iter().map(|p| p.id.clone()).collect::<Vec<_>>());
+    let ids = Memo::new(move |_| session.draft.with(|d| d.photos.iter().map(|p| p.id.clone()).collect::<Vec<_>>()));
     view! {
-        <p class="quiet" role="status">{move || summary(session)}</p>
+        <p class="quiet" role="status">{live(move || summary(session))}</p>
         <ul class="photos">
-            <For each=ids key=Clone::clone children=move |id| card(session, id) />
+            {live(move || ids.get().into_iter().map(|id| card(session, id)).collect_view())}
         </ul>
     }
     .into_any()
@@ -65,12 +65,12 @@ fn card(session: Session, id: String) -> impl IntoView {
     let remove = move |_| session.say(Command::Remove { id: removed.clone() });
     view! {
         <li class="photo">
-            {picture}
+            {live(picture)}
             <div>
-                <p><strong>{name}</strong></p>
-                {move || photo.get().map(|p| state(session, &p))}
+                <p><strong>{live(move || name.get())}</strong></p>
+                {live(move || photo.get().map(|p| state(session, &p)))}
             </div>
-            <button class="link" type="button" aria-label=move || format!("{} {}", t().remove, name.get()) on:click=remove>{t().remove}</button>
+            <button class="link" type="button" aria-label=Signal::derive(move || format!("{} {}", t().remove, name.get())) on:click=click(remove)>{t().remove}</button>
         </li>
     }
 }

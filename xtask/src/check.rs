@@ -90,8 +90,10 @@ fn words(wrong: &mut Vec<String>) -> Result {
     let names = messages.lines().filter_map(|l| l.trim().strip_prefix("pub ")?.strip_suffix(": &'static str,"));
     for name in names {
         let used = app.iter().filter(|(p, _)| !p.to_string_lossy().contains("i18n")).any(|(_, text)| {
-            let call = format!("t().{name}");
-            text.match_indices(&call).any(|(at, _)| !text[at + call.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+            ["t()", "c()"].iter().any(|words| {
+                let call = format!("{words}.{name}");
+                text.match_indices(&call).any(|(at, _)| !text[at + call.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+            })
         });
         if !used {
             wrong.push(format!("src/i18n: {name} is never used"));
@@ -139,7 +141,7 @@ fn budgets(wrong: &mut Vec<String>) -> Result {
     for tag in page.split('<').filter(|t| t.starts_with("script") || t.starts_with("link")) {
         let address = tag.split("src=\"").nth(1).or_else(|| tag.split("href=\"").nth(1)).and_then(|a| a.split('"').next()).unwrap_or_default();
         let name = address.trim_start_matches('/').split('?').next().unwrap_or_default();
-        let later = tag.contains("rel=\"x-later\"") && !tag.contains("id=\"app-") || tag.contains("rel=\"icon\"") || tag.contains("rel=\"manifest\"");
+        let later = tag.contains("rel=\"x-later\"") && !(tag.contains("id=\"app-") && !tag.contains("-en\"")) || tag.contains("rel=\"icon\"") || tag.contains("rel=\"manifest\"");
         if name.is_empty() || later {
             continue;
         }

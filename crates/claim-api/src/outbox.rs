@@ -8,6 +8,7 @@
 //! - The notice goes first (a few KB), photos follow: the claim number never waits for a picture.
 //! - A photo is received only when the server has compared its SHA-256 and attached it.
 
+use claim_domain::json;
 use claim_domain::notice::Notice;
 use serde::{Deserialize, Serialize};
 
@@ -281,26 +282,26 @@ impl Outbox {
 
     /// Whether the same thing must be tried again later.
     fn answered(&mut self, request: &Request, status: u16, location: Option<String>, offset: Option<u64>, body: &str) -> bool {
-        let problem = || serde_json::from_str::<Problem>(body).unwrap_or_else(|_| ProblemCode::Internal.into());
+        let problem = || json::read::<Problem>(body).unwrap_or_else(|| ProblemCode::Internal.into());
         // Never final, whatever was asked: slow, too many, failing, restarting.
         if matches!(status, 408 | 425 | 429 | 500..) || status == 423 {
             self.doubt();
             return true;
         }
         match (request.method, &request.body, status) {
-            (Method::Post, Body::Json(_), 200 | 201) | (Method::Get, _, 200) => match serde_json::from_str(body) {
-                Ok(receipt) => {
+            (Method::Post, Body::Json(_), 200 | 201) | (Method::Get, _, 200) => match json::read(body) {
+                Some(receipt) => {
                     self.phase = Phase::Accepted { receipt };
                     self.tries = 0;
                     false
                 }
                 // A captive portal answers 200 to everything.
-                Err(_) => {
+                None => {
                     self.doubt();
                     true
                 }
             },
-            (Method::Get, _, 404) if serde_json::from_str::<Problem>(body).is_ok() => {
+            (Method::Get, _, 404) if json::read::<Problem>(body).is_some() => {
                 self.phase = Phase::Frozen { unsure: false };
                 false
             }

@@ -2,21 +2,48 @@
 //! `catalog.json`. Client and server read the same file with this code and agree on its hash, the
 //! `rules_version` that every claim stores.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::condition::Condition;
-use crate::lifecycle::Stage;
-use crate::validate::Code;
+use crate::json;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Text {
     pub zh: String,
     pub en: String,
+}
+
+/// A name in the catalogue. A type of its own because the small JSON reader borrows its keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(String);
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Key, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Key;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Key, E> {
+                Ok(Key(text.to_owned()))
+            }
+        }
+        d.deserialize_str(Text)
+    }
 }
 
 /// Line of business.
@@ -42,7 +69,7 @@ impl Lob {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
 pub struct Incident {
     pub id: String,
     pub lob: Lob,
@@ -54,7 +81,7 @@ pub struct Incident {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
 pub struct Part {
     pub id: String,
     pub name: Text,
@@ -73,7 +100,7 @@ pub enum Phase {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
 pub struct Document {
     pub id: String,
     pub name: Text,
@@ -100,7 +127,7 @@ impl TryFrom<String> for When {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
 pub struct Consent {
     pub id: String,
     pub version: u16,
@@ -111,7 +138,7 @@ pub struct Consent {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
 pub struct StageText {
     pub name: Text,
     /// Under this name for health claims.
@@ -122,18 +149,22 @@ pub struct StageText {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
 pub struct Catalogue {
     pub incidents: Vec<Incident>,
     pub roles: Vec<Part>,
     pub car_parts: Vec<Part>,
     pub home_parts: Vec<Part>,
-    pub documents: Vec<Document>,
     pub consents: Vec<Consent>,
-    pub stages: BTreeMap<String, StageText>,
+    /// The report needs no documents, stages and reasons: the build leaves them out of its part.
+    #[serde(default)]
+    pub documents: Vec<Document>,
+    #[serde(default)]
+    pub stages: BTreeMap<Key, StageText>,
+    #[serde(default)]
     pub not_accepted_reasons: Vec<Part>,
     /// By [`Code`] and by problem code of the API.
-    pub errors: BTreeMap<String, Text>,
+    pub errors: BTreeMap<Key, Text>,
     #[serde(skip)]
     pub rules_version: String,
 }
@@ -153,6 +184,7 @@ pub struct Slot {
 }
 
 /// The facts that conditions may name, next to `lob:X` and `incident:X.Y`.
+#[cfg(not(target_arch = "wasm32"))]
 const FACTS: [&str; 27] = [
     "has_injury",
     "has_death",
@@ -188,18 +220,21 @@ impl Catalogue {
     ///
     /// # Errors
     /// One sentence that names the place: line and column, or the id and the field.
-    pub fn load(json: &str) -> Result<Catalogue, String> {
-        let mut catalogue: Catalogue = serde_json::from_str(json).map_err(|e| format!("catalogue: {e}"))?;
-        catalogue.rules_version = Sha256::digest(json.as_bytes()).iter().take(8).fold(String::new(), |mut hex, b| {
+    pub fn load(text: &str) -> Result<Catalogue, String> {
+        let mut catalogue: Catalogue = json::read(text).ok_or_else(|| wrong_place(text))?;
+        catalogue.rules_version = Sha256::digest(text.as_bytes()).iter().take(8).fold(String::new(), |mut hex, b| {
             let _ = write!(hex, "{b:02x}");
             hex
         });
+        // The app reads what the server and the build have already verified.
+        #[cfg(not(target_arch = "wasm32"))]
         catalogue.verify()?;
         Ok(catalogue)
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn verify(&self) -> Result<(), String> {
-        let mut seen = BTreeSet::new();
+        let mut seen = std::collections::BTreeSet::new();
         let lists =
             [("role", &self.roles), ("car part", &self.car_parts), ("home part", &self.home_parts), ("reason", &self.not_accepted_reasons)];
         let ids = (self.incidents.iter().map(|i| ("incident", &i.id)))
@@ -231,15 +266,16 @@ impl Catalogue {
         if let Some(d) = self.documents.iter().find(|d| d.min > d.max || d.max == 0) {
             return Err(format!("catalogue: document {:?}: min {} and max {} do not fit", d.id, d.min, d.max));
         }
-        if let Some(code) = Code::ALL.iter().find(|c| !self.errors.contains_key(c.as_str())) {
+        if let Some(code) = crate::validate::Code::ALL.iter().find(|c| !self.errors.contains_key(c.as_str())) {
             return Err(format!("catalogue: errors: no words for {:?}", code.as_str()));
         }
-        if let Some(stage) = Stage::ALL.iter().find(|s| !self.stages.contains_key(s.as_str())) {
+        if let Some(stage) = crate::lifecycle::Stage::ALL.iter().find(|s| !self.stages.contains_key(s.as_str())) {
             return Err(format!("catalogue: stages: no words for {:?}", stage.as_str()));
         }
         Ok(())
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn known_fact(&self, fact: &str) -> Result<(), String> {
         let known = match fact.split_once(':') {
             Some(("lob", lob)) => Lob::ALL.iter().any(|l| l.as_str() == lob),
@@ -294,6 +330,15 @@ impl Catalogue {
             _ => facts.flags.get(name).copied().or_else(|| incident?.implies.iter().any(|f| f == name).then_some(true)),
         }
     }
+}
+
+/// Line and column of what is wrong; the app, which gets a catalogue that the server has already checked, goes without.
+fn wrong_place(text: &str) -> String {
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Err(e) = serde_json::from_str::<Catalogue>(text) {
+        return format!("catalogue: {e}");
+    }
+    format!("catalogue: {} bytes that cannot be read", text.len())
 }
 
 /// What is known of a claim, as the rules see it. A flag that is absent is unknown.

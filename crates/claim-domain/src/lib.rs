@@ -9,6 +9,7 @@ pub mod claim_no;
 mod clock;
 pub mod condition;
 pub mod draft;
+pub mod json;
 pub mod lifecycle;
 pub mod money;
 pub mod notice;

@@ -196,7 +196,8 @@ fn compact(text: &str) -> String {
         .filter(|c| {
             !c.is_whitespace() && !matches!(c, '-' | '·' | '•' | '．' | '.' | '・' | '‧' | '∙' | '\u{200B}'..='\u{200F}' | '\u{FEFF}')
         })
-        .flat_map(char::to_uppercase)
+        // Everything that is compared is ASCII; full Unicode case tables would only weigh.
+        .map(|c| c.to_ascii_uppercase())
         .collect()
 }
 

@@ -101,7 +101,7 @@ pub async fn queue(State(app): State<App>, headers: HeaderMap) -> Response {
                 tbody { @for (claim, stage) in &claims { tr {
                     td { a href={ "/staff/claims/" (claim.no) } { (claim.no) } }
                     td { (incident(&app, claim)) @if !claim.verified { " · 未验证保单" } }
-                    td { (app.catalogue.stages.get(stage).map_or(stage.as_str(), |s| s.name.zh.as_str())) }
+                    td { (app.catalogue.stages.get(stage.as_str()).map_or(stage.as_str(), |s| s.name.zh.as_str())) }
                     td { (masked_name(&claim.notice.reporter.name)) }
                     td { (claim.reported_at.to_local_text()) }
                 } } }
@@ -126,12 +126,12 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
     let documents = claims::documents(app, &stored.id).await?;
     let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
-    let stage = &app.catalogue.stages[claim.stage.as_str()];
+    let stage = app.catalogue.stages.get(claim.stage.as_str()).map_or("", |s| s.name.zh.as_str());
     let content = html! {
         h1 { (stored.no) }
         (top(staff))
         @if let Some(wrong) = &wrong { p.wrong role="alert" { (wrong) } }
-        (facts(app, &stored, &stage.name.zh))
+        (facts(app, &stored, stage))
         h2 { "照片和材料（" (documents.len()) "）" }
         (photos(app, &stored.no, &documents))
         h2 { "下一步" }
