@@ -1,1 +1,16 @@
+//! The tools of the end-to-end tests: a real server process on its own data, a real Chromium, photographs.
 
+mod browser;
+mod photos;
+mod server;
+
+pub use browser::{Browser, Look};
+pub use photos::{broken_files, photographs, sha256_hex};
+pub use server::{Answer, Caller, Server, notice, unique_key};
+
+use std::path::PathBuf;
+
+/// The project's folder.
+pub fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}

@@ -1,0 +1,427 @@
+//! What people do, in Chromium at 390 x 844.
+
+use std::path::Path;
+
+use baoan_tests::{Browser, Caller, Server, broken_files, photographs, sha256_hex};
+use serde_json::{Value, json};
+
+/// The pages of the common road, answered; `visit` is called on each before it is left.
+pub async fn walk(browser: &Browser, photos: &[std::path::PathBuf], mut visit: impl AsyncFnMut(&Browser, &'static str)) {
+    browser.arrive("/report/safety").await;
+    browser.tap("input[name='/scene/injured'][value=no]").await;
+    browser.tap("input[name='/scene/road'][value=clear]").await;
+    browser.tap("input[name='/scene/special'][value=none]").await;
+    browser.find("[data-advice=Photographs]").await;
+    visit(browser, "safety").await;
+    browser.tap("button[type=submit]").await;
+
+    browser.arrive("/report/what").await;
+    browser.tap("input[value='motor.single']").await;
+    visit(browser, "what").await;
+    browser.tap("button[type=submit]").await;
+
+    browser.arrive("/report/when").await;
+    visit(browser, "when").await;
+    browser.tap("button[type=submit]").await;
+
+    browser.arrive("/report/where").await;
+    browser.type_in("#place-text", "杭州市西湖区文三路 90 号").await;
+    visit(browser, "where").await;
+    browser.tap("button[type=submit]").await;
+
+    browser.arrive("/report/damage").await;
+    browser.tap("#part-front-left").await;
+    browser.type_in("#narrative", "倒车时撞到柱子").await;
+    visit(browser, "damage").await;
+    browser.tap("button[type=submit]").await;
+
+    browser.arrive("/report/who").await;
+    browser.tap("input[name='/reporter/role'][value=driver]").await;
+    browser.type_in("#reporter-name", "张伟").await;
+    browser.type_in("#reporter-phone", "13800138000").await;
+    visit(browser, "who").await;
+    browser.tap("button[type=submit]").await;
+
+    browser.arrive("/report/policy").await;
+    browser.type_in("#policy-plate", "浙a·12345").await;
+    visit(browser, "policy").await;
+    browser.tap("button[type=submit]").await;
+
+    browser.arrive("/report/photos").await;
+    if !photos.is_empty() {
+        browser.choose("#album", photos).await;
+        browser.until("photos are small", &format!("document.querySelectorAll('.shrunk').length === {}", photos.len())).await;
+    }
+    visit(browser, "photos").await;
+    browser.tap("button[type=submit]").await;
+
+    browser.arrive("/report/check").await;
+    browser.tap("#consents-privacy").await;
+    browser.tap("#consents-truth").await;
+    visit(browser, "check").await;
+}
+
+/// From the check page to the number.
+pub async fn send(browser: &Browser) -> String {
+    browser.tap("button[type=submit]").await;
+    browser.find("#claim-no").await;
+    browser.text("#claim-no").await
+}
+
+pub async fn sign_in(browser: &Browser, server: &Server, phone: &str) {
+    browser.type_in("#phone", phone).await;
+    browser.tap("button[type=submit]").await;
+    browser.find("#code").await;
+    browser.type_in("#code", &server.code_for(phone)).await;
+    browser.tap("button[type=submit]").await;
+}
+
+/// The record that the app keeps in IndexedDB.
+async fn record(browser: &Browser) -> Value {
+    let text = browser
+        .run_async(
+            "const done = arguments[arguments.length - 1];
+             const open = indexedDB.open('baoan');
+             open.onsuccess = () => {
+               const get = open.result.transaction('kept').objectStore('kept').get('record');
+               get.onsuccess = () => { open.result.close(); done(get.result ? new TextDecoder().decode(get.result) : 'null'); };
+             };",
+        )
+        .await;
+    serde_json::from_str(text.as_str().unwrap_or("null")).unwrap()
+}
+
+/// A stored picture is what it must be; the answer is its hash.
+fn examined(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let picture = image::load_from_memory(&bytes).unwrap();
+    assert!(bytes.len() <= 400_000, "{} bytes", bytes.len());
+    assert_eq!(picture.width().max(picture.height()), 2048);
+    assert!(!bytes.windows(4).any(|w| w == b"Exif"), "EXIF is still there");
+    if std::env::var_os("BAOAN_PHOTOS").is_none() {
+        let corner = *picture.to_rgb8().get_pixel(60, 60);
+        assert!(picture.width() > picture.height() && corner[0] > 170 && corner[1] < 90, "not upright: {corner:?}");
+    }
+    sha256_hex(&bytes)
+}
+
+#[tokio::test]
+async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_that_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path());
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.base).await;
+    browser.ready().await;
+    browser.tap("#start").await;
+    walk(&browser, &photos, async |_, _| {}).await;
+    let number = send(&browser).await;
+    assert!(claim_number(&number), "{number}");
+    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+
+    // What lies on the server's disk is what the phone computed.
+    let record = record(&browser).await;
+    let mut promised: Vec<String> = record["outbox"]["photos"].as_array().unwrap().iter().map(|p| p["sha256"].as_str().unwrap().to_owned()).collect();
+    let mut stored: Vec<String> = server.stored_files().iter().map(|f| examined(f)).collect();
+    promised.sort();
+    stored.sort();
+    assert_eq!(stored, promised);
+    assert_eq!(stored.len(), 3);
+
+    // Signed in, the timeline is open while the insurer acts.
+    browser.tap(&format!("a[href='/claims/{number}']")).await;
+    browser.tap("a[href^='/login']").await;
+    browser.find("#phone").await;
+    sign_in(&browser, &server, "13800138000").await;
+    browser.find("[data-stage=registered][data-state=now]").await;
+    assert_eq!(browser.run("return document.querySelectorAll('.photo img').length").await, json!(3));
+    browser.run("window.notReloaded = true").await;
+
+    let mut staff = Caller::staff(&server, "supervisor");
+    let page = staff.get(&format!("/staff/claims/{number}"));
+    assert!(page.text.contains("照片和材料（3）") && page.text.contains("138****8000") && !page.text.contains("13800138000"));
+    let steps: [(&str, &[(&str, &str)]); 3] = [
+        ("surveying", &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")]),
+        ("assessing", &[("kind", "survey-reported"), ("report", "左前保险杠擦伤")]),
+        ("assessing", &[("kind", "assessed"), ("lines", "前保险杠 800.00\n喷漆 400")]),
+    ];
+    for (stage, fields) in steps {
+        assert_eq!(staff.step(&number, fields).status, 303);
+        browser.find(&format!("[data-stage={stage}][data-state=now]")).await;
+    }
+    // The customer's turn: he sees each line and says yes.
+    browser.find("#accept").await;
+    assert!(browser.text("table").await.contains("¥1,200.00"));
+    browser.tap("#accept").await;
+    browser.find("[data-stage=adjudicating][data-state=now]").await;
+    let steps: [(&str, &str, &[(&str, &str)]); 4] = [
+        ("paying", "now", &[("kind", "approved"), ("amount_fen", "1200"), ("basis", "车损险第六条")]),
+        ("paying", "now", &[("kind", "payment-ordered"), ("instruction", "P1")]),
+        ("closed", "now", &[("kind", "paid"), ("reference", "R20261121")]),
+        ("closed", "done", &[("kind", "closed")]),
+    ];
+    for (stage, state, fields) in steps {
+        assert_eq!(staff.step(&number, fields).status, 303, "{fields:?}");
+        browser.find(&format!("[data-stage={stage}][data-state={state}]")).await;
+    }
+    assert_eq!(browser.run("return window.notReloaded").await, json!(true));
+    assert!(browser.text("#history").await.contains("已支付 ¥1,200.00"));
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+fn claim_number(text: &str) -> bool {
+    text.len() == 17 && text.starts_with("BA20") && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+#[tokio::test]
+async fn signed_in_with_one_policy_it_takes_three_screens() {
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.url("/login?next=/")).await;
+    browser.ready().await;
+    sign_in(&browser, &server, "13800138000").await;
+    browser.until("home", "location.pathname === '/' && document.documentElement.dataset.ready").await;
+    browser.tap("#start").await;
+    let mut screens = vec![];
+    browser.arrive("/report/safety").await;
+    screens.push(browser.path().await);
+    browser.tap("input[name='/scene/injured'][value=no]").await;
+    browser.tap("input[name='/scene/road'][value=clear]").await;
+    browser.tap("button[type=submit]").await;
+    browser.arrive("/report/event").await;
+    screens.push(browser.path().await);
+    browser.tap("input[value='motor.single']").await;
+    browser.type_in("#place-text", "文三路 90 号").await;
+    browser.tap("button[type=submit]").await;
+    browser.arrive("/report/check").await;
+    screens.push(browser.path().await);
+    browser.tap("#consents-privacy").await;
+    browser.tap("#consents-truth").await;
+    let number = send(&browser).await;
+    assert!(claim_number(&number));
+    assert_eq!(screens.len(), 3);
+    let page = Caller::staff(&server, "intake").get(&format!("/staff/claims/{number}")).text;
+    assert!(page.contains("已核对") && page.contains("张伟"), "the policy was not recognised");
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path());
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.url("/report")).await;
+    browser.ready().await;
+    walk(&browser, &photos[..2], async |browser, page| {
+        let state = "return JSON.stringify([[...document.querySelectorAll('form input:checked')].map((i) => i.id), [...document.querySelectorAll('form .input')].map((i) => i.value), document.querySelectorAll('.shrunk').length])";
+        let before = browser.run(state).await;
+        let path = browser.path().await;
+        // A change is on disk a moment after it was made; a person cannot be faster.
+        browser.until("saved", "true").await;
+        saved(browser).await;
+        browser.kill_tab().await;
+        browser.ready().await;
+        browser.arrive(&path).await;
+        assert_eq!(browser.run(state).await, before, "{page}");
+        if page == "photos" {
+            assert_eq!(browser.run("return [...document.querySelectorAll('.photo img')].every((i) => i.complete && i.naturalWidth > 0) && document.querySelectorAll('.photo img').length").await, json!(2));
+        }
+    })
+    .await;
+    assert!(claim_number(&send(&browser).await));
+    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    assert_eq!(server.stored_files().len(), 2);
+}
+
+/// Waits until what the page shows is what IndexedDB holds: the narrative and place of the record stop changing.
+async fn saved(browser: &Browser) {
+    let mut before = record(browser).await;
+    loop {
+        let now = record(browser).await;
+        if now == before && now != Value::Null {
+            return;
+        }
+        before = now;
+    }
+}
+
+#[tokio::test]
+async fn a_network_cut_while_sending_heals_by_itself_and_sends_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path());
+    let mut server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.url("/report")).await;
+    browser.ready().await;
+    walk(&browser, &photos, async |_, _| {}).await;
+    browser.offline(true).await;
+    browser.tap("button[type=submit]").await;
+    browser.until("it says that there is no network", "document.body.innerText.includes('没有网络。报案已保存')").await;
+    assert!(browser.text(".banner").await.contains("现在没有网络"));
+    // The tab dies too; what was to be sent is still there.
+    saved(&browser).await;
+    browser.offline(false).await;
+    browser.find("#claim-no").await;
+    let number = browser.text("#claim-no").await;
+    // The server goes away in the middle of the photos.
+    server.kill();
+    server.start_again();
+    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    let mut staff = Caller::staff(&server, "intake");
+    let queue = staff.get("/staff").text;
+    assert_eq!(queue.matches("/staff/claims/BA").count(), 1, "one claim");
+    assert!(staff.get(&format!("/staff/claims/{number}")).text.contains("照片和材料（3）"));
+}
+
+#[tokio::test]
+async fn files_that_are_no_photo_get_their_own_sentence_and_break_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (photos, broken) = (photographs(folder.path()), broken_files(folder.path()));
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.url("/report")).await;
+    browser.ready().await;
+    walk(&browser, &photos[..1], async |browser, page| {
+        if page != "photos" {
+            return;
+        }
+        for (file, said) in &broken {
+            let before = browser.run("return document.querySelectorAll('.photo .wrong').length").await;
+            browser.choose("#album", std::slice::from_ref(file)).await;
+            browser.until(said, &format!("document.querySelectorAll('.photo .wrong').length > {before} && document.body.innerText.includes('{said}')")).await;
+        }
+        // The same photograph again is said to be a double.
+        browser.choose("#camera", &photos[..1]).await;
+        browser.until("duplicate", "document.body.innerText.includes('这张已经传过了')").await;
+        assert_eq!(browser.run("return document.querySelectorAll('.shrunk').length").await, json!(1));
+    })
+    .await;
+    assert!(claim_number(&send(&browser).await));
+    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    assert_eq!(server.stored_files().len(), 1);
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn wrong_values_are_named_kept_and_mended_with_one_tap() {
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.url("/report")).await;
+    browser.ready().await;
+    walk(&browser, &[], async |browser, page| {
+        let (fields, said): (&[(&str, &str)], &[&str]) = match page {
+            "where" => (&[("#place-text", "路")], &["请写得再具体一点"]),
+            "who" => (&[("#reporter-name", "张伟3"), ("#reporter-phone", "1280013800")], &["姓名第 3 个字", "手机号第 2 位不对"]),
+            "policy" => (&[("#policy-plate", "京AO1234"), ("#policy-no", "12"), ("#policy-id_no", "110105194912310021")], &["车牌第 3 位不对", "保单号应是 8 到 32 位", "身份证号校验不符"]),
+            _ => return,
+        };
+        let mut right = Vec::new();
+        for (field, wrong) in fields {
+            right.push(browser.run(&format!("return document.querySelector('{field}').value")).await);
+            browser.type_in(field, wrong).await;
+        }
+        browser.tap("button[type=submit]").await;
+        browser.until("the summary has the focus", "document.activeElement.id === 'summary'").await;
+        for said in said {
+            assert!(browser.text("#summary").await.contains(said), "{page}: {}", browser.text("#summary").await);
+        }
+        assert!(browser.run("return document.title").await.as_str().unwrap().starts_with("错误："));
+        for (field, wrong) in fields {
+            assert_eq!(browser.run(&format!("return document.querySelector('{field}').value")).await, json!(wrong));
+        }
+        if page == "policy" {
+            browser.tap("#policy-id_no-wrong + .chip").await;
+            browser.until("mended", "document.querySelector('#policy-id_no').value === '11010519491231002X'").await;
+            browser.tap("#policy-plate-wrong + .chip").await;
+            browser.until("mended", "document.querySelector('#policy-plate').value === '京A01234'").await;
+        }
+        for ((field, _), value) in fields.iter().zip(right) {
+            browser.type_in(field, value.as_str().unwrap()).await;
+        }
+    })
+    .await;
+    assert!(claim_number(&send(&browser).await));
+}
+
+#[tokio::test]
+async fn the_keyboard_alone_completes_a_report() {
+    use fantoccini::key::Key;
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.base).await;
+    browser.ready().await;
+    let press = async |keys: &str| {
+        let active = browser.client.active_element().await.unwrap();
+        active.send_keys(keys).await.unwrap();
+    };
+    let (tab, space, enter) = (String::from(char::from(Key::Tab)), " ".to_owned(), String::from(char::from(Key::Enter)));
+    // Presses Tab until the wanted element has the focus: it must be reachable that way.
+    let reach = async |css: &str| {
+        for _ in 0..60 {
+            if browser.run(&format!("return document.activeElement.matches({})", json!(css))).await == json!(true) {
+                return;
+            }
+            press(&tab).await;
+        }
+        panic!("{css} cannot be reached with the keyboard");
+    };
+    reach("#start").await;
+    press(&enter).await;
+    let pages: [(&str, &[(&str, &str)]); 9] = [
+        ("safety", &[("input[name='/scene/injured']", " "), ("input[name='/scene/road'][value=blocking]", " ")]),
+        ("what", &[("input[value='motor.single']", " ")]),
+        ("when", &[]),
+        ("where", &[("#place-text", "文三路 90 号")]),
+        ("damage", &[("#part-front-left", " ")]),
+        ("who", &[("input[name='/reporter/role']", " "), ("#reporter-name", "张伟"), ("#reporter-phone", "13800138000")]),
+        ("policy", &[("#policy-plate", "浙A12345")]),
+        ("photos", &[]),
+        ("check", &[("#consents-privacy", " "), ("#consents-truth", " ")]),
+    ];
+    for (page, fields) in pages {
+        browser.arrive(&format!("/report/{page}")).await;
+        for (field, keys) in fields {
+            reach(field).await;
+            press(if *keys == " " { &space } else { keys }).await;
+        }
+        reach("button[type=submit]").await;
+        press(&enter).await;
+    }
+    browser.find("#claim-no").await;
+}
+
+#[tokio::test]
+async fn without_script_the_quick_report_gives_a_number_in_twenty_kilobytes() {
+    let server = Server::start();
+    let browser = Browser::start(390, 844, false).await;
+    browser.open(&server.url("/lite")).await;
+    let field = |name: &str| format!("[name='{name}']");
+    browser.tap("input[value=no]").await;
+    browser.find(&field("/incident")).await.select_by_value("motor.single").await.unwrap();
+    browser.find(&field("/reporter/role")).await.select_by_value("insured").await.unwrap();
+    for (name, value) in [("/place/text", "文三路 90 号"), ("/reporter/name", "张伟"), ("/reporter/phone", "1280013800"), ("/policy/plate", "浙A12345")] {
+        browser.type_in(&field(name), value).await;
+    }
+    browser.tap("[name='/consents/privacy']").await;
+    browser.tap("[name='/consents/truth']").await;
+    browser.tap("button").await;
+    assert!(browser.text(".summary").await.contains("手机号第 2 位不对"));
+    browser.type_in(&field("/reporter/phone"), "13800138000").await;
+    browser.tap("button").await;
+    assert!(claim_number(&browser.text(".number").await));
+
+    // Every byte of it, without compression: the form, the style, the answer.
+    let mut caller = server.caller();
+    let sheet = caller.get("/lite");
+    let key = sheet.text.split("name=\"key\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let now = sheet.text.split("name=\"/loss_at\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let fields = [("key", key.as_str()), ("/scene/injured", "no"), ("/incident", "motor.single"), ("/loss_at", &now), ("/place/text", "文三路"), ("/reporter/role", "insured"), ("/reporter/name", "张伟"), ("/reporter/phone", "13800138000"), ("/policy/plate", "浙A12345"), ("/consents/privacy", "yes"), ("/consents/truth", "yes")];
+    let first = caller.form("/lite", &fields);
+    let again = caller.form("/lite", &fields);
+    let number = |text: &str| text.split("class=\"number\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    assert_eq!(number(&first.text), number(&again.text), "pressed twice, one claim");
+    let bytes = sheet.text.len() + caller.get("/pages.css").text.len() + first.text.len();
+    assert!(bytes <= 20_000, "{bytes} bytes");
+    assert!(!sheet.text.contains("<script"));
+}

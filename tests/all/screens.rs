@@ -1,0 +1,118 @@
+//! Every screen, looked at by axe in Chinese, English and large print; and pictures of them for the README.
+
+use std::path::PathBuf;
+
+use baoan_tests::{Browser, Caller, Look, Server, photographs};
+
+use crate::journeys::{send, sign_in, walk};
+
+#[tokio::test]
+async fn axe_finds_nothing_on_any_screen_in_any_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path());
+    let server = Server::start();
+    let mut found = Vec::new();
+    for (look, phone) in [(Look::Zh, "13800138000"), (Look::En, "13900139000"), (Look::Care, "13700137000")] {
+        let browser = Browser::phone().await;
+        browser.look(&server.base, look).await;
+        browser.open(&server.base).await;
+        browser.ready().await;
+        let mut seen = Vec::new();
+        let examine = async |browser: &Browser, name: &str| -> Vec<String> { browser.axe().await.into_iter().map(|v| format!("{look:?} {name}: {v}")).collect() };
+        found.extend(examine(&browser, "first").await);
+        browser.tap("#start").await;
+        browser.arrive("/report/safety").await;
+        browser.tap("button[type=submit]").await;
+        browser.until("summary", "document.activeElement.id === 'summary'").await;
+        found.extend(examine(&browser, "error summary").await);
+        let mut on_the_way = Vec::new();
+        browser.open(&server.url("/report/safety")).await;
+        browser.ready().await;
+        walk(&browser, &photos[..1], async |browser, page| {
+            seen.push(page);
+            on_the_way.extend(examine(browser, page).await);
+        })
+        .await;
+        found.extend(on_the_way);
+        let number = send(&browser).await;
+        browser.until("sent", "document.querySelector('#photo-status') && document.querySelector('progress').value === document.querySelector('progress').max").await;
+        found.extend(examine(&browser, "done").await);
+        for (page, wait) in [("/help", "details"), ("/nowhere", "h1"), ("/login?next=/claims", "#phone")] {
+            browser.open(&server.url(page)).await;
+            browser.ready().await;
+            browser.find(wait).await;
+            found.extend(examine(&browser, page).await);
+        }
+        sign_in(&browser, &server, phone).await;
+        browser.until("claims", "location.pathname === '/claims'").await;
+        found.extend(examine(&browser, "claims").await);
+        browser.open(&server.url(&format!("/claims/{number}"))).await;
+        browser.ready().await;
+        browser.until("claim or sign-in", "document.querySelector('.timeline') || document.querySelector('.note')").await;
+        found.extend(examine(&browser, "claim").await);
+        for page in ["/lite", "/demo", "/demo/outbox", "/staff/login"] {
+            browser.open(&server.url(page)).await;
+            found.extend(examine(&browser, page).await);
+        }
+        assert_eq!(seen.len(), 9);
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        // Nothing is cut off at 320 px, the width that WCAG 1.4.10 asks for.
+        browser.cdp("Emulation.setDeviceMetricsOverride", serde_json::json!({ "width": 320, "height": 640, "deviceScaleFactor": 2, "mobile": true })).await;
+        for page in ["/", "/report/safety", "/help", "/lite"] {
+            browser.open(&server.url(page)).await;
+            browser.find("h1").await;
+            let wide = browser.run("return document.documentElement.scrollWidth").await;
+            assert!(wide.as_u64().is_some_and(|w| w <= 320), "{look:?} {page}: {wide} px wide");
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// `cargo xtask screenshots`
+#[tokio::test]
+#[ignore = "writes pictures; run by `cargo xtask screenshots`"]
+async fn screenshots() {
+    let Some(folder) = std::env::var_os("BAOAN_SCREENSHOTS").map(PathBuf::from) else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    let photos = photographs(scratch.path());
+    let server = Server::start();
+    for (look, suffix) in [(Look::Zh, ""), (Look::Care, "-care"), (Look::En, "-en")] {
+        let browser = Browser::phone().await;
+        browser.look(&server.base, look).await;
+        browser.open(&server.base).await;
+        browser.ready().await;
+        browser.screenshot(&folder.join(format!("first{suffix}.png"))).await;
+        browser.tap("#start").await;
+        walk(&browser, &photos, async |browser, page| {
+            browser.run("window.scrollTo(0, 0)").await;
+            browser.screenshot(&folder.join(format!("{page}{suffix}.png"))).await;
+        })
+        .await;
+        let number = send(&browser).await;
+        browser.until("sent", "document.querySelector('progress').value === document.querySelector('progress').max").await;
+        browser.run("window.scrollTo(0, 0)").await;
+        browser.screenshot(&folder.join(format!("done{suffix}.png"))).await;
+        if look != Look::Zh {
+            continue;
+        }
+        let mut staff = Caller::staff(&server, "supervisor");
+        staff.step(&number, &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")]);
+        staff.step(&number, &[("kind", "survey-reported"), ("report", "左前保险杠擦伤")]);
+        staff.step(&number, &[("kind", "assessed"), ("lines", "前保险杠 800.00\n喷漆 400")]);
+        browser.open(&server.url(&format!("/login?next=/claims/{number}"))).await;
+        browser.ready().await;
+        browser.find("#phone").await;
+        browser.screenshot(&folder.join("login.png")).await;
+        sign_in(&browser, &server, "13800138000").await;
+        browser.find(".timeline").await;
+        browser.screenshot(&folder.join("claim.png")).await;
+        browser.run("document.querySelector('.timeline').scrollIntoView()").await;
+        browser.screenshot(&folder.join("timeline.png")).await;
+        browser.open(&server.url("/help")).await;
+        browser.ready().await;
+        browser.find("details").await;
+        browser.screenshot(&folder.join("help.png")).await;
+        browser.open(&server.url("/lite")).await;
+        browser.screenshot(&folder.join("lite.png")).await;
+    }
+}

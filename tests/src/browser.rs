@@ -1,0 +1,220 @@
+//! Chromium, driven by WebDriver: a phone of 390 x 844, with its own profile.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::root;
+
+pub struct Browser {
+    pub client: Client,
+    driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+/// How the app is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Zh,
+    En,
+    Care,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Any command of the driver that fantoccini has no method for.
+#[derive(Debug)]
+struct Raw(&'static str, Value);
+
+impl WebDriverCompatibleCommand for Raw {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
+    }
+    fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.1.to_string()))
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+impl Browser {
+    pub async fn phone() -> Browser {
+        Browser::start(390, 844, true).await
+    }
+
+    pub async fn start(width: u32, height: u32, script: bool) -> Browser {
+        let mut driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap_or_else(|e| panic!("chromedriver: {e}"));
+        let mut out = BufReader::new(driver.stdout.take().unwrap_or_else(|| panic!("no output")));
+        let mut line = String::new();
+        let port = loop {
+            line.clear();
+            assert!(out.read_line(&mut line).is_ok_and(|n| n > 0), "chromedriver did not start");
+            if let Some(port) = line.trim().strip_prefix("ChromeDriver was started successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        // Kept reading, so that the driver never blocks on a full pipe.
+        std::thread::spawn(move || out.lines().for_each(drop));
+        let profile = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+        let args = [
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--no-first-run", "--disable-quic", "--hide-scrollbars", "--lang=zh-CN", &format!("--window-size={width},{height}"), &format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let script = if script { 1 } else { 2 };
+        let options = json!({
+            "args": args,
+            "prefs": { "profile.managed_default_content_settings.javascript": script, "profile.default_content_setting_values.javascript": script },
+            "mobileEmulation": { "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2.0, "touch": true } }
+        });
+        let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" }, "unhandledPromptBehavior": "accept" });
+        let Value::Object(capabilities) = capabilities else { panic!("an object") };
+        let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await.unwrap_or_else(|e| panic!("chromium: {e}"));
+        Browser { client, driver, _profile: profile }
+    }
+
+    pub async fn open(&self, url: &str) {
+        self.client.goto(url).await.unwrap_or_else(|e| panic!("{url}: {e}"));
+    }
+
+    /// Waits until the program of this page stands.
+    pub async fn ready(&self) {
+        self.find("html[data-ready]").await;
+    }
+
+    pub async fn look(&self, base: &str, look: Look) {
+        self.open(base).await;
+        let (lang, care) = match look {
+            Look::Zh => ("zh-CN", "off"),
+            Look::En => ("en", "off"),
+            Look::Care => ("zh-CN", "on"),
+        };
+        self.run(&format!("localStorage.setItem('lang','{lang}');localStorage.setItem('care','{care}');")).await;
+    }
+
+    pub async fn find(&self, css: &str) -> fantoccini::elements::Element {
+        self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await.unwrap_or_else(|e| panic!("{css}: {e}"))
+    }
+
+    pub async fn has(&self, css: &str) -> bool {
+        !self.client.find_all(Locator::Css(css)).await.unwrap_or_default().is_empty()
+    }
+
+    /// Brings the element into sight and clicks it.
+    pub async fn tap(&self, css: &str) {
+        let element = self.find(css).await;
+        self.run(&format!("document.querySelector({}).scrollIntoView({{block:'center'}})", json!(css))).await;
+        element.click().await.unwrap_or_else(|e| panic!("tap {css}: {e}"));
+    }
+
+    pub async fn type_in(&self, css: &str, text: &str) {
+        let element = self.find(css).await;
+        element.clear().await.unwrap_or_else(|e| panic!("{css}: {e}"));
+        element.send_keys(text).await.unwrap_or_else(|e| panic!("{css}: {e}"));
+    }
+
+    /// Chooses files as the file dialog would.
+    pub async fn choose(&self, css: &str, files: &[PathBuf]) {
+        let paths: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+        self.find(css).await.send_keys(&paths.join("\n")).await.unwrap_or_else(|e| panic!("{css}: {e}"));
+    }
+
+    pub async fn text(&self, css: &str) -> String {
+        self.find(css).await.text().await.unwrap_or_else(|e| panic!("{css}: {e}"))
+    }
+
+    pub async fn path(&self) -> String {
+        self.client.current_url().await.map(|u| u.path().to_owned()).unwrap_or_default()
+    }
+
+    pub async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.unwrap_or_else(|e| panic!("{script}: {e}"))
+    }
+
+    pub async fn run_async(&self, script: &str) -> Value {
+        self.client.execute_async(script, Vec::new()).await.unwrap_or_else(|e| panic!("{script}: {e}"))
+    }
+
+    /// Waits until a script answers true.
+    pub async fn until(&self, what: &str, condition: &str) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while self.run(&format!("return Boolean({condition})")).await != Value::Bool(true) {
+            assert!(tokio::time::Instant::now() < end, "waited in vain: {what}; at {}: {}", self.path().await, self.run("return document.body.innerText").await);
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+    }
+
+    /// Waits for a page of the app: its address, its heading drawn and focused.
+    pub async fn arrive(&self, path: &str) {
+        self.until(path, &format!("location.pathname === {} && document.activeElement && document.activeElement.tagName === 'H1'", json!(path))).await;
+    }
+
+    pub async fn cdp(&self, command: &str, params: Value) -> Value {
+        let raw = Raw("goog/cdp/execute", json!({ "cmd": command, "params": params }));
+        self.client.issue_cmd(raw).await.unwrap_or_else(|e| panic!("{command}: {e}"))
+    }
+
+    pub async fn offline(&self, offline: bool) {
+        self.cdp("Network.enable", json!({})).await;
+        self.cdp("Network.emulateNetworkConditions", json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 })).await;
+    }
+
+    /// Throws the tab away without asking it, and opens the same address in a new one.
+    pub async fn kill_tab(&self) {
+        let address = self.client.current_url().await.unwrap_or_else(|e| panic!("{e}"));
+        let old = self.client.window().await.unwrap_or_else(|e| panic!("{e}"));
+        let new = self.client.new_window(true).await.unwrap_or_else(|e| panic!("{e}"));
+        self.cdp_on_old(&old).await;
+        self.client.switch_to_window(new.handle).await.unwrap_or_else(|e| panic!("{e}"));
+        self.open(address.as_str()).await;
+    }
+
+    async fn cdp_on_old(&self, old: &fantoccini::wd::WindowHandle) {
+        self.client.switch_to_window(old.clone()).await.unwrap_or_else(|e| panic!("{e}"));
+        self.client.close_window().await.unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// What the console said that it must not: errors, refused scripts and styles.
+    pub async fn complaints(&self) -> Vec<String> {
+        let log = self.client.issue_cmd(Raw("se/log", json!({ "type": "browser" }))).await.unwrap_or_else(|e| panic!("log: {e}"));
+        let lines = log.as_array().cloned().unwrap_or_default();
+        let bad = |line: &Value| {
+            let text = line["message"].as_str().unwrap_or_default();
+            text.contains("Content Security Policy") || text.contains("Trusted") || text.contains("integrity") || (line["level"] == "SEVERE" && line["source"] != "network")
+        };
+        lines.iter().filter(|l| bad(l)).map(ToString::to_string).collect()
+    }
+
+    /// Runs axe on the page; what it finds, one line each.
+    pub async fn axe(&self) -> Vec<String> {
+        let source = std::fs::read_to_string(root().join("node_modules/axe-core/axe.min.js")).unwrap_or_else(|e| panic!("axe-core: {e}"));
+        if self.run("return typeof axe === 'undefined'").await == Value::Bool(true) {
+            self.run(&source).await;
+        }
+        let found = self
+            .run_async(
+                "const done = arguments[arguments.length - 1];
+                 axe.run(document, { resultTypes: ['violations'] }).then(
+                   (r) => done(r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target.join(' ') + ' ' + (n.any[0] || n.all[0] || n.none[0] || {}).message).join(' | '))),
+                   (e) => done(['axe failed: ' + e]));",
+            )
+            .await;
+        found.as_array().cloned().unwrap_or_default().iter().map(|v| v.as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    pub async fn screenshot(&self, to: &Path) {
+        let png = self.client.screenshot().await.unwrap_or_else(|e| panic!("{e}"));
+        std::fs::write(to, png).unwrap_or_else(|e| panic!("{}: {e}", to.display()));
+    }
+}

@@ -1,0 +1,92 @@
+//! Photographs of 12 megapixels with EXIF as phones write it, made here so that the tests need no files of others;
+//! real ones are used where `BAOAN_PHOTOS` names a folder of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
+use sha2::{Digest, Sha256};
+
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A street in the evening, roughly: sky, wall with windows, road, and a red corner at the top left.
+fn scene(width: u32, height: u32, seed: u32) -> RgbImage {
+    let mut noise = seed;
+    RgbImage::from_fn(width, height, |x, y| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let grain = (noise >> 28) as u8;
+        if x < width / 5 && y < height / 5 {
+            return Rgb([215, 25, 30]);
+        }
+        let window = (x / 180) % 2 == 0 && (y / 220) % 2 == 0;
+        let base = match y * 3 / height {
+            0 => [150 + (y * 60 / height) as u8, 170, 205],
+            1 if window => [60, 66, 84],
+            1 => [176, 150, 122],
+            _ => [92 + (x * 30 / width) as u8, 92, 96],
+        };
+        Rgb(base.map(|c: u8| c.saturating_add(grain)))
+    })
+}
+
+/// JPEG with orientation, capture time and a GPS tag.
+fn as_phone_writes(upright: &RgbImage, orientation: u8) -> Vec<u8> {
+    let stored = match orientation {
+        6 => image::imageops::rotate270(upright),
+        3 => image::imageops::rotate180(upright),
+        _ => upright.clone(),
+    };
+    let mut exif = b"II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    exif.extend([orientation, 0, 0, 0]);
+    // 0x8825, GPS, pointing at an empty directory that ends this one.
+    exif.extend(b"\x25\x88\x04\0\x01\0\0\0\x26\0\0\0\0\0\0\0\0\0");
+    let mut file = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut file, 92);
+    encoder.set_exif_metadata(exif).unwrap_or_else(|e| panic!("{e}"));
+    encoder.write_image(stored.as_raw(), stored.width(), stored.height(), ExtendedColorType::Rgb8).unwrap_or_else(|e| panic!("{e}"));
+    file
+}
+
+/// Three photographs of 12 megapixels, landscape when upright.
+pub fn photographs(folder: &Path) -> Vec<PathBuf> {
+    let real = std::env::var_os("BAOAN_PHOTOS").map(PathBuf::from);
+    if let Some(real) = real {
+        let names = ["p11_out_facade.jpg", "p14_out_mountain.jpg", "p15_out_panda.jpg"];
+        let files: Vec<PathBuf> = names.iter().filter_map(|n| real.join(n).canonicalize().ok()).collect();
+        if files.len() == names.len() {
+            return files;
+        }
+    }
+    let make = |(seed, orientation): (u32, u8)| {
+        let path = folder.join(format!("IMG_000{seed}.jpg"));
+        fs::write(&path, as_phone_writes(&scene(4000, 3000, seed), orientation)).unwrap_or_else(|e| panic!("{e}"));
+        path
+    };
+    [(1, 6), (2, 1), (3, 3)].into_iter().map(make).collect()
+}
+
+/// Files that are no usable picture, with the beginning of the sentence that must be said.
+pub fn broken_files(folder: &Path) -> Vec<(PathBuf, &'static str)> {
+    let good = as_phone_writes(&scene(640, 480, 9), 1);
+    let mut bomb = good.clone();
+    let frame = bomb.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap_or_else(|| panic!("no SOF0"));
+    bomb[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xDC, 0xFF, 0xDC]);
+    let damaged = good[..200].to_vec();
+    let files: [(&str, Vec<u8>, &str); 6] = [
+        ("letter.jpg", b"Dear insurer".to_vec(), "这个文件不是照片"),
+        ("empty.jpg", Vec::new(), "这个文件是空的"),
+        ("damaged.jpg", damaged, "照片已损坏"),
+        ("bomb.jpg", bomb, "照片尺寸太大"),
+        ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(), "这是 HEIC 格式"),
+        ("bill.pdf", b"%PDF-1.7\n1 0 obj".to_vec(), "这里只收照片"),
+    ];
+    let write = |(name, bytes, said): (&str, Vec<u8>, &'static str)| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap_or_else(|e| panic!("{e}"));
+        (path, said)
+    };
+    files.into_iter().map(write).collect()
+}

@@ -1,0 +1,195 @@
+//! A server process with its own data directory, and callers with their own cookies.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::root;
+
+pub struct Server {
+    child: Child,
+    pub base: String,
+    data: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn launch(data: &Path, addr: &str) -> (Child, String) {
+    let program = root().join("target/release/claim-server");
+    let mut command = Command::new(&program);
+    command.args(["--addr", addr, "--demo", "--keep-free-mb", "1", "--data"]).arg(data).arg("--dist").arg(root().join("dist"));
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask build` first", program.display()));
+    let out = child.stdout.take().unwrap_or_else(|| panic!("no output"));
+    let mut line = String::new();
+    BufReader::new(out).read_line(&mut line).unwrap_or_else(|e| panic!("{e}"));
+    let base = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("the server said {line:?}")).to_owned();
+    (child, base)
+}
+
+impl Server {
+    /// With demo data, on a free port.
+    pub fn start() -> Server {
+        let data = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+        let (child, base) = launch(data.path(), "127.0.0.1:0");
+        Server { child, base, data }
+    }
+
+    /// Ends the process at once, as a power cut would.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again on the same data and port.
+    pub fn start_again(&mut self) {
+        let addr = self.base.trim_start_matches("http://").to_owned();
+        (self.child, self.base) = launch(self.data.path(), &addr);
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The finished uploads on the server's disk.
+    pub fn stored_files(&self) -> Vec<PathBuf> {
+        let folder = self.data.path().join("uploads");
+        std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{e}")).filter_map(|e| Some(e.ok()?.path())).collect()
+    }
+
+    pub fn caller(&self) -> Caller {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(Duration::from_secs(60)));
+        Caller { agent: config.build().into(), base: self.base.clone(), cookies: Vec::new() }
+    }
+
+    /// The newest code that was "sent" to a phone.
+    pub fn code_for(&self, phone: &str) -> String {
+        let page = self.caller().get("/demo/outbox").text;
+        let message = page.split("class=\"step\"").find(|m| m.contains(phone) && m.contains("验证码 ")).unwrap_or_else(|| panic!("no code for {phone}"));
+        message.split("验证码 ").nth(1).unwrap_or_default().chars().take(6).collect()
+    }
+
+    /// Waits for a condition that the server reaches by itself.
+    pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < end, "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// A client with its own cookies.
+#[derive(Clone)]
+pub struct Caller {
+    agent: ureq::Agent,
+    base: String,
+    cookies: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Caller {
+    pub fn cookie(&self) -> String {
+        self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ")
+    }
+
+    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !self.cookies.is_empty() {
+            request = request.header("cookie", self.cookie());
+        }
+        let request = request.body(body.to_vec()).unwrap_or_else(|e| panic!("{e}"));
+        let mut response = self.agent.run(request).unwrap_or_else(|e| panic!("{method} {path}: {e}"));
+        let headers: Vec<(String, String)> = response.headers().iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned())).collect();
+        for (_, set) in headers.iter().filter(|(n, _)| n == "set-cookie") {
+            if let Some((name, value)) = set.split(';').next().and_then(|c| c.split_once('=')) {
+                self.cookies.retain(|(n, _)| n != name);
+                if !value.is_empty() {
+                    self.cookies.push((name.to_owned(), value.to_owned()));
+                }
+            }
+        }
+        let text = response.body_mut().with_config().limit(64 << 20).lossy_utf8(true).read_to_string().unwrap_or_default();
+        Answer { status: response.status().as_u16(), headers, text }
+    }
+
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.send("GET", path, &[("accept", "text/html")], b"")
+    }
+    pub fn post(&mut self, path: &str, body: &Value) -> Answer {
+        self.send("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
+    }
+    pub fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        self.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], form.finish().as_bytes())
+    }
+    pub fn report(&mut self, key: &str, notice: &Value) -> Answer {
+        self.send("POST", "/api/v1/notices", &[("content-type", "application/json"), ("idempotency-key", key)], notice.to_string().as_bytes())
+    }
+    pub fn sign_in(&mut self, server: &Server, phone: &str) {
+        assert_eq!(self.post("/api/v1/session/code", &json!({ "phone": phone })).status, 204);
+        let signed_in = self.post("/api/v1/session", &json!({ "phone": phone, "code": server.code_for(phone) }));
+        assert_eq!(signed_in.status, 200, "{signed_in:?}");
+    }
+    pub fn staff(server: &Server, name: &str) -> Caller {
+        let mut caller = server.caller();
+        let answer = caller.form("/staff/login", &[("name", name), ("password", &format!("demo-{name}"))]);
+        assert_eq!(answer.status, 303, "{answer:?}");
+        caller
+    }
+    /// One step of the staff pages.
+    pub fn step(&mut self, no: &str, fields: &[(&str, &str)]) -> Answer {
+        self.form(&format!("/staff/claims/{no}/steps"), fields)
+    }
+}
+
+/// A key that no other test uses.
+pub fn unique_key() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("test-{}-{:06}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A good notice, for the caller to spoil.
+pub fn notice(now: &str) -> Value {
+    json!({
+        "incident": "motor.single",
+        "scene": { "injured": false, "road": "clear", "special": "none" },
+        "loss_at": now,
+        "place": { "text": "杭州市西湖区文三路 90 号" },
+        "parts": ["front-left"],
+        "narrative": "倒车时撞到柱子",
+        "reporter": { "role": "insured", "name": "张伟", "phone": "13800138000" },
+        "policy": { "plate": "浙A12345" },
+        "consents": [{ "id": "privacy", "version": 1, "at": now }, { "id": "truth", "version": 1, "at": now }]
+    })
+}
