@@ -58,9 +58,10 @@ pub fn login(visit: Visit) -> AnyView {
                     spawn(async move {
                         sleep_ms(0).await;
                         page::focus("code");
-                        while wait.get_untracked() > 0 {
+                        // Ends by itself when the page is left and its signals are gone.
+                        while wait.try_get_untracked().is_some_and(|w| w > 0) {
                             sleep_ms(1000).await;
-                            wait.update(|w| *w = w.saturating_sub(1));
+                            wait.try_update(|w| *w = w.saturating_sub(1));
                         }
                     });
                 }

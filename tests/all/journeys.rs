@@ -346,7 +346,6 @@ async fn wrong_values_are_named_kept_and_mended_with_one_tap() {
 
 #[tokio::test]
 async fn the_keyboard_alone_completes_a_report() {
-    use fantoccini::key::Key;
     let server = Server::start();
     let browser = Browser::phone().await;
     browser.open(&server.base).await;
@@ -355,19 +354,18 @@ async fn the_keyboard_alone_completes_a_report() {
         let active = browser.client.active_element().await.unwrap();
         active.send_keys(keys).await.unwrap();
     };
-    let (tab, space, enter) = (String::from(char::from(Key::Tab)), " ".to_owned(), String::from(char::from(Key::Enter)));
     // Presses Tab until the wanted element has the focus: it must be reachable that way.
     let reach = async |css: &str| {
         for _ in 0..60 {
             if browser.run(&format!("return document.activeElement.matches({})", json!(css))).await == json!(true) {
                 return;
             }
-            press(&tab).await;
+            browser.key("Tab", 9, "").await;
         }
         panic!("{css} cannot be reached with the keyboard");
     };
     reach("#start").await;
-    press(&enter).await;
+    browser.key("Enter", 13, "\r").await;
     let pages: [(&str, &[(&str, &str)]); 9] = [
         ("safety", &[("input[name='/scene/injured']", " "), ("input[name='/scene/road'][value=blocking]", " ")]),
         ("what", &[("input[value='motor.single']", " ")]),
@@ -383,10 +381,14 @@ async fn the_keyboard_alone_completes_a_report() {
         browser.arrive(&format!("/report/{page}")).await;
         for (field, keys) in fields {
             reach(field).await;
-            press(if *keys == " " { &space } else { keys }).await;
+            if *keys == " " {
+                browser.key(" ", 32, " ").await;
+            } else {
+                press(keys).await;
+            }
         }
         reach("button[type=submit]").await;
-        press(&enter).await;
+        browser.key("Enter", 13, "\r").await;
     }
     browser.find("#claim-no").await;
 }

@@ -165,6 +165,14 @@ impl Browser {
         self.client.issue_cmd(raw).await.unwrap_or_else(|e| panic!("{command}: {e}"))
     }
 
+    /// Presses one key, wherever the focus is.
+    pub async fn key(&self, key: &str, code: u32, text: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            let text = if kind == "keyDown" { text } else { "" };
+            self.cdp("Input.dispatchKeyEvent", json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code, "text": text })).await;
+        }
+    }
+
     pub async fn offline(&self, offline: bool) {
         self.cdp("Network.enable", json!({})).await;
         self.cdp("Network.emulateNetworkConditions", json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 })).await;
