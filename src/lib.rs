@@ -19,19 +19,31 @@ use visit::Visit;
 
 /// The first page and the report.
 pub fn report() {
-    start("app", |path| path == "/" || path == "/report" || path.starts_with("/report/"), async |visit| {
-        let session = Session::open(visit).await?;
-        Ok(Box::new(move || app::report(session)) as Box<dyn FnOnce() -> AnyView>)
-    });
+    start(
+        "app",
+        |path| path == "/" || path == "/report" || path.starts_with("/report/"),
+        async |visit| {
+            let session = Session::open(visit).await?;
+            Ok(Box::new(move || app::report(session)) as Box<dyn FnOnce() -> AnyView>)
+        },
+    );
 }
 
 /// My claims, one claim, signing in, advice.
 pub fn claims() {
-    start("claims", |path| ["/claims", "/login", "/help"].iter().any(|p| path.starts_with(p)), async |visit| Ok(Box::new(move || app::claims(visit)) as Box<dyn FnOnce() -> AnyView>));
+    start(
+        "claims",
+        |path| ["/claims", "/login", "/help"].iter().any(|p| path.starts_with(p)),
+        async |visit| Ok(Box::new(move || app::claims(visit)) as Box<dyn FnOnce() -> AnyView>),
+    );
 }
 
 /// Starts the program `name`, which answers the addresses `mine`.
-fn start(name: &'static str, mine: fn(&str) -> bool, open: impl AsyncFnOnce(Visit) -> Result<Box<dyn FnOnce() -> AnyView>, String> + 'static) {
+fn start(
+    name: &'static str,
+    mine: fn(&str) -> bool,
+    open: impl AsyncFnOnce(Visit) -> Result<Box<dyn FnOnce() -> AnyView>, String> + 'static,
+) {
     std::panic::set_hook(Box::new(|info| {
         // The draft is safe: it was saved at the last keystroke.
         page::failed(&info.to_string());

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
-use claim_api::outbox::{Next, Outbox, Sending};
 use claim_api::Receipt;
+use claim_api::outbox::{Next, Outbox, Sending};
 use claim_domain::draft::{Answers, Command, Draft, Effect, KnownPolicy, PhotoState, SCHEMA, apply};
 use claim_domain::json;
 use leptos::prelude::*;
@@ -76,7 +76,14 @@ impl Session {
             outbox.restarted();
         }
         let durable = RwSignal::new(storage.is_durable());
-        let inner = Inner { storage, saving: Cell::new(false), dirty: Cell::new(false), sending: Cell::new(false), preparing: Cell::new(false), queue: RefCell::default() };
+        let inner = Inner {
+            storage,
+            saving: Cell::new(false),
+            dirty: Cell::new(false),
+            sending: Cell::new(false),
+            preparing: Cell::new(false),
+            queue: RefCell::default(),
+        };
         let session = Session {
             visit,
             draft: RwSignal::new(draft),
@@ -273,8 +280,9 @@ impl Session {
     /// Bytes that the server has acknowledged leave the phone; the pictures stay until the page closes.
     fn release_received(&self) {
         let storage = self.storage();
-        let received: Vec<String> =
-            self.outbox.with_untracked(|o| o.iter().flat_map(|o| &o.photos).filter(|p| p.state == Sending::Received).map(|p| p.id.clone()).collect());
+        let received: Vec<String> = self
+            .outbox
+            .with_untracked(|o| o.iter().flat_map(|o| &o.photos).filter(|p| p.state == Sending::Received).map(|p| p.id.clone()).collect());
         spawn(async move {
             for id in received {
                 storage.forget_photo(&id).await;

@@ -9,8 +9,8 @@ use leptos::prelude::*;
 use crate::i18n::{self, c, t};
 use crate::platform::http::{self, CallError};
 use crate::platform::{address, page, sleep_ms, spawn};
-use crate::visit::Visit;
 use crate::ui::{ErrorSummary, Errors, changed, click, field_wrong, live, primary, sheet};
+use crate::visit::Visit;
 
 const RESEND_AFTER: u32 = 60;
 

@@ -12,8 +12,8 @@ use leptos::prelude::*;
 use crate::i18n::{self, c, t};
 use crate::platform::http::{self, CallError};
 use crate::platform::spawn;
-use crate::visit::Visit;
 use crate::ui::{button_link, call, click, live, sheet};
+use crate::visit::Visit;
 
 pub use login::login;
 pub use overview::overview;
@@ -55,7 +55,9 @@ pub fn list(visit: Visit) -> AnyView {
     let content = move || match claims.get() {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, "/claims"),
-        Some(Ok(claims)) if claims.is_empty() => view! { <p>{c().no_claims}</p>{button_link("/report".into(), t().report, true)} }.into_any(),
+        Some(Ok(claims)) if claims.is_empty() => {
+            view! { <p>{c().no_claims}</p>{button_link("/report".into(), t().report, true)} }.into_any()
+        }
         Some(Ok(claims)) => view! { <ul class="cards">{claims.into_iter().map(card).collect_view()}</ul> }.into_any(),
     };
     let signed_in = move || visit.who.with(|w| w.as_ref().is_some_and(|w| w.signed_in));
@@ -77,9 +79,18 @@ pub fn help(visit: Visit) -> AnyView {
         let incident = catalogue.incidents.iter().find(|i| i.lob == lob).map_or_else(String::new, |i| i.id.clone());
         let facts = claim_domain::catalog::Facts { incident, ..Default::default() };
         let needed = catalogue.requirements(&facts).into_iter().filter(|s| s.required && s.phase != Phase::Notice);
-        needed.map(|s| view! { <li>{i18n::text(&s.name).to_owned()}<span class="quiet">" · "{i18n::text(&s.basis).to_owned()}</span></li> }).collect_view()
+        needed
+            .map(|s| view! { <li>{i18n::text(&s.name).to_owned()}<span class="quiet">" · "{i18n::text(&s.basis).to_owned()}</span></li> })
+            .collect_view()
     };
-    let covered = |lob: Lob| catalogue.incidents.iter().filter(|i| i.lob == lob).map(|i| view! { <li>{i18n::text(&i.name)}<span class="quiet">" · "{i18n::text(&i.hint)}</span></li> }).collect_view();
+    let covered = |lob: Lob| {
+        catalogue
+            .incidents
+            .iter()
+            .filter(|i| i.lob == lob)
+            .map(|i| view! { <li>{i18n::text(&i.name)}<span class="quiet">" · "{i18n::text(&i.hint)}</span></li> })
+            .collect_view()
+    };
     let promises = &visit.config.promises;
     let times = [
         c().next_contact_help.replace("{n}", &promises.contact_hours.to_string()),

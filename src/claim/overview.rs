@@ -10,8 +10,8 @@ use super::{Fetched, stage_name, trouble};
 use crate::i18n::{self, c, t};
 use crate::platform::http;
 use crate::platform::{page, sleep_ms, spawn};
-use crate::visit::Visit;
 use crate::ui::{ErrorSummary, Errors, call, changed, click, field_wrong, live, sheet, size};
+use crate::visit::Visit;
 
 /// While the page is looked at.
 const POLL_MS: u32 = 5_000;
@@ -150,7 +150,9 @@ fn happened(visit: Visit, lob: Lob, event: &Event) -> AnyView {
         What::Reported { .. } => stage(Stage::Reported),
         What::Registered { handler } => c().ev_registered.replace("{who}", handler),
         What::NotAccepted { text, next_step, .. } => format!("{}：{text} {next_step}", stage(Stage::NotAccepted)),
-        What::SurveyStarted { on_site, surveyor } => (if *on_site { c().ev_survey_site } else { c().ev_survey_self }).replace("{who}", surveyor),
+        What::SurveyStarted { on_site, surveyor } => {
+            (if *on_site { c().ev_survey_site } else { c().ev_survey_self }).replace("{who}", surveyor)
+        }
         What::SurveyReported { report } => c().ev_survey_done.replace("{text}", report),
         What::Assessed { total_fen, .. } => c().ev_assessed.replace("{sum}", &money::show(*total_fen)),
         What::AssessmentAccepted { .. } => c().ev_accepted.into(),
@@ -194,7 +196,9 @@ fn asks(visit: Visit, claim: Fetched<ClaimView>, state: &Claim, view: &ClaimView
     };
     let allowed = state.allowed(&Actor::Customer);
     let assessment = view.events.iter().rev().find_map(|e| match &e.what {
-        What::Assessed { version, lines, total_fen } if allowed.contains(&Kind::AssessmentAccepted) => Some((*version, lines.clone(), *total_fen)),
+        What::Assessed { version, lines, total_fen } if allowed.contains(&Kind::AssessmentAccepted) => {
+            Some((*version, lines.clone(), *total_fen))
+        }
         _ => None,
     });
     let reason_field = move |label: &'static str| {

@@ -39,7 +39,12 @@ fn rows(session: Session) -> impl IntoView {
         ("", Some(_)) => t().place_located.to_owned(),
         (text, _) => text.to_owned(),
     };
-    let parts: Vec<&str> = incident.map_or(&[][..], |i| catalogue.parts(i.lob)).iter().filter(|p| a.parts.contains(&p.id)).map(|p| i18n::text(&p.name)).collect();
+    let parts: Vec<&str> = incident
+        .map_or(&[][..], |i| catalogue.parts(i.lob))
+        .iter()
+        .filter(|p| a.parts.contains(&p.id))
+        .map(|p| i18n::text(&p.name))
+        .collect();
     let when = a.loss_at.map_or_else(String::new, Moment::to_local_text) + if a.about { t().about } else { "" };
     let role = catalogue.roles.iter().find(|r| r.id == a.role).map_or("", |r| i18n::text(&r.name));
     let ready = draft.photos.iter().filter(|p| p.state == PhotoState::Ready).count();
@@ -54,7 +59,11 @@ fn rows(session: Session) -> impl IntoView {
         (t().row_photos, if ready > 0 { t().photos_ready.replace("{n}", &ready.to_string()) } else { String::new() }, Step::Photos),
     ];
     if !short {
-        rows.push((t().row_who, [role, &a.name, &a.phone].into_iter().filter(|v| !v.is_empty()).collect::<Vec<_>>().join(" · "), Step::Who));
+        rows.push((
+            t().row_who,
+            [role, &a.name, &a.phone].into_iter().filter(|v| !v.is_empty()).collect::<Vec<_>>().join(" · "),
+            Step::Who,
+        ));
         rows.push((t().row_policy, policy, Step::Policy));
     }
     let row = |(name, value, step): (&'static str, String, Step)| {
@@ -75,7 +84,9 @@ fn doubts(session: Session) -> Option<AnyView> {
         let fix = claim_domain::FieldError::clone(&w).fix.map(|f| format!(" {f}"));
         view! { <p>{error_text(session.visit, &w)}{fix}</p> }
     };
-    (!warnings.is_empty()).then(|| view! { <div class="note warn"><h2>{t().please_check}</h2>{warnings.into_iter().map(line).collect_view()}</div> }.into_any())
+    (!warnings.is_empty()).then(|| {
+        view! { <div class="note warn"><h2>{t().please_check}</h2>{warnings.into_iter().map(line).collect_view()}</div> }.into_any()
+    })
 }
 
 fn consents(session: Session, errors: Errors) -> AnyView {

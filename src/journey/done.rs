@@ -27,7 +27,10 @@ fn sending(session: Session) -> AnyView {
     let state = move || match stuck.get() {
         None if session.online.get() => view! { <p role="status">{t().sending}</p><progress aria-label=t().sending></progress> }.into_any(),
         None => view! { <p class="note warn" role="status">{t().waits_for_network}</p> }.into_any(),
-        Some(Stuck::Login) => view! { <p class="note warn">{t().needs_login}</p>{button_link("/login?next=/report/done".into(), t().sign_in, true)} }.into_any(),
+        Some(Stuck::Login) => {
+            view! { <p class="note warn">{t().needs_login}</p>{button_link("/login?next=/report/done".into(), t().sign_in, true)} }
+                .into_any()
+        }
         Some(Stuck::Fix { problem }) => {
             let lines = problem.errors.iter().map(|e| view! { <li>{error_text(session.visit, e)}</li> }).collect_view();
             view! {
@@ -57,7 +60,13 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
     };
     let promises = &session.config.promises;
     let needed: Vec<_> = receipt.requirements.iter().filter(|r| r.required).collect();
-    let later = |phase: Phase| needed.iter().filter(|r| r.phase == phase).map(|r| view! { <li>{i18n::text(&r.name).to_owned()}<span class="quiet">" · "{i18n::text(&r.basis).to_owned()}</span></li> }).collect_view();
+    let later = |phase: Phase| {
+        needed
+            .iter()
+            .filter(|r| r.phase == phase)
+            .map(|r| view! { <li>{i18n::text(&r.name).to_owned()}<span class="quiet">" · "{i18n::text(&r.basis).to_owned()}</span></li> })
+            .collect_view()
+    };
     let next = [
         t().next_contact.replace("{t}", &receipt.contact_by.to_local_text()),
         t().next_papers.to_owned(),
@@ -125,7 +134,9 @@ fn row(session: Session, place: usize, photo: &OutPhoto) -> AnyView {
     let picture = session.pictures.with(|p| p.get(&photo.id).cloned()).map(|url| view! { <img src=url alt=name.clone() /> });
     let state = match &photo.state {
         Sending::Waiting => view! { <p>{t().photo_waiting}</p> }.into_any(),
-        Sending::Uploading { offset, .. } => view! { <p>{format!("{} {} %", t().photo_sending, offset * 100 / photo.bytes.max(1))}</p> }.into_any(),
+        Sending::Uploading { offset, .. } => {
+            view! { <p>{format!("{} {} %", t().photo_sending, offset * 100 / photo.bytes.max(1))}</p> }.into_any()
+        }
         Sending::Received => view! { <p>"✓ "{t().photo_received}" · "{size(photo.bytes)}</p> }.into_any(),
         Sending::Refused { code } => view! { <p class="wrong">{i18n::error(session.catalogue, code)}</p> }.into_any(),
         Sending::Lost => view! { <p class="wrong">{t().photo_lost}</p> }.into_any(),

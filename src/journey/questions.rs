@@ -26,7 +26,10 @@ pub fn question(session: Session, step: Step, errors: Errors) -> (String, AnyVie
             };
             (title(t().event_title), all.into_any())
         }
-        Step::What => (title(t().what_title), view! { <fieldset><legend class="quiet">{t().what_hint}</legend>{what(session, errors)}</fieldset> }.into_any()),
+        Step::What => (
+            title(t().what_title),
+            view! { <fieldset><legend class="quiet">{t().what_hint}</legend>{what(session, errors)}</fieldset> }.into_any(),
+        ),
         Step::When => (title(t().when_title), when(session, errors)),
         Step::Where => (title(t().where_title), place(session, errors)),
         Step::Damage => (title(t().damage_title), damage(session, errors)),
@@ -45,18 +48,24 @@ fn safety(session: Session, errors: Errors) -> AnyView {
     let scene = move || session.draft.with(|d| d.answers.scene.clone());
     let injured = Signal::derive(move || scene().injured.map_or("", |yes| if yes { "yes" } else { "no" }).to_owned());
     let road = Signal::derive(move || {
-        scene().road.map_or("", |r| match r {
-            Road::Blocking => "blocking",
-            Road::Clear => "clear",
-            Road::NoRoad => "no-road",
-        }).to_owned()
+        scene()
+            .road
+            .map_or("", |r| match r {
+                Road::Blocking => "blocking",
+                Road::Clear => "clear",
+                Road::NoRoad => "no-road",
+            })
+            .to_owned()
     });
     let special = Signal::derive(move || {
-        scene().special.map_or("", |s| match s {
-            Special::None => "none",
-            Special::Police => "police",
-            Special::Facility => "facility",
-        }).to_owned()
+        scene()
+            .special
+            .map_or("", |s| match s {
+                Special::None => "none",
+                Special::Police => "police",
+                Special::Facility => "facility",
+            })
+            .to_owned()
     });
     let set_injured = Callback::new(move |value: String| session.answer(|a| a.scene.injured = Some(value == "yes")));
     let set_road = Callback::new(move |value: String| {
@@ -112,7 +121,9 @@ fn advice(advice: Advice) -> AnyView {
         Advice::Elsewhere => ("note", t().advice_elsewhere),
     };
     let calls = match advice {
-        Advice::Injury => Some(view! { <div class="calls">{call("120", t().call_120.into())}{call("122", t().call_122.into())}</div> }.into_any()),
+        Advice::Injury => {
+            Some(view! { <div class="calls">{call("120", t().call_120.into())}{call("122", t().call_122.into())}</div> }.into_any())
+        }
         Advice::Police | Advice::MoveThenPolice => Some(view! { <div class="calls">{call("122", t().call_122.into())}</div> }.into_any()),
         _ => None,
     };

@@ -56,7 +56,11 @@ fn change(to: &str, replace: bool) {
         return;
     }
     if let Ok(history) = window().history() {
-        let _ = if replace { history.replace_state_with_url(&JsValue::NULL, "", Some(to)) } else { history.push_state_with_url(&JsValue::NULL, "", Some(to)) };
+        let _ = if replace {
+            history.replace_state_with_url(&JsValue::NULL, "", Some(to))
+        } else {
+            history.push_state_with_url(&JsValue::NULL, "", Some(to))
+        };
     }
     path().set(here());
 }
@@ -69,7 +73,10 @@ pub fn follow(mine: fn(&str) -> bool) {
     EventListener::new_with_options(&window(), "click", taken, |event| {
         let Some(click) = event.dyn_ref::<MouseEvent>() else { return };
         let with_key = click.meta_key() || click.ctrl_key() || click.shift_key() || click.alt_key() || click.button() != 0;
-        let link = click.target().and_then(|t| t.dyn_into::<Element>().ok()).and_then(|e| e.closest("a[href^='/']:not([rel=external])").ok().flatten());
+        let link = click
+            .target()
+            .and_then(|t| t.dyn_into::<Element>().ok())
+            .and_then(|e| e.closest("a[href^='/']:not([rel=external])").ok().flatten());
         let Some(to) = link.and_then(|l| l.get_attribute("href")) else { return };
         if !with_key && !click.default_prevented() && is_mine(&to) {
             click.prevent_default();

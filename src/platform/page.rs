@@ -62,7 +62,11 @@ pub fn show_first(shown: bool) {
 pub fn arrived(title: &str) {
     document().set_title(title);
     window().scroll_to_with_x_and_y(0.0, 0.0);
-    let shown = document().query_selector("#app h1").ok().flatten().or_else(|| document().query_selector("#first:not(.elsewhere) h1").ok().flatten());
+    let shown = document()
+        .query_selector("#app h1")
+        .ok()
+        .flatten()
+        .or_else(|| document().query_selector("#first:not(.elsewhere) h1").ok().flatten());
     if let Some(heading) = shown.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         let _ = heading.focus();
     }
@@ -86,7 +90,12 @@ pub fn is_online() -> bool {
 /// Calls `then` whenever sending may work again: the network is back, or the page is looked at.
 pub fn on_awake(then: impl Fn() + 'static) {
     let then = std::rc::Rc::new(then);
-    for (target, event) in [(JsValue::from(window()), "online"), (window().into(), "offline"), (window().into(), "pageshow"), (document().into(), "visibilitychange")] {
+    for (target, event) in [
+        (JsValue::from(window()), "online"),
+        (window().into(), "offline"),
+        (window().into(), "pageshow"),
+        (document().into(), "visibilitychange"),
+    ] {
         let then = then.clone();
         if let Ok(target) = target.dyn_into::<web_sys::EventTarget>() {
             EventListener::new(&target, event, move |_| then()).forget();
@@ -124,7 +133,13 @@ pub async fn locate() -> Option<(i32, i32)> {
     let options = web_sys::PositionOptions::new();
     options.set_timeout(10_000);
     options.set_enable_high_accuracy(true);
-    geolocation.get_current_position_with_error_callback_and_options(found.as_ref().unchecked_ref(), Some(refused.as_ref().unchecked_ref()), &options).ok()?;
+    geolocation
+        .get_current_position_with_error_callback_and_options(
+            found.as_ref().unchecked_ref(),
+            Some(refused.as_ref().unchecked_ref()),
+            &options,
+        )
+        .ok()?;
     receive.await.ok().flatten()
 }
 

@@ -130,7 +130,13 @@ pub async fn prepare(file: &Picked) -> Result<(Vec<u8>, Prepared), &'static str>
     let jpeg = field("jpeg").dyn_into::<ArrayBuffer>().map(|b| Uint8Array::new(&b).to_vec()).map_err(|_| "photo-damaged")?;
     let number = |name: &str| field(name).as_f64().unwrap_or_default() as u32;
     let text = |name: &str| field(name).as_string().unwrap_or_default();
-    let result = Prepared { bytes: jpeg.len() as u64, width: number("width"), height: number("height"), sha256: text("sha256"), original_sha256: text("original_sha256") };
+    let result = Prepared {
+        bytes: jpeg.len() as u64,
+        width: number("width"),
+        height: number("height"),
+        sha256: text("sha256"),
+        original_sha256: text("original_sha256"),
+    };
     Ok((jpeg, result))
 }
 

@@ -8,8 +8,8 @@ use leptos::prelude::*;
 
 use crate::i18n::{self, t};
 use crate::platform::{page, sleep_ms, spawn};
-use crate::ui::{changed, click, live};
 use crate::session::Session;
+use crate::ui::{changed, click, live};
 use crate::visit::Visit;
 
 /// What is wrong on this page.
@@ -120,6 +120,7 @@ pub fn TextField(
             aria-describedby=described
             prop:value=value
             on:input=changed(typed)
+            on:change=changed(typed)
         />
     }
 }

@@ -77,7 +77,9 @@ fn card(session: Session, id: String) -> impl IntoView {
 
 fn state(session: Session, photo: &Photo) -> AnyView {
     match (&photo.state, &photo.result) {
-        (PhotoState::Ready, Some(result)) => view! { <p class="shrunk">{format!("✓ {} → {}", size(photo.original_bytes), size(result.bytes))}</p> }.into_any(),
+        (PhotoState::Ready, Some(result)) => {
+            view! { <p class="shrunk">{format!("✓ {} → {}", size(photo.original_bytes), size(result.bytes))}</p> }.into_any()
+        }
         (PhotoState::Failed { code }, _) => view! { <p class="wrong">{i18n::error(session.catalogue, code)}</p> }.into_any(),
         (PhotoState::Lost, _) => view! { <p class="wrong">{t().photo_lost}</p> }.into_any(),
         _ => view! { <p>{t().photo_working}</p><progress aria-label=t().photo_working></progress> }.into_any(),

@@ -92,7 +92,14 @@ fn wrong_requests_have_their_own_codes() {
     let table: [(&str, &str, Vec<(&str, &str)>, &[u8], u16, &str); 14] = [
         ("POST", "/api/v1/notices", with(&[json_type]), body.as_bytes(), 400, "idempotency-key-missing"),
         ("POST", "/api/v1/notices", with(&[json_type, ("idempotency-key", "a b")]), body.as_bytes(), 400, "idempotency-key-missing"),
-        ("POST", "/api/v1/notices", with(&[("idempotency-key", "test-key-1"), ("content-type", "text/plain")]), body.as_bytes(), 415, "unsupported-media-type"),
+        (
+            "POST",
+            "/api/v1/notices",
+            with(&[("idempotency-key", "test-key-1"), ("content-type", "text/plain")]),
+            body.as_bytes(),
+            415,
+            "unsupported-media-type",
+        ),
         ("POST", "/api/v1/notices", with(&[json_type, ("idempotency-key", "test-key-1")]), b"{\"incident\":", 400, "malformed-json"),
         ("POST", "/api/v1/notices", with(&[json_type, ("idempotency-key", "test-key-1")]), b"\xEF\xBB\xBF{}", 400, "malformed-json"),
         ("POST", "/api/v1/notices", with(&[json_type, ("idempotency-key", "test-key-1")]), b"{\"unknown\":1}", 400, "malformed-json"),
@@ -164,7 +171,12 @@ fn the_ends_that_nobody_likes_carry_their_reasons() {
     assert_eq!(refused.status, 422);
     assert!(refused.text.contains("请填写"));
     assert_eq!(intake.step(number, &[("kind", "approved"), ("amount_fen", "1"), ("basis", "x")]).status, 409, "not this desk");
-    assert_eq!(intake.step(number, &[("kind", "not-accepted"), ("reason", "expired"), ("text", "保单已到期"), ("next_step", "可查询其他保单")]).status, 303);
+    assert_eq!(
+        intake
+            .step(number, &[("kind", "not-accepted"), ("reason", "expired"), ("text", "保单已到期"), ("next_step", "可查询其他保单")])
+            .status,
+        303
+    );
     assert_eq!(intake.step(number, &[("kind", "closed")]).status, 303);
     caller.sign_in(&server, "13800138000");
     let claim = caller.get(&format!("/api/v1/claims/{number}")).json();
@@ -215,8 +227,19 @@ fn every_response_is_guarded_and_assets_are_packed_and_cached() {
     for path in ["/", "/api/v1/config", "/api/v1/nothing", "/nowhere", "/lite", "/staff/login", "/healthz", "/catalog.json"] {
         let answer = caller.get(path);
         let csp = answer.header("content-security-policy").unwrap_or_else(|| panic!("{path}: no CSP"));
-        assert!(csp.contains("default-src 'none'") && csp.contains("require-trusted-types-for 'script'") && !csp.contains("unsafe-inline") && !csp.contains("'unsafe-eval'"), "{path}: {csp}");
-        for (name, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("cross-origin-opener-policy", "same-origin"), ("cross-origin-resource-policy", "same-origin")] {
+        assert!(
+            csp.contains("default-src 'none'")
+                && csp.contains("require-trusted-types-for 'script'")
+                && !csp.contains("unsafe-inline")
+                && !csp.contains("'unsafe-eval'"),
+            "{path}: {csp}"
+        );
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
             assert_eq!(answer.header(name), Some(value), "{path}");
         }
     }
@@ -234,5 +257,8 @@ fn every_response_is_guarded_and_assets_are_packed_and_cached() {
     // Cookies: not for scripts, not for other sites.
     let session = server.caller().get("/api/v1/session");
     let cookie = session.header("set-cookie").unwrap();
-    assert!(cookie.starts_with("sid=") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/;"), "{cookie}");
+    assert!(
+        cookie.starts_with("sid=") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/;"),
+        "{cookie}"
+    );
 }

@@ -24,7 +24,11 @@ fn foreign(program: &str, args: &[&str], script: &str, server: &Server, file: &P
     let folder = tempfile::tempdir().unwrap();
     let extension = if program == "node" { "mjs" } else { "py" };
     // Beside node_modules, where Node looks for packages.
-    let path = if program == "node" { root().join(format!("target/tus-client.{extension}")) } else { folder.path().join(format!("client.{extension}")) };
+    let path = if program == "node" {
+        root().join(format!("target/tus-client.{extension}"))
+    } else {
+        folder.path().join(format!("client.{extension}"))
+    };
     fs::write(&path, script).unwrap();
     let output = Command::new(program)
         .args(args)
@@ -83,7 +87,9 @@ fn tus_js_client_uploads_pauses_resumes_and_terminates() {
 
 #[test]
 fn tuspy_uploads_with_checksums_and_resumes() {
-    let Some(python) = std::env::var_os("BAOAN_PYTHON") else { panic!("BAOAN_PYTHON names the interpreter with tuspy; `cargo xtask test` sets it") };
+    let Some(python) = std::env::var_os("BAOAN_PYTHON") else {
+        panic!("BAOAN_PYTHON names the interpreter with tuspy; `cargo xtask test` sets it")
+    };
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("photo.bin");
@@ -145,7 +151,10 @@ fn the_protocol_is_kept_to_the_letter() {
     let server = Server::start();
     let mut caller = session(&server);
     let options = caller.send("OPTIONS", "/api/v1/uploads", &[], b"");
-    assert_eq!((options.status, options.header("tus-version"), options.header("tus-extension")), (204, Some("1.0.0"), Some("creation,checksum,expiration,termination")));
+    assert_eq!(
+        (options.status, options.header("tus-version"), options.header("tus-extension")),
+        (204, Some("1.0.0"), Some("creation,checksum,expiration,termination"))
+    );
 
     let bytes = sample(10_000);
     let path = create(&mut caller, bytes.len(), Some(&sha256_hex(&bytes)));
@@ -217,8 +226,13 @@ fn acknowledged_bytes_survive_a_killed_server_and_a_torn_file() {
 fn only_a_finished_photo_of_ours_is_attached_and_only_once() {
     let server = Server::start();
     let mut caller = session(&server);
-    let number = caller.report(&baoan_tests::unique_key(), &baoan_tests::notice("2026-01-05T02:30:00Z")).json()["claim_no"].as_str().unwrap().to_owned();
-    let attach = |caller: &mut Caller, path: &str| caller.send("PUT", &format!("/api/v1/claims/{number}/documents/scene/{}", path.rsplit('/').next().unwrap()), &[], b"");
+    let number = caller.report(&baoan_tests::unique_key(), &baoan_tests::notice("2026-01-05T02:30:00Z")).json()["claim_no"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let attach = |caller: &mut Caller, path: &str| {
+        caller.send("PUT", &format!("/api/v1/claims/{number}/documents/scene/{}", path.rsplit('/').next().unwrap()), &[], b"")
+    };
     let text = b"<script>alert(1)</script>";
     let path = create(&mut caller, text.len(), None);
     assert_eq!(attach(&mut caller, &path).code(), "not-allowed", "not finished");

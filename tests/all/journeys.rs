@@ -121,7 +121,8 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
 
     // What lies on the server's disk is what the phone computed.
     let record = record(&browser).await;
-    let mut promised: Vec<String> = record["outbox"]["photos"].as_array().unwrap().iter().map(|p| p["sha256"].as_str().unwrap().to_owned()).collect();
+    let mut promised: Vec<String> =
+        record["outbox"]["photos"].as_array().unwrap().iter().map(|p| p["sha256"].as_str().unwrap().to_owned()).collect();
     let mut stored: Vec<String> = server.stored_files().iter().map(|f| examined(f)).collect();
     promised.sort();
     stored.sort();
@@ -289,7 +290,12 @@ async fn files_that_are_no_photo_get_their_own_sentence_and_break_nothing() {
         for (file, said) in &broken {
             let before = browser.run("return document.querySelectorAll('.photo .wrong').length").await;
             browser.choose("#album", std::slice::from_ref(file)).await;
-            browser.until(said, &format!("document.querySelectorAll('.photo .wrong').length > {before} && document.body.innerText.includes('{said}')")).await;
+            browser
+                .until(
+                    said,
+                    &format!("document.querySelectorAll('.photo .wrong').length > {before} && document.body.innerText.includes('{said}')"),
+                )
+                .await;
         }
         // The same photograph again is said to be a double.
         browser.choose("#camera", &photos[..1]).await;
@@ -313,7 +319,10 @@ async fn wrong_values_are_named_kept_and_mended_with_one_tap() {
         let (fields, said): (&[(&str, &str)], &[&str]) = match page {
             "where" => (&[("#place-text", "路")], &["请写得再具体一点"]),
             "who" => (&[("#reporter-name", "张伟3"), ("#reporter-phone", "1280013800")], &["姓名第 3 个字", "手机号第 2 位不对"]),
-            "policy" => (&[("#policy-plate", "京AO1234"), ("#policy-no", "12"), ("#policy-id_no", "110105194912310021")], &["车牌第 3 位不对", "保单号应是 8 到 32 位", "身份证号校验不符"]),
+            "policy" => (
+                &[("#policy-plate", "京AO1234"), ("#policy-no", "12"), ("#policy-id_no", "110105194912310021")],
+                &["车牌第 3 位不对", "保单号应是 8 到 32 位", "身份证号校验不符"],
+            ),
             _ => return,
         };
         let mut right = Vec::new();
@@ -396,13 +405,18 @@ async fn the_keyboard_alone_completes_a_report() {
 #[tokio::test]
 async fn without_script_the_quick_report_gives_a_number_in_twenty_kilobytes() {
     let server = Server::start();
-    let browser = Browser::start(390, 844, false).await;
+    let browser = Browser::phone().await;
+    // The driver itself needs script; that the page works without is shown by its holding none.
+    assert!(server.caller().get("/").text.contains("<noscript><p>这个页面需要 JavaScript。<a href=\"/lite\">"));
     browser.open(&server.url("/lite")).await;
+    assert_eq!(browser.run("return document.scripts.length").await, json!(0));
     let field = |name: &str| format!("[name='{name}']");
     browser.tap("input[value=no]").await;
     browser.find(&field("/incident")).await.select_by_value("motor.single").await.unwrap();
     browser.find(&field("/reporter/role")).await.select_by_value("insured").await.unwrap();
-    for (name, value) in [("/place/text", "文三路 90 号"), ("/reporter/name", "张伟"), ("/reporter/phone", "1280013800"), ("/policy/plate", "浙A12345")] {
+    for (name, value) in
+        [("/place/text", "文三路 90 号"), ("/reporter/name", "张伟"), ("/reporter/phone", "1280013800"), ("/policy/plate", "浙A12345")]
+    {
         browser.type_in(&field(name), value).await;
     }
     browser.tap("[name='/consents/privacy']").await;
@@ -418,7 +432,19 @@ async fn without_script_the_quick_report_gives_a_number_in_twenty_kilobytes() {
     let sheet = caller.get("/lite");
     let key = sheet.text.split("name=\"key\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let now = sheet.text.split("name=\"/loss_at\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let fields = [("key", key.as_str()), ("/scene/injured", "no"), ("/incident", "motor.single"), ("/loss_at", &now), ("/place/text", "文三路"), ("/reporter/role", "insured"), ("/reporter/name", "张伟"), ("/reporter/phone", "13800138000"), ("/policy/plate", "浙A12345"), ("/consents/privacy", "yes"), ("/consents/truth", "yes")];
+    let fields = [
+        ("key", key.as_str()),
+        ("/scene/injured", "no"),
+        ("/incident", "motor.single"),
+        ("/loss_at", &now),
+        ("/place/text", "文三路"),
+        ("/reporter/role", "insured"),
+        ("/reporter/name", "张伟"),
+        ("/reporter/phone", "13800138000"),
+        ("/policy/plate", "浙A12345"),
+        ("/consents/privacy", "yes"),
+        ("/consents/truth", "yes"),
+    ];
     let first = caller.form("/lite", &fields);
     let again = caller.form("/lite", &fields);
     let number = |text: &str| text.split("class=\"number\">").nth(1).unwrap().split('<').next().unwrap().to_owned();

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
 use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
 use crate::root;
@@ -51,11 +51,16 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 impl Browser {
     pub async fn phone() -> Browser {
-        Browser::start(390, 844, true).await
+        Browser::start(390, 844).await
     }
 
-    pub async fn start(width: u32, height: u32, script: bool) -> Browser {
-        let mut driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap_or_else(|e| panic!("chromedriver: {e}"));
+    pub async fn start(width: u32, height: u32) -> Browser {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|e| panic!("chromedriver: {e}"));
         let mut out = BufReader::new(driver.stdout.take().unwrap_or_else(|| panic!("no output")));
         let mut line = String::new();
         let port = loop {
@@ -69,18 +74,32 @@ impl Browser {
         std::thread::spawn(move || out.lines().for_each(drop));
         let profile = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
         let args = [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--no-first-run", "--disable-quic", "--hide-scrollbars", "--lang=zh-CN", &format!("--window-size={width},{height}"), &format!("--user-data-dir={}", profile.path().display()),
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            "--disable-quic",
+            "--hide-scrollbars",
+            "--lang=zh-CN",
+            &format!("--window-size={width},{height}"),
+            &format!("--user-data-dir={}", profile.path().display()),
         ];
-        let script = if script { 1 } else { 2 };
         let options = json!({
             "args": args,
-            "prefs": { "profile.managed_default_content_settings.javascript": script, "profile.default_content_setting_values.javascript": script },
             "mobileEmulation": { "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2.0, "touch": true } }
         });
-        let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" }, "unhandledPromptBehavior": "accept" });
+        let capabilities =
+            json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" }, "unhandledPromptBehavior": "accept" });
         let Value::Object(capabilities) = capabilities else { panic!("an object") };
-        let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await.unwrap_or_else(|e| panic!("chromium: {e}"));
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .unwrap_or_else(|e| panic!("chromium: {e}"));
         Browser { client, driver, _profile: profile }
     }
 
@@ -150,14 +169,23 @@ impl Browser {
     pub async fn until(&self, what: &str, condition: &str) {
         let end = tokio::time::Instant::now() + PATIENCE;
         while self.run(&format!("return Boolean({condition})")).await != Value::Bool(true) {
-            assert!(tokio::time::Instant::now() < end, "waited in vain: {what}; at {}: {}", self.path().await, self.run("return document.body.innerText").await);
+            assert!(
+                tokio::time::Instant::now() < end,
+                "waited in vain: {what}; at {}: {}",
+                self.path().await,
+                self.run("return document.body.innerText").await
+            );
             tokio::time::sleep(Duration::from_millis(60)).await;
         }
     }
 
     /// Waits for a page of the app: its address, its heading drawn and focused.
     pub async fn arrive(&self, path: &str) {
-        self.until(path, &format!("location.pathname === {} && document.activeElement && document.activeElement.tagName === 'H1'", json!(path))).await;
+        self.until(
+            path,
+            &format!("location.pathname === {} && document.activeElement && document.activeElement.tagName === 'H1'", json!(path)),
+        )
+        .await;
     }
 
     pub async fn cdp(&self, command: &str, params: Value) -> Value {
@@ -175,7 +203,11 @@ impl Browser {
 
     pub async fn offline(&self, offline: bool) {
         self.cdp("Network.enable", json!({})).await;
-        self.cdp("Network.emulateNetworkConditions", json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 })).await;
+        self.cdp(
+            "Network.emulateNetworkConditions",
+            json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 }),
+        )
+        .await;
     }
 
     /// Throws the tab away without asking it, and opens the same address in a new one.
@@ -199,7 +231,10 @@ impl Browser {
         let lines = log.as_array().cloned().unwrap_or_default();
         let bad = |line: &Value| {
             let text = line["message"].as_str().unwrap_or_default();
-            text.contains("Content Security Policy") || text.contains("Trusted") || text.contains("integrity") || (line["level"] == "SEVERE" && line["source"] != "network")
+            text.contains("Content Security Policy")
+                || text.contains("Trusted")
+                || text.contains("integrity")
+                || (line["level"] == "SEVERE" && line["source"] != "network")
         };
         lines.iter().filter(|l| bad(l)).map(ToString::to_string).collect()
     }

@@ -27,7 +27,8 @@ fn launch(data: &Path, addr: &str) -> (Child, String) {
     let program = root().join("target/release/claim-server");
     let mut command = Command::new(&program);
     command.args(["--addr", addr, "--demo", "--keep-free-mb", "1", "--data"]).arg(data).arg("--dist").arg(root().join("dist"));
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask build` first", program.display()));
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask build` first", program.display()));
     let out = child.stdout.take().unwrap_or_else(|| panic!("no output"));
     let mut line = String::new();
     BufReader::new(out).read_line(&mut line).unwrap_or_else(|e| panic!("{e}"));
@@ -66,14 +67,18 @@ impl Server {
     }
 
     pub fn caller(&self) -> Caller {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(Duration::from_secs(60)));
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(Duration::from_secs(60)));
         Caller { agent: config.build().into(), base: self.base.clone(), cookies: Vec::new() }
     }
 
     /// The newest code that was "sent" to a phone.
     pub fn code_for(&self, phone: &str) -> String {
         let page = self.caller().get("/demo/outbox").text;
-        let message = page.split("class=\"step\"").find(|m| m.contains(phone) && m.contains("验证码 ")).unwrap_or_else(|| panic!("no code for {phone}"));
+        let message = page
+            .split("class=\"step\"")
+            .find(|m| m.contains(phone) && m.contains("验证码 "))
+            .unwrap_or_else(|| panic!("no code for {phone}"));
         message.split("验证码 ").nth(1).unwrap_or_default().chars().take(6).collect()
     }
 
@@ -129,7 +134,8 @@ impl Caller {
         }
         let request = request.body(body.to_vec()).unwrap_or_else(|e| panic!("{e}"));
         let mut response = self.agent.run(request).unwrap_or_else(|e| panic!("{method} {path}: {e}"));
-        let headers: Vec<(String, String)> = response.headers().iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned())).collect();
+        let headers: Vec<(String, String)> =
+            response.headers().iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned())).collect();
         for (_, set) in headers.iter().filter(|(n, _)| n == "set-cookie") {
             if let Some((name, value)) = set.split(';').next().and_then(|c| c.split_once('=')) {
                 self.cookies.retain(|(n, _)| n != name);
@@ -154,7 +160,12 @@ impl Caller {
         self.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], form.finish().as_bytes())
     }
     pub fn report(&mut self, key: &str, notice: &Value) -> Answer {
-        self.send("POST", "/api/v1/notices", &[("content-type", "application/json"), ("idempotency-key", key)], notice.to_string().as_bytes())
+        self.send(
+            "POST",
+            "/api/v1/notices",
+            &[("content-type", "application/json"), ("idempotency-key", key)],
+            notice.to_string().as_bytes(),
+        )
     }
     pub fn sign_in(&mut self, server: &Server, phone: &str) {
         assert_eq!(self.post("/api/v1/session/code", &json!({ "phone": phone })).status, 204);

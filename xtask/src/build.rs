@@ -22,7 +22,20 @@ pub fn build() -> Result {
 /// `dist/`, when a source of it is newer.
 pub fn app() -> Result {
     let stamp = root().join("dist/.built");
-    let sources = ["src", "style", "public", "index.html", "Trunk.toml", "Cargo.toml", "Cargo.lock", "package-lock.json", "crates/claim-domain", "crates/claim-api", "crates/claim-photo", "xtask/src/build.rs"];
+    let sources = [
+        "src",
+        "style",
+        "public",
+        "index.html",
+        "Trunk.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+        "package-lock.json",
+        "crates/claim-domain",
+        "crates/claim-api",
+        "crates/claim-photo",
+        "xtask/src/build.rs",
+    ];
     let newest = sources.iter().filter_map(|s| newest(&root().join(s))).max();
     if fs::metadata(&stamp).and_then(|m| m.modified()).is_ok_and(|built| newest.is_some_and(|n| n < built)) {
         return Ok(());
@@ -58,11 +71,7 @@ pub fn run_server(addr: &str, data: &str, dist: Option<&str>) -> Result<Child> {
     }
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| format!("the server could not be started: {e}"))?;
     let line = child.stdout.take().and_then(|out| BufReader::new(out).lines().next()).and_then(std::result::Result::ok).unwrap_or_default();
-    if line.starts_with("listening") {
-        Ok(child)
-    } else {
-        Err(format!("the server did not start on {addr}; its last words are above"))
-    }
+    if line.starts_with("listening") { Ok(child) } else { Err(format!("the server did not start on {addr}; its last words are above")) }
 }
 
 /// Builds everything and runs it until Ctrl-C.
@@ -72,7 +81,6 @@ pub fn run_all(addr: &str, data: &str) -> Result {
     say(&format!("open http://{addr}  (who is who: http://{addr}/demo, SMS codes: http://{addr}/demo/outbox, staff: http://{addr}/staff)"));
     child.wait().map(drop).map_err(|e| e.to_string())
 }
-
 
 /// Live reload: trunk serves the app, our server the API.
 pub fn dev() -> Result {
@@ -93,10 +101,17 @@ pub fn finish() -> Result {
     let write = |name: &str, bytes: &[u8]| fs::write(staging.join(name), bytes).map_err(|e| format!("{name} cannot be written: {e}"));
 
     // The glue that wasm-bindgen writes is for reading; on the wire a third of it is enough.
-    let glue = fs::read_dir(&staging).map_err(|e| e.to_string())?.filter_map(|e| e.ok()?.file_name().into_string().ok()).find(|n| n.starts_with("baoan-") && n.ends_with(".js"));
+    let glue = fs::read_dir(&staging)
+        .map_err(|e| e.to_string())?
+        .filter_map(|e| e.ok()?.file_name().into_string().ok())
+        .find(|n| n.starts_with("baoan-") && n.ends_with(".js"));
     for name in [glue.as_deref().ok_or("trunk left no baoan-….js")?, "claims.js"] {
         let file = staging.join(name);
-        run(Command::new("terser").arg(&file).args(["--module", "--compress", "--mangle", "--output"]).arg(&file).env("PATH", tools::path()))?;
+        run(Command::new("terser")
+            .arg(&file)
+            .args(["--module", "--compress", "--mangle", "--output"])
+            .arg(&file)
+            .env("PATH", tools::path()))?;
     }
 
     // The second program, under names that tell its content.
@@ -129,7 +144,8 @@ pub fn finish() -> Result {
             catalogue.as_object_mut().and_then(|o| o.remove(rest)).ok_or_else(|| format!("catalog.json: {rest} is missing"))?;
         }
         // Nor does it sign in or speak to foreign sites.
-        let unused = ["otp-", "cross-", "method-", "maintenance", "session-", "not-allowed", "amount-", "rate-", "malformed-json", "unsupported-"];
+        let unused =
+            ["otp-", "cross-", "method-", "maintenance", "session-", "not-allowed", "amount-", "rate-", "malformed-json", "unsupported-"];
         if let Some(errors) = catalogue.get_mut("errors").and_then(|e| e.as_object_mut()) {
             errors.retain(|code, _| !unused.iter().any(|u| code.starts_with(u)));
         }
@@ -142,7 +158,9 @@ pub fn finish() -> Result {
     let later = [("photo-worker", &worker), ("claims-js", &claims_js), ("claims-wasm", &claims_wasm)];
     let links: String = later.iter().map(|(id, name)| format!("<link id=\"{id}\" rel=\"x-later\" href=\"/{name}\">")).collect();
     page = page.replace("</head>", &format!("{links}</head>"));
-    for name in ["floor.js", "boot.js", "catalog.zh.json", "catalog.en.json", "questions.zh.json", "questions.en.json", "config.json", "icon.svg"] {
+    for name in
+        ["floor.js", "boot.js", "catalog.zh.json", "catalog.en.json", "questions.zh.json", "questions.en.json", "config.json", "icon.svg"]
+    {
         page = page.replace(&format!("\"/{name}\""), &format!("\"/{name}?v={}\"", short(&read(name)?)));
     }
     page = one_style(&page, &staging)?;
@@ -195,7 +213,9 @@ fn with_integrity(page: &str, folder: &Path) -> Result<String> {
     let mut out = String::new();
     for (i, piece) in page.split_inclusive('>').enumerate() {
         let tag = piece.rfind('<').map_or("", |at| &piece[at..]);
-        let loads = tag.starts_with("<script src=") || (tag.starts_with("<link") && (tag.contains("rel=\"stylesheet\"") || tag.contains("preload\"") || tag.contains("rel=\"x-later\"")));
+        let loads = tag.starts_with("<script src=")
+            || (tag.starts_with("<link")
+                && (tag.contains("rel=\"stylesheet\"") || tag.contains("preload\"") || tag.contains("rel=\"x-later\"")));
         let address = tag.split("src=\"").nth(1).or_else(|| tag.split("href=\"").nth(1)).and_then(|a| a.split('"').next());
         let (true, Some(address), false, true) = (loads, address, tag.contains("integrity="), i > 0) else {
             out.push_str(piece);
@@ -215,7 +235,8 @@ fn pack(folder: &Path) -> Result {
     let failed = |e: std::io::Error| format!("compressing: {e}");
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let packable = path.extension().is_some_and(|e| ["html", "js", "css", "wasm", "json", "svg", "webmanifest"].iter().any(|x| e == *x));
+        let packable =
+            path.extension().is_some_and(|e| ["html", "js", "css", "wasm", "json", "svg", "webmanifest"].iter().any(|x| e == *x));
         if path.is_dir() {
             pack(&path)?;
         } else if packable {

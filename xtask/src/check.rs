@@ -135,13 +135,17 @@ fn page(wrong: &mut Vec<String>) -> Result {
 fn budgets(wrong: &mut Vec<String>) -> Result {
     let dist = root().join("dist");
     let page = fs::read_to_string(dist.join("index.html")).map_err(|e| e.to_string())?;
-    let on_wire = |path: &Path| fs::metadata(PathBuf::from(format!("{}.br", path.display()))).or_else(|_| fs::metadata(path)).map_or(0, |m| m.len());
+    let on_wire =
+        |path: &Path| fs::metadata(PathBuf::from(format!("{}.br", path.display()))).or_else(|_| fs::metadata(path)).map_or(0, |m| m.len());
     let mut total = on_wire(&dist.join("index.html"));
     let mut lines = vec![format!("{total:>8}  index.html")];
     for tag in page.split('<').filter(|t| t.starts_with("script") || t.starts_with("link")) {
-        let address = tag.split("src=\"").nth(1).or_else(|| tag.split("href=\"").nth(1)).and_then(|a| a.split('"').next()).unwrap_or_default();
+        let address =
+            tag.split("src=\"").nth(1).or_else(|| tag.split("href=\"").nth(1)).and_then(|a| a.split('"').next()).unwrap_or_default();
         let name = address.trim_start_matches('/').split('?').next().unwrap_or_default();
-        let later = tag.contains("rel=\"x-later\"") && !(tag.contains("id=\"app-") && !tag.contains("-en\"")) || tag.contains("rel=\"icon\"") || tag.contains("rel=\"manifest\"");
+        let later = tag.contains("rel=\"x-later\"") && !(tag.contains("id=\"app-") && !tag.contains("-en\""))
+            || tag.contains("rel=\"icon\"")
+            || tag.contains("rel=\"manifest\"");
         if name.is_empty() || later {
             continue;
         }
@@ -153,7 +157,12 @@ fn budgets(wrong: &mut Vec<String>) -> Result {
     if total > FIRST_TAP {
         wrong.push(format!("the first tap costs {total} bytes, more than {FIRST_TAP}"));
     }
-    let worker: u64 = fs::read_dir(&dist).map_err(|e| e.to_string())?.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.to_string_lossy().contains("photo_worker") && p.extension().is_some_and(|e| e == "wasm" || e == "js")).map(|p| on_wire(&p)).sum();
+    let worker: u64 = fs::read_dir(&dist)
+        .map_err(|e| e.to_string())?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.to_string_lossy().contains("photo_worker") && p.extension().is_some_and(|e| e == "wasm" || e == "js"))
+        .map(|p| on_wire(&p))
+        .sum();
     say(&format!("photo worker: {worker} bytes (brotli), of {PHOTO_WORKER}"));
     if worker > PHOTO_WORKER {
         wrong.push(format!("the photo worker costs {worker} bytes, more than {PHOTO_WORKER}"));

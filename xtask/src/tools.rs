@@ -44,13 +44,15 @@ pub fn for_building() -> Result {
 }
 
 fn wasm_target() -> Result {
-    let installed = answers("rustup", &["target", "list", "--installed"]).ok_or("rustup is not on this machine: install it from rustup.rs, then try again")?;
+    let installed = answers("rustup", &["target", "list", "--installed"])
+        .ok_or("rustup is not on this machine: install it from rustup.rs, then try again")?;
     if installed.contains("wasm32-unknown-unknown") {
         return Ok(());
     }
     say("adding the target wasm32-unknown-unknown");
-    run(Command::new("rustup").args(["target", "add", "wasm32-unknown-unknown"]))
-        .map_err(|_| "the WASM target could not be added: run `rustup target add wasm32-unknown-unknown` where the network is reachable".into())
+    run(Command::new("rustup").args(["target", "add", "wasm32-unknown-unknown"])).map_err(|_| {
+        "the WASM target could not be added: run `rustup target add wasm32-unknown-unknown` where the network is reachable".into()
+    })
 }
 
 fn cargo_tool(package: &str, version: &str, programs: &[&str], extra: &[&str]) -> Result {
@@ -65,7 +67,12 @@ fn cargo_tool(package: &str, version: &str, programs: &[&str], extra: &[&str]) -
     for (name, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16"), ("DEBUG", "0"), ("PANIC", "unwind")] {
         command.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
     }
-    run(&mut command).map_err(|_| format!("{package} {version} could not be installed: crates.io must be reachable, or put {} on the PATH of target/tools/bin", programs.join(" and ")))?;
+    run(&mut command).map_err(|_| {
+        format!(
+            "{package} {version} could not be installed: crates.io must be reachable, or put {} on the PATH of target/tools/bin",
+            programs.join(" and ")
+        )
+    })?;
     fs::write(stamp, "").map_err(|e| format!("target/tools cannot be written: {e}"))
 }
 
@@ -77,13 +84,17 @@ fn npm() -> Result {
     }
     answers("npm", &["--version"]).ok_or("npm is not on this machine: install Node.js 20 or newer (Debian: apt-get install nodejs npm)")?;
     say("installing the npm packages of package-lock.json");
-    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])).map_err(|_| "npm ci failed: the npm registry must be reachable".to_owned())?;
+    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
+        .map_err(|_| "npm ci failed: the npm registry must be reachable".to_owned())?;
     fs::write(stamp, lock).map_err(|e| format!("node_modules cannot be written: {e}"))
 }
 
 /// Chromium, its driver and a font with Chinese characters.
 pub fn for_browser_tests() -> Result {
-    let font = || Path::new("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc").exists() || answers("fc-list", &[":lang=zh"]).is_some_and(|l| !l.trim().is_empty());
+    let font = || {
+        Path::new("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc").exists()
+            || answers("fc-list", &[":lang=zh"]).is_some_and(|l| !l.trim().is_empty())
+    };
     if answers("chromium", &["--version"]).is_some() && answers("chromedriver", &["--version"]).is_some() && font() {
         return Ok(());
     }
@@ -103,7 +114,8 @@ pub fn python(packages: &[&str]) -> Result<PathBuf> {
         debian(&["python3", "python3-venv"])?;
         run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
     }
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages)).map_err(|_| "pip failed: PyPI must be reachable".to_owned())?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages))
+        .map_err(|_| "pip failed: PyPI must be reachable".to_owned())?;
     fs::write(stamp, packages.join(" ")).map_err(|e| format!("target/tools cannot be written: {e}"))?;
     Ok(python)
 }
@@ -116,5 +128,7 @@ fn debian(packages: &[&str]) -> Result {
     }
     say(&format!("installing {}", packages.join(", ")));
     let apt = |args: &[&str]| run(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()));
-    apt(&["update", "-qq"]).and_then(|()| apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())).map_err(|_| by_hand)
+    apt(&["update", "-qq"])
+        .and_then(|()| apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat()))
+        .map_err(|_| by_hand)
 }

@@ -358,7 +358,10 @@ mod tests {
         }
         apply(&mut draft, Command::Pass(Step::Photos));
         seen.push(draft.current(&catalogue, now()));
-        assert_eq!(seen, [Step::Safety, Step::What, Step::When, Step::Where, Step::Damage, Step::Who, Step::Policy, Step::Photos, Step::Check]);
+        assert_eq!(
+            seen,
+            [Step::Safety, Step::What, Step::When, Step::Where, Step::Damage, Step::Who, Step::Policy, Step::Photos, Step::Check]
+        );
         // From the check page, changing one line leads straight back.
         assert_eq!(draft.next(Step::When, &catalogue, now()), Step::Check);
     }

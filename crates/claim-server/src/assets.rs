@@ -54,7 +54,8 @@ impl Assets {
             }
             let plain: Bytes = fs::read(&path).map_err(failed)?.into();
             let packed = |suffix: &str| fs::read(format!("{}{suffix}", path.display())).ok().map(Bytes::from);
-            let asset = Asset { hash: sha256_hex(&plain)[..16].to_owned(), brotli: packed(".br"), gzip: packed(".gz"), media: media(&name), plain };
+            let asset =
+                Asset { hash: sha256_hex(&plain)[..16].to_owned(), brotli: packed(".br"), gzip: packed(".gz"), media: media(&name), plain };
             self.0.insert(format!("/{name}"), asset);
         }
         Ok(())
@@ -141,5 +142,6 @@ fn send(asset: &Asset, uri: &Uri, headers: &HeaderMap, status: StatusCode) -> Re
 /// Trunk's names: `baoan-0123456789abcdef_bg.wasm`.
 fn hashed_name(path: &str) -> bool {
     let stem = path.rsplit('/').next().unwrap_or_default();
-    stem.split_once('-').is_some_and(|(_, rest)| rest.len() > 16 && rest.is_char_boundary(16) && rest[..16].bytes().all(|b| b.is_ascii_hexdigit()))
+    stem.split_once('-')
+        .is_some_and(|(_, rest)| rest.len() > 16 && rest.is_char_boundary(16) && rest[..16].bytes().all(|b| b.is_ascii_hexdigit()))
 }

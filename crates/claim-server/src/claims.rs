@@ -31,10 +31,12 @@ pub struct Stored {
 }
 
 impl Stored {
-    pub const COLUMNS: &'static str = "c.id, c.no, c.lob, c.incident, c.reported_at, c.policy_id, c.rules_version, c.channel, c.notice_sealed";
+    pub const COLUMNS: &'static str =
+        "c.id, c.no, c.lob, c.incident, c.reported_at, c.policy_id, c.rules_version, c.channel, c.notice_sealed";
 
     pub fn of(app: &App, row: &SqliteRow) -> Result<Stored> {
-        let notice = app.vault.open_text(row.try_get("notice_sealed")?).ok_or_else(|| Failure::internal("notice", "sealed with another key"))?;
+        let notice =
+            app.vault.open_text(row.try_get("notice_sealed")?).ok_or_else(|| Failure::internal("notice", "sealed with another key"))?;
         Ok(Stored {
             id: row.try_get("id")?,
             no: row.try_get("no")?,
@@ -125,7 +127,10 @@ pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, P
 }
 
 pub async fn documents(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
-    let rows = sqlx::query("SELECT id, slot, bytes, sha256, received_at FROM document WHERE claim_id = ? ORDER BY received_at, id").bind(claim_id).fetch_all(&app.store.read).await?;
+    let rows = sqlx::query("SELECT id, slot, bytes, sha256, received_at FROM document WHERE claim_id = ? ORDER BY received_at, id")
+        .bind(claim_id)
+        .fetch_all(&app.store.read)
+        .await?;
     let view = |row: &SqliteRow| -> Result<DocumentView> {
         let bytes: i64 = row.try_get("bytes")?;
         Ok(DocumentView {
@@ -148,7 +153,13 @@ pub struct After {
 /// The events after a sequence number; the ETag is the newest number.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/timeline", params(("no" = String, Path), ("after" = Option<u32>, Query, description = "sequence number of the last event that is known")),
     responses((status = 200, body = Timeline), (status = 304), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn timeline(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>, after: std::result::Result<Query<After>, QueryRejection>, headers: HeaderMap) -> Result<Response> {
+pub async fn timeline(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    Path(no): Path<String>,
+    after: std::result::Result<Query<After>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response> {
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
     let Query(After { after }) = after.map_err(|_| ProblemCode::MalformedJson)?;
@@ -168,7 +179,12 @@ pub async fn timeline(State(app): State<App>, session: Option<Extension<Session>
 /// What the customer does: accepts or objects to the assessment, withdraws.
 #[utoipa::path(post, path = "/api/v1/claims/{no}/steps", params(("no" = String, Path)), request_body = Step,
     responses((status = 201, body = Event), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub async fn step(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>, request: Request) -> Result<Response> {
+pub async fn step(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    Path(no): Path<String>,
+    request: Request,
+) -> Result<Response> {
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
     let Step { what } = guard::json(request).await?;
@@ -187,7 +203,11 @@ pub async fn step(State(app): State<App>, session: Option<Extension<Session>>, P
 /// Attaches a finished upload to a document of the claim; the same again is the same answer.
 #[utoipa::path(put, path = "/api/v1/claims/{no}/documents/{document}/{upload}", params(("no" = String, Path), ("document" = String, Path), ("upload" = String, Path)),
     responses((status = 200, body = DocumentView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
-pub async fn attach(State(app): State<App>, Extension(session): Extension<Session>, Path((no, document, upload)): Path<(String, String, String)>) -> Result<Json<DocumentView>> {
+pub async fn attach(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+    Path((no, document, upload)): Path<(String, String, String)>,
+) -> Result<Json<DocumentView>> {
     // No login: whoever reported may add his photos.
     let claim = mine(&app, &session.subject, &no).await?;
     let known = app.catalogue.documents.iter().find(|d| d.id == document).ok_or(ProblemCode::NotFound)?;
@@ -198,16 +218,39 @@ pub async fn attach(State(app): State<App>, Extension(session): Extension<Sessio
     let (at, id) = (now(), crate::vault::token());
     let mut tx = app.store.begin().await?;
     let before: Option<(String, i64)> =
-        sqlx::query_as("SELECT id, received_at FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?").bind(&claim.id).bind(&document).bind(&sha256).fetch_optional(&mut *tx).await?;
-    let view = |id: String, at: Moment| DocumentView { id, document: document.clone(), bytes: length as u64, sha256: sha256.clone(), received_at: at };
+        sqlx::query_as("SELECT id, received_at FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?")
+            .bind(&claim.id)
+            .bind(&document)
+            .bind(&sha256)
+            .fetch_optional(&mut *tx)
+            .await?;
+    let view = |id: String, at: Moment| DocumentView {
+        id,
+        document: document.clone(),
+        bytes: length as u64,
+        sha256: sha256.clone(),
+        received_at: at,
+    };
     if let Some((id, at)) = before {
         return Ok(Json(view(id, Moment(at))));
     }
-    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM document WHERE claim_id = ? AND slot = ?").bind(&claim.id).bind(&document).fetch_one(&mut *tx).await?;
+    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM document WHERE claim_id = ? AND slot = ?")
+        .bind(&claim.id)
+        .bind(&document)
+        .fetch_one(&mut *tx)
+        .await?;
     if held >= i64::from(known.max) {
         return Err(ProblemCode::Quota.into());
     }
-    append(&mut tx, &claim.id, claim.lob, &Actor::Customer, What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: length as u64 }, at).await?;
+    append(
+        &mut tx,
+        &claim.id,
+        claim.lob,
+        &Actor::Customer,
+        What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: length as u64 },
+        at,
+    )
+    .await?;
     sqlx::query("UPDATE upload SET claim_id = ? WHERE id = ?").bind(&claim.id).bind(&upload).execute(&mut *tx).await?;
     sqlx::query("INSERT INTO document (id, claim_id, slot, upload_id, sha256, bytes, width, height, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(&id)
@@ -228,14 +271,22 @@ pub async fn attach(State(app): State<App>, Extension(session): Extension<Sessio
 /// A photo of one of my claims.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/photos/{id}", params(("no" = String, Path), ("id" = String, Path)),
     responses((status = 200, content_type = "image/jpeg"), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn photo(State(app): State<App>, session: Option<Extension<Session>>, Path((no, id)): Path<(String, String)>) -> Result<Response> {
+pub async fn photo(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    Path((no, id)): Path<(String, String)>,
+) -> Result<Response> {
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
     photo_of(&app, &claim.id, &id).await
 }
 
 pub async fn photo_of(app: &App, claim_id: &str, id: &str) -> Result<Response> {
-    let upload: Option<String> = sqlx::query_scalar("SELECT upload_id FROM document WHERE claim_id = ? AND id = ?").bind(claim_id).bind(id).fetch_optional(&app.store.read).await?;
+    let upload: Option<String> = sqlx::query_scalar("SELECT upload_id FROM document WHERE claim_id = ? AND id = ?")
+        .bind(claim_id)
+        .bind(id)
+        .fetch_optional(&app.store.read)
+        .await?;
     let bytes = app.uploads.read(&upload.ok_or(ProblemCode::NotFound)?).await?;
     let headers = [
         (header::CONTENT_TYPE, "image/jpeg"),

@@ -16,7 +16,14 @@ pub struct Person {
     pub lapsed: bool,
 }
 
-const fn person(name: &'static str, phone: &'static str, id_no: &'static str, lob: &'static str, policy_no: &'static str, plate: Option<&'static str>) -> Person {
+const fn person(
+    name: &'static str,
+    phone: &'static str,
+    id_no: &'static str,
+    lob: &'static str,
+    policy_no: &'static str,
+    plate: Option<&'static str>,
+) -> Person {
     Person { name, phone, id_no, lob, policy_no, plate, lapsed: false }
 }
 

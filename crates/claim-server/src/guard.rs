@@ -25,7 +25,13 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
     let method = request.method().clone();
     // The route's pattern, never the address itself: addresses name claims.
     let path = request.uri().path();
-    let area = if path.starts_with(claim_api::BASE) { "api" } else if path.starts_with("/staff") { "staff" } else { "page" };
+    let area = if path.starts_with(claim_api::BASE) {
+        "api"
+    } else if path.starts_with("/staff") {
+        "staff"
+    } else {
+        "page"
+    };
     let api = area == "api";
     let no_store = api || path.starts_with("/staff") || path.starts_with("/lite") || path.starts_with("/demo");
     let refused = cross_site(&method, request.headers());

@@ -87,7 +87,8 @@ impl App {
     pub async fn open(options: Options) -> std::result::Result<App, String> {
         std::fs::create_dir_all(&options.data).map_err(|e| format!("the data directory {} cannot be made: {e}", options.data.display()))?;
         let vault = Vault::open(&options.data).map_err(|e| format!("the key of {} cannot be opened: {e}", options.data.display()))?;
-        let store = Store::open(&options.data).await.map_err(|e| format!("the database in {} cannot be opened: {e}", options.data.display()))?;
+        let store =
+            Store::open(&options.data).await.map_err(|e| format!("the database in {} cannot be opened: {e}", options.data.display()))?;
         let uploads = Uploads::open(&options.data, options.keep_free).map_err(|e| format!("the upload directory cannot be made: {e}"))?;
         let assets = Assets::load(options.dist.as_deref())?;
         let catalogue_json = assets.text("/catalog.json").unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
@@ -111,7 +112,11 @@ impl App {
             .route("/uploads", post(uploads::create).options(uploads::options))
             .route(
                 "/uploads/{id}",
-                axum::routing::head(uploads::head).patch(uploads::append).delete(uploads::terminate).options(uploads::options).post(uploads::overridden),
+                axum::routing::head(uploads::head)
+                    .patch(uploads::append)
+                    .delete(uploads::terminate)
+                    .options(uploads::options)
+                    .post(uploads::overridden),
             )
             .route("/claims", get(claims::list))
             .route("/claims/{no}", get(claims::show))

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
 use claim_domain::lifecycle::Desk;
 use claim_server::{App, Options, add_staff, serve};
+use clap::{Parser, Subcommand};
 
 /// Reference claims API of Baoan.
 #[derive(Parser)]

@@ -139,7 +139,10 @@ pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, no
         contact_by: at.plus_seconds(i64::from(app.deployment.promises.contact_hours) * 3600),
         requirements: app.catalogue.requirements(&notice.facts()),
     };
-    let text = format!("【{}】已收到您的报案，报案号 {number}。我们会在 {} 小时内联系您。电话 {}", app.deployment.insurer.zh, app.deployment.promises.contact_hours, app.deployment.hotline);
+    let text = format!(
+        "【{}】已收到您的报案，报案号 {number}。我们会在 {} 小时内联系您。电话 {}",
+        app.deployment.insurer.zh, app.deployment.promises.contact_hours, app.deployment.hotline
+    );
     store::send_message(&mut tx, &app.vault, &notice.reporter.phone, &text, at).await?;
     sqlx::query("INSERT INTO submission (key, subject_id, body_hash, claim_id, reply, created_at) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(key)
@@ -205,7 +208,10 @@ async fn unused_number(tx: &mut store::Tx, at: Moment) -> Result<String> {
 
 /// Round robin over the intake desk; `None` where nobody works there yet.
 async fn next_handler(tx: &mut store::Tx) -> Result<Option<String>> {
-    let desk: Vec<String> = sqlx::query_scalar("SELECT shown_as FROM staff WHERE desk = ? ORDER BY name").bind(Desk::Intake.as_str()).fetch_all(&mut **tx).await?;
+    let desk: Vec<String> = sqlx::query_scalar("SELECT shown_as FROM staff WHERE desk = ? ORDER BY name")
+        .bind(Desk::Intake.as_str())
+        .fetch_all(&mut **tx)
+        .await?;
     let claims: i64 = sqlx::query_scalar("SELECT count(*) FROM claim").fetch_one(&mut **tx).await?;
     Ok(usize::try_from(claims).ok().and_then(|n| desk.get(n % desk.len().max(1))).cloned())
 }

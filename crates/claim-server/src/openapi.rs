@@ -8,11 +8,32 @@ use crate::{claims, config, notices, session, uploads};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Baoan claims API", description = "Report a loss, send its photos, follow the claim. Errors are RFC 9457 problems; the codes never change their meaning.", license(name = "MIT OR Apache-2.0")),
+    info(
+        title = "Baoan claims API",
+        description = "Report a loss, send its photos, follow the claim. Errors are RFC 9457 problems; the codes never change their meaning.",
+        license(name = "MIT OR Apache-2.0")
+    ),
     paths(
-        config::config, config::health, json, session::view, session::send_code, session::sign_in, session::sign_out,
-        notices::create, notices::submission, uploads::options, uploads::create, uploads::head, uploads::append, uploads::terminate,
-        claims::list, claims::show, claims::timeline, claims::step, claims::attach, claims::photo,
+        config::config,
+        config::health,
+        json,
+        session::view,
+        session::send_code,
+        session::sign_in,
+        session::sign_out,
+        notices::create,
+        notices::submission,
+        uploads::options,
+        uploads::create,
+        uploads::head,
+        uploads::append,
+        uploads::terminate,
+        claims::list,
+        claims::show,
+        claims::timeline,
+        claims::step,
+        claims::attach,
+        claims::photo,
     )
 )]
 struct Api;

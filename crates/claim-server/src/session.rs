@@ -156,12 +156,14 @@ pub fn masked_plate(plate: &str) -> String {
 
 /// Policies in force of a phone, masked.
 pub async fn policies(app: &App, phone: &str, at: Moment) -> Result<Vec<PolicyView>> {
-    let rows = sqlx::query("SELECT id, no, lob, insured_sealed, plate FROM policy WHERE phone_index = ? AND starts_at <= ? AND ends_at > ? ORDER BY no")
-        .bind(app.vault.index("phone", phone))
-        .bind(at.0)
-        .bind(at.0)
-        .fetch_all(&app.store.read)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT id, no, lob, insured_sealed, plate FROM policy WHERE phone_index = ? AND starts_at <= ? AND ends_at > ? ORDER BY no",
+    )
+    .bind(app.vault.index("phone", phone))
+    .bind(at.0)
+    .bind(at.0)
+    .fetch_all(&app.store.read)
+    .await?;
     rows.iter()
         .map(|row| {
             let no: String = row.try_get("no")?;
@@ -206,7 +208,13 @@ pub async fn send_code(State(app): State<App>, Extension(session): Extension<Ses
     let mut tx = app.store.begin().await?;
     let mut wait = 0;
     // Column, value, seconds, at most.
-    let limits = [("phone_index", &index, 60, 1), ("phone_index", &index, 3600, 5), ("phone_index", &index, 86_400, 10), ("session_hash", &session.hash, 3600, 10), ("network", &network, 3600, 20)];
+    let limits = [
+        ("phone_index", &index, 60, 1),
+        ("phone_index", &index, 3600, 5),
+        ("phone_index", &index, 86_400, 10),
+        ("session_hash", &session.hash, 3600, 10),
+        ("network", &network, 3600, 20),
+    ];
     for (column, value, seconds, most) in limits {
         let sql = match column {
             "phone_index" => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE phone_index = ? AND sent_at > ?",
@@ -259,18 +267,28 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
         tx.commit().await?;
         return Err(ProblemCode::OtpInvalid.into());
     }
-    let subject: Option<String> = sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?").bind(&index).fetch_optional(&mut *tx).await?;
+    let subject: Option<String> =
+        sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?").bind(&index).fetch_optional(&mut *tx).await?;
     let subject = match subject {
         Some(subject) => subject,
         None => {
             let subject = token();
-            sqlx::query("INSERT INTO subject (id, phone_index, created_at) VALUES (?, ?, ?)").bind(&subject).bind(&index).bind(at.0).execute(&mut *tx).await?;
+            sqlx::query("INSERT INTO subject (id, phone_index, created_at) VALUES (?, ?, ?)")
+                .bind(&subject)
+                .bind(&index)
+                .bind(at.0)
+                .execute(&mut *tx)
+                .await?;
             subject
         }
     };
     // What this session did before, unless it belonged to another phone.
     if session.phone.is_none() {
-        for sql in ["UPDATE OR IGNORE party SET subject_id = ? WHERE subject_id = ?", "UPDATE upload SET subject_id = ? WHERE subject_id = ?", "UPDATE submission SET subject_id = ? WHERE subject_id = ?"] {
+        for sql in [
+            "UPDATE OR IGNORE party SET subject_id = ? WHERE subject_id = ?",
+            "UPDATE upload SET subject_id = ? WHERE subject_id = ?",
+            "UPDATE submission SET subject_id = ? WHERE subject_id = ?",
+        ] {
             sqlx::query(sql).bind(&subject).bind(&session.subject).execute(&mut *tx).await?;
         }
     }

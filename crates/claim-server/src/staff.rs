@@ -61,18 +61,27 @@ pub async fn add_staff(app: &App, name: &str, shown_as: &str, desk: Desk, passwo
 
 /// A new session token, or `None` for a wrong name or password (which take the same time).
 pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<String>> {
-    let stored: Option<String> = sqlx::query_scalar("SELECT password_hash FROM staff WHERE name = ?").bind(name).fetch_optional(&app.store.read).await?;
+    let stored: Option<String> =
+        sqlx::query_scalar("SELECT password_hash FROM staff WHERE name = ?").bind(name).fetch_optional(&app.store.read).await?;
     // Of no password anybody has, so that an unknown name is not answered sooner.
     let nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let (hash, password) = (stored.unwrap_or_else(|| nobody.into()), password.to_owned());
-    let right = tokio::task::spawn_blocking(move || PasswordHash::new(&hash).is_ok_and(|h| Argon2::default().verify_password(password.as_bytes(), &h).is_ok()));
+    let right = tokio::task::spawn_blocking(move || {
+        PasswordHash::new(&hash).is_ok_and(|h| Argon2::default().verify_password(password.as_bytes(), &h).is_ok())
+    });
     if !right.await.map_err(|e| Failure::internal("password", e))? {
         return Ok(None);
     }
     let (fresh, at) = (token(), now().0);
     let mut tx = app.store.begin().await?;
     sqlx::query("DELETE FROM staff_session WHERE created_at < ?").bind(at - AT_MOST).execute(&mut *tx).await?;
-    sqlx::query("INSERT INTO staff_session (token_hash, staff_name, created_at, seen_at) VALUES (?, ?, ?, ?)").bind(sha256_hex(fresh.as_bytes())).bind(name).bind(at).bind(at).execute(&mut *tx).await?;
+    sqlx::query("INSERT INTO staff_session (token_hash, staff_name, created_at, seen_at) VALUES (?, ?, ?, ?)")
+        .bind(sha256_hex(fresh.as_bytes()))
+        .bind(name)
+        .bind(at)
+        .bind(at)
+        .execute(&mut *tx)
+        .await?;
     tx.commit().await?;
     Ok(Some(fresh))
 }
@@ -117,7 +126,10 @@ pub async fn queue(app: &App) -> Result<Vec<(Stored, String)>> {
 
 pub async fn find(app: &App, no: &str) -> Result<Stored> {
     let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {} FROM claim c WHERE c.no = ?", Stored::COLUMNS))).bind(no).fetch_optional(&app.store.read).await?;
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {} FROM claim c WHERE c.no = ?", Stored::COLUMNS)))
+        .bind(no)
+        .fetch_optional(&app.store.read)
+        .await?;
     Stored::of(app, &row.ok_or(ProblemCode::NotFound)?)
 }
 

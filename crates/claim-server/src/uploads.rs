@@ -114,7 +114,11 @@ struct Stored {
 
 /// The upload `id` of `subject`, with file and offset made to agree.
 async fn load(app: &App, subject: &str, id: &str) -> Result<Stored> {
-    let row = sqlx::query("SELECT length, at_offset, sha256, touched_at, claim_id FROM upload WHERE id = ? AND subject_id = ?").bind(id).bind(subject).fetch_optional(&app.store.read).await?;
+    let row = sqlx::query("SELECT length, at_offset, sha256, touched_at, claim_id FROM upload WHERE id = ? AND subject_id = ?")
+        .bind(id)
+        .bind(subject)
+        .fetch_optional(&app.store.read)
+        .await?;
     let row = row.ok_or(ProblemCode::NotFound)?;
     let unsigned = |n: i64| n.unsigned_abs();
     let mut stored = Stored {
@@ -184,7 +188,10 @@ pub async fn finished(app: &App, subject: &str, id: &str) -> Result<(Bytes, Stri
 
 /// Removes what nobody went on with for seven days.
 pub async fn expire(app: &App) -> Result<()> {
-    let old: Vec<String> = sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND touched_at < ?").bind(now().0 - LIVES).fetch_all(&app.store.read).await?;
+    let old: Vec<String> = sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND touched_at < ?")
+        .bind(now().0 - LIVES)
+        .fetch_all(&app.store.read)
+        .await?;
     for id in old {
         remove(app, &id).await?;
     }
@@ -215,7 +222,10 @@ fn wrong_version() -> Response {
 fn offset_headers(stored: &Stored) -> [(HeaderName, String); 2] {
     let expires = time::OffsetDateTime::from_unix_timestamp(now().0 + LIVES).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     let format = time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
-    [(HeaderName::from_static("upload-offset"), stored.offset.to_string()), (HeaderName::from_static("upload-expires"), expires.format(&format).unwrap_or_default())]
+    [
+        (HeaderName::from_static("upload-offset"), stored.offset.to_string()),
+        (HeaderName::from_static("upload-expires"), expires.format(&format).unwrap_or_default()),
+    ]
 }
 
 /// What this server can do.
@@ -245,7 +255,10 @@ async fn begin(app: &App, session: &Session, headers: &HeaderMap) -> Result<Resp
     if length > MOST_BYTES {
         return Err(ProblemCode::UploadTooLarge.into());
     }
-    let metadata = headers.get("upload-metadata").map_or(Some(Vec::new()), |v| tus::parse_metadata(v.to_str().ok()?)).ok_or(ProblemCode::MalformedJson)?;
+    let metadata = headers
+        .get("upload-metadata")
+        .map_or(Some(Vec::new()), |v| tus::parse_metadata(v.to_str().ok()?))
+        .ok_or(ProblemCode::MalformedJson)?;
     let sha256 = metadata.into_iter().find(|(k, _)| k == "sha256").map(|(_, v)| v.to_ascii_lowercase());
     if sha256.as_ref().is_some_and(|s| s.len() != 64 || !s.bytes().all(|b| b.is_ascii_hexdigit())) {
         return Err(ProblemCode::MalformedJson.into());
@@ -253,11 +266,13 @@ async fn begin(app: &App, session: &Session, headers: &HeaderMap) -> Result<Resp
     if fs4::available_space(&app.uploads.folder)? < app.uploads.keep_free + length {
         return Err(ProblemCode::StorageFull.into());
     }
-    let (open, bytes): (i64, i64) = sqlx::query_as("SELECT count(*), coalesce(sum(length), 0) FROM upload WHERE subject_id = ? AND claim_id IS NULL AND touched_at > ?")
-        .bind(&session.subject)
-        .bind(now().0 - LIVES)
-        .fetch_one(&app.store.read)
-        .await?;
+    let (open, bytes): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), coalesce(sum(length), 0) FROM upload WHERE subject_id = ? AND claim_id IS NULL AND touched_at > ?",
+    )
+    .bind(&session.subject)
+    .bind(now().0 - LIVES)
+    .fetch_one(&app.store.read)
+    .await?;
     let wanted = i64::try_from(length).unwrap_or(i64::MAX);
     if open >= MOST_OPEN || bytes + wanted > MOST_OPEN_BYTES {
         return Err(ProblemCode::Quota.into());
@@ -304,7 +319,12 @@ async fn state(app: &App, session: Option<Extension<Session>>, id: &str) -> Resu
 #[utoipa::path(patch, path = "/api/v1/uploads/{id}", params(("id" = String, Path), ("Tus-Resumable" = String, Header), ("Upload-Offset" = u64, Header), ("Upload-Checksum" = Option<String>, Header)),
     request_body(content_type = "application/offset+octet-stream"),
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 412), (status = 415, body = Problem), (status = 423, body = Problem), (status = 460, body = Problem)))]
-pub async fn append(State(app): State<App>, Extension(session): Extension<Session>, Route(id): Route<String>, request: Request) -> Response {
+pub async fn append(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+    Route(id): Route<String>,
+    request: Request,
+) -> Response {
     if !speaks_tus(request.headers()) {
         return wrong_version();
     }
@@ -322,7 +342,12 @@ pub async fn overridden(app: State<App>, session: Extension<Session>, id: Route<
 
 /// Ends an upload and frees its space.
 #[utoipa::path(delete, path = "/api/v1/uploads/{id}", params(("id" = String, Path), ("Tus-Resumable" = String, Header)), responses((status = 204), (status = 404, body = Problem), (status = 412)))]
-pub async fn terminate(State(app): State<App>, Extension(session): Extension<Session>, Route(id): Route<String>, headers: HeaderMap) -> Response {
+pub async fn terminate(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+    Route(id): Route<String>,
+    headers: HeaderMap,
+) -> Response {
     if !speaks_tus(&headers) {
         return wrong_version();
     }
@@ -331,7 +356,11 @@ pub async fn terminate(State(app): State<App>, Extension(session): Extension<Ses
 
 async fn end(app: &App, session: &Session, id: &str) -> Result<Response> {
     let _turn = app.uploads.turn(id).await?;
-    let linked: Option<Option<String>> = sqlx::query_scalar("SELECT claim_id FROM upload WHERE id = ? AND subject_id = ?").bind(id).bind(&session.subject).fetch_optional(&app.store.read).await?;
+    let linked: Option<Option<String>> = sqlx::query_scalar("SELECT claim_id FROM upload WHERE id = ? AND subject_id = ?")
+        .bind(id)
+        .bind(&session.subject)
+        .fetch_optional(&app.store.read)
+        .await?;
     match linked {
         None => Err(ProblemCode::NotFound.into()),
         Some(Some(_)) => Err(ProblemCode::NotAllowed.into()),
@@ -467,4 +496,3 @@ async fn copy(file: &mut File, body: Body, left: u64, checksum: &mut Checksum, t
     file.flush().await?;
     Ok((Ended::Whole, got))
 }
-

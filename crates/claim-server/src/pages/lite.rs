@@ -44,8 +44,16 @@ const ZH: Words = Words {
     first: "先确保安全。有人受伤请先打 120，交通事故打 122。",
     other: ("en", "English"),
     fields: [
-        ("/scene/injured", "有人受伤吗"), ("/incident", "发生了什么"), ("/loss_at", "什么时候"), ("/place/text", "在哪里"), ("/narrative", "简单说说经过（可不填）"),
-        ("/reporter/role", "您是"), ("/reporter/name", "您的姓名"), ("/reporter/phone", "手机号"), ("/policy/plate", "车牌"), ("/policy/no", "保单号"),
+        ("/scene/injured", "有人受伤吗"),
+        ("/incident", "发生了什么"),
+        ("/loss_at", "什么时候"),
+        ("/place/text", "在哪里"),
+        ("/narrative", "简单说说经过（可不填）"),
+        ("/reporter/role", "您是"),
+        ("/reporter/name", "您的姓名"),
+        ("/reporter/phone", "手机号"),
+        ("/policy/plate", "车牌"),
+        ("/policy/no", "保单号"),
     ],
     yes: "有",
     no: "没有",
@@ -66,8 +74,16 @@ const EN: Words = Words {
     first: "Safety first. If anybody is hurt call 120; for a road accident call 122.",
     other: ("zh", "中文"),
     fields: [
-        ("/scene/injured", "Is anybody hurt?"), ("/incident", "What happened"), ("/loss_at", "When"), ("/place/text", "Where"), ("/narrative", "In a few words (optional)"),
-        ("/reporter/role", "You are"), ("/reporter/name", "Your name"), ("/reporter/phone", "Mobile number"), ("/policy/plate", "Number plate"), ("/policy/no", "Policy number"),
+        ("/scene/injured", "Is anybody hurt?"),
+        ("/incident", "What happened"),
+        ("/loss_at", "When"),
+        ("/place/text", "Where"),
+        ("/narrative", "In a few words (optional)"),
+        ("/reporter/role", "You are"),
+        ("/reporter/name", "Your name"),
+        ("/reporter/phone", "Mobile number"),
+        ("/policy/plate", "Number plate"),
+        ("/policy/no", "Policy number"),
     ],
     yes: "Yes",
     no: "No",
@@ -109,24 +125,31 @@ fn label<'a>(w: &'a Words, field: &str) -> &'a str {
 
 fn message(app: &App, w: &Words, error: &FieldError) -> String {
     let found = app.catalogue.errors.get(error.code.as_str()).map_or("", |t| text(w, t));
-    let consent = error.field.strip_prefix("/consents/").and_then(|id| app.catalogue.consents.iter().find(|c| c.id == id)).map(|c| text(w, &c.label));
-    found.replace("{at}", &error.at.map_or_else(String::new, |n| n.to_string())).replace("{field}", consent.unwrap_or_else(|| label(w, &error.field)))
+    let consent =
+        error.field.strip_prefix("/consents/").and_then(|id| app.catalogue.consents.iter().find(|c| c.id == id)).map(|c| text(w, &c.label));
+    found
+        .replace("{at}", &error.at.map_or_else(String::new, |n| n.to_string()))
+        .replace("{field}", consent.unwrap_or_else(|| label(w, &error.field)))
 }
 
 /// Everything on one sheet; `errors` first, each a link to its field.
 fn sheet(app: &App, w: &Words, typed: &Fields, errors: &[FieldError]) -> Markup {
     let wrong = |field: &str| errors.iter().find(|e| e.field == field).map(|e| message(app, w, e));
-    let line = |field: &str, kind: &str, complete: &str| html! {
-        label for=(field) { (label(w, field)) }
-        @if let Some(wrong) = wrong(field) { p.wrong id={ (field) "-wrong" } { (wrong) } }
-        input type=(kind) id=(field) name=(field) value=(typed.get(field)) autocomplete=(complete) aria-describedby=[wrong(field).map(|_| format!("{field}-wrong"))];
+    let line = |field: &str, kind: &str, complete: &str| {
+        html! {
+            label for=(field) { (label(w, field)) }
+            @if let Some(wrong) = wrong(field) { p.wrong id={ (field) "-wrong" } { (wrong) } }
+            input type=(kind) id=(field) name=(field) value=(typed.get(field)) autocomplete=(complete) aria-describedby=[wrong(field).map(|_| format!("{field}-wrong"))];
+        }
     };
-    let select = |field: &str, options: Vec<(&str, &str)>| html! {
-        label for=(field) { (label(w, field)) }
-        @if let Some(wrong) = wrong(field) { p.wrong { (wrong) } }
-        select id=(field) name=(field) {
-            option value="" { (w.choose) }
-            @for (id, name) in options { option value=(id) selected[typed.get(field) == id] { (name) } }
+    let select = |field: &str, options: Vec<(&str, &str)>| {
+        html! {
+            label for=(field) { (label(w, field)) }
+            @if let Some(wrong) = wrong(field) { p.wrong { (wrong) } }
+            select id=(field) name=(field) {
+                option value="" { (w.choose) }
+                @for (id, name) in options { option value=(id) selected[typed.get(field) == id] { (name) } }
+            }
         }
     };
     let incidents = app.catalogue.incidents.iter().map(|i| (i.id.as_str(), text(w, &i.name))).collect();
@@ -170,7 +193,12 @@ fn sheet(app: &App, w: &Words, typed: &Fields, errors: &[FieldError]) -> Markup 
     page(w.lang, w.title, content)
 }
 
-pub async fn submit(State(app): State<App>, Extension(session): Extension<Session>, Query(query): Query<Lang>, request: Request) -> Response {
+pub async fn submit(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+    Query(query): Query<Lang>,
+    request: Request,
+) -> Response {
     let w = words(&query.lang);
     let fields = match read_form(request).await {
         Ok(fields) => Fields(fields),
@@ -204,14 +232,26 @@ fn notice(app: &App, fields: &Fields) -> (Notice, bool) {
     let agreed = app.catalogue.consents.iter().filter(|c| fields.get(&format!("/consents/{}", c.id)) == "yes");
     let notice = Notice {
         incident: fields.get("/incident"),
-        scene: Scene { injured: match fields.get("/scene/injured").as_str() { "yes" => Some(true), "no" => Some(false), _ => None }, ..Scene::default() },
+        scene: Scene {
+            injured: match fields.get("/scene/injured").as_str() {
+                "yes" => Some(true),
+                "no" => Some(false),
+                _ => None,
+            },
+            ..Scene::default()
+        },
         loss_at: loss_at.unwrap_or(Moment(0)),
         about: false,
         place: Place { text: fields.get("/place/text"), point: None },
         parts: Vec::new(),
         narrative: fields.get("/narrative"),
         reporter: Reporter { role: fields.get("/reporter/role"), name: fields.get("/reporter/name"), phone: fields.get("/reporter/phone") },
-        policy: PolicyRef { id: None, no: fields.get("/policy/no"), plate: fields.get("/policy/plate"), id_no: fields.get("/policy/id_no") },
+        policy: PolicyRef {
+            id: None,
+            no: fields.get("/policy/no"),
+            plate: fields.get("/policy/plate"),
+            id_no: fields.get("/policy/id_no"),
+        },
         consents: agreed.map(|c| Agreed { id: c.id.clone(), version: c.version, at }).collect(),
     };
     (notice, loss_at.is_none())

@@ -33,7 +33,8 @@ pub fn demo_router() -> Router<App> {
 }
 
 async fn css() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=86400")], include_str!("pages.css")).into_response()
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=86400")], include_str!("pages.css"))
+        .into_response()
 }
 
 /// A whole page around `content`, which begins with its `h1`.
