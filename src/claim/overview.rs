@@ -44,20 +44,14 @@ pub fn overview(visit: Visit, no: &str) -> AnyView {
 /// Fetches what is new until the page is left.
 async fn follow(no: &str, claim: Fetched<ClaimView>, alive: StoredValue<()>) {
     loop {
-        // Short naps, so that coming back to the page shows the news at once.
+        // While the page is hidden nothing is asked; coming back asks at once.
         let mut asleep = 0;
-        while asleep < POLL_MS && !(asleep > 0 && !page::is_visible()) {
+        while asleep < POLL_MS || !page::is_visible() {
             sleep_ms(250).await;
-            asleep += 250;
             if alive.is_disposed() {
                 return;
             }
-        }
-        while !page::is_visible() {
-            sleep_ms(500).await;
-            if alive.is_disposed() {
-                return;
-            }
+            asleep = if page::is_visible() { asleep + 250 } else { POLL_MS };
         }
         let Some(Some(Ok(known))) = claim.try_get_untracked() else { return };
         let after = known.events.last().map_or(0, |e| e.seq);

@@ -89,7 +89,9 @@ fn wrong_requests_have_their_own_codes() {
     let key = unique_key();
     let with = |extra: &[(&'static str, &'static str)]| -> Vec<(&'static str, &'static str)> { extra.to_vec() };
     let json_type = ("content-type", "application/json");
-    let table: [(&str, &str, Vec<(&str, &str)>, &[u8], u16, &str); 14] = [
+    /// Method, path, headers, body; status and code of the answer.
+    type Row<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a [u8], u16, &'a str);
+    let table: [Row; 14] = [
         ("POST", "/api/v1/notices", with(&[json_type]), body.as_bytes(), 400, "idempotency-key-missing"),
         ("POST", "/api/v1/notices", with(&[json_type, ("idempotency-key", "a b")]), body.as_bytes(), 400, "idempotency-key-missing"),
         (

@@ -5,6 +5,9 @@ use std::path::Path;
 use baoan_tests::{Browser, Caller, Server, broken_files, photographs, sha256_hex};
 use serde_json::{Value, json};
 
+/// What a form of the staff pages holds.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// The pages of the common road, answered; `visit` is called on each before it is left.
 pub async fn walk(browser: &Browser, photos: &[std::path::PathBuf], mut visit: impl AsyncFnMut(&Browser, &'static str)) {
     browser.arrive("/report/safety").await;
@@ -141,7 +144,7 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
     let mut staff = Caller::staff(&server, "supervisor");
     let page = staff.get(&format!("/staff/claims/{number}"));
     assert!(page.text.contains("照片和材料（3）") && page.text.contains("138****8000") && !page.text.contains("13800138000"));
-    let steps: [(&str, &[(&str, &str)]); 3] = [
+    let steps: [(&str, Fields); 3] = [
         ("surveying", &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")]),
         ("assessing", &[("kind", "survey-reported"), ("report", "左前保险杠擦伤")]),
         ("assessing", &[("kind", "assessed"), ("lines", "前保险杠 800.00\n喷漆 400")]),
@@ -155,7 +158,7 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
     assert!(browser.text("table").await.contains("¥1,200.00"));
     browser.tap("#accept").await;
     browser.find("[data-stage=adjudicating][data-state=now]").await;
-    let steps: [(&str, &str, &[(&str, &str)]); 4] = [
+    let steps: [(&str, &str, Fields); 4] = [
         ("paying", "now", &[("kind", "approved"), ("amount_fen", "1200"), ("basis", "车损险第六条")]),
         ("paying", "now", &[("kind", "payment-ordered"), ("instruction", "P1")]),
         ("closed", "now", &[("kind", "paid"), ("reference", "R20261121")]),

@@ -1,5 +1,8 @@
 //! End to end: a real browser, a real server process, real photographs, foreign clients.
 
+// A failing test says so by panicking.
+#![allow(clippy::unwrap_used)]
+
 mod api;
 mod clients;
 mod journeys;

@@ -143,9 +143,9 @@ fn budgets(wrong: &mut Vec<String>) -> Result {
         let address =
             tag.split("src=\"").nth(1).or_else(|| tag.split("href=\"").nth(1)).and_then(|a| a.split('"').next()).unwrap_or_default();
         let name = address.trim_start_matches('/').split('?').next().unwrap_or_default();
-        let later = tag.contains("rel=\"x-later\"") && !(tag.contains("id=\"app-") && !tag.contains("-en\""))
-            || tag.contains("rel=\"icon\"")
-            || tag.contains("rel=\"manifest\"");
+        // Fetched by boot.js at once: the report's program with its catalogue, in one language.
+        let at_once = tag.contains("id=\"app-") && !tag.contains("-en\"");
+        let later = ["x-later", "icon", "manifest"].iter().any(|r| tag.contains(&format!("rel=\"{r}\""))) && !at_once;
         if name.is_empty() || later {
             continue;
         }

@@ -12,7 +12,7 @@ fn picture(width: u32, height: u32) -> RgbImage {
         if x < width / 4 && y < height / 4 {
             Rgb([220, 20, 20])
         } else {
-            Rgb([(x / 4 % 256) as u8, (y / 3 % 256) as u8, ((x / 16 ^ y / 16) % 64 * 4) as u8])
+            Rgb([(x / 4 % 256) as u8, (y / 3 % 256) as u8, (((x / 16) ^ (y / 16)) % 64 * 4) as u8])
         }
     })
 }
@@ -106,7 +106,6 @@ fn what_is_no_usable_picture_gets_its_own_error() {
         (b"%PDF-1.7\n%\xE2\xE3", PhotoError::Pdf),
         (b"\xFF\xD8\xFF\xE0garbage", PhotoError::Damaged),
         (&bomb, PhotoError::TooManyPixels),
-        (&vec![0xFF; 0], PhotoError::Empty),
     ] {
         assert_eq!(prepare(file, &limits).unwrap_err(), error, "{:?}", &file[..file.len().min(12)]);
     }

@@ -84,11 +84,8 @@ fn media(name: &str) -> &'static str {
 /// Addresses that the app itself knows; it shows its own 404 page for others, with the right status.
 fn is_app_route(path: &str) -> bool {
     let mut parts = path.trim_matches('/').split('/');
-    match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
-        ("", None, _) | ("report" | "claims", None, _) | ("login" | "help", None, _) => true,
-        ("report" | "claims", Some(_), None) => true,
-        _ => false,
-    }
+    let parts = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    matches!(parts, ("" | "report" | "claims" | "login" | "help", None, _) | ("report" | "claims", Some(_), None))
 }
 
 pub async fn serve(State(app): State<App>, request: Request) -> Response {

@@ -103,7 +103,7 @@ fn cross_site(method: &Method, headers: &HeaderMap) -> bool {
 /// The peer's network (IPv4 /24, IPv6 /48), for counting.
 pub fn network(app: &App, request: &Request) -> String {
     let forwarded = || {
-        let entry = request.headers().get_all("x-forwarded-for").iter().last()?.to_str().ok()?;
+        let entry = request.headers().get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
         entry.rsplit(',').next()?.trim().parse::<std::net::IpAddr>().ok()
     };
     let peer = || request.extensions().get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
