@@ -39,7 +39,7 @@ fn clippy() -> Result {
 fn wasm() -> Result {
     tools::for_building()?;
     tools::for_browser_tests()?;
-    let mut command = cargo(&["test", "--quiet", "-p", "baoan", "--lib", "--target", "wasm32-unknown-unknown"]);
+    let mut command = cargo(&["test", "-p", "baoan", "--lib", "--target", "wasm32-unknown-unknown"]);
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", root().join("target/tools/bin/wasm-bindgen-test-runner"));
     command.env("CHROMEDRIVER", "/usr/bin/chromedriver").env("PATH", tools::path());
     run(&mut command)
