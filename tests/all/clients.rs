@@ -1,8 +1,11 @@
 //! Uploads by clients that others wrote: tus-js-client (npm) and tuspy (PyPI); and what the protocol demands beyond.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use baoan_tests::{Answer, Caller, Server, root, sha256_hex};
 use base64::Engine;
@@ -220,6 +223,45 @@ fn acknowledged_bytes_survive_a_killed_server_and_a_torn_file() {
     assert_eq!(offset(&mut caller, &path).as_deref(), Some("120000"));
     assert_eq!(append(&mut caller, &path, 120_000, &bytes[120_000..], None).status, 204);
     assert_eq!(fs::read(&file).unwrap(), bytes);
+}
+
+/// Sends the head of a PATCH and only a part of the body it announced; the connection stays open.
+fn half_a_patch(server: &Server, caller: &Caller, path: &str, announced: usize, sent: &[u8], checksum: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+    let head = format!(
+        "PATCH {path} HTTP/1.1\r\nHost: x\r\nCookie: {}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: {}\r\n{checksum}Content-Length: {announced}\r\n\r\n",
+        caller.cookie(),
+        CHUNK.1
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    socket.write_all(sent).unwrap();
+    socket
+}
+
+#[test]
+fn a_newer_request_ends_one_that_hangs_and_a_cut_body_is_no_end() {
+    let server = Server::start();
+    let mut caller = session(&server);
+    let bytes = sample(1000);
+    // A phone that lost its network in the middle: its old request hangs, its new one must not wait for it.
+    let path = create(&mut caller, bytes.len(), None);
+    let hanging = half_a_patch(&server, &caller, &path, 1000, &bytes[..300], "");
+    server.until("the part has arrived", || server.stored_files().iter().any(|f| fs::metadata(f).unwrap().len() == 300));
+    let started = Instant::now();
+    assert_eq!(offset(&mut caller, &path).as_deref(), Some("300"), "what came is kept");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    drop(hanging);
+    assert_eq!(append(&mut caller, &path, 300, &bytes[300..], None).status, 204);
+    // A connection that is cut is not a body that ended.
+    let path = create(&mut caller, bytes.len(), None);
+    drop(half_a_patch(&server, &caller, &path, 1000, &bytes[..400], ""));
+    server.until("the cut was noticed", || offset(&mut caller, &path).as_deref() == Some("400"));
+    // With a checksum a part proves nothing, and is thrown away.
+    let path = create(&mut caller, bytes.len(), None);
+    let checksum = format!("Upload-Checksum: sha256 {}\r\n", STANDARD.encode(Sha256::digest(&bytes)));
+    drop(half_a_patch(&server, &caller, &path, 1000, &bytes[..400], &checksum));
+    assert_eq!(offset(&mut caller, &path).as_deref(), Some("0"));
+    assert_eq!(append(&mut caller, &path, 0, &bytes, None).status, 204);
 }
 
 #[test]
