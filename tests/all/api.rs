@@ -222,6 +222,21 @@ fn a_code_is_good_once_for_five_tries_and_for_the_session_that_asked() {
     assert_eq!(third.post("/api/v1/session", &json!({ "phone": phone, "code": code })).status, 401);
 }
 
+/// A client that sends its header byte by byte does not hold its socket for ever (tokio-rs/axum#3478).
+#[test]
+fn a_header_that_never_ends_is_cut_off() {
+    use std::io::{Read, Write};
+    let server = Server::start();
+    let mut socket = std::net::TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+    socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let mut rest = Vec::new();
+    // Ends with the connection; a timeout of ours would be an error.
+    socket.read_to_end(&mut rest).unwrap();
+    assert!(!String::from_utf8_lossy(&rest).starts_with("HTTP/1.1 200"));
+    assert_eq!(server.caller().get("/healthz").status, 200);
+}
+
 #[test]
 fn every_response_is_guarded_and_assets_are_packed_and_cached() {
     let server = Server::start();

@@ -208,14 +208,18 @@ fn short(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
+/// What boot.js starts by itself, with the integrity that it finds here.
+fn is_program(tag: &str) -> bool {
+    ["app-js", "app-wasm", "claims-js", "claims-wasm"].iter().any(|id| tag.contains(&format!("id=\"{id}\"")))
+}
+
 /// Adds `integrity` to every script, style and preload of the page that has none.
 fn with_integrity(page: &str, folder: &Path) -> Result<String> {
     let mut out = String::new();
     for (i, piece) in page.split_inclusive('>').enumerate() {
         let tag = piece.rfind('<').map_or("", |at| &piece[at..]);
         let loads = tag.starts_with("<script src=")
-            || (tag.starts_with("<link")
-                && (tag.contains("rel=\"stylesheet\"") || tag.contains("preload\"") || tag.contains("rel=\"x-later\"")));
+            || (tag.starts_with("<link") && (tag.contains("rel=\"stylesheet\"") || tag.contains("preload\"") || is_program(tag)));
         let address = tag.split("src=\"").nth(1).or_else(|| tag.split("href=\"").nth(1)).and_then(|a| a.split('"').next());
         let (true, Some(address), false, true) = (loads, address, tag.contains("integrity="), i > 0) else {
             out.push_str(piece);
