@@ -75,8 +75,8 @@ fn First(session: Session) -> impl IntoView {
     });
     ui::live(move || {
         at_first.get().then(|| {
-            let going_on = session.draft.with(|d| !d.is_empty());
-            let sending = session.outbox.with(|o| o.is_some());
+            let going_on = session.draft.with(|d| !d.is_empty()) && !session.is_unanswered();
+            let sending = session.outboxes.with(|all| !all.is_empty());
             view! {
                 <div class="resume" role="region" aria-label=t().your_report hidden=move || !(going_on || sending)>
                     {going_on.then(|| view! { <p class="note"><a href="/report">{t().go_on}</a></p> })}

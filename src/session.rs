@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
 use claim_api::Receipt;
-use claim_api::outbox::{Next, Outbox, Sending};
-use claim_domain::draft::{Answers, Command, Draft, Effect, KnownPolicy, PhotoState, SCHEMA, apply};
+use claim_api::outbox::{Next, Outbox, Sending, next_of};
+use claim_domain::draft::{Answers, Command, Draft, Effect, KnownPolicy, PhotoState, apply};
 use claim_domain::json;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -26,15 +26,15 @@ const CHUNK: u64 = 512 << 10;
 #[derive(Serialize, Deserialize)]
 struct Record {
     draft: Draft,
-    #[serde(default)]
-    outbox: Option<Outbox>,
+    outboxes: Vec<Outbox>,
 }
 
 #[derive(Clone, Copy)]
 pub struct Session {
     pub visit: Visit,
     pub draft: RwSignal<Draft>,
-    pub outbox: RwSignal<Option<Outbox>>,
+    /// Reports that were sent, the newest last; earlier ones stay until all their photos have arrived.
+    pub outboxes: RwSignal<Vec<Outbox>>,
     /// `false`: this browser keeps nothing, and the person is told.
     pub durable: RwSignal<bool>,
     /// Addresses of the photos' pictures.
@@ -58,23 +58,23 @@ impl Session {
     /// Why the app cannot begin; the draft stays as it is.
     pub async fn open(visit: Visit) -> Result<Session, String> {
         let storage = Storage::open().await;
-        let kept = storage.record().await.and_then(|json| json::read::<Record>(&json));
-        // A record of a newer version of the app is not ours to write over.
-        if kept.as_ref().is_some_and(|r| r.draft.schema > SCHEMA) {
-            return Err("the draft was written by a newer version".into());
+        let kept = storage.record().await;
+        let read = kept.as_deref().and_then(json::read::<Record>);
+        if read.is_none()
+            && let Some(unreadable) = kept
+        {
+            storage.put_aside(unreadable).await;
         }
-        let Record { mut draft, mut outbox } = kept.unwrap_or_else(|| Record { draft: Draft::new(new_id()), outbox: None });
+        let Record { mut draft, mut outboxes } = read.unwrap_or_else(|| Record { draft: Draft::new(new_id()), outboxes: Vec::new() });
         let mut pictures = BTreeMap::new();
-        let ids = draft.photos.iter().map(|p| p.id.clone()).chain(outbox.iter().flat_map(|o| o.photos.iter().map(|p| p.id.clone())));
+        let ids = draft.photos.iter().map(|p| p.id.clone()).chain(outboxes.iter().flat_map(|o| o.photos.iter().map(|p| p.id.clone())));
         for id in ids.collect::<Vec<_>>() {
             if let Some(url) = storage.photo(&id).await.and_then(|bytes| page::picture(&bytes)) {
                 pictures.insert(id, url);
             }
         }
         apply(&mut draft, Command::Restore { kept: pictures.keys().cloned().collect() });
-        if let Some(outbox) = &mut outbox {
-            outbox.restarted();
-        }
+        outboxes.iter_mut().for_each(Outbox::restarted);
         let durable = RwSignal::new(storage.is_durable());
         let inner = Inner {
             storage,
@@ -87,14 +87,13 @@ impl Session {
         let session = Session {
             visit,
             draft: RwSignal::new(draft),
-            outbox: RwSignal::new(outbox),
+            outboxes: RwSignal::new(outboxes),
             durable,
             pictures: RwSignal::new(pictures),
             inner: StoredValue::new_local(inner),
         };
         page::on_awake(move || {
-            session.outbox.update(|o| o.iter_mut().for_each(Outbox::wake));
-            session.send();
+            session.wake();
         });
         session.send();
         spawn(async move {
@@ -142,7 +141,7 @@ impl Session {
     }
 
     async fn write(&self) {
-        let record = Record { draft: self.draft.get_untracked(), outbox: self.outbox.get_untracked() };
+        let record = Record { draft: self.draft.get_untracked(), outboxes: self.outboxes.get_untracked() };
         let storage = self.storage();
         storage.save_record(serde_json::to_string(&record).unwrap_or_default()).await;
         if self.durable.get_untracked() != storage.is_durable() {
@@ -228,14 +227,28 @@ impl Session {
             Some((p.id.clone(), "scene".to_owned(), result.bytes, result.sha256.clone()))
         });
         let outbox = Outbox::freeze(&draft.id, &draft.notice(), photos);
-        self.outbox.set(Some(outbox));
+        self.outboxes.update(|all| {
+            all.retain(|o| !o.is_done());
+            all.push(outbox);
+        });
         self.save();
+        self.send();
+    }
+
+    /// A report was sent and the server has not answered: it must not be changed or sent again under another key.
+    pub fn is_unanswered(&self) -> bool {
+        self.outboxes.with(|all| all.last().is_some_and(|o| o.receipt().is_none()))
+    }
+
+    /// Tries again at once.
+    pub fn wake(&self) {
+        self.outboxes.update(|all| all.iter_mut().for_each(Outbox::wake));
         self.send();
     }
 
     /// Gives a refused report back to its pages. A new key: the frozen bytes were never accepted.
     pub fn unfreeze(&self) {
-        self.outbox.set(None);
+        self.outboxes.update(|all| drop(all.pop()));
         self.draft.update(|d| d.id = new_id());
         self.save();
     }
@@ -255,18 +268,18 @@ impl Session {
     async fn carry(&self) {
         let storage = self.storage();
         loop {
-            // Frozen bytes are on disk before they are sent.
-            let next = self.outbox.with_untracked(|o| o.as_ref().map(|o| o.next(now_ms(), CHUNK)));
+            let (which, next) = self.outboxes.with_untracked(|all| next_of(all, now_ms(), CHUNK));
             match next {
-                None | Some(Next::Rest) => break,
+                Next::Rest => break,
                 // In short steps: being woken ends the wait.
-                Some(Next::Wait(until)) => sleep_ms((until - now_ms()).clamp(10, 500) as u32).await,
-                Some(Next::Do(request)) => {
+                Next::Wait(until) => sleep_ms((until - now_ms()).clamp(10, 500) as u32).await,
+                Next::Do(request) => {
+                    // Frozen bytes are on disk before they are sent.
                     self.write().await;
                     let reply = http::perform(&request, &storage).await;
-                    let before = self.receipt().is_some();
-                    self.outbox.update(|o| o.iter_mut().for_each(|o| o.on(&request, reply.clone(), now_ms(), luck())));
-                    if !before && self.receipt().is_some() {
+                    let before = self.is_unanswered();
+                    self.outboxes.update(|all| all[which].on(&request, reply, now_ms(), luck()));
+                    if before && !self.is_unanswered() {
                         // The server has it: what was typed is not kept on the phone any longer.
                         self.draft.set(Draft::new(new_id()));
                     }
@@ -280,9 +293,9 @@ impl Session {
     /// Bytes that the server has acknowledged leave the phone; the pictures stay until the page closes.
     fn release_received(&self) {
         let storage = self.storage();
-        let received: Vec<String> = self
-            .outbox
-            .with_untracked(|o| o.iter().flat_map(|o| &o.photos).filter(|p| p.state == Sending::Received).map(|p| p.id.clone()).collect());
+        let received: Vec<String> = self.outboxes.with_untracked(|all| {
+            all.iter().flat_map(|o| &o.photos).filter(|p| p.state == Sending::Received).map(|p| p.id.clone()).collect()
+        });
         spawn(async move {
             for id in received {
                 storage.forget_photo(&id).await;
@@ -291,14 +304,14 @@ impl Session {
     }
 
     pub fn receipt(&self) -> Option<Receipt> {
-        self.outbox.with(|o| o.as_ref().and_then(|o| o.receipt().cloned()))
+        self.outboxes.with(|all| all.last().and_then(|o| o.receipt().cloned()))
     }
 
     /// Asks the server who is there; somebody who has signed in since goes on where sending stopped.
     async fn refresh(&self) -> Result<(), CallError> {
         self.visit.refresh().await?;
         if self.who.with_untracked(|w| w.as_ref().is_some_and(|w| w.signed_in)) {
-            self.outbox.update(|o| o.iter_mut().for_each(Outbox::signed_in));
+            self.outboxes.update(|all| all.iter_mut().for_each(Outbox::signed_in));
             self.send();
         }
         Ok(())

@@ -41,8 +41,8 @@ impl Visit {
         let catalogue = format!("{program}-catalog-{}", if i18n::is_english() { "en" } else { "zh" });
         // Both are on their way already (boot.js).
         let (catalogue, config) = (http::linked(&catalogue).await, http::linked("app-config").await);
-        let catalogue = Catalogue::load(&catalogue.ok_or("no catalogue")?)?;
-        let config: Config = json::read(&config.ok_or("no config")?).ok_or("config.json cannot be read")?;
+        let catalogue = Catalogue::from_compiled(&catalogue.ok_or("no catalogue")?)?;
+        let config: Config = config.and_then(|c| json::read(std::str::from_utf8(&c).ok()?)).ok_or("config.json cannot be read")?;
         let online = RwSignal::new(page::is_online());
         page::on_awake(move || online.set(page::is_online()));
         Ok(Visit { catalogue: Box::leak(Box::new(catalogue)), config: Box::leak(Box::new(config)), who: RwSignal::new(None), online })

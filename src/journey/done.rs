@@ -12,7 +12,7 @@ use crate::ui::{button_link, call, click, error_text, live, sheet, size};
 
 pub fn done(session: Session) -> AnyView {
     let receipt = Memo::new(move |_| session.receipt());
-    let there = Memo::new(move |_| session.outbox.with(|o| o.is_some()));
+    let there = Memo::new(move |_| session.outboxes.with(|all| !all.is_empty()));
     let shown = move || match (there.get(), receipt.get()) {
         (false, _) => sheet(t().nothing_sent, Some("/"), button_link("/report".into(), t().report, true)),
         (true, None) => sheet(t().sending_title, None, sending(session)),
@@ -23,7 +23,7 @@ pub fn done(session: Session) -> AnyView {
 
 /// The notice is on its way, or cannot go on.
 fn sending(session: Session) -> AnyView {
-    let stuck = Memo::new(move |_| session.outbox.with(|o| o.as_ref().and_then(|o| o.stuck.clone())));
+    let stuck = Memo::new(move |_| session.outboxes.with(|all| all.last().and_then(|o| o.stuck.clone())));
     let state = move || match stuck.get() {
         None if session.online.get() => view! { <p role="status">{t().sending}</p><progress aria-label=t().sending></progress> }.into_any(),
         None => view! { <p class="note warn" role="status">{t().waits_for_network}</p> }.into_any(),
@@ -94,29 +94,31 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
     .into_any()
 }
 
-/// Each photo and how far it got; 已收到 only after the server has compared the hash.
+/// Each photo and how far it got; 已收到 only after the server has compared the hash. Photos of earlier reports that
+/// are still on their way stand under their own number.
 fn photos(session: Session) -> AnyView {
-    let outbox = Memo::new(move |_| session.outbox.get());
     let whole = move || {
-        let outbox = outbox.get()?;
-        let (sent, all) = outbox.progress();
-        (!outbox.photos.is_empty()).then(|| {
-            let state = overall(session, &outbox);
-            let again = move |_| {
-                session.outbox.update(|o| o.iter_mut().for_each(Outbox::wake));
-                session.send();
-            };
-            view! {
-                <h2>{t().photos_sent_title}</h2>
-                <p class="status" role="status" id="photo-status">{state}</p>
-                <progress max=all.to_string() value=sent.to_string() aria-label=t().photos_sent_title></progress>
-                {(!outbox.is_done()).then(|| view! { <button class="chip" type="button" on:click=click(again)>{t().send_again}</button> })}
-                {(outbox.stuck == Some(Stuck::Login)).then(|| button_link("/login?next=/report/done".into(), t().sign_in, true))}
-                <ul class="photos">{outbox.photos.iter().enumerate().map(|(i, p)| row(session, i, p)).collect_view()}</ul>
-            }
+        session.outboxes.with(|all| {
+            let newest = all.len().saturating_sub(1);
+            let shown = all.iter().enumerate().rev().filter(|(i, o)| !o.photos.is_empty() && (*i == newest || !o.is_done()));
+            shown.map(|(i, outbox)| photos_of(session, outbox, i != newest)).collect_view()
         })
     };
     view! { <div>{live(whole)}</div> }.into_any()
+}
+
+fn photos_of(session: Session, outbox: &Outbox, earlier: bool) -> AnyView {
+    let (sent, all) = outbox.progress();
+    let number = outbox.receipt().filter(|_| earlier).map(|r| format!(" · {}", r.claim_no));
+    view! {
+        <h2>{t().photos_sent_title}{number}</h2>
+        <p class="status" role="status" id=(!earlier).then_some("photo-status")>{overall(session, outbox)}</p>
+        <progress max=all.to_string() value=sent.to_string() aria-label=t().photos_sent_title></progress>
+        {(!outbox.is_done()).then(|| view! { <button class="chip" type="button" on:click=click(move |_| session.wake())>{t().send_again}</button> })}
+        {(outbox.stuck == Some(Stuck::Login)).then(|| button_link("/login?next=/report/done".into(), t().sign_in, true))}
+        <ul class="photos">{outbox.photos.iter().enumerate().map(|(i, p)| row(session, i, p)).collect_view()}</ul>
+    }
+    .into_any()
 }
 
 fn overall(session: Session, outbox: &Outbox) -> &'static str {

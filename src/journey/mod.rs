@@ -22,18 +22,25 @@ fn page_of(step: Step) -> String {
 
 /// `/report`: on to the page that is due.
 pub fn start(session: Session) -> AnyView {
+    if session.is_unanswered() {
+        return redirect("/report/done".into());
+    }
     session.prefill();
     // Somebody who has just reported and begins again reports something new.
     let step = session.draft.with_untracked(|d| d.current(session.catalogue, now()));
-    // After this page has been drawn: the address must not change while it is being read.
-    spawn(async move { address::replace(&page_of(step)) });
+    redirect(page_of(step))
+}
+
+/// After this page has been drawn: the address must not change while it is being read.
+fn redirect(to: String) -> AnyView {
+    spawn(async move { address::replace(&to) });
     ().into_any()
 }
 
 /// `/report/:step`
 pub fn step(session: Session, name: &str) -> AnyView {
     match Step::parse(name) {
-        Some(step) if may_open(session, step) => page(session, step),
+        Some(step) if !session.is_unanswered() && may_open(session, step) => page(session, step),
         Some(_) => start(session),
         None => sheet(t().not_found, Some("/"), view! { <p>{t().not_found_hint}</p> }.into_any()),
     }

@@ -47,45 +47,13 @@ fn named(options: &[(&str, &str)]) -> Vec<(String, String, String)> {
 fn safety(session: Session, errors: Errors) -> AnyView {
     let scene = move || session.draft.with(|d| d.answers.scene.clone());
     let injured = Signal::derive(move || scene().injured.map_or("", |yes| if yes { "yes" } else { "no" }).to_owned());
-    let road = Signal::derive(move || {
-        scene()
-            .road
-            .map_or("", |r| match r {
-                Road::Blocking => "blocking",
-                Road::Clear => "clear",
-                Road::NoRoad => "no-road",
-            })
-            .to_owned()
-    });
-    let special = Signal::derive(move || {
-        scene()
-            .special
-            .map_or("", |s| match s {
-                Special::None => "none",
-                Special::Police => "police",
-                Special::Facility => "facility",
-            })
-            .to_owned()
-    });
+    let road = Signal::derive(move || scene().road.map_or("", Road::as_str).to_owned());
+    let special = Signal::derive(move || scene().special.map_or("", Special::as_str).to_owned());
     let set_injured = Callback::new(move |value: String| session.answer(|a| a.scene.injured = Some(value == "yes")));
-    let set_road = Callback::new(move |value: String| {
-        session.answer(|a| {
-            a.scene.road = Some(match value.as_str() {
-                "blocking" => Road::Blocking,
-                "clear" => Road::Clear,
-                _ => Road::NoRoad,
-            });
-        });
-    });
-    let set_special = Callback::new(move |value: String| {
-        session.answer(|a| {
-            a.scene.special = Some(match value.as_str() {
-                "police" => Special::Police,
-                "facility" => Special::Facility,
-                _ => Special::None,
-            });
-        });
-    });
+    let set_road =
+        Callback::new(move |value: String| session.answer(|a| a.scene.road = Road::ALL.into_iter().find(|r| r.as_str() == value)));
+    let set_special =
+        Callback::new(move |value: String| session.answer(|a| a.scene.special = Special::ALL.into_iter().find(|s| s.as_str() == value)));
     let asks_road = Memo::new(move |_| scene().injured == Some(false));
     let asks_special = Memo::new(move |_| asks_road.get() && matches!(scene().road, Some(Road::Blocking | Road::Clear)));
     view! {

@@ -56,11 +56,11 @@ pub async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Res
     }
 }
 
-/// The text of a file of ours, by the address in its `<link id=…>`.
-pub async fn linked(id: &str) -> Option<String> {
+/// A file of ours, by the address in its `<link id=…>`.
+pub async fn linked(id: &str) -> Option<Vec<u8>> {
     let href = super::page::link_href(id)?;
     let response = http::Request::get(&href).send().await.ok()?;
-    if response.ok() { response.text().await.ok() } else { None }
+    if response.ok() { response.binary().await.ok() } else { None }
 }
 
 /// Carries out one request of the outbox.

@@ -76,10 +76,8 @@ async fn message(receive: oneshot::Receiver<JsValue>) -> Result<JsValue, &'stati
 
 /// Starts the worker and waits until it listens. Two that ask at the same time wait for the same one.
 async fn start() -> Result<(), &'static str> {
-    if STARTING.get() {
-        while STARTING.get() {
-            super::sleep_ms(20).await;
-        }
+    while STARTING.get() {
+        super::sleep_ms(20).await;
     }
     if WORKER.with_borrow(Option::is_some) {
         return Ok(());

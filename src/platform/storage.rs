@@ -1,7 +1,8 @@
-//! What survives a killed tab: one record (draft and outbox) and the bytes of each photo, in IndexedDB.
+//! What survives a killed tab: one record (draft and outboxes) and the bytes of each photo, in IndexedDB.
 //!
 //! Promise: a save that was reported is on disk. Where the browser refuses IndexedDB (a private window, a locked
-//! down webview), everything stays in memory and [`Storage::is_durable`] says so; nothing else changes.
+//! down webview, a database that a newer version of the app has taken over), everything stays in memory and
+//! [`Storage::is_durable`] says so; nothing else changes, and what cannot be read is never written over.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 const DATABASE: &str = "baoan";
 const STORE: &str = "kept";
+/// Goes up with every change of the record's shape: an older app then leaves a newer database alone.
 const VERSION: u32 = 1;
 
 #[derive(Clone)]
@@ -20,7 +22,9 @@ pub struct Storage(Rc<Inner>);
 
 struct Inner {
     database: RefCell<Option<Rc<Database>>>,
-    durable: Cell<bool>,
+    /// Nothing is read from or written to the database.
+    refused: Cell<bool>,
+    /// What the database did not take.
     memory: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
@@ -57,19 +61,22 @@ async fn attempt(database: &Database, key: &JsValue, operation: &Operation) -> R
 impl Storage {
     pub async fn open() -> Storage {
         let database = open().await.ok();
-        let durable = Cell::new(database.is_some());
-        Storage(Rc::new(Inner { database: RefCell::new(database.map(Rc::new)), durable, memory: RefCell::default() }))
+        let refused = Cell::new(database.is_none());
+        Storage(Rc::new(Inner { database: RefCell::new(database.map(Rc::new)), refused, memory: RefCell::default() }))
     }
 
     /// `false`: closing the page loses what was typed, and the person must be told.
     pub fn is_durable(&self) -> bool {
-        self.0.durable.get()
+        !self.0.refused.get() && self.0.memory.borrow().is_empty()
     }
 
     /// Carries out one operation; a connection that the browser closed (WebKit in the background) is opened again
     /// once. `None`: it failed twice.
     async fn run(&self, key: &str, operation: Operation) -> Option<JsValue> {
         for _ in 0..2 {
+            if self.0.refused.get() {
+                return None;
+            }
             let known = self.0.database.borrow().clone();
             let database = match known {
                 Some(database) => database,
@@ -89,10 +96,13 @@ impl Storage {
 
     async fn put(&self, key: String, bytes: Vec<u8>) {
         let value = JsValue::from(Uint8Array::from(&bytes[..]));
-        if self.run(&key, Operation::Put(value)).await.is_none() {
-            self.0.durable.set(false);
-            self.0.memory.borrow_mut().insert(key, bytes);
-        }
+        let kept = self.run(&key, Operation::Put(value)).await.is_some();
+        let mut memory = self.0.memory.borrow_mut();
+        if kept {
+            memory.remove(&key)
+        } else {
+            memory.insert(key, bytes)
+        };
     }
 
     async fn take(&self, key: &str) -> Option<Vec<u8>> {
@@ -108,8 +118,18 @@ impl Storage {
         self.run(key, Operation::Delete).await;
     }
 
+    /// The first thing to be read. When even that fails, the database is left as it is.
     pub async fn record(&self) -> Option<String> {
-        String::from_utf8(self.take("record").await?).ok()
+        let Some(value) = self.run("record", Operation::Get).await else {
+            self.0.refused.set(true);
+            return None;
+        };
+        String::from_utf8(value.dyn_into::<Uint8Array>().ok()?.to_vec()).ok()
+    }
+
+    /// Keeps a record that this app cannot read, for whoever can.
+    pub async fn put_aside(&self, record: String) {
+        self.put("record-aside".into(), record.into_bytes()).await;
     }
 
     pub async fn save_record(&self, json: String) {

@@ -125,7 +125,7 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
     // What lies on the server's disk is what the phone computed.
     let record = record(&browser).await;
     let mut promised: Vec<String> =
-        record["outbox"]["photos"].as_array().unwrap().iter().map(|p| p["sha256"].as_str().unwrap().to_owned()).collect();
+        record["outboxes"][0]["photos"].as_array().unwrap().iter().map(|p| p["sha256"].as_str().unwrap().to_owned()).collect();
     let mut stored: Vec<String> = server.stored_files().iter().map(|f| examined(f)).collect();
     promised.sort();
     stored.sort();
@@ -262,6 +262,11 @@ async fn a_network_cut_while_sending_heals_by_itself_and_sends_once() {
     browser.offline(true).await;
     browser.tap("button[type=submit]").await;
     browser.until("it says that there is no network", "document.body.innerText.includes('没有网络。报案已保存')").await;
+    // What was sent and not answered cannot be changed: every way into the report leads back here.
+    for page in ["/report", "/report/what", "/report/check"] {
+        browser.run(&format!("history.pushState(null, '', '{page}'); dispatchEvent(new PopStateEvent('popstate'))")).await;
+        browser.arrive("/report/done").await;
+    }
     assert!(browser.text(".banner").await.contains("现在没有网络"));
     // The tab dies too; what was to be sent is still there.
     saved(&browser).await;
@@ -276,6 +281,68 @@ async fn a_network_cut_while_sending_heals_by_itself_and_sends_once() {
     let queue = staff.get("/staff").text;
     assert_eq!(queue.matches("/staff/claims/BA").count(), 1, "one claim");
     assert!(staff.get(&format!("/staff/claims/{number}")).text.contains("照片和材料（3）"));
+}
+
+#[tokio::test]
+async fn a_second_report_does_not_lose_the_photos_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path());
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.url("/report")).await;
+    browser.ready().await;
+    walk(&browser, &photos, async |_, _| {}).await;
+    // Two bars of signal: the photos of the first report are still on their way when the second is written.
+    browser.slow(60_000).await;
+    let first = send(&browser).await;
+    browser.tap("a[href='/']").await;
+    browser.tap("#start").await;
+    walk(&browser, &photos[..1], async |_, _| {}).await;
+    let second = send(&browser).await;
+    assert_ne!(first, second);
+    assert!(browser.text("main").await.contains(&first), "the photos of the first report are shown under its number");
+    saved(&browser).await;
+    browser.kill_tab().await;
+    let mut staff = Caller::staff(&server, "intake");
+    for (number, files) in [(&first, 3), (&second, 1)] {
+        let whole = format!("照片和材料（{files}）");
+        server.until("every photo is at its claim", || staff.get(&format!("/staff/claims/{number}")).text.contains(&whole));
+    }
+    assert_eq!(staff.get("/staff").text.matches("/staff/claims/BA").count(), 2);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_put_aside_and_not_written_over() {
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.url("/report")).await;
+    browser.ready().await;
+    browser.arrive("/report/safety").await;
+    let store = |script: &str| {
+        format!(
+            "const done = arguments[arguments.length - 1];
+             const open = indexedDB.open('baoan');
+             open.onsuccess = () => {{
+               const store = open.result.transaction('kept', 'readwrite').objectStore('kept');
+               {script}
+             }};"
+        )
+    };
+    browser
+        .run_async(&store(
+            "store.put(new TextEncoder().encode('{\"draft\": 7}'), 'record').onsuccess = () => { open.result.close(); done(1); };",
+        ))
+        .await;
+    browser.client.refresh().await.unwrap();
+    browser.ready().await;
+    browser.arrive("/report/safety").await;
+    browser.tap("input[name='/scene/injured'][value=no]").await;
+    saved(&browser).await;
+    let aside = browser
+        .run_async(&store("const get = store.get('record-aside'); get.onsuccess = () => { open.result.close(); done(get.result ? new TextDecoder().decode(get.result) : 'nothing'); };"))
+        .await;
+    assert_eq!(aside, json!("{\"draft\": 7}"));
+    assert_eq!(record(&browser).await["draft"]["answers"]["scene"]["injured"], json!(false));
 }
 
 #[tokio::test]

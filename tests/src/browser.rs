@@ -210,6 +210,16 @@ impl Browser {
         .await;
     }
 
+    /// Lets this many bytes a second out, and ten times as many in.
+    pub async fn slow(&self, bytes: u32) {
+        self.cdp("Network.enable", json!({})).await;
+        self.cdp(
+            "Network.emulateNetworkConditions",
+            json!({ "offline": false, "latency": 100, "downloadThroughput": bytes * 10, "uploadThroughput": bytes }),
+        )
+        .await;
+    }
+
     /// Throws the tab away without asking it, and opens the same address in a new one.
     pub async fn kill_tab(&self) {
         let address = self.client.current_url().await.unwrap_or_else(|e| panic!("{e}"));

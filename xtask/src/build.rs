@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use claim_domain::Catalogue;
 use sha2::{Digest, Sha256};
 
 use crate::{Result, cargo, root, run, say, tools};
@@ -134,22 +135,23 @@ pub fn finish() -> Result {
         let _ = fs::remove_file(staging.join(old));
     }
 
-    // On the wire each program gets its part of the catalogue, in one language.
-    let whole: serde_json::Value = serde_json::from_slice(&read("catalog.json")?).map_err(|e| format!("catalog.json: {e}"))?;
+    // On the wire each program gets its part of the catalogue, in one language, compiled.
+    let text = String::from_utf8(read("catalog.json")?).map_err(|_| "catalog.json is not UTF-8")?;
+    let rules_version = Catalogue::load(&text)?.rules_version;
     for (lang, other) in [("zh", "en"), ("en", "zh")] {
-        let mut catalogue = whole.clone();
-        silence(&mut catalogue, other);
-        write(&format!("catalog.{lang}.json"), catalogue.to_string().as_bytes())?;
-        for rest in ["documents", "stages", "not_accepted_reasons"] {
-            catalogue.as_object_mut().and_then(|o| o.remove(rest)).ok_or_else(|| format!("catalog.json: {rest} is missing"))?;
-        }
+        let mut whole: serde_json::Value = serde_json::from_str(&text).map_err(|e| format!("catalog.json: {e}"))?;
+        silence(&mut whole, other);
+        let mut catalogue: Catalogue = serde_json::from_value(whole).map_err(|e| format!("catalog.json: {e}"))?;
+        catalogue.rules_version.clone_from(&rules_version);
+        write(&format!("catalog.{lang}.bin"), &catalogue.compiled())?;
+        catalogue.documents.clear();
+        catalogue.stages.clear();
+        catalogue.not_accepted_reasons.clear();
         // Nor does it sign in or speak to foreign sites.
         let unused =
             ["otp-", "cross-", "method-", "maintenance", "session-", "not-allowed", "amount-", "rate-", "malformed-json", "unsupported-"];
-        if let Some(errors) = catalogue.get_mut("errors").and_then(|e| e.as_object_mut()) {
-            errors.retain(|code, _| !unused.iter().any(|u| code.starts_with(u)));
-        }
-        write(&format!("questions.{lang}.json"), catalogue.to_string().as_bytes())?;
+        catalogue.errors.retain(|code, _| !unused.iter().any(|u| code.starts_with(u)));
+        write(&format!("questions.{lang}.bin"), &catalogue.compiled())?;
     }
     let config: serde_json::Value = serde_json::from_slice(&read("config.json")?).map_err(|e| format!("config.json: {e}"))?;
     let told = |pointer: &str| config.pointer(pointer).and_then(|v| v.as_str()).ok_or_else(|| format!("config.json: {pointer} is missing"));
@@ -159,7 +161,7 @@ pub fn finish() -> Result {
     let links: String = later.iter().map(|(id, name)| format!("<link id=\"{id}\" rel=\"x-later\" href=\"/{name}\">")).collect();
     page = page.replace("</head>", &format!("{links}</head>"));
     for name in
-        ["floor.js", "boot.js", "catalog.zh.json", "catalog.en.json", "questions.zh.json", "questions.en.json", "config.json", "icon.svg"]
+        ["floor.js", "boot.js", "catalog.zh.bin", "catalog.en.bin", "questions.zh.bin", "questions.en.bin", "config.json", "icon.svg"]
     {
         page = page.replace(&format!("\"/{name}\""), &format!("\"/{name}?v={}\"", short(&read(name)?)));
     }
@@ -240,7 +242,7 @@ fn pack(folder: &Path) -> Result {
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let packable =
-            path.extension().is_some_and(|e| ["html", "js", "css", "wasm", "json", "svg", "webmanifest"].iter().any(|x| e == *x));
+            path.extension().is_some_and(|e| ["html", "js", "css", "wasm", "json", "bin", "svg", "webmanifest"].iter().any(|x| e == *x));
         if path.is_dir() {
             pack(&path)?;
         } else if packable {

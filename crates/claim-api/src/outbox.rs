@@ -29,13 +29,20 @@ pub struct Outbox {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Phase {
-    /// `unsure`: an earlier attempt may have reached the server, so its answer is asked for first.
-    Frozen {
-        unsure: bool,
-    },
-    Accepted {
-        receipt: Receipt,
-    },
+    Frozen { sent: Sent },
+    Accepted { receipt: Receipt },
+}
+
+/// Whether the server has a frozen notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Sent {
+    No,
+    /// An earlier attempt may have reached it, so its answer is asked for first.
+    Perhaps,
+    /// It holds other bytes under this key: another tab sent the report before a word was changed in this one. Its
+    /// answer is asked for, never a second claim made.
+    Otherwise,
 }
 
 /// A photo on its way.
@@ -131,6 +138,19 @@ pub enum Next {
     Rest,
 }
 
+/// The one request that comes next of several reports, and which report it belongs to: an unanswered notice before
+/// the photos of the others. A wait is the shortest of theirs.
+pub fn next_of(all: &[Outbox], now_ms: i64, chunk: u64) -> (usize, Next) {
+    let order = |next: &Next, accepted: bool| match next {
+        Next::Do(_) if !accepted => i64::MIN,
+        Next::Do(_) => i64::MIN + 1,
+        Next::Wait(until) => *until,
+        Next::Rest => i64::MAX,
+    };
+    let nexts = all.iter().enumerate().map(|(i, o)| (order(&o.next(now_ms, chunk), o.receipt().is_some()), i));
+    nexts.min().map_or((0, Next::Rest), |(_, i)| (i, all[i].next(now_ms, chunk)))
+}
+
 const FIRST_DELAY_MS: i64 = 1_000;
 const LONGEST_DELAY_MS: i64 = 60_000;
 
@@ -143,7 +163,7 @@ impl Outbox {
         Outbox {
             key: key.into(),
             body,
-            phase: Phase::Frozen { unsure: false },
+            phase: Phase::Frozen { sent: Sent::No },
             photos: photos.collect(),
             stuck: None,
             tries: 0,
@@ -176,9 +196,7 @@ impl Outbox {
 
     /// After the app was started again: nothing that was on its way is certain any more.
     pub fn restarted(&mut self) {
-        if let Phase::Frozen { unsure } = &mut self.phase {
-            *unsure = true;
-        }
+        self.doubt_notice();
         for photo in &mut self.photos {
             if let Sending::Uploading { unsure, .. } = &mut photo.state {
                 *unsure = true;
@@ -217,11 +235,11 @@ impl Outbox {
         }
         let request = |method, path: String, headers, body| Next::Do(Request { method, path, headers, body });
         let receipt = match &self.phase {
-            Phase::Frozen { unsure: true } => return request(Method::Get, format!("{BASE}/submissions/{}", self.key), vec![], Body::Empty),
-            Phase::Frozen { unsure: false } => {
+            Phase::Frozen { sent: Sent::No } => {
                 let headers = vec![("Idempotency-Key", format!("\"{}\"", self.key)), ("Content-Type", "application/json".into())];
                 return request(Method::Post, format!("{BASE}/notices"), headers, Body::Json(self.body.clone()));
             }
+            Phase::Frozen { .. } => return request(Method::Get, format!("{BASE}/submissions/{}", self.key), vec![], Body::Empty),
             Phase::Accepted { receipt } => receipt,
         };
         let Some(photo) = self.photos.iter().find(|p| matches!(p.state, Sending::Waiting | Sending::Uploading { .. })) else {
@@ -302,7 +320,11 @@ impl Outbox {
                 }
             },
             (Method::Get, _, 404) if json::read::<Problem>(body).is_some() => {
-                self.phase = Phase::Frozen { unsure: false };
+                match self.phase {
+                    // The claim belongs to another session: signing in with the same phone brings it back.
+                    Phase::Frozen { sent: Sent::Otherwise } => self.stuck = Some(Stuck::Login),
+                    _ => self.phase = Phase::Frozen { sent: Sent::No },
+                }
                 false
             }
             (Method::Get, _, _) => true,
@@ -312,7 +334,10 @@ impl Outbox {
                 false
             }
             (Method::Post, Body::Json(_), 400..=499) => {
-                self.stuck = Some(Stuck::Fix { problem: problem() });
+                match problem() {
+                    p if p.code == ProblemCode::IdempotencyKeyReused => self.phase = Phase::Frozen { sent: Sent::Otherwise },
+                    problem => self.stuck = Some(Stuck::Fix { problem }),
+                }
                 false
             }
             (Method::Post, Body::Empty, 201) => match location {
@@ -382,13 +407,17 @@ impl Outbox {
 
     /// The last request may or may not have been carried out.
     fn doubt(&mut self) {
-        match &mut self.phase {
-            Phase::Frozen { unsure } => *unsure = true,
-            Phase::Accepted { .. } => {
-                if let Some(OutPhoto { state: Sending::Uploading { unsure, .. }, .. }) = self.current() {
-                    *unsure = true;
-                }
-            }
+        self.doubt_notice();
+        if self.receipt().is_some()
+            && let Some(OutPhoto { state: Sending::Uploading { unsure, .. }, .. }) = self.current()
+        {
+            *unsure = true;
+        }
+    }
+
+    fn doubt_notice(&mut self) {
+        if let Phase::Frozen { sent: sent @ Sent::No } = &mut self.phase {
+            *sent = Sent::Perhaps;
         }
     }
 }

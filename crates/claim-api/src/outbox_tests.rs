@@ -207,3 +207,44 @@ fn a_photo_that_the_server_refuses_does_not_hold_up_the_others() {
     assert_eq!(machine.photos[1].state, Sending::Lost);
     assert!(machine.is_done());
 }
+
+#[test]
+fn other_bytes_under_the_same_key_lead_to_the_first_report_and_never_to_a_second() {
+    let mut server = Server::default();
+    let mut machine = outbox(0);
+    // Another tab was first.
+    server.handle(&first(&machine));
+    machine.on(&first(&machine), answer(422, ProblemCode::IdempotencyKeyReused), 0, 0);
+    assert_eq!(machine.stuck, None);
+    machine.restarted();
+    let asked = first(&machine);
+    assert_eq!(asked.method, Method::Get);
+    // Not seen from this session: signing in, not sending again.
+    machine.on(&asked, answer(404, ProblemCode::NotFound), 0, 0);
+    assert_eq!(machine.stuck, Some(Stuck::Login));
+    machine.signed_in();
+    let asked = first(&machine);
+    let reply = server.handle(&asked);
+    machine.on(&asked, reply, 0, 0);
+    assert!(machine.is_done());
+    assert_eq!(server.claims, 1);
+}
+
+#[test]
+fn of_two_reports_the_unanswered_notice_goes_before_photos_and_no_report_waits_for_another() {
+    let mut server = Server::default();
+    let mut old = outbox(1);
+    let request = first(&old);
+    old.on(&request, server.handle(&request), 0, 0);
+    let fresh = outbox(0);
+    let all = [old.clone(), fresh.clone()];
+    assert!(matches!(next_of(&all, 0, 512), (1, Next::Do(request)) if request.path.ends_with("/notices")));
+    // One that waits for the network does not stop the other.
+    let mut waiting = fresh;
+    waiting.on(&first(&waiting), Reply::Broken, 0, 999);
+    assert!(matches!(next_of(&[old.clone(), waiting.clone()], 0, 512), (0, Next::Do(_))));
+    old.on(&first(&old), Reply::NoBytes, 0, 0);
+    assert!(matches!(next_of(&[old.clone(), waiting], 0, 512), (1, Next::Wait(_))));
+    assert_eq!(next_of(&[old], 0, 512).1, Next::Rest);
+    assert_eq!(next_of(&[], 0, 512).1, Next::Rest);
+}

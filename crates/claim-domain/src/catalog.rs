@@ -1,49 +1,23 @@
 //! The catalogue: claim types, documents, consents, stages and the words for every error, as data in
-//! `catalog.json`. Client and server read the same file with this code and agree on its hash, the
-//! `rules_version` that every claim stores.
+//! `catalog.json`. The hash of that file is the `rules_version` that every claim stores.
+//!
+//! The server reads the file as it is ([`Catalogue::load`]). The build checks it and compiles what a program needs
+//! into a few kilobytes ([`Catalogue::compiled`]); the app reads those ([`Catalogue::from_compiled`]) without a parser
+//! for JSON or conditions, which would cost more on the wire than the catalogue itself.
 
-use std::borrow::Borrow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use serde::de::Visitor;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+#[cfg(not(target_arch = "wasm32"))]
 use sha2::{Digest, Sha256};
 
 use crate::condition::Condition;
-use crate::json;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Text {
     pub zh: String,
     pub en: String,
-}
-
-/// A name in the catalogue. A type of its own because the small JSON reader borrows its keys.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(String);
-
-impl Borrow<str> for Key {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Key, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Key;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a name")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Key, E> {
-                Ok(Key(text.to_owned()))
-            }
-        }
-        d.deserialize_str(Text)
-    }
 }
 
 /// Line of business.
@@ -68,8 +42,8 @@ impl Lob {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Incident {
     pub id: String,
     pub lob: Lob,
@@ -80,8 +54,8 @@ pub struct Incident {
     pub implies: Vec<String>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Part {
     pub id: String,
     pub name: Text,
@@ -99,8 +73,8 @@ pub enum Phase {
     Payment,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Document {
     pub id: String,
     pub name: Text,
@@ -114,20 +88,28 @@ pub struct Document {
     pub max: u8,
 }
 
-/// A [`Condition`] as the catalogue writes it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
+/// A [`Condition`]: text where people read it, parsed where the app does.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct When(pub Condition);
 
-impl TryFrom<String> for When {
-    type Error = String;
-    fn try_from(text: String) -> Result<When, String> {
-        Condition::parse(&text).map(When)
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<When, D::Error> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if d.is_human_readable() {
+            return Condition::parse(&String::deserialize(d)?).map(When).map_err(serde::de::Error::custom);
+        }
+        Condition::deserialize(d).map(When)
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
+impl Serialize for When {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(s)
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Consent {
     pub id: String,
     pub version: u16,
@@ -137,8 +119,8 @@ pub struct Consent {
     pub when: When,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StageText {
     pub name: Text,
     /// Under this name for health claims.
@@ -148,8 +130,8 @@ pub struct StageText {
     pub now: Text,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(not(target_arch = "wasm32"), serde(deny_unknown_fields))]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Catalogue {
     pub incidents: Vec<Incident>,
     pub roles: Vec<Part>,
@@ -160,12 +142,12 @@ pub struct Catalogue {
     #[serde(default)]
     pub documents: Vec<Document>,
     #[serde(default)]
-    pub stages: BTreeMap<Key, StageText>,
+    pub stages: BTreeMap<String, StageText>,
     #[serde(default)]
     pub not_accepted_reasons: Vec<Part>,
     /// By [`Code`] and by problem code of the API.
-    pub errors: BTreeMap<Key, Text>,
-    #[serde(skip)]
+    pub errors: BTreeMap<String, Text>,
+    #[serde(default)]
     pub rules_version: String,
 }
 
@@ -216,20 +198,28 @@ const FACTS: [&str; 27] = [
 ];
 
 impl Catalogue {
-    /// Reads and checks a catalogue.
+    /// Reads and checks `catalog.json`.
     ///
     /// # Errors
     /// One sentence that names the place: line and column, or the id and the field.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn load(text: &str) -> Result<Catalogue, String> {
-        let mut catalogue: Catalogue = json::read(text).ok_or_else(|| wrong_place(text))?;
-        catalogue.rules_version = Sha256::digest(text.as_bytes()).iter().take(8).fold(String::new(), |mut hex, b| {
-            let _ = write!(hex, "{b:02x}");
-            hex
-        });
-        // The app reads what the server and the build have already verified.
-        #[cfg(not(target_arch = "wasm32"))]
+        let mut catalogue: Catalogue = serde_json::from_str(text).map_err(|e| format!("catalogue: {e}"))?;
+        catalogue.rules_version = Sha256::digest(text.as_bytes()).iter().take(8).map(|b| format!("{b:02x}")).collect();
         catalogue.verify()?;
         Ok(catalogue)
+    }
+
+    /// What [`Catalogue::from_compiled`] of the same build reads.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn compiled(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).unwrap_or_default()
+    }
+
+    /// # Errors
+    /// The bytes come from another build.
+    pub fn from_compiled(bytes: &[u8]) -> Result<Catalogue, String> {
+        postcard::from_bytes(bytes).map_err(|e| e.to_string())
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -332,15 +322,6 @@ impl Catalogue {
     }
 }
 
-/// Line and column of what is wrong; the app, which gets a catalogue that the server has already checked, goes without.
-fn wrong_place(text: &str) -> String {
-    #[cfg(not(target_arch = "wasm32"))]
-    if let Err(e) = serde_json::from_str::<Catalogue>(text) {
-        return format!("catalogue: {e}");
-    }
-    format!("catalogue: {} bytes that cannot be read", text.len())
-}
-
 /// What is known of a claim, as the rules see it. A flag that is absent is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -383,6 +364,14 @@ mod tests {
         assert!(list("motor.single", &[]).contains(&("tow_invoice".into(), false)));
         assert!(list("motor.theft", &[]).iter().any(|s| s.0 == "police_receipt" && s.1));
         assert!(!list("health.inpatient", &[]).iter().any(|s| s.0 == "vehicle_license"));
+    }
+
+    #[test]
+    fn compiled_it_is_the_same() {
+        let whole = shipped();
+        let read = Catalogue::from_compiled(&whole.compiled()).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{whole:?}"));
+        assert!(Catalogue::from_compiled(&whole.compiled()[..1000]).is_err());
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //!
 //! `!` binds tighter than `&&`, `&&` tighter than `||`; parentheses group. An empty text is always true.
 
+use serde::{Deserialize, Serialize};
+
 /// A parsed condition; [`Condition::eval`] asks the caller for each fact by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     Always,
     Fact(String),

@@ -24,6 +24,19 @@ pub enum Road {
     NoRoad,
 }
 
+impl Road {
+    pub const ALL: [Road; 3] = [Road::Blocking, Road::Clear, Road::NoRoad];
+
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Road::Blocking => "blocking",
+            Road::Clear => "clear",
+            Road::NoRoad => "no-road",
+        }
+    }
+}
+
 /// The cases in which the police must be called although nobody is hurt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -35,6 +48,19 @@ pub enum Special {
     Police,
     /// Article 14: no inspection or insurance mark, or a building or public facility was hit.
     Facility,
+}
+
+impl Special {
+    pub const ALL: [Special; 3] = [Special::None, Special::Police, Special::Facility];
+
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Special::None => "none",
+            Special::Police => "police",
+            Special::Facility => "facility",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
