@@ -68,6 +68,7 @@
 
   // Two programs: the report, and everything after it (see src/lib.rs).
   const part = /^\/(claims|login|help)/.test(location.pathname) ? 'claims' : 'app';
+  if (part === 'claims') { byId('claims-style').rel = 'stylesheet'; }
   const start = async () => {
     const [js, wasm] = [byId(part + '-js'), byId(part + '-wasm')];
     // An import carries no integrity of its own; a preload of the same module does.

@@ -33,13 +33,17 @@ fn report_page(session: Session, path: &str) -> AnyView {
 }
 
 /// Everything after the report.
-pub fn claims(visit: Visit) -> AnyView {
-    let path = address::path();
+pub fn claims(session: Session) -> AnyView {
+    let (path, visit) = (address::path(), session.visit);
     view! {
         {offline(visit)}
         {ui::live(move || match parts(&path.get())[..] {
             ["claims"] => claim::list(visit),
             ["claims", no] => claim::overview(visit, no),
+            ["claims", no, "documents"] => claim::tasks(session, no),
+            ["claims", no, "documents", document] => claim::document(session, no, document),
+            ["claims", no, "questions"] => claim::questions(session, no),
+            ["claims", no, "request"] => claim::request(session, no),
             ["login"] => claim::login(visit),
             ["help"] => claim::help(visit),
             _ => not_found(),
@@ -76,7 +80,7 @@ fn First(session: Session) -> impl IntoView {
     ui::live(move || {
         at_first.get().then(|| {
             let going_on = session.draft.with(|d| !d.is_empty()) && !session.is_unanswered();
-            let sending = session.outboxes.with(|all| !all.is_empty());
+            let sending = session.newest(|_| ()).is_some();
             view! {
                 <div class="resume" role="region" aria-label=t().your_report hidden=move || !(going_on || sending)>
                     {going_on.then(|| view! { <p class="note"><a href="/report">{t().go_on}</a></p> })}

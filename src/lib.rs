@@ -7,11 +7,13 @@ mod app;
 mod claim;
 mod i18n;
 mod journey;
+mod papers;
 mod platform;
 mod session;
 mod ui;
 mod visit;
 
+use claim_domain::Catalogue;
 use leptos::prelude::*;
 use platform::{address, page, spawn};
 use session::Session;
@@ -21,9 +23,10 @@ use visit::Visit;
 pub fn report() {
     start(
         "app",
+        Catalogue::from_compiled,
         |path| path == "/" || path == "/report" || path.starts_with("/report/"),
         async |visit| {
-            let session = Session::open(visit).await?;
+            let session = Session::open(visit).await;
             Ok(Box::new(move || app::report(session)) as Box<dyn FnOnce() -> AnyView>)
         },
     );
@@ -33,14 +36,19 @@ pub fn report() {
 pub fn claims() {
     start(
         "claims",
+        Catalogue::whole_from_compiled,
         |path| ["/claims", "/login", "/help"].iter().any(|p| path.starts_with(p)),
-        async |visit| Ok(Box::new(move || app::claims(visit)) as Box<dyn FnOnce() -> AnyView>),
+        async |visit| {
+            let session = Session::open(visit).await;
+            Ok(Box::new(move || app::claims(session)) as Box<dyn FnOnce() -> AnyView>)
+        },
     );
 }
 
 /// Starts the program `name`, which answers the addresses `mine`.
 fn start(
     name: &'static str,
+    read: fn(&[u8]) -> Result<Catalogue, String>,
     mine: fn(&str) -> bool,
     open: impl AsyncFnOnce(Visit) -> Result<Box<dyn FnOnce() -> AnyView>, String> + 'static,
 ) {
@@ -49,7 +57,7 @@ fn start(
         page::failed(&info.to_string());
     }));
     spawn(async move {
-        let opened = match Visit::open(name).await {
+        let opened = match Visit::open(name, read).await {
             Ok(visit) => open(visit).await,
             Err(why) => Err(why),
         };

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
 use claim_api::Receipt;
-use claim_api::outbox::{Next, Outbox, Sending, next_of};
+use claim_api::outbox::{Next, OutPhoto, Outbox, Sending, next_of};
+use claim_domain::Lob;
+use claim_domain::documents::Format;
 use claim_domain::draft::{Answers, Command, Draft, Effect, KnownPolicy, PhotoState, apply};
 use claim_domain::json;
 use leptos::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 
 use crate::platform::http::{self, CallError};
 use crate::platform::photos::{self, Picked};
@@ -22,12 +24,8 @@ use crate::visit::Visit;
 pub const MOST_PHOTOS: usize = 30;
 const CHUNK: u64 = 512 << 10;
 
-/// What survives a killed tab.
-#[derive(Serialize, Deserialize)]
-struct Record {
-    draft: Draft,
-    outboxes: Vec<Outbox>,
-}
+const DRAFT: &str = "draft";
+const OUTBOXES: &str = "outboxes";
 
 #[derive(Clone, Copy)]
 pub struct Session {
@@ -51,21 +49,26 @@ struct Inner {
     queue: RefCell<VecDeque<(String, Picked)>>,
 }
 
+/// Reads what was kept under `key`; what cannot be read is put aside.
+async fn stored<T: DeserializeOwned>(storage: &Storage, key: &str) -> Option<T> {
+    let text = storage.text(key).await?;
+    let value = json::read(&text);
+    if value.is_none() {
+        storage.put_aside(key, text).await;
+    }
+    value
+}
+
 impl Session {
     /// Reads what was kept.
-    ///
-    /// # Errors
-    /// Why the app cannot begin; the draft stays as it is.
-    pub async fn open(visit: Visit) -> Result<Session, String> {
+    pub async fn open(visit: Visit) -> Session {
         let storage = Storage::open().await;
-        let kept = storage.record().await;
-        let read = kept.as_deref().and_then(json::read::<Record>);
-        if read.is_none()
-            && let Some(unreadable) = kept
-        {
-            storage.put_aside(unreadable).await;
+        let mut draft = stored(&storage, DRAFT).await.unwrap_or_else(|| Draft::new(new_id()));
+        let mut outboxes: Vec<Outbox> = stored(&storage, OUTBOXES).await.unwrap_or_default();
+        // Killed between the two writes after an answer: what was received is no draft any more.
+        if outboxes.iter().any(|o| o.key == draft.id && o.claim_no().is_some()) {
+            draft = Draft::new(new_id());
         }
-        let Record { mut draft, mut outboxes } = read.unwrap_or_else(|| Record { draft: Draft::new(new_id()), outboxes: Vec::new() });
         let mut pictures = BTreeMap::new();
         let ids = draft.photos.iter().map(|p| p.id.clone()).chain(outboxes.iter().flat_map(|o| o.photos.iter().map(|p| p.id.clone())));
         for id in ids.collect::<Vec<_>>() {
@@ -99,10 +102,10 @@ impl Session {
         spawn(async move {
             let _ = session.refresh().await;
         });
-        Ok(session)
+        session
     }
 
-    fn storage(&self) -> Storage {
+    pub fn storage(&self) -> Storage {
         self.inner.with_value(|i| i.storage.clone())
     }
 
@@ -141,9 +144,10 @@ impl Session {
     }
 
     async fn write(&self) {
-        let record = Record { draft: self.draft.get_untracked(), outboxes: self.outboxes.get_untracked() };
         let storage = self.storage();
-        storage.save_record(serde_json::to_string(&record).unwrap_or_default()).await;
+        // What is on its way first: a report that is in neither would be lost.
+        storage.save_text(OUTBOXES, self.outboxes.with_untracked(|o| serde_json::to_string(o).unwrap_or_default())).await;
+        storage.save_text(DRAFT, self.draft.with_untracked(|d| serde_json::to_string(d).unwrap_or_default())).await;
         if self.durable.get_untracked() != storage.is_durable() {
             self.durable.set(storage.is_durable());
         }
@@ -222,9 +226,19 @@ impl Session {
     /// Freezes the report and begins to send it. The draft stays until the server has it.
     pub fn submit(&self) {
         let draft = self.draft.get_untracked();
+        let health = self.catalogue.incident(&draft.answers.incident).is_some_and(|i| i.lob == Lob::Health);
+        let document = if health { "medical_record" } else { "scene" };
         let photos = draft.photos.iter().filter(|p| p.state == PhotoState::Ready).filter_map(|p| {
             let result = p.result.as_ref()?;
-            Some((p.id.clone(), "scene".to_owned(), result.bytes, result.sha256.clone()))
+            Some(OutPhoto {
+                id: p.id.clone(),
+                document: document.into(),
+                format: Format::Jpeg,
+                bytes: result.bytes,
+                sha256: result.sha256.clone(),
+                facts: None,
+                state: Sending::Waiting,
+            })
         });
         let outbox = Outbox::freeze(&draft.id, &draft.notice(), photos);
         self.outboxes.update(|all| {
@@ -235,9 +249,21 @@ impl Session {
         self.send();
     }
 
+    /// Sends files of a claim, and what is to be said once they have arrived.
+    pub fn send_for_claim(&self, outbox: Outbox) {
+        self.outboxes.update(|all| all.push(outbox));
+        self.save();
+        self.send();
+    }
+
+    /// Looks at the newest report that was sent.
+    pub fn newest<T>(&self, look: impl FnOnce(&Outbox) -> T) -> Option<T> {
+        self.outboxes.with(|all| all.iter().rfind(|o| o.is_report()).map(look))
+    }
+
     /// A report was sent and the server has not answered: it must not be changed or sent again under another key.
     pub fn is_unanswered(&self) -> bool {
-        self.outboxes.with(|all| all.last().is_some_and(|o| o.receipt().is_none()))
+        self.newest(|o| o.claim_no().is_none()).unwrap_or_default()
     }
 
     /// Tries again at once.
@@ -248,7 +274,7 @@ impl Session {
 
     /// Gives a refused report back to its pages. A new key: the frozen bytes were never accepted.
     pub fn unfreeze(&self) {
-        self.outboxes.update(|all| drop(all.pop()));
+        self.outboxes.update(|all| all.retain(|o| o.claim_no().is_some()));
         self.draft.update(|d| d.id = new_id());
         self.save();
     }
@@ -304,7 +330,7 @@ impl Session {
     }
 
     pub fn receipt(&self) -> Option<Receipt> {
-        self.outboxes.with(|all| all.last().and_then(|o| o.receipt().cloned()))
+        self.newest(|o| o.receipt().cloned()).flatten()
     }
 
     /// Asks the server who is there; somebody who has signed in since goes on where sending stopped.

@@ -33,19 +33,29 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Reads what the server published.
+    /// Reads what the server published; `read` takes as much of the catalogue as the program needs.
     ///
     /// # Errors
     /// Why the app cannot begin.
-    pub async fn open(program: &str) -> Result<Visit, String> {
+    pub async fn open(program: &str, read: fn(&[u8]) -> Result<Catalogue, String>) -> Result<Visit, String> {
         let catalogue = format!("{program}-catalog-{}", if i18n::is_english() { "en" } else { "zh" });
         // Both are on their way already (boot.js).
         let (catalogue, config) = (http::linked(&catalogue).await, http::linked("app-config").await);
-        let catalogue = Catalogue::from_compiled(&catalogue.ok_or("no catalogue")?)?;
+        let catalogue = read(&catalogue.ok_or("no catalogue")?)?;
         let config: Config = config.and_then(|c| json::read(std::str::from_utf8(&c).ok()?)).ok_or("config.json cannot be read")?;
         let online = RwSignal::new(page::is_online());
         page::on_awake(move || online.set(page::is_online()));
         Ok(Visit { catalogue: Box::leak(Box::new(catalogue)), config: Box::leak(Box::new(config)), who: RwSignal::new(None), online })
+    }
+
+    /// The rules of this version: a claim keeps those it began with.
+    pub async fn rules(&self, version: &str) -> Result<&'static Catalogue, CallError> {
+        if self.catalogue.rules_version == version {
+            return Ok(self.catalogue);
+        }
+        let compiled = http::bytes(&format!("/api/v1/rules/{version}")).await;
+        let catalogue = compiled.and_then(|bytes| Catalogue::whole_from_compiled(&bytes).ok()).ok_or(CallError::Offline)?;
+        Ok(Box::leak(Box::new(catalogue)))
     }
 
     /// Asks the server who is there.

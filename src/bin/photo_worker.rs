@@ -1,6 +1,9 @@
-//! Entry of the photo worker: a file comes in, a small upright JPEG goes out, or the code of what is wrong with it.
+//! Entry of the photo worker: `{file, pdf, codes}` comes in; what is stored and what was measured on it go out, or the
+//! code of what is wrong with it.
 
-use claim_photo::{Limits, Photo, prepare};
+use claim_domain::Code;
+use claim_domain::documents::{File as Paper, Format};
+use claim_photo::{Kind, Limits, Photo, PhotoError, measure, pdf, prepare, sha256_hex, sniff};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -12,7 +15,7 @@ fn main() {
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let scope = reply_to.clone();
         spawn_local(async move {
-            let (message, buffers) = answer(event.data()).await;
+            let (message, buffers) = answer(&event.data()).await;
             // The picture's buffer is handed over, not copied.
             let _ = scope.post_message_with_transfer(&message, &buffers);
         });
@@ -23,10 +26,18 @@ fn main() {
     let _ = scope.post_message(&JsValue::from_str("ready"));
 }
 
-async fn answer(data: JsValue) -> (JsValue, Array) {
+/// What is stored, and what was found on it.
+struct Done {
+    bytes: Vec<u8>,
+    paper: Paper,
+}
+
+async fn answer(data: &JsValue) -> (JsValue, Array) {
+    let field = |name: &str| Reflect::get(data, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
     let limits = Limits::default();
-    let outcome = match read(data, &limits).await {
-        Ok(bytes) => prepare(&bytes, &limits).map_err(claim_photo::PhotoError::code),
+    let outcome = match read(field("file"), &limits).await {
+        Ok(file) if field("pdf").is_truthy() && sniff(&file) == Kind::Pdf => passed(file),
+        Ok(file) => small(&file, &limits, field("codes").is_truthy()),
         Err(code) => Err(code),
     };
     let message = Object::new();
@@ -35,25 +46,49 @@ async fn answer(data: JsValue) -> (JsValue, Array) {
     };
     let buffers = Array::new();
     match outcome {
-        Err(code) => set("error", code.into()),
-        Ok(Photo { jpeg, width, height, sha256, original_sha256 }) => {
-            let buffer = Uint8Array::from(&jpeg[..]).buffer();
+        Err(code) => set("error", code.as_str().into()),
+        Ok(Done { bytes, paper }) => {
+            let buffer = Uint8Array::from(&bytes[..]).buffer();
             buffers.push(&buffer);
-            set("jpeg", buffer.into());
-            set("width", width.into());
-            set("height", height.into());
-            set("sha256", sha256.into());
-            set("original_sha256", original_sha256.into());
+            set("bytes", buffer.into());
+            let look = paper.look.clone().unwrap_or_default();
+            set("width", look.width.into());
+            set("height", look.height.into());
+            set("sha256", paper.sha256.clone().into());
+            set("original_sha256", paper.original_sha256.clone().into());
+            set("paper", serde_json::to_string(&paper).unwrap_or_default().into());
         }
     }
     (message.into(), buffers)
 }
 
-async fn read(data: JsValue, limits: &Limits) -> Result<Vec<u8>, &'static str> {
-    let file: File = data.dyn_into().map_err(|_| "photo-read")?;
+fn small(file: &[u8], limits: &Limits, codes: bool) -> Result<Done, Code> {
+    let Photo { jpeg, sha256, original_sha256, taken_at, .. } = prepare(file, limits).map_err(PhotoError::code)?;
+    // On what is stored, as the server does.
+    let look = measure(&jpeg, codes).map_err(PhotoError::code)?;
+    let paper = paper(Format::Jpeg, &jpeg, sha256, original_sha256);
+    Ok(Done { bytes: jpeg, paper: Paper { taken_at, look: Some(look), ..paper } })
+}
+
+fn passed(file: Vec<u8>) -> Result<Done, Code> {
+    let pdf = pdf::inspect(&file).map_err(PhotoError::code)?;
+    let sha256 = sha256_hex(&file);
+    let paper = paper(Format::Pdf, &file, sha256.clone(), sha256);
+    Ok(Done { bytes: file, paper: Paper { pdf: Some(pdf), ..paper } })
+}
+
+fn paper(format: Format, bytes: &[u8], sha256: String, original_sha256: String) -> Paper {
+    // The page says which document it is for.
+    let (id, document) = (String::new(), String::new());
+    let bytes = bytes.len() as u64;
+    Paper { id, document, format, bytes, sha256, original_sha256, taken_at: None, look: None, pdf: None, kept_because: None }
+}
+
+async fn read(data: JsValue, limits: &Limits) -> Result<Vec<u8>, Code> {
+    let file: File = data.dyn_into().map_err(|_| Code::PhotoDamaged)?;
     if file.size() > limits.max_file as f64 {
-        return Err(claim_photo::PhotoError::TooLarge.code());
+        return Err(Code::PhotoTooLarge);
     }
-    let buffer = JsFuture::from(file.array_buffer()).await.map_err(|_| "photo-read")?;
+    let buffer = JsFuture::from(file.array_buffer()).await.map_err(|_| Code::PhotoDamaged)?;
     Ok(Uint8Array::new(&buffer).to_vec())
 }

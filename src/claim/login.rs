@@ -104,12 +104,12 @@ pub fn login(visit: Visit) -> AnyView {
             <label class="label" for="phone">{t().phone}</label>
             <p class="hint" id="phone-hint">{c().login_hint}</p>
             {field_wrong(visit, errors, "/phone", None)}
-            <input class="input" id="phone" type="tel" inputmode="tel" autocomplete="tel" aria-describedby="phone-hint" prop:value=phone on:input=changed(move |e| phone.set(page::value_of(&e))) />
+            <input class="input" id="phone" type="tel" inputmode="tel" autocomplete="tel" aria-describedby="phone-hint" prop:value=move || page::Typed(phone.get()) on:input=changed(move |e| phone.set(page::value_of(&e))) />
             {live(move || sent.get().then(|| view! {
                 <label class="label" for="code">{c().code}</label>
                 <p class="hint" role="status">{c().code_sent}</p>
                 {field_wrong(visit, errors, "/code", None)}
-                <input class="input" id="code" type="text" inputmode="numeric" autocomplete="one-time-code" prop:value=code on:input=changed(move |e| code.set(page::value_of(&e))) />
+                <input class="input" id="code" type="text" inputmode="numeric" autocomplete="one-time-code" prop:value=move || page::Typed(code.get()) on:input=changed(move |e| code.set(page::value_of(&e))) />
                 <button class="link" type="button" prop:disabled=Signal::derive(move || wait.get() > 0) on:click=click(move |_| send())>
                     {live(move || if wait.get() > 0 { c().resend_wait.replace("{n}", &wait.get().to_string()) } else { c().resend.to_owned() })}
                 </button>

@@ -1,7 +1,9 @@
 //! After the report: my claims, one claim with its timeline, signing in, advice.
 
+mod documents;
 mod login;
 mod overview;
+mod request;
 
 use claim_api::ClaimSummary;
 use claim_domain::catalog::Phase;
@@ -15,15 +17,21 @@ use crate::platform::spawn;
 use crate::ui::{button_link, call, click, live, sheet};
 use crate::visit::Visit;
 
+pub use documents::{document, questions, tasks};
 pub use login::login;
 pub use overview::overview;
+pub use request::request;
 
 /// What the server was asked for: still on its way, there, or why not.
 type Fetched<T> = RwSignal<Option<Result<T, CallError>>>;
 
 /// The name of a stage for this line of business.
 fn stage_name(catalogue: &'static Catalogue, lob: Lob, stage: Stage) -> &'static str {
-    catalogue.stages.get(stage.as_str()).map_or("", |s| i18n::text(s.health.as_ref().filter(|_| lob == Lob::Health).unwrap_or(&s.name)))
+    catalogue
+        .papers
+        .stages
+        .get(stage.as_str())
+        .map_or("", |s| i18n::text(s.health.as_ref().filter(|_| lob == Lob::Health).unwrap_or(&s.name)))
 }
 
 /// A failed call, with what to do about it.

@@ -10,7 +10,7 @@ use super::{Fetched, stage_name, trouble};
 use crate::i18n::{self, c, t};
 use crate::platform::http;
 use crate::platform::{page, sleep_ms, spawn};
-use crate::ui::{ErrorSummary, Errors, call, changed, click, field_wrong, live, sheet, size};
+use crate::ui::{ErrorSummary, Errors, button_link, call, changed, click, field_wrong, live, sheet, size};
 use crate::visit::Visit;
 
 /// While the page is looked at.
@@ -25,7 +25,7 @@ pub fn overview(visit: Visit, no: &str) -> AnyView {
     spawn({
         let no = no.clone();
         async move {
-            let first = http::get::<ClaimView>(&format!("/api/v1/claims/{no}")).await;
+            let first = http::get_whole::<ClaimView>(&format!("/api/v1/claims/{no}")).await;
             if alive.is_disposed() {
                 return;
             }
@@ -63,7 +63,7 @@ async fn follow(no: &str, claim: Fetched<ClaimView>, alive: StoredValue<()>) {
             continue;
         }
         // Documents and requirements may have changed with the events.
-        if let Ok(fresh) = http::get::<ClaimView>(&format!("/api/v1/claims/{no}")).await
+        if let Ok(fresh) = http::get_whole::<ClaimView>(&format!("/api/v1/claims/{no}")).await
             && !alive.is_disposed()
         {
             claim.set(Some(Ok(fresh)));
@@ -76,7 +76,7 @@ fn shown(visit: Visit, claim: Fetched<ClaimView>, view: ClaimView) -> AnyView {
     let state = Claim::replay(lob, &view.events);
     let catalogue = visit.catalogue;
     let name = catalogue.incident(&view.summary.incident).map_or("", |i| i18n::text(&i.name));
-    let stage = catalogue.stages.get(state.stage.as_str());
+    let stage = catalogue.papers.stages.get(state.stage.as_str());
     let lines = milestones(lob, &view.events).into_iter().map(|m| milestone(visit, lob, m)).collect_view();
     let history = view.events.iter().rev().map(|e| happened(visit, lob, e)).collect_view();
     let received = !view.documents.is_empty();
@@ -101,6 +101,7 @@ fn shown(visit: Visit, claim: Fetched<ClaimView>, view: ClaimView) -> AnyView {
         </section>
         <h2>{c().progress}</h2>
         <ol class="timeline">{lines}</ol>
+        {(!state.stage.is_over()).then(|| button_link(format!("/claims/{}/documents", view.summary.claim_no), c().tasks_title, false))}
         {received.then(|| view! { <h2>{c().your_photos}</h2><ul class="photos">{documents}</ul> })}
         <details open>
             <summary>{c().history}</summary>
@@ -159,9 +160,10 @@ fn happened(visit: Visit, lob: Lob, event: &Event) -> AnyView {
         What::Closed => stage(Stage::Closed),
         What::Withdrawn { reason } => format!("{}：{reason}", stage(Stage::Withdrawn)),
         What::DocumentReceived { document, bytes, .. } => {
-            let name = visit.catalogue.documents.iter().find(|d| d.id == *document).map_or("", |d| i18n::text(&d.name));
+            let name = visit.catalogue.papers.documents.iter().find(|d| d.id == *document).map_or("", |d| i18n::text(&d.name));
             c().ev_document.replace("{name}", name).replace("{size}", &size(*bytes))
         }
+        What::Requested { .. } => c().requested.into(),
     };
     view! { <li><span class="quiet">{event.at.to_local_text()}" · "{actor(&event.actor)}</span><br/>{text}</li> }.into_any()
 }
@@ -179,7 +181,7 @@ fn asks(visit: Visit, claim: Fetched<ClaimView>, state: &Claim, view: &ClaimView
             let no = no.get_value();
             match http::post::<Event>(&format!("/api/v1/claims/{no}/steps"), &Step { what }).await {
                 Ok(_) => {
-                    if let Ok(fresh) = http::get::<ClaimView>(&format!("/api/v1/claims/{no}")).await {
+                    if let Ok(fresh) = http::get_whole::<ClaimView>(&format!("/api/v1/claims/{no}")).await {
                         claim.set(Some(Ok(fresh)));
                     }
                 }
@@ -199,7 +201,7 @@ fn asks(visit: Visit, claim: Fetched<ClaimView>, state: &Claim, view: &ClaimView
         view! {
             <label class="label" for="reason">{label}</label>
             {field_wrong(visit, errors, "/reason", None)}
-            <textarea class="input" id="reason" prop:value=reason on:input=changed(move |e| reason.set(page::value_of(&e)))></textarea>
+            <textarea class="input" id="reason" prop:value=move || page::Typed(reason.get()) on:input=changed(move |e| reason.set(page::value_of(&e)))></textarea>
         }
     };
     let has_assessment = assessment.is_some();

@@ -5,6 +5,7 @@
 mod en;
 mod zh_cn;
 
+use claim_domain::catalog::Field;
 use claim_domain::{Catalogue, Text};
 
 use crate::platform::page;
@@ -207,6 +208,65 @@ pub struct ClaimMessages {
     pub help_time: &'static str,
     pub help_rights: &'static str,
     pub rights: &'static str,
+    pub tasks_title: &'static str,
+    pub tasks_hint: &'static str,
+    pub missing: &'static str,
+    pub nothing_missing: &'static str,
+    pub questions_title: &'static str,
+    pub questions_hint: &'static str,
+    pub questions_open: &'static str,
+    pub yes: &'static str,
+    pub no: &'static str,
+    pub to_tasks: &'static str,
+    pub task_done: &'static str,
+    pub task_on_file: &'static str,
+    pub task_unavailable: &'static str,
+    pub task_not_needed: &'static str,
+    pub task_started: &'static str,
+    pub task_todo: &'static str,
+    pub task_later: &'static str,
+    pub task_optional: &'static str,
+    pub task_possibly: &'static str,
+    pub task_files: &'static str,
+    pub send_files: &'static str,
+    pub privacy_until_sent: &'static str,
+    pub to_request: &'static str,
+    pub typed_title: &'static str,
+    pub typed_hint: &'static str,
+    pub why: &'static str,
+    pub where_from: &'static str,
+    pub shots_hint: &'static str,
+    pub choose_pdf: &'static str,
+    pub checking: &'static str,
+    pub dismiss: &'static str,
+    pub page_number: &'static str,
+    pub file_here: &'static str,
+    pub keep_anyway: &'static str,
+    pub keep_reason: &'static str,
+    pub keep_save: &'static str,
+    pub kept_because: &'static str,
+    pub forward: &'static str,
+    pub cannot_get: &'static str,
+    pub cannot_get_hint: &'static str,
+    pub cannot_get_reason: &'static str,
+    pub save_reason: &'static str,
+    pub take_back: &'static str,
+    pub request_title: &'static str,
+    pub request_hint: &'static str,
+    pub missing_hint: &'static str,
+    pub doubts_left: &'static str,
+    pub form_title: &'static str,
+    pub sign_title: &'static str,
+    pub sign_hint: &'static str,
+    pub sign_again: &'static str,
+    pub clock_starts: &'static str,
+    pub send_request: &'static str,
+    pub requested: &'static str,
+    pub requested_hint: &'static str,
+    /// Names of typed fields, of the lines of the claim form, and of the guided pictures.
+    typed: [&'static str; 13],
+    form: &'static [(&'static str, &'static str)],
+    shots: &'static [(&'static str, &'static str)],
 }
 
 thread_local! {
@@ -240,5 +300,19 @@ pub fn error<'a>(catalogue: &'a Catalogue, code: &str) -> &'a str {
 impl Messages {
     pub fn field_name(&self, field: &str) -> &'static str {
         self.fields.iter().find(|(f, _)| *f == field).map_or("", |(_, name)| name)
+    }
+}
+
+impl ClaimMessages {
+    pub fn field(&self, field: Field) -> &'static str {
+        self.typed[field as usize]
+    }
+
+    pub fn form_label(&self, key: &str) -> &'static str {
+        self.form.iter().find(|(k, _)| *k == key).map_or("", |(_, name)| name)
+    }
+
+    pub fn shot(&self, id: &str) -> &'static str {
+        self.shots.iter().find(|(k, _)| *k == id).map_or("", |(_, name)| name)
     }
 }

@@ -12,7 +12,7 @@ use crate::ui::{button_link, call, click, error_text, live, sheet, size};
 
 pub fn done(session: Session) -> AnyView {
     let receipt = Memo::new(move |_| session.receipt());
-    let there = Memo::new(move |_| session.outboxes.with(|all| !all.is_empty()));
+    let there = Memo::new(move |_| session.newest(|_| ()).is_some());
     let shown = move || match (there.get(), receipt.get()) {
         (false, _) => sheet(t().nothing_sent, Some("/"), button_link("/report".into(), t().report, true)),
         (true, None) => sheet(t().sending_title, None, sending(session)),
@@ -23,7 +23,7 @@ pub fn done(session: Session) -> AnyView {
 
 /// The notice is on its way, or cannot go on.
 fn sending(session: Session) -> AnyView {
-    let stuck = Memo::new(move |_| session.outboxes.with(|all| all.last().and_then(|o| o.stuck.clone())));
+    let stuck = Memo::new(move |_| session.newest(|o| o.stuck.clone()).flatten());
     let state = move || match stuck.get() {
         None if session.online.get() => view! { <p role="status">{t().sending}</p><progress aria-label=t().sending></progress> }.into_any(),
         None => view! { <p class="note warn" role="status">{t().waits_for_network}</p> }.into_any(),
@@ -99,9 +99,9 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
 fn photos(session: Session) -> AnyView {
     let whole = move || {
         session.outboxes.with(|all| {
-            let newest = all.len().saturating_sub(1);
-            let shown = all.iter().enumerate().rev().filter(|(i, o)| !o.photos.is_empty() && (*i == newest || !o.is_done()));
-            shown.map(|(i, outbox)| photos_of(session, outbox, i != newest)).collect_view()
+            let reports = all.iter().filter(|o| o.is_report()).rev().enumerate();
+            let shown = reports.filter(|(i, o)| !o.photos.is_empty() && (*i == 0 || !o.is_done()));
+            shown.map(|(i, outbox)| photos_of(session, outbox, i > 0)).collect_view()
         })
     };
     view! { <div>{live(whole)}</div> }.into_any()

@@ -140,7 +140,7 @@ fn when(session: Session, errors: Errors) -> AnyView {
     view! {
         <label class="label" for="loss_at">{t().when_label}</label>
         {field_wrong(session.visit, errors, "/loss_at", None)}
-        <input class="input" id="loss_at" type="datetime-local" prop:value=value on:input=changed(typed) aria-invalid=Signal::derive(move || wrong().then_some("true")) />
+        <input class="input" id="loss_at" type="datetime-local" prop:value=move || page::Typed(value.clone().unwrap_or_default()) on:input=changed(typed) aria-invalid=Signal::derive(move || wrong().then_some("true")) />
         <label class="choice">
             <input type="checkbox" id="about" prop:checked=Signal::derive(about) on:change=changed(move |_| session.answer(|a| a.about = !a.about)) />
             <span>{t().when_about}</span>
@@ -223,7 +223,7 @@ fn damage(session: Session, errors: Errors) -> AnyView {
         <label class="label" for="narrative">{t().narrative}</label>
         <p class="hint" id="narrative-hint">{t().narrative_hint}</p>
         {field_wrong(session.visit, errors, "/narrative", None)}
-        <textarea class="input" id="narrative" aria-describedby="narrative-hint" prop:value=value on:input=changed(typed)></textarea>
+        <textarea class="input" id="narrative" aria-describedby="narrative-hint" prop:value=move || page::Typed(value.clone()) on:input=changed(typed)></textarea>
     }
     .into_any()
 }

@@ -43,6 +43,24 @@ pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, CallError> {
     value(http::Request::get(path).send().await).await
 }
 
+/// The same for values with maps in them, which the small reader cannot read; only the program after the report has
+/// such.
+pub async fn get_whole<T: DeserializeOwned>(path: &str) -> Result<T, CallError> {
+    let response = http::Request::get(path).send().await.map_err(|_| CallError::Offline)?;
+    let body = response.text().await.map_err(|_| CallError::Offline)?;
+    if response.ok() {
+        serde_json::from_str(&body).map_err(|_| CallError::Offline)
+    } else {
+        Err(json::read(&body).map_or(CallError::Offline, |problem| CallError::Problem(Box::new(problem))))
+    }
+}
+
+/// Bytes of ours under a plain address.
+pub async fn bytes(path: &str) -> Option<Vec<u8>> {
+    let response = http::Request::get(path).send().await.ok()?;
+    if response.ok() { response.binary().await.ok() } else { None }
+}
+
 pub async fn delete(path: &str) -> Result<(), CallError> {
     value(http::Request::delete(path).send().await).await
 }
@@ -58,9 +76,7 @@ pub async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Res
 
 /// A file of ours, by the address in its `<link id=…>`.
 pub async fn linked(id: &str) -> Option<Vec<u8>> {
-    let href = super::page::link_href(id)?;
-    let response = http::Request::get(&href).send().await.ok()?;
-    if response.ok() { response.binary().await.ok() } else { None }
+    bytes(&super::page::link_href(id)?).await
 }
 
 /// Carries out one request of the outbox.

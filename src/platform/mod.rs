@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod http;
+pub mod pad;
 pub mod page;
 pub mod photos;
 pub mod storage;

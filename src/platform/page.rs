@@ -1,10 +1,13 @@
 //! The page itself: title and focus after navigation, what the browser tells us, what it can do for us.
 
+use std::sync::Arc;
+
 use futures::channel::oneshot;
 use gloo::events::EventListener;
+use leptos::tachys::html::property::IntoProperty;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Document, HtmlElement, Window};
+use web_sys::{Document, Element, HtmlElement, HtmlInputElement, HtmlTextAreaElement, Window};
 
 #[wasm_bindgen]
 extern "C" {
@@ -166,4 +169,45 @@ pub fn ask_to_persist() {
 pub fn value_of(event: &web_sys::Event) -> String {
     use leptos::prelude::event_target_value;
     event_target_value(event)
+}
+
+/// The value of a text field, for `prop:value`. It is set at once and only when it differs, so the cursor stays; what
+/// Leptos does by itself (a queued write of a cloned JavaScript string) once left the word "undefined" in a field when
+/// the machine was busy.
+pub struct Typed(pub String);
+
+impl IntoProperty for Typed {
+    type State = Element;
+    type Cloneable = Arc<str>;
+    type CloneableOwned = Arc<str>;
+
+    fn hydrate<const FROM_SERVER: bool>(self, el: &Element, key: &str) -> Element {
+        self.build(el, key)
+    }
+
+    fn build(self, el: &Element, _: &str) -> Element {
+        let mut state = el.clone();
+        self.rebuild(&mut state, "");
+        state
+    }
+
+    fn rebuild(self, el: &mut Element, _: &str) {
+        if let Some(input) = el.dyn_ref::<HtmlInputElement>() {
+            if input.value() != self.0 {
+                input.set_value(&self.0);
+            }
+        } else if let Some(area) = el.dyn_ref::<HtmlTextAreaElement>() {
+            if area.value() != self.0 {
+                area.set_value(&self.0);
+            }
+        }
+    }
+
+    fn into_cloneable(self) -> Arc<str> {
+        self.0.into()
+    }
+
+    fn into_cloneable_owned(self) -> Arc<str> {
+        self.0.into()
+    }
 }

@@ -3,10 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use claim_domain::Code;
+use claim_domain::documents::File as Paper;
 use claim_domain::draft::Prepared;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
-use js_sys::{ArrayBuffer, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, File, HtmlInputElement, MessageEvent, Worker};
@@ -117,29 +119,51 @@ pub fn warm_up() {
 /// Makes a small upright JPEG of a file. The error names its sentence in the catalogue. One call at a time: the
 /// session keeps the queue.
 pub async fn prepare(file: &Picked) -> Result<(Vec<u8>, Prepared), &'static str> {
-    start().await?;
-    let receive = expect_message().ok_or("photo-timeout")?;
-    WORKER.with_borrow(|w| w.as_ref().map(|w| w.worker.post_message(&file.0))).and_then(Result::ok).ok_or("photo-read")?;
-    let answer = message(receive).await?;
-    let field = |name: &str| Reflect::get(&answer, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
-    if let Some(code) = field("error").as_string() {
-        return Err(known_code(&code));
-    }
-    let jpeg = field("jpeg").dyn_into::<ArrayBuffer>().map(|b| Uint8Array::new(&b).to_vec()).map_err(|_| "photo-damaged")?;
-    let number = |name: &str| field(name).as_f64().unwrap_or_default() as u32;
-    let text = |name: &str| field(name).as_string().unwrap_or_default();
+    let answer = ask(file, false, false).await?;
+    let number = |name: &str| field(&answer, name).as_f64().unwrap_or_default() as u32;
+    let text = |name: &str| field(&answer, name).as_string().unwrap_or_default();
+    let bytes = bytes_of(&answer)?;
     let result = Prepared {
-        bytes: jpeg.len() as u64,
+        bytes: bytes.len() as u64,
         width: number("width"),
         height: number("height"),
         sha256: text("sha256"),
         original_sha256: text("original_sha256"),
     };
-    Ok((jpeg, result))
+    Ok((bytes, result))
+}
+
+/// The same for a file of a document, with everything that was measured on it; a PDF is passed by where `pdf`, QR codes
+/// are read where `codes`.
+pub async fn prepare_paper(file: &Picked, pdf: bool, codes: bool) -> Result<(Vec<u8>, Paper), &'static str> {
+    let answer = ask(file, pdf, codes).await?;
+    let paper = field(&answer, "paper").as_string().and_then(|json| serde_json::from_str(&json).ok());
+    Ok((bytes_of(&answer)?, paper.ok_or("photo-read")?))
+}
+
+fn field(answer: &JsValue, name: &str) -> JsValue {
+    Reflect::get(answer, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}
+
+fn bytes_of(answer: &JsValue) -> Result<Vec<u8>, &'static str> {
+    field(answer, "bytes").dyn_into::<ArrayBuffer>().map(|b| Uint8Array::new(&b).to_vec()).map_err(|_| "photo-damaged")
+}
+
+async fn ask(file: &Picked, pdf: bool, codes: bool) -> Result<JsValue, &'static str> {
+    start().await?;
+    let receive = expect_message().ok_or("photo-timeout")?;
+    let order = Object::new();
+    for (name, value) in [("file", file.0.as_ref()), ("pdf", &pdf.into()), ("codes", &codes.into())] {
+        let _ = Reflect::set(&order, &JsValue::from_str(name), value);
+    }
+    WORKER.with_borrow(|w| w.as_ref().map(|w| w.worker.post_message(&order))).and_then(Result::ok).ok_or("photo-read")?;
+    let answer = message(receive).await?;
+    match field(&answer, "error").as_string() {
+        Some(code) => Err(known_code(&code)),
+        None => Ok(answer),
+    }
 }
 
 fn known_code(code: &str) -> &'static str {
-    use claim_photo::PhotoError as E;
-    let all = [E::Empty, E::NotImage, E::Heic, E::Pdf, E::TooLarge, E::TooManyPixels, E::Damaged];
-    all.into_iter().map(E::code).find(|c| *c == code).unwrap_or("photo-read")
+    Code::ALL.iter().map(|c| c.as_str()).find(|c| *c == code).unwrap_or("photo-read")
 }

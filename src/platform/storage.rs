@@ -1,4 +1,5 @@
-//! What survives a killed tab: one record (draft and outboxes) and the bytes of each photo, in IndexedDB.
+//! What survives a killed tab, in IndexedDB: the draft, the reports on their way, the papers of each claim, and the
+//! bytes of each file.
 //!
 //! Promise: a save that was reported is on disk. Where the browser refuses IndexedDB (a private window, a locked
 //! down webview, a database that a newer version of the app has taken over), everything stays in memory and
@@ -14,7 +15,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 const DATABASE: &str = "baoan";
 const STORE: &str = "kept";
-/// Goes up with every change of the record's shape: an older app then leaves a newer database alone.
+/// Goes up with every change of what is stored: an older app then leaves a newer database alone.
 const VERSION: u32 = 1;
 
 #[derive(Clone)]
@@ -118,22 +119,25 @@ impl Storage {
         self.run(key, Operation::Delete).await;
     }
 
-    /// The first thing to be read. When even that fails, the database is left as it is.
-    pub async fn record(&self) -> Option<String> {
-        let Some(value) = self.run("record", Operation::Get).await else {
+    /// A stored text. When even reading fails, the database is left as it is and everything stays in memory.
+    pub async fn text(&self, key: &str) -> Option<String> {
+        if let Some(bytes) = self.0.memory.borrow().get(key) {
+            return String::from_utf8(bytes.clone()).ok();
+        }
+        let Some(value) = self.run(key, Operation::Get).await else {
             self.0.refused.set(true);
             return None;
         };
         String::from_utf8(value.dyn_into::<Uint8Array>().ok()?.to_vec()).ok()
     }
 
-    /// Keeps a record that this app cannot read, for whoever can.
-    pub async fn put_aside(&self, record: String) {
-        self.put("record-aside".into(), record.into_bytes()).await;
+    pub async fn save_text(&self, key: &str, text: String) {
+        self.put(key.to_owned(), text.into_bytes()).await;
     }
 
-    pub async fn save_record(&self, json: String) {
-        self.put("record".into(), json.into_bytes()).await;
+    /// Keeps a text that this app cannot read, for whoever can.
+    pub async fn put_aside(&self, key: &str, text: String) {
+        self.put(format!("{key}-aside"), text.into_bytes()).await;
     }
 
     pub async fn photo(&self, id: &str) -> Option<Vec<u8>> {
@@ -163,10 +167,10 @@ mod tests {
     async fn what_was_saved_is_there_for_the_next_page() {
         let storage = Storage::open().await;
         assert!(storage.is_durable());
-        storage.save_record("{\"v\":1}".into()).await;
+        storage.save_text("record", "{\"v\":1}".into()).await;
         assert!(storage.save_photo("a", vec![1, 2, 3]).await);
         let next = Storage::open().await;
-        assert_eq!(next.record().await.as_deref(), Some("{\"v\":1}"));
+        assert_eq!(next.text("record").await.as_deref(), Some("{\"v\":1}"));
         assert_eq!(next.photo("a").await, Some(vec![1, 2, 3]));
         next.forget_photo("a").await;
         assert_eq!(storage.photo("a").await, None);

@@ -23,7 +23,8 @@ pub fn field_id(field: &str) -> String {
 /// The sentence for one error, with the field's name and the place of the character.
 pub fn error_text(visit: Visit, error: &FieldError) -> String {
     let consent = error.field.strip_prefix("/consents/").and_then(|id| visit.catalogue.consents.iter().find(|c| c.id == id));
-    let name = consent.map_or_else(|| t().field_name(&error.field), |c| i18n::text(&c.label));
+    let document = error.field.rsplit('/').next().and_then(|id| visit.catalogue.document(id));
+    let name = (consent.map(|c| &c.label)).or(document.map(|d| &d.name)).map_or_else(|| t().field_name(&error.field), i18n::text);
     let at = error.at.map_or_else(String::new, |n| n.to_string());
     i18n::error(visit.catalogue, error.code.as_str()).replace("{field}", name).replace("{at}", &at)
 }
@@ -118,7 +119,7 @@ pub fn TextField(
             inputmode=inputmode
             aria-invalid=Signal::derive(move || is_wrong().then_some("true"))
             aria-describedby=described
-            prop:value=value
+            prop:value=move || page::Typed(value.get())
             on:input=changed(typed)
             on:change=changed(typed)
         />

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claim_domain::Catalogue;
+use claim_domain::catalog::{Asked, Papers};
 use sha2::{Digest, Sha256};
 
 use crate::{Result, cargo, root, run, say, tools};
@@ -144,13 +145,30 @@ pub fn finish() -> Result {
         let mut catalogue: Catalogue = serde_json::from_value(whole).map_err(|e| format!("catalog.json: {e}"))?;
         catalogue.rules_version.clone_from(&rules_version);
         write(&format!("catalog.{lang}.bin"), &catalogue.compiled())?;
-        catalogue.documents.clear();
-        catalogue.stages.clear();
-        catalogue.not_accepted_reasons.clear();
+        catalogue.papers = Papers::default();
+        catalogue.consents.retain(|c| c.at == Asked::Notice);
         // Nor does it sign in or speak to foreign sites.
         let unused =
             ["otp-", "cross-", "method-", "maintenance", "session-", "not-allowed", "amount-", "rate-", "malformed-json", "unsupported-"];
-        catalogue.errors.retain(|code, _| !unused.iter().any(|u| code.starts_with(u)));
+        // Nor does it judge documents.
+        let later =
+            ["uscc-", "card-", "vin-", "pdf-", "invoice-", "items-", "document-", "reason-", "signature-", "side-", "expired", "better-"];
+        let later = later.iter().chain(&[
+            "date-",
+            "name-differs",
+            "number-differs",
+            "photo-small",
+            "photo-blurred",
+            "photo-dark",
+            "photo-bright",
+            "photo-glare",
+            "photo-elsewhere",
+            "photo-alike",
+            "photo-far",
+            "photo-early",
+            "photo-late",
+        ]);
+        catalogue.errors.retain(|code, _| !unused.iter().chain(later.clone()).any(|u| code.starts_with(u)));
         write(&format!("questions.{lang}.bin"), &catalogue.compiled())?;
     }
     let config: serde_json::Value = serde_json::from_slice(&read("config.json")?).map_err(|e| format!("config.json: {e}"))?;
@@ -160,9 +178,17 @@ pub fn finish() -> Result {
     let later = [("photo-worker", &worker), ("claims-js", &claims_js), ("claims-wasm", &claims_wasm)];
     let links: String = later.iter().map(|(id, name)| format!("<link id=\"{id}\" rel=\"x-later\" href=\"/{name}\">")).collect();
     page = page.replace("</head>", &format!("{links}</head>"));
-    for name in
-        ["floor.js", "boot.js", "catalog.zh.bin", "catalog.en.bin", "questions.zh.bin", "questions.en.bin", "config.json", "icon.svg"]
-    {
+    for name in [
+        "floor.js",
+        "boot.js",
+        "claims.css",
+        "catalog.zh.bin",
+        "catalog.en.bin",
+        "questions.zh.bin",
+        "questions.en.bin",
+        "config.json",
+        "icon.svg",
+    ] {
         page = page.replace(&format!("\"/{name}\""), &format!("\"/{name}?v={}\"", short(&read(name)?)));
     }
     page = one_style(&page, &staging)?;
@@ -212,7 +238,7 @@ fn short(bytes: &[u8]) -> String {
 
 /// What boot.js starts by itself, with the integrity that it finds here.
 fn is_program(tag: &str) -> bool {
-    ["app-js", "app-wasm", "claims-js", "claims-wasm"].iter().any(|id| tag.contains(&format!("id=\"{id}\"")))
+    ["app-js", "app-wasm", "claims-js", "claims-wasm", "claims-style"].iter().any(|id| tag.contains(&format!("id=\"{id}\"")))
 }
 
 /// Adds `integrity` to every script, style and preload of the page that has none.

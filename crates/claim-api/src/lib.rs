@@ -8,8 +8,14 @@ pub mod outbox;
 mod problem;
 pub mod tus;
 
+use std::collections::BTreeMap;
+
+use claim_domain::catalog::{Field, Slot};
+use claim_domain::checks::Doubt;
+use claim_domain::documents::{Folder, Signature, Task};
 use claim_domain::lifecycle::{Event, Stage, Turn, What};
-use claim_domain::{Lob, Moment, catalog::Slot};
+use claim_domain::notice::Agreed;
+use claim_domain::{Lob, Moment, Notice};
 use serde::{Deserialize, Serialize};
 
 pub use problem::{Problem, ProblemCode};
@@ -94,10 +100,60 @@ pub struct ClaimView {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub loss_at: Moment,
     pub verified: bool,
+    /// The rules that this claim began with; they are applied to the end.
     pub rules_version: String,
-    pub requirements: Vec<Slot>,
+    /// What was reported, as the server keeps it.
+    pub notice: Notice,
+    /// What was handed in, and what the server found on it; account numbers are masked.
+    pub folder: Folder,
+    /// What the loss comes to, once it was assessed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount_fen: Option<i64>,
     pub documents: Vec<DocumentView>,
     pub events: Vec<Event>,
+}
+
+/// The task list of a claim, for those who do not evaluate it themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Requirements {
+    pub rules_version: String,
+    /// Facts that are still asked.
+    pub questions: Vec<String>,
+    pub tasks: Vec<Task>,
+    /// How many documents are missing.
+    pub missing: u16,
+    pub doubts: Vec<Doubt>,
+}
+
+/// 索赔: the formal demand with everything that was answered, checked and signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRequest {
+    pub answers: BTreeMap<String, bool>,
+    pub unavailable: BTreeMap<String, String>,
+    pub typed: BTreeMap<String, BTreeMap<Field, String>>,
+    pub consents: Vec<Agreed>,
+    pub signature: Signature,
+    /// SHA-256 of the form that was shown (`claim_domain::documents::form_sha256`).
+    pub form_sha256: String,
+    /// What the phone came to: compared with what the server comes to.
+    pub tasks: Vec<Task>,
+    pub doubts: Vec<Doubt>,
+}
+
+/// Answer to a claim request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RequestReceipt {
+    pub claim_no: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub received_at: Moment,
+    /// The day until which the law wants the determination (保险法第二十三条).
+    pub decide_by: String,
+    /// Documents and checks in which phone and server differ.
+    pub differences: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +165,8 @@ pub struct DocumentView {
     pub sha256: String,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub received_at: Moment,
+    /// What the server found doubtful on it when it arrived.
+    pub doubts: Vec<Doubt>,
 }
 
 /// Events after the `after` that was asked for, in order.

@@ -8,6 +8,7 @@
 //! - The notice goes first (a few KB), photos follow: the claim number never waits for a picture.
 //! - A photo is received only when the server has compared its SHA-256 and attached it.
 
+use claim_domain::documents::Format;
 use claim_domain::json;
 use claim_domain::notice::Notice;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub struct Outbox {
     body: String,
     phase: Phase,
     pub photos: Vec<OutPhoto>,
+    #[serde(default)]
+    pub closing: Option<Closing>,
     pub stuck: Option<Stuck>,
     tries: u32,
     not_before_ms: i64,
@@ -29,8 +32,24 @@ pub struct Outbox {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Phase {
-    Frozen { sent: Sent },
-    Accepted { receipt: Receipt },
+    Frozen {
+        sent: Sent,
+    },
+    Accepted {
+        receipt: Receipt,
+    },
+    /// Files for a claim that exists already.
+    Claim {
+        no: String,
+    },
+}
+
+/// What is said once every file has arrived, under the same key: the claim request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    path: String,
+    body: String,
+    pub answered: bool,
 }
 
 /// Whether the server has a frozen notice.
@@ -50,8 +69,12 @@ enum Sent {
 pub struct OutPhoto {
     pub id: String,
     pub document: String,
+    pub format: Format,
     pub bytes: u64,
     pub sha256: String,
+    /// What the phone found on it, as JSON; sent along when it is attached.
+    #[serde(default)]
+    pub facts: Option<String>,
     pub state: Sending,
 }
 
@@ -147,7 +170,7 @@ pub fn next_of(all: &[Outbox], now_ms: i64, chunk: u64) -> (usize, Next) {
         Next::Wait(until) => *until,
         Next::Rest => i64::MAX,
     };
-    let nexts = all.iter().enumerate().map(|(i, o)| (order(&o.next(now_ms, chunk), o.receipt().is_some()), i));
+    let nexts = all.iter().enumerate().map(|(i, o)| (order(&o.next(now_ms, chunk), o.claim_no().is_some()), i));
     nexts.min().map_or((0, Next::Rest), |(_, i)| (i, all[i].next(now_ms, chunk)))
 }
 
@@ -155,33 +178,50 @@ const FIRST_DELAY_MS: i64 = 1_000;
 const LONGEST_DELAY_MS: i64 = 60_000;
 
 impl Outbox {
-    /// Freezes a checked notice and the photos that are ready, as `(id, document, bytes, sha256)`.
-    pub fn freeze(key: &str, notice: &Notice, photos: impl IntoIterator<Item = (String, String, u64, String)>) -> Outbox {
+    /// Freezes a checked notice and the photos that are ready.
+    pub fn freeze(key: &str, notice: &Notice, photos: impl IntoIterator<Item = OutPhoto>) -> Outbox {
         let body = serde_json::to_string(notice).unwrap_or_default();
-        let photos =
-            photos.into_iter().map(|(id, document, bytes, sha256)| OutPhoto { id, document, bytes, sha256, state: Sending::Waiting });
-        Outbox {
-            key: key.into(),
-            body,
-            phase: Phase::Frozen { sent: Sent::No },
-            photos: photos.collect(),
-            stuck: None,
-            tries: 0,
-            not_before_ms: 0,
-        }
+        Outbox::new(key, body, Phase::Frozen { sent: Sent::No }, photos)
+    }
+
+    /// Files for the claim `no`, and what is said when all have arrived: path and JSON body of a request that the
+    /// server answers once for this key.
+    pub fn for_claim(key: &str, no: &str, photos: impl IntoIterator<Item = OutPhoto>, closing: Option<(String, String)>) -> Outbox {
+        let mut outbox = Outbox::new(key, String::new(), Phase::Claim { no: no.into() }, photos);
+        outbox.closing = closing.map(|(path, body)| Closing { path, body, answered: false });
+        outbox
+    }
+
+    fn new(key: &str, body: String, phase: Phase, photos: impl IntoIterator<Item = OutPhoto>) -> Outbox {
+        let photos = photos.into_iter().collect();
+        Outbox { key: key.into(), body, phase, photos, closing: None, stuck: None, tries: 0, not_before_ms: 0 }
     }
 
     pub fn receipt(&self) -> Option<&Receipt> {
         match &self.phase {
             Phase::Accepted { receipt } => Some(receipt),
+            Phase::Frozen { .. } | Phase::Claim { .. } => None,
+        }
+    }
+
+    /// Began as a report; else it carries files to a claim that existed before.
+    pub fn is_report(&self) -> bool {
+        !matches!(self.phase, Phase::Claim { .. })
+    }
+
+    /// The claim that the files belong to, once it exists.
+    pub fn claim_no(&self) -> Option<&str> {
+        match &self.phase {
             Phase::Frozen { .. } => None,
+            Phase::Accepted { receipt } => Some(&receipt.claim_no),
+            Phase::Claim { no } => Some(no),
         }
     }
 
     /// Nothing is left to do, now or later.
     pub fn is_done(&self) -> bool {
         let over = |p: &OutPhoto| matches!(p.state, Sending::Received | Sending::Refused { .. } | Sending::Lost);
-        self.receipt().is_some() && self.photos.iter().all(over)
+        self.claim_no().is_some() && self.photos.iter().all(over) && self.closing.as_ref().is_none_or(|c| c.answered)
     }
 
     /// Bytes of photos that the server has acknowledged, and all bytes.
@@ -202,12 +242,6 @@ impl Outbox {
                 *unsure = true;
             }
         }
-        self.wake();
-    }
-
-    /// Another photo for a claim that is already on its way.
-    pub fn add(&mut self, id: String, document: String, bytes: u64, sha256: String) {
-        self.photos.push(OutPhoto { id, document, bytes, sha256, state: Sending::Waiting });
         self.wake();
     }
 
@@ -234,16 +268,24 @@ impl Outbox {
             return Next::Wait(self.not_before_ms);
         }
         let request = |method, path: String, headers, body| Next::Do(Request { method, path, headers, body });
-        let receipt = match &self.phase {
+        let json = ("Content-Type", "application/json".to_owned());
+        let no = match &self.phase {
             Phase::Frozen { sent: Sent::No } => {
-                let headers = vec![("Idempotency-Key", format!("\"{}\"", self.key)), ("Content-Type", "application/json".into())];
+                let headers = vec![("Idempotency-Key", format!("\"{}\"", self.key)), json];
                 return request(Method::Post, format!("{BASE}/notices"), headers, Body::Json(self.body.clone()));
             }
             Phase::Frozen { .. } => return request(Method::Get, format!("{BASE}/submissions/{}", self.key), vec![], Body::Empty),
-            Phase::Accepted { receipt } => receipt,
+            Phase::Accepted { receipt } => &receipt.claim_no,
+            Phase::Claim { no } => no,
         };
         let Some(photo) = self.photos.iter().find(|p| matches!(p.state, Sending::Waiting | Sending::Uploading { .. })) else {
-            return Next::Rest;
+            return match &self.closing {
+                Some(Closing { path, body, answered: false }) => {
+                    let headers = vec![("Idempotency-Key", format!("\"{}\"", self.key)), json];
+                    request(Method::Post, path.clone(), headers, Body::Json(body.clone()))
+                }
+                _ => Next::Rest,
+            };
         };
         let resumable = ("Tus-Resumable", tus::VERSION.to_owned());
         match &photo.state {
@@ -255,15 +297,18 @@ impl Outbox {
             }
             Sending::Uploading { path, .. } => {
                 let upload = path.rsplit('/').next().unwrap_or_default();
-                request(
-                    Method::Put,
-                    format!("{BASE}/claims/{}/documents/{}/{upload}", receipt.claim_no, photo.document),
-                    vec![],
-                    Body::Empty,
-                )
+                let path = format!("{BASE}/claims/{no}/documents/{}/{upload}", photo.document);
+                match &photo.facts {
+                    Some(facts) => request(Method::Put, path, vec![json], Body::Json(facts.clone())),
+                    None => request(Method::Put, path, vec![], Body::Empty),
+                }
             }
             _ => {
-                let metadata = tus::metadata(&[("sha256", &photo.sha256), ("filetype", "image/jpeg")]);
+                let kind = match photo.format {
+                    Format::Jpeg => "image/jpeg",
+                    Format::Pdf => "application/pdf",
+                };
+                let metadata = tus::metadata(&[("sha256", &photo.sha256), ("filetype", kind)]);
                 let headers = vec![resumable, ("Upload-Length", photo.bytes.to_string()), ("Upload-Metadata", metadata)];
                 request(Method::Post, format!("{BASE}/uploads"), headers, Body::Empty)
             }
@@ -306,7 +351,12 @@ impl Outbox {
             self.doubt();
             return true;
         }
+        let closing = self.closing.as_mut().filter(|c| request.method == Method::Post && c.path == request.path);
         match (request.method, &request.body, status) {
+            (Method::Post, _, 200 | 201) if closing.is_some() => {
+                closing.into_iter().for_each(|c| c.answered = true);
+                false
+            }
             (Method::Post, Body::Json(_), 200 | 201) | (Method::Get, _, 200) => match json::read(body) {
                 Some(receipt) => {
                     self.phase = Phase::Accepted { receipt };
@@ -335,7 +385,10 @@ impl Outbox {
             }
             (Method::Post, Body::Json(_), 400..=499) => {
                 match problem() {
-                    p if p.code == ProblemCode::IdempotencyKeyReused => self.phase = Phase::Frozen { sent: Sent::Otherwise },
+                    // Not found: the key is another session's, whose cookie was lost on the way.
+                    p if matches!(p.code, ProblemCode::IdempotencyKeyReused | ProblemCode::NotFound) && closing.is_none() => {
+                        self.phase = Phase::Frozen { sent: Sent::Otherwise }
+                    }
                     problem => self.stuck = Some(Stuck::Fix { problem }),
                 }
                 false
@@ -408,7 +461,7 @@ impl Outbox {
     /// The last request may or may not have been carried out.
     fn doubt(&mut self) {
         self.doubt_notice();
-        if self.receipt().is_some()
+        if self.claim_no().is_some()
             && let Some(OutPhoto { state: Sending::Uploading { unsure, .. }, .. }) = self.current()
         {
             *unsure = true;

@@ -25,13 +25,19 @@ fn notice() -> Notice {
 }
 
 fn outbox(photos: u64) -> Outbox {
-    Outbox::freeze("k", &notice(), (0..photos).map(|i| (format!("p{i}"), "scene".into(), 100 + i, format!("{i}"))))
+    Outbox::freeze("k", &notice(), (0..photos).map(|i| photo(i, None)))
+}
+
+fn photo(i: u64, facts: Option<String>) -> OutPhoto {
+    let (format, state) = (Format::Jpeg, Sending::Waiting);
+    OutPhoto { id: format!("p{i}"), document: "scene".into(), format, bytes: 100 + i, sha256: format!("{i}"), facts, state }
 }
 
 /// What a right server does with a request, in a dozen lines.
 #[derive(Default)]
 struct Server {
     claims: u32,
+    requests: BTreeSet<String>,
     created: u32,
     /// Offset, length and SHA-256 by address.
     uploads: BTreeMap<String, (u64, u64, String)>,
@@ -56,6 +62,14 @@ impl Server {
                 assert_eq!(header("Idempotency-Key"), "\"k\"");
                 self.claims = 1;
                 answer(201, None, None, receipt())
+            }
+            (Method::Post, "/api/v1/claims/BA1/claim-request") => {
+                assert!(
+                    self.uploads.values().all(|(offset, length, sum)| offset < length || self.attached.contains(sum)),
+                    "before its files"
+                );
+                self.requests.insert(header("Idempotency-Key"));
+                answer(201, None, None, "{}".into())
             }
             (Method::Post, "/api/v1/uploads") => {
                 self.created += 1;
@@ -111,9 +125,14 @@ fn fault() -> impl Strategy<Value = Fault> {
 
 proptest! {
     #[test]
-    fn whatever_is_lost_everything_arrives_once(faults in proptest::collection::vec(fault(), 0..60), photos in 0u64..4, chunk in 1u64..200, luck in any::<u32>()) {
+    fn whatever_is_lost_everything_arrives_once(faults in proptest::collection::vec(fault(), 0..60), photos in 0u64..4, chunk in 1u64..200, luck in any::<u32>(), later in any::<bool>()) {
         let mut server = Server::default();
         let mut machine = outbox(photos);
+        if later {
+            server.claims = 1;
+            let closing = Some(("/api/v1/claims/BA1/claim-request".into(), "{}".into()));
+            machine = Outbox::for_claim("k", "BA1", (0..photos).map(|i| photo(i, Some("{}".into()))), closing);
+        }
         let mut faults = faults.into_iter();
         let mut now = 0;
         let mut rounds = 0;
@@ -137,6 +156,7 @@ proptest! {
         }
         prop_assert!(machine.is_done() && machine.stuck.is_none());
         prop_assert_eq!(server.claims, 1);
+        prop_assert_eq!(server.requests.len(), usize::from(later));
         prop_assert!(machine.photos.iter().all(|p| p.state == Sending::Received));
         prop_assert_eq!(server.attached.len() as u64, photos);
         let (sent, all) = machine.progress();

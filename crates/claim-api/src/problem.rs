@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 macro_rules! codes {
     ($($variant:ident $name:literal $status:literal $title:literal),+ $(,)?) => {
         /// What went wrong; the sentence for people stands in the catalogue under the same name.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-        #[serde(rename_all = "kebab-case")]
-        pub enum ProblemCode { $($variant),+ }
+        pub enum ProblemCode { $(#[cfg_attr(feature = "openapi", schema(rename = $name))] $variant),+ }
+
+        claim_domain::wire_names!(ProblemCode);
 
         impl ProblemCode {
             pub const ALL: &'static [ProblemCode] = &[$(ProblemCode::$variant),+];

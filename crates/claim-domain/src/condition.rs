@@ -19,7 +19,7 @@ impl Condition {
     /// # Errors
     /// A sentence with the position (in characters) where the text stops making sense.
     pub fn parse(text: &str) -> Result<Condition, String> {
-        let mut parser = Parser { rest: text, whole: text };
+        let mut parser = Parser { rest: text, whole: text, depth: 0 };
         parser.space();
         if parser.rest.is_empty() {
             return Ok(Condition::Always);
@@ -64,7 +64,11 @@ fn fold(parts: &[Condition], fact: &impl Fn(&str) -> Option<bool>, decisive: boo
 struct Parser<'a> {
     rest: &'a str,
     whole: &'a str,
+    depth: u8,
 }
+
+/// Deeper nesting is a mistake, or somebody who wants the stack to overflow.
+const DEEPEST: u8 = 32;
 
 impl Parser<'_> {
     fn space(&mut self) {
@@ -95,6 +99,15 @@ impl Parser<'_> {
         Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::All(parts) })
     }
     fn one(&mut self) -> Result<Condition, String> {
+        if self.depth == DEEPEST {
+            return Err(self.stuck());
+        }
+        self.depth += 1;
+        let one = self.simple();
+        self.depth -= 1;
+        one
+    }
+    fn simple(&mut self) -> Result<Condition, String> {
         if self.take("!") {
             return Ok(Condition::Not(Box::new(self.one()?)));
         }
@@ -144,7 +157,15 @@ mod tests {
 
     #[test]
     fn nonsense_names_its_place() {
-        for (text, place) in [("yes &&", "7"), ("(yes", "5"), ("yes no", "5"), ("&& a", "1"), ("a | b", "3")] {
+        for (text, place) in [
+            ("yes &&", "7"),
+            ("(yes", "5"),
+            ("yes no", "5"),
+            ("&& a", "1"),
+            ("a | b", "3"),
+            (&"(".repeat(9999), "33"),
+            (&"!".repeat(9999), "33"),
+        ] {
             let error = Condition::parse(text).unwrap_err();
             assert!(error.ends_with(&format!("character {place}")), "{text}: {error}");
         }

@@ -5,16 +5,20 @@
 //! and no name of a web or server library.
 
 pub mod catalog;
+pub mod checks;
 pub mod claim_no;
 mod clock;
 pub mod condition;
+pub mod documents;
 pub mod draft;
+pub mod invoice;
 pub mod json;
 pub mod lifecycle;
 pub mod money;
 pub mod notice;
 pub mod safety;
 pub mod validate;
+pub mod wire;
 
 pub use catalog::{Catalogue, Lob, Text};
 pub use clock::{Day, Moment, due_after_days, local_day};

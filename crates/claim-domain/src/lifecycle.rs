@@ -189,6 +189,23 @@ pub enum What {
         sha256: String,
         bytes: u64,
     },
+    /// 索赔: the formal demand. The insurer's clock starts (保险法第二十三条，司法解释二第十五条).
+    Requested {
+        /// Version of the rules that were applied.
+        rules_version: String,
+        /// Documents that the customer cannot provide, with his reason.
+        unavailable: Vec<Excuse>,
+        /// SHA-256 of the form that was signed.
+        form_sha256: String,
+    },
+}
+
+/// Why a document cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Excuse {
+    pub document: String,
+    pub reason: String,
 }
 
 impl What {
@@ -210,6 +227,7 @@ impl What {
             What::Closed => Kind::Closed,
             What::Withdrawn { .. } => Kind::Withdrawn,
             What::DocumentReceived { .. } => Kind::DocumentReceived,
+            What::Requested { .. } => Kind::Requested,
         }
     }
 }
@@ -233,10 +251,11 @@ pub enum Kind {
     Closed,
     Withdrawn,
     DocumentReceived,
+    Requested,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Reported,
         Kind::Registered,
         Kind::NotAccepted,
@@ -253,6 +272,7 @@ impl Kind {
         Kind::Closed,
         Kind::Withdrawn,
         Kind::DocumentReceived,
+        Kind::Requested,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -273,6 +293,7 @@ impl Kind {
             Kind::Closed => "closed",
             Kind::Withdrawn => "withdrawn",
             Kind::DocumentReceived => "document-received",
+            Kind::Requested => "requested",
         }
     }
 
@@ -284,7 +305,7 @@ impl Kind {
             Kind::Assessed => Desk::Assessor,
             Kind::Approved | Kind::Rejected => Desk::Adjudicator,
             Kind::PaymentOrdered | Kind::PaymentFailed | Kind::Paid => Desk::Finance,
-            Kind::Reported | Kind::AssessmentObjected | Kind::Withdrawn | Kind::DocumentReceived => return None,
+            Kind::Reported | Kind::AssessmentObjected | Kind::Withdrawn | Kind::DocumentReceived | Kind::Requested => return None,
         })
     }
 
@@ -292,7 +313,10 @@ impl Kind {
         match actor {
             Actor::System => matches!(self, Kind::Reported | Kind::Registered | Kind::Closed | Kind::DocumentReceived),
             Actor::Customer => {
-                matches!(self, Kind::AssessmentAccepted | Kind::AssessmentObjected | Kind::Withdrawn | Kind::DocumentReceived)
+                matches!(
+                    self,
+                    Kind::AssessmentAccepted | Kind::AssessmentObjected | Kind::Withdrawn | Kind::DocumentReceived | Kind::Requested
+                )
             }
             Actor::Staff { desk, .. } => self.desk().is_some_and(|needed| needed == *desk || *desk == Desk::Supervisor),
         }
@@ -333,12 +357,14 @@ pub struct Claim {
     pub accepted: Option<u16>,
     pub approved_fen: Option<i64>,
     pub paid_fen: Option<i64>,
+    /// When the claim request arrived.
+    pub requested_at: Option<Moment>,
 }
 
 impl Claim {
     pub fn new(lob: Lob) -> Claim {
-        let (handler, assessment, accepted, approved_fen, paid_fen) = (None, None, None, None, None);
-        Claim { lob, stage: Stage::Reported, seq: 0, handler, assessment, accepted, approved_fen, paid_fen }
+        let (handler, assessment, accepted, approved_fen, paid_fen, requested_at) = (None, None, None, None, None, None);
+        Claim { lob, stage: Stage::Reported, seq: 0, handler, assessment, accepted, approved_fen, paid_fen, requested_at }
     }
 
     pub fn replay<'a>(lob: Lob, events: impl IntoIterator<Item = &'a Event>) -> Claim {
@@ -383,6 +409,8 @@ impl Claim {
             Kind::Closed => matches!(stage, S::Paid | S::NotAccepted | S::Rejected | S::Withdrawn),
             Kind::Withdrawn => !stage.is_over() && !matches!(stage, S::Paying | S::PaymentFailed | S::Paid),
             Kind::DocumentReceived => !stage.is_over(),
+            // Once; what is added later comes as documents.
+            Kind::Requested => !stage.is_over() && self.requested_at.is_none(),
         }
     }
 
@@ -434,6 +462,7 @@ impl Claim {
                 }
             }
             What::DocumentReceived { document, sha256, .. } => missing(&[("document", document), ("sha256", sha256)]),
+            What::Requested { form_sha256, .. } => missing(&[("form_sha256", form_sha256)]),
             What::Reported { .. } | What::AssessmentAccepted { .. } | What::Closed => Ok(()),
         }
     }
@@ -473,6 +502,10 @@ impl Claim {
             What::Closed => Stage::Closed,
             What::Withdrawn { .. } => Stage::Withdrawn,
             What::DocumentReceived { .. } => self.stage,
+            What::Requested { .. } => {
+                self.requested_at = Some(event.at);
+                self.stage
+            }
         };
     }
 }
@@ -678,7 +711,7 @@ mod tests {
         /// Whatever is tried in whatever order: what was admitted replays to the same claim, nothing is paid twice
         /// or above the approval, and an ended claim moves only to closed.
         #[test]
-        fn random_walks_keep_the_invariants(picks in proptest::collection::vec((0usize..16, 0usize..4), 0..60), lob in 0usize..3) {
+        fn random_walks_keep_the_invariants(picks in proptest::collection::vec((0usize..17, 0usize..4), 0..60), lob in 0usize..3) {
             let lob = Lob::ALL[lob];
             let mut pool = happy_motor();
             pool.push((Actor::Customer, What::AssessmentObjected { version: 1, reason: "少了大灯".into() }));
@@ -687,6 +720,7 @@ mod tests {
             pool.push((staff(Desk::Adjudicator), What::Rejected { clause: "x".into(), facts: "y".into() }));
             pool.push((staff(Desk::Intake), What::NotAccepted { reason: "x".into(), text: "y".into(), next_step: "z".into() }));
             pool.push((Actor::Customer, What::DocumentReceived { document: "scene".into(), sha256: "ab".into(), bytes: 1 }));
+            pool.push((Actor::Customer, What::Requested { rules_version: "1".into(), unavailable: vec![], form_sha256: "ab".into() }));
             let mut claim = Claim::new(lob);
             let mut events: Vec<Event> = Vec::new();
             for (i, other_actor) in picks {

@@ -45,6 +45,57 @@ pub fn show(fen: i64) -> String {
     format!("{sign}¥{grouped}.{cents:02}")
 }
 
+const DIGITS: [&str; 10] = ["零", "壹", "贰", "叁", "肆", "伍", "陆", "柒", "捌", "玖"];
+
+/// 大写金额 as on receipts (正确填写票据和结算凭证的基本规定): `壹仟零伍元整`.
+pub fn in_words(fen: i64) -> String {
+    let (yuan, cents) = (fen.unsigned_abs() / 100, fen.unsigned_abs() % 100);
+    let (jiao, fen) = ((cents / 10) as usize, (cents % 10) as usize);
+    let mut words = String::new();
+    if yuan > 0 || cents == 0 {
+        words = whole(yuan) + "元";
+    }
+    if cents == 0 {
+        return words + "整";
+    }
+    match jiao {
+        0 if yuan > 0 => words.push('零'),
+        0 => {}
+        _ => words = words + DIGITS[jiao] + "角",
+    }
+    match fen {
+        0 => words + "整",
+        _ => words + DIGITS[fen] + "分",
+    }
+}
+
+/// A whole number: groups of four under 亿 and 万, one 零 for each run of zeros inside.
+fn whole(number: u64) -> String {
+    if number == 0 {
+        return DIGITS[0].into();
+    }
+    let mut words = String::new();
+    let mut zeros = false;
+    for (power, unit) in [(8u32, "亿"), (4, "万"), (0, "")] {
+        let group = number / 10u64.pow(power) % 10_000;
+        for (place, small) in [(3u32, "仟"), (2, "佰"), (1, "拾"), (0, "")] {
+            let digit = (group / 10u64.pow(place) % 10) as usize;
+            if digit == 0 {
+                zeros = !words.is_empty();
+                continue;
+            }
+            if std::mem::take(&mut zeros) {
+                words.push('零');
+            }
+            words = words + DIGITS[digit] + small;
+        }
+        if group > 0 {
+            words.push_str(unit);
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +127,24 @@ mod tests {
         assert_eq!(show(MAX), "¥99,999,999.99");
         assert_eq!(show(5), "¥0.05");
         assert_eq!(show(-120_000), "-¥1,200.00");
+    }
+
+    #[test]
+    fn amounts_in_words() {
+        for (fen, words) in [
+            (123_456, "壹仟贰佰叁拾肆元伍角陆分"),
+            (1_234_567, "壹万贰仟叁佰肆拾伍元陆角柒分"),
+            (100_500, "壹仟零伍元整"),
+            (1_000_001, "壹万元零壹分"),
+            (10_000_000, "壹拾万元整"),
+            (0, "零元整"),
+            (5, "伍分"),
+            (50, "伍角整"),
+            (150, "壹元伍角整"),
+            (100_000_500, "壹佰万零伍元整"),
+            (MAX, "玖仟玖佰玖拾玖万玖仟玖佰玖拾玖元玖角玖分"),
+        ] {
+            assert_eq!(in_words(fen), words, "{fen}");
+        }
     }
 }

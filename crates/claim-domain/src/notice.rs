@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Catalogue, Facts};
+use crate::catalog::{Asked, Catalogue, Facts};
 use crate::safety::Scene;
 use crate::validate::{Code, Finding, Verdict, id_no, mobile, name, plate, policy_no};
 use crate::{Moment, local_day};
@@ -129,9 +129,9 @@ impl Notice {
     /// The facts that the document rules know after a notice.
     pub fn facts(&self) -> Facts {
         let mut facts = Facts { incident: self.incident.clone(), ..Facts::default() };
-        facts.flags.extend(self.scene.injured.map(|v| ("has_injury", v)));
-        facts.flags.insert("filed_by_agent", !matches!(self.reporter.role.as_str(), "insured" | "driver" | "family"));
-        facts.flags.insert("located", self.place.point.is_some());
+        facts.flags.extend(self.scene.injured.map(|v| ("has_injury".into(), v)));
+        facts.flags.insert("filed_by_agent".into(), matches!(self.reporter.role.as_str(), "agent" | "shop" | "other"));
+        facts.flags.insert("located".into(), self.place.point.is_some());
         facts
     }
 
@@ -146,7 +146,7 @@ impl Notice {
         form.place();
         form.parts(catalogue);
         form.reporter(catalogue);
-        form.policy(now);
+        form.policy(catalogue, now);
         form.consents(catalogue);
         if form.errors.is_empty() { Ok(Checked { notice: form.notice, warnings: form.warnings }) } else { Err(form.errors) }
     }
@@ -248,7 +248,7 @@ impl Form {
         }
     }
 
-    fn policy(&mut self, now: Moment) {
+    fn policy(&mut self, catalogue: &Catalogue, now: Moment) {
         let PolicyRef { id, no, plate: typed_plate, id_no: typed_id } = self.notice.policy.clone();
         if id.is_none() && [&no, &typed_plate, &typed_id].iter().all(|v| v.trim().is_empty()) {
             self.refuse("/policy/plate", Code::PolicyAnyOf);
@@ -260,13 +260,13 @@ impl Form {
             self.notice.policy.id_no = self.judge("/policy/id_no", id_no(&typed_id, local_day(now))).unwrap_or_default();
         }
         if !no.trim().is_empty() {
-            self.notice.policy.no = self.judge("/policy/no", policy_no(&no)).unwrap_or_default();
+            self.notice.policy.no = self.judge("/policy/no", policy_no(&no, &catalogue.policy_numbers)).unwrap_or_default();
         }
     }
 
     fn consents(&mut self, catalogue: &Catalogue) {
         let facts = self.notice.facts();
-        let asked: Vec<_> = catalogue.consents_for(&facts).map(|c| (c.id.clone(), c.version, c.required)).collect();
+        let asked: Vec<_> = catalogue.consents_for(Asked::Notice, &facts).map(|c| (c.id.clone(), c.version, c.required)).collect();
         for (id, version, required) in asked {
             let given = self.notice.consents.iter().any(|a| a.id == id && a.version == version);
             if required && !given {
@@ -357,7 +357,7 @@ pub(crate) mod tests {
 
     #[test]
     fn medical_and_location_consents_apply_only_where_they_are_needed() {
-        let asked = |n: &Notice| shipped().consents_for(&n.facts()).map(|c| c.id.clone()).collect::<Vec<_>>();
+        let asked = |n: &Notice| shipped().consents_for(Asked::Notice, &n.facts()).map(|c| c.id.clone()).collect::<Vec<_>>();
         assert_eq!(asked(&good()), ["privacy", "truth"]);
         let mut hurt = good();
         hurt.scene.injured = Some(true);

@@ -2,14 +2,20 @@
 //!
 //! Promise: [`prepare`] never panics on any bytes, refuses what it cannot do with a [`PhotoError`] whose code
 //! names its own sentence, checks size and pixels before decoding, and its result is never above
-//! [`Limits::max_bytes`]. The server calls [`inspect`] on what arrives: it trusts no client.
+//! [`Limits::max_bytes`]. The server calls [`inspect`] on what arrives: it trusts no client. What is to be seen on a
+//! picture is measured on the stored bytes ([`measure`]), so phone and server measure the same; a PDF is passed by as
+//! it is ([`pdf`]).
 
 mod jpeg;
 mod kind;
+mod look;
+pub mod pdf;
 
 use std::fmt;
 use std::io::Cursor;
 
+use claim_domain::checks::Look;
+use claim_domain::{Code, Moment};
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
@@ -45,6 +51,8 @@ pub struct Photo {
     /// SHA-256 of `jpeg` and of the file as it came in, lower-case hex.
     pub sha256: String,
     pub original_sha256: String,
+    /// When the camera says it was taken; its clock and zone are taken for Asia/Shanghai.
+    pub taken_at: Option<Moment>,
 }
 
 impl fmt::Debug for Photo {
@@ -58,33 +66,36 @@ pub enum PhotoError {
     Empty,
     NotImage,
     Heic,
+    /// A PDF where a picture is wanted.
     Pdf,
     TooLarge,
     TooManyPixels,
     Damaged,
+    DamagedPdf,
     /// Only from [`inspect`]: not a JPEG as [`prepare`] makes them.
     NotPrepared,
 }
 
 impl PhotoError {
-    /// Names the sentence for people in the catalogue.
-    pub fn code(self) -> &'static str {
+    /// Names the rule and the sentence for people.
+    pub fn code(self) -> Code {
         match self {
-            PhotoError::Empty => "photo-empty",
-            PhotoError::NotImage => "photo-not-image",
-            PhotoError::Heic => "photo-heic",
-            PhotoError::Pdf => "photo-pdf",
-            PhotoError::TooLarge => "photo-too-large",
-            PhotoError::TooManyPixels => "photo-too-many-pixels",
-            PhotoError::Damaged => "photo-damaged",
-            PhotoError::NotPrepared => "upload-rejected",
+            PhotoError::Empty => Code::PhotoEmpty,
+            PhotoError::NotImage => Code::PhotoNotImage,
+            PhotoError::Heic => Code::PhotoHeic,
+            PhotoError::Pdf => Code::PhotoPdf,
+            PhotoError::TooLarge => Code::PhotoTooLarge,
+            PhotoError::TooManyPixels => Code::PhotoTooManyPixels,
+            PhotoError::Damaged => Code::PhotoDamaged,
+            PhotoError::DamagedPdf => Code::PdfDamaged,
+            PhotoError::NotPrepared => Code::UploadRejected,
         }
     }
 }
 
 impl fmt::Display for PhotoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
+        f.write_str(self.code().as_str())
     }
 }
 
@@ -107,7 +118,26 @@ pub fn prepare(file: &[u8], limits: &Limits) -> Result<Photo, PhotoError> {
     let upright = decode(file, limits)?;
     let small = fit(upright, limits.long_edge)?;
     let (jpeg, width, height) = jpeg::encode_within(small, limits.max_bytes)?;
-    Ok(Photo { sha256: sha256_hex(&jpeg), original_sha256: sha256_hex(file), jpeg, width, height })
+    Ok(Photo { sha256: sha256_hex(&jpeg), original_sha256: sha256_hex(file), jpeg, width, height, taken_at: taken_at(file) })
+}
+
+/// DateTimeOriginal of the EXIF data, which has no zone: people photograph where they live.
+fn taken_at(file: &[u8]) -> Option<Moment> {
+    let exif = exif::Reader::new().read_from_container(&mut Cursor::new(file)).ok()?;
+    let field = exif.get_field(exif::Tag::DateTimeOriginal, exif::In::PRIMARY)?;
+    let exif::Value::Ascii(texts) = &field.value else { return None };
+    let text = std::str::from_utf8(texts.first()?).ok()?;
+    let (day, time) = text.split_once(' ')?;
+    Moment::from_local_input(&format!("{}T{}", day.replace(':', "-"), time.get(..5)?))
+}
+
+/// What is to be seen on a stored picture; `codes`: also read its QR codes.
+///
+/// # Errors
+/// [`PhotoError::Damaged`] when it does not decode.
+pub fn measure(jpeg: &[u8], codes: bool) -> Result<Look, PhotoError> {
+    let picture = decode(jpeg, &Limits::default())?;
+    Ok(look::look(&picture, codes))
 }
 
 /// Judges a picture that claims to come from [`prepare`]; the answer is its width and height.

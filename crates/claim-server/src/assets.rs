@@ -83,9 +83,11 @@ fn media(name: &str) -> &'static str {
 
 /// Addresses that the app itself knows; it shows its own 404 page for others, with the right status.
 fn is_app_route(path: &str) -> bool {
-    let mut parts = path.trim_matches('/').split('/');
-    let parts = (parts.next().unwrap_or_default(), parts.next(), parts.next());
-    matches!(parts, ("" | "report" | "claims" | "login" | "help", None, _) | ("report" | "claims", Some(_), None))
+    match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
+        ["" | "report" | "claims" | "login" | "help"] | ["report" | "claims", _] => true,
+        ["claims", _, "documents" | "questions" | "request"] | ["claims", _, "documents", _] => true,
+        _ => false,
+    }
 }
 
 pub async fn serve(State(app): State<App>, request: Request) -> Response {

@@ -5,7 +5,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use claim_api::{ClaimSummary, ClaimView, DocumentView, Problem, ProblemCode, Step, Timeline};
+use claim_api::{ClaimSummary, ClaimView, Problem, ProblemCode, Step, Timeline};
 use claim_domain::lifecycle::{Actor, Claim, Event, Turn, What};
 use claim_domain::{Lob, Moment, Notice, claim_no};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::store::{append, events, lob};
-use crate::{App, guard, now, uploads};
+use crate::{App, documents, guard, now};
 
 /// A row of the claim table.
 pub struct Stored {
@@ -65,7 +65,7 @@ impl Stored {
 }
 
 /// The claim `no` if `subject` is a party to it.
-async fn mine(app: &App, subject: &str, no: &str) -> Result<Stored> {
+pub async fn mine(app: &App, subject: &str, no: &str) -> Result<Stored> {
     let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
     let row = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {} FROM claim c JOIN party p ON p.claim_id = c.id WHERE c.no = ? AND p.subject_id = ?",
@@ -103,7 +103,7 @@ pub async fn list(State(app): State<App>, session: Option<Extension<Session>>) -
     Ok(Json(claims))
 }
 
-fn signed_in(session: Option<Extension<Session>>) -> Result<Session> {
+pub fn signed_in(session: Option<Extension<Session>>) -> Result<Session> {
     let Some(Extension(session)) = session else { return Err(ProblemCode::SessionExpired.into()) };
     session.signed_in()?;
     Ok(session)
@@ -120,28 +120,12 @@ pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, P
         loss_at: claim.notice.loss_at,
         verified: claim.verified,
         rules_version: claim.rules_version.clone(),
-        requirements: app.catalogue.requirements(&claim.notice.facts()),
-        documents: documents(&app, &claim.id).await?,
+        folder: documents::masked(documents::folder(&app, &claim.id).await?),
+        amount_fen: Claim::replay(claim.lob, &events).assessment.map(|(_, fen)| fen),
+        documents: documents::views(&app, &claim.id).await?,
+        notice: claim.notice,
         events,
     }))
-}
-
-pub async fn documents(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
-    let rows = sqlx::query("SELECT id, slot, bytes, sha256, received_at FROM document WHERE claim_id = ? ORDER BY received_at, id")
-        .bind(claim_id)
-        .fetch_all(&app.store.read)
-        .await?;
-    let view = |row: &SqliteRow| -> Result<DocumentView> {
-        let bytes: i64 = row.try_get("bytes")?;
-        Ok(DocumentView {
-            id: row.try_get("id")?,
-            document: row.try_get("slot")?,
-            bytes: bytes.unsigned_abs(),
-            sha256: row.try_get("sha256")?,
-            received_at: Moment(row.try_get("received_at")?),
-        })
-    };
-    rows.iter().map(view).collect()
 }
 
 #[derive(Deserialize)]
@@ -188,111 +172,14 @@ pub async fn step(
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
     let Step { what } = guard::json(request).await?;
-    // Only `by_phone` could pretend to be staff; a document is attached by its own route, with its own checks.
+    // Only `by_phone` could pretend to be staff; a document and the claim request have routes with their own checks.
     let what = match what {
         What::AssessmentAccepted { version, .. } => What::AssessmentAccepted { version, by_phone: false },
-        What::DocumentReceived { .. } => return Err(ProblemCode::NotAllowed.into()),
+        What::DocumentReceived { .. } | What::Requested { .. } => return Err(ProblemCode::NotAllowed.into()),
         other => other,
     };
     let mut tx = app.store.begin().await?;
     let event = append(&mut tx, &claim.id, claim.lob, &Actor::Customer, what, now()).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(event)).into_response())
-}
-
-/// Attaches a finished upload to a document of the claim; the same again is the same answer.
-#[utoipa::path(put, path = "/api/v1/claims/{no}/documents/{document}/{upload}", params(("no" = String, Path), ("document" = String, Path), ("upload" = String, Path)),
-    responses((status = 200, body = DocumentView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
-pub async fn attach(
-    State(app): State<App>,
-    Extension(session): Extension<Session>,
-    Path((no, document, upload)): Path<(String, String, String)>,
-) -> Result<Json<DocumentView>> {
-    // No login: whoever reported may add his photos.
-    let claim = mine(&app, &session.subject, &no).await?;
-    let known = app.catalogue.documents.iter().find(|d| d.id == document).ok_or(ProblemCode::NotFound)?;
-    let (bytes, sha256) = uploads::finished(&app, &session.subject, &upload).await?;
-    let length = bytes.len();
-    let size = tokio::task::spawn_blocking(move || claim_photo::inspect(&bytes, &claim_photo::Limits::default())).await;
-    let (width, height) = size.map_err(|e| Failure::internal("photo check", e))?.map_err(|_| ProblemCode::UploadRejected)?;
-    let (at, id) = (now(), crate::vault::token());
-    let mut tx = app.store.begin().await?;
-    let before: Option<(String, i64)> =
-        sqlx::query_as("SELECT id, received_at FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?")
-            .bind(&claim.id)
-            .bind(&document)
-            .bind(&sha256)
-            .fetch_optional(&mut *tx)
-            .await?;
-    let view = |id: String, at: Moment| DocumentView {
-        id,
-        document: document.clone(),
-        bytes: length as u64,
-        sha256: sha256.clone(),
-        received_at: at,
-    };
-    if let Some((id, at)) = before {
-        return Ok(Json(view(id, Moment(at))));
-    }
-    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM document WHERE claim_id = ? AND slot = ?")
-        .bind(&claim.id)
-        .bind(&document)
-        .fetch_one(&mut *tx)
-        .await?;
-    if held >= i64::from(known.max) {
-        return Err(ProblemCode::Quota.into());
-    }
-    append(
-        &mut tx,
-        &claim.id,
-        claim.lob,
-        &Actor::Customer,
-        What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: length as u64 },
-        at,
-    )
-    .await?;
-    sqlx::query("UPDATE upload SET claim_id = ? WHERE id = ?").bind(&claim.id).bind(&upload).execute(&mut *tx).await?;
-    sqlx::query("INSERT INTO document (id, claim_id, slot, upload_id, sha256, bytes, width, height, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        .bind(&id)
-        .bind(&claim.id)
-        .bind(&document)
-        .bind(&upload)
-        .bind(&sha256)
-        .bind(i64::try_from(length).unwrap_or(i64::MAX))
-        .bind(width)
-        .bind(height)
-        .bind(at.0)
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(Json(view(id, at)))
-}
-
-/// A photo of one of my claims.
-#[utoipa::path(get, path = "/api/v1/claims/{no}/photos/{id}", params(("no" = String, Path), ("id" = String, Path)),
-    responses((status = 200, content_type = "image/jpeg"), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn photo(
-    State(app): State<App>,
-    session: Option<Extension<Session>>,
-    Path((no, id)): Path<(String, String)>,
-) -> Result<Response> {
-    let session = signed_in(session)?;
-    let claim = mine(&app, &session.subject, &no).await?;
-    photo_of(&app, &claim.id, &id).await
-}
-
-pub async fn photo_of(app: &App, claim_id: &str, id: &str) -> Result<Response> {
-    let upload: Option<String> = sqlx::query_scalar("SELECT upload_id FROM document WHERE claim_id = ? AND id = ?")
-        .bind(claim_id)
-        .bind(id)
-        .fetch_optional(&app.store.read)
-        .await?;
-    let bytes = app.uploads.read(&upload.ok_or(ProblemCode::NotFound)?).await?;
-    let headers = [
-        (header::CONTENT_TYPE, "image/jpeg"),
-        (header::CONTENT_SECURITY_POLICY, guard::CSP_SANDBOX),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"photo.jpg\""),
-        (header::CACHE_CONTROL, "private, no-store"),
-    ];
-    Ok((headers, bytes).into_response())
 }

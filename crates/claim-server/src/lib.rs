@@ -7,6 +7,7 @@ mod assets;
 mod claims;
 mod config;
 pub mod demo;
+mod documents;
 mod failure;
 mod guard;
 mod notices;
@@ -64,6 +65,7 @@ pub struct Shared {
     catalogue: Catalogue,
     catalogue_json: String,
     deployment: config::Deployment,
+    rules: documents::Rules,
 }
 
 impl std::ops::Deref for App {
@@ -94,7 +96,18 @@ impl App {
         let catalogue_json = assets.text("/catalog.json").unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
         let catalogue = Catalogue::load(&catalogue_json)?;
         let deployment = config::Deployment::load(assets.text("/config.json").as_deref())?;
-        let app = App(Arc::new(Shared { options, store, vault, uploads, assets, catalogue, catalogue_json, deployment }));
+        let app = App(Arc::new(Shared {
+            options,
+            store,
+            vault,
+            uploads,
+            assets,
+            catalogue,
+            catalogue_json,
+            deployment,
+            rules: documents::Rules::default(),
+        }));
+        documents::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;
         if app.options.demo {
             demo::seed(&app).await.map_err(|e| format!("the demo data cannot be written: {}", e.problem().title))?;
         }
@@ -120,10 +133,13 @@ impl App {
             )
             .route("/claims", get(claims::list))
             .route("/claims/{no}", get(claims::show))
+            .route("/claims/{no}/requirements", get(documents::requirements))
+            .route("/claims/{no}/claim-request", post(documents::claim_request))
+            .route("/rules/{version}", get(documents::compiled_rules))
             .route("/claims/{no}/timeline", get(claims::timeline))
             .route("/claims/{no}/steps", post(claims::step))
-            .route("/claims/{no}/documents/{document}/{upload}", put(claims::attach))
-            .route("/claims/{no}/photos/{id}", get(claims::photo))
+            .route("/claims/{no}/documents/{document}/{upload}", put(documents::attach))
+            .route("/claims/{no}/photos/{id}", get(documents::photo))
             .method_not_allowed_fallback(guard::method_not_allowed)
             .fallback(guard::unknown_api);
         let mut router = Router::new().nest(claim_api::BASE, api).route("/healthz", get(config::health)).merge(pages::router());

@@ -20,7 +20,7 @@ const CLAIMS_A_DAY: i64 = 20;
 const MOST_BYTES: usize = 32 << 10;
 
 /// The Idempotency-Key header: a quoted string (draft-ietf-httpapi-idempotency-key-header-07) or a bare token.
-fn key(headers: &HeaderMap) -> Result<String> {
+pub fn key(headers: &HeaderMap) -> Result<String> {
     let text = headers.get("idempotency-key").and_then(|v| v.to_str().ok()).unwrap_or_default().trim();
     let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
     let plain = (8..=64).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
@@ -59,25 +59,56 @@ pub async fn submission(State(app): State<App>, session: Option<Extension<Sessio
     Ok(Json(serde_json::from_str(&reply).map_err(|e| crate::failure::Failure::internal("stored reply", e))?))
 }
 
-/// Checks a notice and makes the claim: key, claim, events, message and stored answer in one transaction.
-/// The flag says that this key was answered before.
-pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, notice: &Notice, channel: &str) -> Result<(Receipt, bool)> {
-    let at = now();
-    let mut tx = app.store.begin().await?;
+/// The stored answer to this key, when the same body came before.
+///
+/// # Errors
+/// `not-found` when the key is somebody else's, `idempotency-key-reused` for another body.
+pub async fn answered(tx: &mut store::Tx, session: &Session, key: &str, body_hash: &str) -> Result<Option<String>> {
     let known = sqlx::query(
         "SELECT body_hash, reply, subject_id = ?2 OR EXISTS (SELECT 1 FROM party p WHERE p.claim_id = s.claim_id AND p.subject_id = ?2) AS mine FROM submission s WHERE key = ?1",
     )
     .bind(key)
     .bind(&session.subject)
-    .fetch_optional(&mut *tx)
+    .fetch_optional(&mut **tx)
     .await?;
-    if let Some(row) = known {
-        let (hash, reply, mine): (String, String, bool) = (row.try_get("body_hash")?, row.try_get("reply")?, row.try_get("mine")?);
-        return match (mine, hash == body_hash) {
-            (false, _) => Err(ProblemCode::NotFound.into()),
-            (true, false) => Err(ProblemCode::IdempotencyKeyReused.into()),
-            (true, true) => Ok((serde_json::from_str(&reply).map_err(|e| crate::failure::Failure::internal("stored reply", e))?, true)),
-        };
+    let Some(row) = known else { return Ok(None) };
+    let (hash, reply, mine): (String, String, bool) = (row.try_get("body_hash")?, row.try_get("reply")?, row.try_get("mine")?);
+    match (mine, hash == body_hash) {
+        (false, _) => Err(ProblemCode::NotFound.into()),
+        (true, false) => Err(ProblemCode::IdempotencyKeyReused.into()),
+        (true, true) => Ok(Some(reply)),
+    }
+}
+
+/// Keeps the answer to a key for ever, in the transaction that made it true.
+pub async fn remember(
+    tx: &mut store::Tx,
+    session: &Session,
+    key: &str,
+    body_hash: &str,
+    claim_id: &str,
+    reply: &str,
+    at: Moment,
+) -> Result<()> {
+    sqlx::query("INSERT INTO submission (key, subject_id, body_hash, claim_id, reply, created_at) VALUES (?, ?, ?, ?, ?, ?)")
+        .bind(key)
+        .bind(&session.subject)
+        .bind(body_hash)
+        .bind(claim_id)
+        .bind(reply)
+        .bind(at.0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Checks a notice and makes the claim: key, claim, events, message and stored answer in one transaction.
+/// The flag says that this key was answered before.
+pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, notice: &Notice, channel: &str) -> Result<(Receipt, bool)> {
+    let at = now();
+    let mut tx = app.store.begin().await?;
+    if let Some(reply) = answered(&mut tx, session, key, body_hash).await? {
+        return Ok((serde_json::from_str(&reply).map_err(|e| crate::failure::Failure::internal("stored reply", e))?, true));
     }
     let notice = completed(app, &mut tx, session, notice.clone()).await?;
     let Checked { notice, .. } = notice.check(&app.catalogue, at).map_err(Problem::validation)?;
@@ -144,15 +175,7 @@ pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, no
         app.deployment.insurer.zh, app.deployment.promises.contact_hours, app.deployment.hotline
     );
     store::send_message(&mut tx, &app.vault, &notice.reporter.phone, &text, at).await?;
-    sqlx::query("INSERT INTO submission (key, subject_id, body_hash, claim_id, reply, created_at) VALUES (?, ?, ?, ?, ?, ?)")
-        .bind(key)
-        .bind(&session.subject)
-        .bind(body_hash)
-        .bind(&id)
-        .bind(serde_json::to_string(&receipt).unwrap_or_default())
-        .bind(at.0)
-        .execute(&mut *tx)
-        .await?;
+    remember(&mut tx, session, key, body_hash, &id, &serde_json::to_string(&receipt).unwrap_or_default(), at).await?;
     tx.commit().await?;
     Ok((receipt, false))
 }

@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use crate::{claims, config, notices, session, uploads};
+use crate::{claims, config, documents, notices, session, uploads};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,8 +32,11 @@ use crate::{claims, config, notices, session, uploads};
         claims::show,
         claims::timeline,
         claims::step,
-        claims::attach,
-        claims::photo,
+        documents::requirements,
+        documents::attach,
+        documents::photo,
+        documents::claim_request,
+        documents::compiled_rules,
     )
 )]
 struct Api;

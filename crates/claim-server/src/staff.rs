@@ -182,7 +182,9 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
         Kind::PaymentFailed => What::PaymentFailed { reason: text("reason") },
         Kind::Paid => What::Paid { amount_fen: claim.approved_fen.unwrap_or(0), reference: text("reference") },
         Kind::Closed => What::Closed,
-        Kind::Reported | Kind::AssessmentObjected | Kind::Withdrawn | Kind::DocumentReceived => return Err(ProblemCode::NotAllowed.into()),
+        Kind::Reported | Kind::AssessmentObjected | Kind::Withdrawn | Kind::DocumentReceived | Kind::Requested => {
+            return Err(ProblemCode::NotAllowed.into());
+        }
     };
     let mut tx = app.store.begin().await?;
     store::append(&mut tx, &stored.id, stored.lob, &staff.actor(), what, now()).await?;

@@ -29,6 +29,10 @@ pub fn id_kind(number: &str) -> IdKind {
 pub fn id_no(text: &str, today: Day) -> Verdict {
     let value = compact(text);
     let length = value.chars().count();
+    // 外国人永久居留证 before 2023: three letters and twelve digits, without a public check.
+    if length == 15 && value.bytes().take(3).all(|b| b.is_ascii_uppercase()) && value.bytes().skip(3).all(|b| b.is_ascii_digit()) {
+        return Verdict::Warn(value, Code::IdUnverified.into());
+    }
     if let Some((i, c)) = value.chars().enumerate().find(|&(i, c)| !(c.is_ascii_digit() || (c == 'X' && i == 17))) {
         let doubt = Finding::at(Code::IdCharacter, i);
         return Verdict::Err(match c {
@@ -139,5 +143,10 @@ mod tests {
         ] {
             assert_eq!(judged(short), Verdict::Warn(short.into(), Finding::from(Code::IdOld).fix(long.into())));
         }
+    }
+
+    #[test]
+    fn old_cards_of_permanent_residents_are_kept_unverified() {
+        assert_eq!(judged("usa 110100 112233"), Verdict::Warn("USA110100112233".into(), Code::IdUnverified.into()));
     }
 }

@@ -20,6 +20,12 @@ pub fn name(text: &str) -> Verdict {
     }
 }
 
+/// Whether two names mean one person: after folding width, dots, spaces and the case of Latin letters.
+pub fn same_name(a: &str, b: &str) -> bool {
+    let plain = |text: &str| folded(text).replace(' ', "").to_ascii_lowercase();
+    plain(a) == plain(b)
+}
+
 /// Combining marks (U+0300..U+036F) and the variation selectors that tell apart forms of one hanzi.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}')
@@ -50,6 +56,7 @@ mod tests {
         ] {
             assert_eq!(name(typed), Verdict::Ok(kept.into()), "{typed}");
         }
+        assert!(same_name("阿卜杜拉•买买提", "阿卜杜拉·买买提") && same_name("ANNE Lee", "anne lee") && !same_name("张伟", "张玮"));
         assert!(matches!(name("王"), Verdict::Warn(_, f) if f.code == Code::NameShort));
         assert_eq!(name("张伟3").finding().map(|f| (f.code, f.at)), Some((Code::NameCharacter, Some(3))));
         assert_eq!(name("<b>张</b>").finding().map(|f| f.code), Some(Code::NameCharacter));

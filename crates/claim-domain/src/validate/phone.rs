@@ -20,6 +20,16 @@ pub fn mobile(text: &str) -> Verdict {
     }
 }
 
+/// Judges the phone of a shop or hospital: mobile, landline with area code, 400 and 95xxx numbers.
+pub fn shop_phone(text: &str) -> Verdict {
+    let value = compact(text);
+    let digits = value.bytes().all(|b| b.is_ascii_digit());
+    let landline = value.starts_with('0') && (10..=18).contains(&value.len()) && !value.starts_with("00");
+    let service = (value.starts_with("400") || value.starts_with("800")) && value.len() == 10
+        || value.starts_with("95") && (5..=8).contains(&value.len());
+    if digits && (landline || service) { Verdict::Ok(value) } else { mobile(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +48,16 @@ mod tests {
             ("", Code::Required),
         ] {
             assert_eq!(mobile(typed).finding().map(|f| f.code), Some(code), "{typed}");
+        }
+    }
+
+    #[test]
+    fn shops_have_other_numbers_too() {
+        for typed in ["0571-87654321", "010-62345678-123", "400-820-8820", "95500", "13800138000"] {
+            assert!(matches!(shop_phone(typed), Verdict::Ok(_)), "{typed}");
+        }
+        for typed in ["12345", "0571", "00571876543"] {
+            assert!(matches!(shop_phone(typed), Verdict::Err(_)), "{typed}");
         }
     }
 }

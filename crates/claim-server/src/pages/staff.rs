@@ -4,12 +4,14 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{DocumentView, ProblemCode};
+use claim_domain::documents::Folder;
 use claim_domain::lifecycle::{Actor, Claim, Event, Kind, What};
-use claim_domain::money;
+use claim_domain::{Catalogue, money};
 use maud::{Markup, html};
 
 use super::{failed, form, page, see_other};
-use crate::claims::{self, Stored};
+use crate::claims::Stored;
+use crate::documents;
 use crate::session::{masked_name, masked_phone, set_cookie};
 use crate::staff::{self, Fields, Staff};
 use crate::store::events;
@@ -101,7 +103,7 @@ pub async fn queue(State(app): State<App>, headers: HeaderMap) -> Response {
                 tbody { @for (claim, stage) in &claims { tr {
                     td { a href={ "/staff/claims/" (claim.no) } { (claim.no) } }
                     td { (incident(&app, claim)) @if !claim.verified { " · 未验证保单" } }
-                    td { (app.catalogue.stages.get(stage.as_str()).map_or(stage.as_str(), |s| s.name.zh.as_str())) }
+                    td { (app.catalogue.papers.stages.get(stage.as_str()).map_or(stage.as_str(), |s| s.name.zh.as_str())) }
                     td { (masked_name(&claim.notice.reporter.name)) }
                     td { (claim.reported_at.to_local_text()) }
                 } } }
@@ -123,10 +125,12 @@ pub async fn claim(State(app): State<App>, headers: HeaderMap, Path(no): Path<St
 async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, typed: &Fields) -> Result<Markup> {
     let stored = staff::find(app, no).await?;
     let events = events(&app.store.read, &stored.id, 0).await?;
-    let documents = claims::documents(app, &stored.id).await?;
+    let documents = documents::views(app, &stored.id).await?;
+    let catalogue = documents::rules(app, &stored.rules_version).await?;
+    let (folder, request) = (documents::folder(app, &stored.id).await?, documents::request(app, &stored.id).await?);
     let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
-    let stage = app.catalogue.stages.get(claim.stage.as_str()).map_or("", |s| s.name.zh.as_str());
+    let stage = app.catalogue.papers.stages.get(claim.stage.as_str()).map_or("", |s| s.name.zh.as_str());
     let content = html! {
         h1 { (stored.no) }
         (top(staff))
@@ -134,6 +138,7 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
         (facts(app, &stored, stage))
         h2 { "照片和材料（" (documents.len()) "）" }
         (photos(app, &stored.no, &documents))
+        (papers(&catalogue, &folder, request.as_ref()))
         h2 { "下一步" }
         @if steps.is_empty() { p { "现在没有您这个岗位要做的。" } }
         @for kind in &steps { (step_form(app, staff, &stored.no, *kind, &claim, typed)) }
@@ -166,11 +171,69 @@ fn photos(app: &App, no: &str, documents: &[DocumentView]) -> Markup {
     html! {
         @if documents.is_empty() { p { "还没有。" } }
         ul.photos { @for d in documents { li {
+            @let name = app.catalogue.document(&d.document).map_or("", |x| x.name.zh.as_str());
             a href={ "/staff/claims/" (no) "/photos/" (d.id) } {
-                img src={ "/staff/claims/" (no) "/photos/" (d.id) } alt={ (app.catalogue.documents.iter().find(|x| x.id == d.document).map_or("", |x| x.name.zh.as_str())) "，" (d.bytes / 1000) " KB" };
+                img src={ "/staff/claims/" (no) "/photos/" (d.id) } alt={ (name) "，" (d.bytes / 1000) " KB" };
             }
+            p { (name) }
+            @for doubt in &d.doubts { p.wrong { (doubt.rule) " " (words(app, doubt.finding.code.as_str())) } }
         } } }
     }
+}
+
+/// What was answered, typed and explained, and the signed request.
+fn papers(catalogue: &Catalogue, folder: &Folder, request: Option<&documents::Signed>) -> Markup {
+    let name = |id: &str| catalogue.document(id).map_or_else(|| id.to_owned(), |d| d.name.zh.clone());
+    let of_key = |key: &str| folder.files.iter().find(|f| f.id == key).map_or_else(|| name(key), |f| name(&f.document));
+    let answer =
+        |fact: &str| catalogue.papers.questions.iter().find(|q| q.fact == fact).map_or_else(|| fact.to_owned(), |q| q.ask.zh.clone());
+    let folder = documents::masked(folder.clone());
+    html! {
+        @if let Some(signed) = request {
+            h2 { "索赔申请书" }
+            dl { @for line in &signed.form { dt { (form_label(&line.key)) } dd { (line.value) } } }
+            p { "客户签名，" (signed.at.to_local_text()) }
+            svg.signature viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label="签名" {
+                @for stroke in &signed.signature.strokes {
+                    polyline fill="none" stroke="black" stroke-width="8" points=(stroke.iter().map(|[x, y]| format!("{x},{y}")).collect::<Vec<_>>().join(" "));
+                }
+            }
+        }
+        @if !folder.unavailable.is_empty() {
+            h2 { "客户说明拿不到" }
+            ul { @for (id, reason) in &folder.unavailable { li { (name(id)) "：" (reason) } } }
+        }
+        @if !folder.typed.is_empty() {
+            h2 { "客户填写" }
+            ul { @for (key, fields) in &folder.typed { li { (of_key(key)) "：" (fields.values().cloned().collect::<Vec<_>>().join("，")) } } }
+        }
+        @if !folder.answers.is_empty() {
+            details { summary { "客户回答的问题" } ul { @for (fact, yes) in &folder.answers { li { (answer(fact)) " " (if *yes { "是" } else { "否" }) } } } }
+        }
+    }
+}
+
+fn form_label(key: &str) -> &'static str {
+    match key {
+        "claim_no" => "报案号",
+        "incident" => "事故",
+        "loss_at" => "时间",
+        "place" => "地点",
+        "parts" => "受损部位",
+        "narrative" => "经过",
+        "name" => "报案人",
+        "phone" => "电话",
+        "plate" => "车牌",
+        "policy_no" => "保单号",
+        "items" => "损失清单",
+        "shop" => "直赔修理厂",
+        "documents" => "已交材料",
+        _ => "无法提供",
+    }
+}
+
+fn words(app: &App, code: &str) -> String {
+    app.catalogue.errors.get(code).map_or_else(String::new, |t| t.zh.replace("{field}", "这一项").replace("第 {at} 位", "某一位"))
 }
 
 fn history(app: &App, events: &[Event]) -> Markup {
@@ -199,9 +262,13 @@ fn sentence(app: &App, what: &What) -> String {
         What::Closed => "结案".into(),
         What::Withdrawn { reason } => format!("客户撤案：{reason}"),
         What::DocumentReceived { document, bytes, .. } => {
-            let name = app.catalogue.documents.iter().find(|d| d.id == *document).map_or(document.as_str(), |d| d.name.zh.as_str());
+            let name = app.catalogue.papers.documents.iter().find(|d| d.id == *document).map_or(document.as_str(), |d| d.name.zh.as_str());
             format!("收到{name}，{} KB", bytes / 1000)
         }
+        What::Requested { unavailable, .. } => match unavailable.len() {
+            0 => "客户提交索赔申请，材料齐".into(),
+            n => format!("客户提交索赔申请，说明 {n} 项无法提供"),
+        },
     }
 }
 
@@ -237,7 +304,7 @@ fn step_form(app: &App, staff: &Staff, no: &str, kind: Kind, claim: &Claim, type
             input type="hidden" name="kind" value=(kind.as_str());
             @if kind == Kind::NotAccepted {
                 label for=(id("reason")) { "原因" }
-                select id=(id("reason")) name="reason" { @for r in &app.catalogue.not_accepted_reasons { option value=(r.id) { (r.name.zh) } } }
+                select id=(id("reason")) name="reason" { @for r in &app.catalogue.papers.not_accepted_reasons { option value=(r.id) { (r.name.zh) } } }
             }
             @if kind == Kind::SurveyStarted {
                 label.tick { input type="checkbox" name="on_site" value="yes"; "到现场查勘（不勾选为客户自助拍照）" }
@@ -262,8 +329,7 @@ pub async fn step(State(app): State<App>, headers: HeaderMap, Path(no): Path<Str
         if problem.code == ProblemCode::NotFound {
             return Err(problem.into());
         }
-        let words = |code: &str| app.catalogue.errors.get(code).map_or_else(String::new, |t| t.zh.replace("{field}", "这一项"));
-        let wrong = problem.errors.first().map_or_else(|| words(problem.code.as_str()), |e| words(e.code.as_str()));
+        let wrong = words(&app, problem.errors.first().map_or(problem.code.as_str(), |e| e.code.as_str()));
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         Ok((status, claim_page(&app, &staff, &no, Some(wrong), &fields).await?).into_response())
     })
@@ -273,7 +339,7 @@ pub async fn step(State(app): State<App>, headers: HeaderMap, Path(no): Path<Str
 pub async fn photo(State(app): State<App>, headers: HeaderMap, Path((no, id)): Path<(String, String)>) -> Response {
     signed_in(&app, &headers, async |_| {
         let stored = staff::find(&app, &no).await?;
-        claims::photo_of(&app, &stored.id, &id).await
+        documents::photo_of(&app, &stored.id, &id).await
     })
     .await
 }

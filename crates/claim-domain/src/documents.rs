@@ -1,0 +1,278 @@
+//! The documents of one claim: which are needed, what is there, what is still missing.
+//!
+//! The phone keeps a [`Folder`] and evaluates it by itself, also offline; the server evaluates what it has received
+//! with the same code. 报案 is never blocked by documents; 索赔 only by what [`Folder::hinders`] names
+//! (保险法第二十二条: "其所能提供的").
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::catalog::{Asked, Catalogue, Document, Facts, Field, Kind, Need, Phase};
+use crate::checks::{Look, Pdf, judge};
+use crate::notice::{Agreed, FieldError, Notice};
+use crate::validate::Code;
+use crate::{Moment, local_day};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    Jpeg,
+    Pdf,
+}
+
+/// One file of a document, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct File {
+    pub id: String,
+    pub document: String,
+    pub format: Format,
+    pub bytes: u64,
+    /// Lower-case hex, of the stored copy and of the file as it was chosen.
+    pub sha256: String,
+    pub original_sha256: String,
+    /// When the camera says it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub taken_at: Option<Moment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pdf: Option<Pdf>,
+    /// Why a doubted file is used all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_because: Option<String>,
+}
+
+/// Everything a person has handed in, or is about to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Folder {
+    /// Answers to the questions of the catalogue, by fact.
+    pub answers: BTreeMap<String, bool>,
+    pub files: Vec<File>,
+    /// By document: why it cannot be had.
+    pub unavailable: BTreeMap<String, String>,
+    /// By document, or by file where each has its own number: what was typed.
+    pub typed: BTreeMap<String, BTreeMap<Field, String>>,
+    /// What the insurer has already: never asked again (投诉办法第十三条).
+    pub on_file: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    Todo,
+    /// Some of it is there.
+    Started,
+    Done,
+    OnFile,
+    /// 已说明无法提供
+    Unavailable,
+    /// 不需要了: its files stay until the person removes them.
+    NotNeeded,
+}
+
+/// One line of the task list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Task {
+    pub document: String,
+    pub need: Need,
+    pub phase: Phase,
+    pub state: State,
+    pub files: u8,
+}
+
+impl Task {
+    /// Counted in "还差 n 项".
+    pub fn is_missing(&self) -> bool {
+        self.need == Need::Required && matches!(self.state, State::Todo | State::Started)
+    }
+}
+
+/// A handwritten signature: strokes of points in thousandths of the pad's width and height.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    pub strokes: Vec<Vec<[u16; 2]>>,
+}
+
+const LEAST_POINTS: usize = 30;
+const MOST_POINTS: usize = 20_000;
+/// A name takes at least this much of the pad, in thousandths.
+const LEAST_WIDTH: u16 = 150;
+const LEAST_HEIGHT: u16 = 100;
+
+impl Signature {
+    /// # Errors
+    /// Why this is no signature.
+    pub fn check(&self) -> Result<(), Code> {
+        let points: Vec<[u16; 2]> = self.strokes.iter().flatten().copied().collect();
+        let span = |axis: usize| {
+            let values = || points.iter().map(|p| p[axis]);
+            values().max().unwrap_or(0) - values().min().unwrap_or(0)
+        };
+        match points.len() {
+            0 => Err(Code::SignatureMissing),
+            n if n < LEAST_POINTS || span(0) < LEAST_WIDTH || span(1) < LEAST_HEIGHT => Err(Code::SignatureShort),
+            n if n > MOST_POINTS || points.iter().flatten().any(|v| *v > 1000) => Err(Code::Malformed),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One line of the claim form (索赔申请书); the words for `key` are the page's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FormLine {
+    pub key: String,
+    pub value: String,
+}
+
+/// 索赔申请书: everything that was said, to be checked line by line and signed. Nothing is typed for it.
+pub fn claim_form(catalogue: &Catalogue, claim_no: &str, notice: &Notice, folder: &Folder) -> Vec<FormLine> {
+    let incident = catalogue.incident(&notice.incident);
+    let parts = incident.map_or(&[][..], |i| catalogue.parts(i.lob)).iter().filter(|p| notice.parts.contains(&p.id)).map(|p| p.id.as_str());
+    let typed = |document: &str, field: Field| folder.typed.get(document).and_then(|t| t.get(&field)).cloned().unwrap_or_default();
+    let mut handed: Vec<&str> =
+        catalogue.papers.documents.iter().map(|d| d.id.as_str()).filter(|id| folder.files.iter().any(|f| f.document == *id)).collect();
+    handed.dedup();
+    let lines = [
+        ("claim_no", claim_no.to_owned()),
+        ("incident", notice.incident.clone()),
+        ("loss_at", notice.loss_at.to_local_text()),
+        ("place", notice.place.text.clone()),
+        ("parts", parts.collect::<Vec<_>>().join(" ")),
+        ("narrative", notice.narrative.clone()),
+        ("name", notice.reporter.name.clone()),
+        ("phone", notice.reporter.phone.clone()),
+        ("plate", notice.policy.plate.clone()),
+        ("policy_no", notice.policy.no.clone()),
+        ("items", typed("loss_list", Field::Items)),
+        ("shop", typed("direct_auth", Field::Shop)),
+        ("documents", handed.join(" ")),
+        ("unavailable", folder.unavailable.keys().cloned().collect::<Vec<_>>().join(" ")),
+    ];
+    lines.into_iter().filter(|(_, v)| !v.trim().is_empty()).map(|(key, value)| FormLine { key: key.into(), value }).collect()
+}
+
+/// What a signature of the form binds: SHA-256 of its lines, lower-case hex.
+pub fn form_sha256(form: &[FormLine]) -> String {
+    let text: String = form.iter().map(|l| format!("{}\u{1f}{}\u{1e}", l.key, l.value)).collect();
+    Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+const MOST_REASON: usize = 200;
+
+impl Folder {
+    /// What the rules know: the notice, the answers, and what the loss comes to.
+    pub fn facts(&self, notice: &Notice, amount_fen: Option<i64>) -> Facts {
+        let mut facts = notice.facts();
+        facts.amount_fen = amount_fen;
+        for (fact, yes) in &self.answers {
+            facts.flags.entry(fact.clone()).or_insert(*yes);
+        }
+        facts
+    }
+
+    fn has(&self, document: &Document) -> usize {
+        self.files.iter().filter(|f| f.document == document.id).count()
+    }
+
+    /// Every field of a form that is typed; it may be wanted without one.
+    fn is_filled(&self, document: &Document) -> bool {
+        let typed = self.typed.get(&document.id);
+        document.fields.iter().all(|f| typed.and_then(|t| t.get(f)).is_some_and(|v| !v.trim().is_empty()))
+    }
+
+    fn state(&self, document: &Document) -> State {
+        let files = self.has(document);
+        let typed_only = document.min == 0 || document.kind == Kind::Form;
+        if self.on_file.contains(&document.id) {
+            State::OnFile
+        } else if typed_only && !document.fields.is_empty() && self.is_filled(document)
+            || document.min > 0 && files >= usize::from(document.min)
+        {
+            State::Done
+        } else if self.unavailable.contains_key(&document.id) {
+            State::Unavailable
+        } else if files > 0 {
+            State::Started
+        } else {
+            State::Todo
+        }
+    }
+
+    /// The task list, in the catalogue's order. Documents that are not needed appear while they hold files.
+    pub fn tasks(&self, catalogue: &Catalogue, facts: &Facts) -> Vec<Task> {
+        let settled = |state: State| matches!(state, State::Done | State::OnFile);
+        // All that replace one document together do its work.
+        let replaced = |document: &Document| {
+            let mut instead = catalogue.papers.documents.iter().filter(|d| d.instead_of.as_ref() == Some(&document.id)).peekable();
+            instead.peek().is_some() && instead.all(|d| settled(self.state(d)))
+        };
+        (catalogue.papers.documents.iter())
+            .filter_map(|d| {
+                let (need, files) = (catalogue.need(d, facts), self.has(d));
+                let state = match self.state(d) {
+                    _ if need == Need::No && files > 0 => State::NotNeeded,
+                    _ if need == Need::No => return None,
+                    // Signed at the end; it is no task of its own.
+                    _ if d.kind == Kind::Form && d.fields.is_empty() && d.max == 0 => return None,
+                    State::Todo | State::Started if replaced(d) => State::Done,
+                    state => state,
+                };
+                let files = u8::try_from(files).unwrap_or(u8::MAX);
+                Some(Task { document: d.id.clone(), need, phase: catalogue.phase(d, facts), state, files })
+            })
+            .collect()
+    }
+
+    /// What keeps the claim request (索赔) from being sent: a document of this phase with neither file nor reason, the
+    /// signature, a consent, a reason that says nothing.
+    pub fn hinders(&self, catalogue: &Catalogue, facts: &Facts, signature: &Signature, consents: &[Agreed]) -> Vec<FieldError> {
+        let bare = |t: &Task| t.is_missing() && t.state == State::Todo && t.phase == Phase::Claim;
+        let tasks = self.tasks(catalogue, facts);
+        let documents =
+            tasks.iter().filter(|t| bare(t)).map(|t| FieldError::new(format!("/documents/{}", t.document), Code::DocumentMissing));
+        let reasons = self.unavailable.iter().filter_map(|(document, reason)| {
+            let code = match reason.trim().chars().count() {
+                0 | 1 => Code::ReasonMissing,
+                n if n > MOST_REASON => Code::TooLong,
+                _ => return None,
+            };
+            Some(FieldError::new(format!("/unavailable/{document}"), code))
+        });
+        let asked = catalogue.consents_for(Asked::Request, facts).filter(|c| c.required);
+        let consents = asked
+            .filter(|c| !consents.iter().any(|a| a.id == c.id && a.version == c.version))
+            .map(|c| FieldError::new(format!("/consents/{}", c.id), Code::ConsentMissing));
+        let signature = signature.check().err().map(|code| FieldError::new("/signature", code));
+        documents.chain(reasons).chain(consents).chain(signature).collect()
+    }
+
+    /// Values in the form that is kept; what is wrong stays as it was typed.
+    pub fn normalised(mut self, now: Moment) -> Folder {
+        for fields in self.typed.values_mut() {
+            fields.retain(|_, text| !text.trim().is_empty());
+            for (field, text) in fields.iter_mut() {
+                if let Some(value) = judge(*field, text, local_day(now)).value() {
+                    *text = value.to_owned();
+                }
+            }
+        }
+        self.typed.retain(|_, fields| !fields.is_empty());
+        self
+    }
+}
+
+#[cfg(test)]
+#[path = "documents_tests.rs"]
+mod tests;

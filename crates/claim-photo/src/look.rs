@@ -1,0 +1,273 @@
+//! Measuring a stored picture: sharp, light, alike, how much of the frame a card fills, what its QR codes say.
+//!
+//! Only whole numbers and plain loops from the decoded pixels on: the phone and the server must measure the same.
+
+use claim_domain::checks::Look;
+use image::RgbImage;
+
+/// Long edge of the picture that is measured.
+const MEASURED: usize = 1024;
+/// Long edge of the picture in which the card is looked for.
+const OUTLINED: usize = 160;
+
+/// A small picture: `channels` bytes a pixel, row by row.
+struct Small {
+    width: usize,
+    height: usize,
+    pixels: Vec<[u8; 3]>,
+}
+
+pub(crate) fn look(picture: &RgbImage, codes: bool) -> Look {
+    let (width, height) = (picture.width(), picture.height());
+    let measured = shrink(picture, MEASURED);
+    let grey: Vec<u8> = measured.pixels.iter().map(luma).collect();
+    let sum: u64 = grey.iter().map(|v| u64::from(*v)).sum();
+    let burnt = grey.iter().filter(|v| **v >= 250).count();
+    let (fill_permille, aspect_permille) = outline(&shrink(picture, OUTLINED));
+    Look {
+        width,
+        height,
+        sharp: sharp(&grey, measured.width, measured.height),
+        grey: (sum / grey.len().max(1) as u64) as u8,
+        burnt_permille: (burnt * 1000 / grey.len().max(1)) as u16,
+        dhash: format!("{:016x}", dhash(&grey, measured.width, measured.height)),
+        fill_permille,
+        aspect_permille,
+        codes: if codes { qr_codes(picture, &grey, &measured) } else { Vec::new() },
+    }
+}
+
+/// ITU-R BT.601, as JPEG has it.
+fn luma(p: &[u8; 3]) -> u8 {
+    ((u32::from(p[0]) * 19_595 + u32::from(p[1]) * 38_470 + u32::from(p[2]) * 7_471 + 32_768) >> 16) as u8
+}
+
+/// The mean of the pixels under each pixel of a picture whose long edge is at most `edge`.
+fn shrink(picture: &RgbImage, edge: usize) -> Small {
+    let (from_width, from_height) = (picture.width() as usize, picture.height() as usize);
+    let longer = from_width.max(from_height).max(1);
+    let to = |side: usize| if longer <= edge { side } else { (side * edge / longer).max(1) };
+    let (width, height) = (to(from_width), to(from_height));
+    let raw = picture.as_raw();
+    let mut pixels = Vec::with_capacity(width * height);
+    for y in 0..height {
+        let rows = y * from_height / height..((y + 1) * from_height / height).max(y * from_height / height + 1);
+        for x in 0..width {
+            let (left, right) = (x * from_width / width, ((x + 1) * from_width / width).max(x * from_width / width + 1));
+            let mut sums = [0u32; 3];
+            for row in rows.clone() {
+                for pixel in raw[(row * from_width + left) * 3..(row * from_width + right) * 3].chunks_exact(3) {
+                    for (sum, value) in sums.iter_mut().zip(pixel) {
+                        *sum += u32::from(*value);
+                    }
+                }
+            }
+            let count = (rows.len() * (right - left)) as u32;
+            pixels.push(sums.map(|s| ((s + count / 2) / count) as u8));
+        }
+    }
+    Small { width, height, pixels }
+}
+
+/// How sharp the sharpest parts are: the variance of the Laplacian in each of 8 x 8 tiles, the seventh highest tenth of
+/// them. A blank margin says nothing about focus, so the mean of the whole picture would punish white paper.
+fn sharp(grey: &[u8], width: usize, height: usize) -> u32 {
+    if width < 16 || height < 16 {
+        return 0;
+    }
+    let mut tiles = Vec::with_capacity(64);
+    for tile in 0..64 {
+        let (tx, ty) = (tile % 8, tile / 8);
+        let xs = (tx * width / 8).max(1)..((tx + 1) * width / 8).min(width - 1);
+        let (mut sum, mut squares, mut count) = (0i64, 0i64, 0i64);
+        for y in (ty * height / 8).max(1)..((ty + 1) * height / 8).min(height - 1) {
+            for x in xs.clone() {
+                let at = y * width + x;
+                let around = i64::from(grey[at - 1]) + i64::from(grey[at + 1]) + i64::from(grey[at - width]) + i64::from(grey[at + width]);
+                let edge = around - 4 * i64::from(grey[at]);
+                sum += edge;
+                squares += edge * edge;
+                count += 1;
+            }
+        }
+        let count = count.max(1);
+        tiles.push((squares / count - (sum / count) * (sum / count)).max(0));
+    }
+    tiles.sort_unstable();
+    u32::try_from(tiles[SHARP_TILE]).unwrap_or(u32::MAX)
+}
+
+/// Of 64 tiles in order, the one that is reported: a tenth may be noise or glints.
+const SHARP_TILE: usize = 57;
+
+/// Mean grey of a 9 x 8 picture, neighbours compared (dHash).
+fn dhash(grey: &[u8], width: usize, height: usize) -> u64 {
+    let mean = |cx: usize, cy: usize| {
+        let xs = cx * width / 9..((cx + 1) * width / 9).max(cx * width / 9 + 1).min(width);
+        let mut sum = 0u64;
+        let mut count = 0u64;
+        for y in cy * height / 8..((cy + 1) * height / 8).max(cy * height / 8 + 1).min(height) {
+            for x in xs.clone() {
+                sum += u64::from(grey[y * width + x]);
+                count += 1;
+            }
+        }
+        sum / count.max(1)
+    };
+    let mut hash = 0;
+    for y in 0..8 {
+        for x in 0..8 {
+            hash = hash << 1 | u64::from(mean(x, y) > mean(x + 1, y));
+        }
+    }
+    hash
+}
+
+/// A step between neighbours that still is the same background, and how far it may drift from where it began.
+const STEP: i32 = 30;
+const DRIFT: i32 = 110;
+
+/// Share of the frame that what stands before the background fills, and its long side : short side, in thousandths.
+/// (1000, 0) where the border is no calm background: then nothing can be said.
+fn outline(small: &Small) -> (u16, u16) {
+    const NOTHING: (u16, u16) = (1000, 0);
+    let (w, h) = (small.width, small.height);
+    if w < 16 || h < 16 {
+        return NOTHING;
+    }
+    let distance = |a: &[u8; 3], b: &[u8; 3]| a.iter().zip(b).map(|(a, b)| (i32::from(*a) - i32::from(*b)).abs()).sum::<i32>();
+    // Background: whatever can be reached from the border in small steps.
+    let mut seed_of = vec![None::<usize>; w * h];
+    let mut queue: Vec<usize> = (0..w).flat_map(|x| [x, (h - 1) * w + x]).chain((0..h).flat_map(|y| [y * w, y * w + w - 1])).collect();
+    for at in &queue {
+        seed_of[*at] = Some(*at);
+    }
+    let border = queue.len();
+    while let Some(at) = queue.pop() {
+        let Some(seed) = seed_of[at] else { continue };
+        let (x, y) = (at % w, at / w);
+        let around = [(x > 0).then(|| at - 1), (x + 1 < w).then(|| at + 1), (y > 0).then(|| at - w), (y + 1 < h).then(|| at + w)];
+        for next in around.into_iter().flatten() {
+            let calm =
+                distance(&small.pixels[at], &small.pixels[next]) <= STEP && distance(&small.pixels[seed], &small.pixels[next]) <= DRIFT;
+            if seed_of[next].is_none() && calm {
+                seed_of[next] = Some(seed);
+                queue.push(next);
+            }
+        }
+    }
+    // The largest connected piece that is not background.
+    let mut seen: Vec<bool> = seed_of.iter().map(Option::is_some).collect();
+    let mut largest: Vec<usize> = Vec::new();
+    for start in 0..w * h {
+        if seen[start] {
+            continue;
+        }
+        seen[start] = true;
+        let (mut piece, mut next) = (vec![start], 0);
+        while next < piece.len() {
+            let at = piece[next];
+            next += 1;
+            let (x, y) = (at % w, at / w);
+            let around = [(x > 0).then(|| at - 1), (x + 1 < w).then(|| at + 1), (y > 0).then(|| at - w), (y + 1 < h).then(|| at + w)];
+            for neighbour in around.into_iter().flatten() {
+                if !seen[neighbour] {
+                    seen[neighbour] = true;
+                    piece.push(neighbour);
+                }
+            }
+        }
+        if piece.len() > largest.len() {
+            largest = piece;
+        }
+    }
+    let background = seed_of.iter().filter(|s| s.is_some()).count();
+    // Hardly more than the border itself, or hardly anything in front of it.
+    if background < border * 3 / 2 || largest.len() * 100 < w * h * 2 {
+        return NOTHING;
+    }
+    let hull = hull(largest.iter().map(|at| ((at % w) as i64, (at / w) as i64)).collect());
+    let area = doubled_area(&hull);
+    let fill = (area * 500 / (w * h) as i64).clamp(0, 1000) as u16;
+    (fill, aspect(&hull))
+}
+
+type Point = (i64, i64);
+
+/// Twice the area of the turn from `a` over `b` to `c`.
+fn turn(a: Point, b: Point, c: Point) -> i64 {
+    (b.0 - a.0) * (c.1 - a.1) - (b.1 - a.1) * (c.0 - a.0)
+}
+
+/// The convex hull, by Andrew's monotone chain.
+fn hull(mut points: Vec<Point>) -> Vec<Point> {
+    points.sort_unstable();
+    let half = |points: &mut dyn Iterator<Item = Point>| {
+        let mut chain: Vec<Point> = Vec::new();
+        for point in points {
+            while chain.len() > 1 && turn(chain[chain.len() - 2], chain[chain.len() - 1], point) <= 0 {
+                chain.pop();
+            }
+            chain.push(point);
+        }
+        chain.pop();
+        chain
+    };
+    let mut all = half(&mut points.iter().copied());
+    all.extend(half(&mut points.iter().rev().copied()));
+    all
+}
+
+fn doubled_area(hull: &[Point]) -> i64 {
+    (0..hull.len()).map(|i| (hull[i], hull[(i + 1) % hull.len()])).map(|(a, b)| a.0 * b.1 - b.0 * a.1).sum::<i64>().abs()
+}
+
+/// Long side to short side of the smallest rectangle around a hull, in thousandths; one of its sides lies on an edge
+/// of the hull.
+fn aspect(hull: &[Point]) -> u16 {
+    let mut best = (i128::MAX, 0u16);
+    for i in 0..hull.len() {
+        let (a, b) = (hull[i], hull[(i + 1) % hull.len()]);
+        let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+        let span = |of: &dyn Fn(&Point) -> i64| {
+            let (least, most) = hull.iter().map(of).fold((i64::MAX, i64::MIN), |(l, m), v| (l.min(v), m.max(v)));
+            i128::from(most - least)
+        };
+        // Both spans carry the length of the edge as a factor, so their ratio is right without a root.
+        let (along, across) = (span(&|p| p.0 * dx + p.1 * dy), span(&|p| p.1 * dx - p.0 * dy));
+        let length = i128::from(dx * dx + dy * dy);
+        if length == 0 || across == 0 || along == 0 {
+            continue;
+        }
+        let area = along * across * 1000 / length;
+        if area < best.0 {
+            let ratio = along.max(across) * 1000 / along.min(across);
+            best = (area, u16::try_from(ratio).unwrap_or(u16::MAX));
+        }
+    }
+    best.1
+}
+
+/// Codes are looked for in the small picture, and in the whole one when that finds none.
+fn qr_codes(picture: &RgbImage, grey: &[u8], small: &Small) -> Vec<String> {
+    let found = read_codes(small.width, small.height, grey);
+    if !found.is_empty() || picture.width().max(picture.height()) as usize <= MEASURED {
+        return found;
+    }
+    let whole: Vec<u8> = picture.as_raw().chunks_exact(3).map(|p| luma(&[p[0], p[1], p[2]])).collect();
+    read_codes(picture.width() as usize, picture.height() as usize, &whole)
+}
+
+fn read_codes(width: usize, height: usize, grey: &[u8]) -> Vec<String> {
+    let mut decoder = quircs::Quirc::default();
+    let found = decoder.identify(width, height, grey).filter_map(|code| String::from_utf8(code.ok()?.decode().ok()?.payload).ok());
+    let mut texts: Vec<String> = found.filter(|t| t.len() <= 500).collect();
+    texts.sort();
+    texts.dedup();
+    texts.truncate(4);
+    texts
+}
+
+#[cfg(test)]
+#[path = "look_tests.rs"]
+mod tests;

@@ -1,0 +1,447 @@
+//! The documents of a claim: taken in, measured and judged by the code that the phone used, and the claim request
+//! (索赔) that says: this is everything.
+//!
+//! Promise: a file is judged when it arrives, by the rules that its claim began with; the verdict is stored with rule
+//! and version. Where phone and server differ, a defect is logged, without a word about the person.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use claim_api::{ClaimRequest, DocumentView, Problem, ProblemCode, RequestReceipt, Requirements};
+use claim_domain::catalog::{Document, Field};
+use claim_domain::checks::{Case, Doubt, Severity};
+use claim_domain::documents::{File, Folder, FormLine, Format, Signature, Task, claim_form, form_sha256};
+use claim_domain::lifecycle::{Actor, Claim, Excuse, What};
+use claim_domain::notice::Agreed;
+use claim_domain::{Catalogue, Code, FieldError, Moment, due_after_days};
+use claim_photo::{Kind, Limits, PhotoError, inspect, measure, pdf, sniff};
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::claims::{Stored, mine, signed_in};
+use crate::failure::{Failure, Result};
+use crate::session::Session;
+use crate::store::{append, events, send_message};
+use crate::vault::sha256_hex;
+use crate::{App, guard, notices, now, uploads};
+
+const MOST_FACTS: usize = 64 << 10;
+const MOST_REQUEST: usize = 512 << 10;
+/// 保险法第二十三条: the determination within thirty days.
+const DETERMINATION_DAYS: u16 = 30;
+
+/// Catalogues of former versions, read once.
+#[derive(Default)]
+pub struct Rules(Mutex<HashMap<String, Arc<Catalogue>>>);
+
+/// Remembers the rules of this start for the claims that begin with them.
+pub async fn keep_rules(app: &App) -> Result<()> {
+    let mut tx = app.store.begin().await?;
+    sqlx::query("INSERT OR IGNORE INTO rules (version, json) VALUES (?, ?)")
+        .bind(&app.catalogue.rules_version)
+        .bind(&app.catalogue_json)
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+/// The rules that a claim began with; the newest where they can no longer be read.
+pub async fn rules(app: &App, version: &str) -> Result<Arc<Catalogue>> {
+    let known = || app.rules.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(found) = known().get(version) {
+        return Ok(found.clone());
+    }
+    let json: Option<String> =
+        sqlx::query_scalar("SELECT json FROM rules WHERE version = ?").bind(version).fetch_optional(&app.store.read).await?;
+    let found = match json.as_deref().map(Catalogue::load) {
+        Some(Ok(catalogue)) => Arc::new(catalogue),
+        other => {
+            tracing::error!(version, error = other.and_then(std::result::Result::err), "the rules of a claim cannot be read");
+            Arc::new(Catalogue::load(&app.catalogue_json).map_err(|e| Failure::internal("catalogue", e))?)
+        }
+    };
+    known().insert(version.to_owned(), found.clone());
+    Ok(found)
+}
+
+/// The rules of a former version, compiled for the app of this build.
+#[utoipa::path(get, path = "/api/v1/rules/{version}", params(("version" = String, Path)), responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
+pub async fn compiled_rules(State(app): State<App>, Path(version): Path<String>) -> Result<Response> {
+    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM rules WHERE version = ?").bind(&version).fetch_one(&app.store.read).await?;
+    if known == 0 {
+        return Err(ProblemCode::NotFound.into());
+    }
+    let bytes = rules(&app, &version).await?.compiled();
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+}
+
+/// Everything that was handed in for a claim.
+pub async fn folder(app: &App, claim_id: &str) -> Result<Folder> {
+    let sealed: Option<String> =
+        sqlx::query_scalar("SELECT sealed FROM folder WHERE claim_id = ?").bind(claim_id).fetch_optional(&app.store.read).await?;
+    let mut folder: Folder = match sealed {
+        None => Folder::default(),
+        Some(sealed) => {
+            let text = app.vault.open_text(&sealed).ok_or_else(|| Failure::internal("folder", "sealed with another key"))?;
+            serde_json::from_str(&text).map_err(|e| Failure::internal("folder", e))?
+        }
+    };
+    folder.files = rows(app, claim_id).await?.iter().map(file_of).collect::<Result<_>>()?;
+    Ok(folder)
+}
+
+async fn rows(app: &App, claim_id: &str) -> Result<Vec<SqliteRow>> {
+    let query = "SELECT id, slot, bytes, sha256, received_at, facts, doubts FROM document WHERE claim_id = ? ORDER BY received_at, id";
+    Ok(sqlx::query(query).bind(claim_id).fetch_all(&app.store.read).await?)
+}
+
+fn file_of(row: &SqliteRow) -> Result<File> {
+    let (sha256, facts): (String, Option<String>) = (row.try_get("sha256")?, row.try_get("facts")?);
+    let bytes: i64 = row.try_get("bytes")?;
+    match facts {
+        Some(facts) => serde_json::from_str(&facts).map_err(|e| Failure::internal("document", e)),
+        // Handed in before files were judged.
+        None => Ok(File {
+            id: sha256[..16].to_owned(),
+            document: row.try_get("slot")?,
+            format: Format::Jpeg,
+            bytes: bytes.unsigned_abs(),
+            original_sha256: sha256.clone(),
+            sha256,
+            taken_at: None,
+            look: None,
+            pdf: None,
+            kept_because: None,
+        }),
+    }
+}
+
+pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
+    let view = |row: &SqliteRow| -> Result<DocumentView> {
+        let (bytes, doubts): (i64, String) = (row.try_get("bytes")?, row.try_get("doubts")?);
+        Ok(DocumentView {
+            id: row.try_get("id")?,
+            document: row.try_get("slot")?,
+            bytes: bytes.unsigned_abs(),
+            sha256: row.try_get("sha256")?,
+            received_at: Moment(row.try_get("received_at")?),
+            doubts: serde_json::from_str(&doubts).map_err(|e| Failure::internal("verdict", e))?,
+        })
+    };
+    rows(app, claim_id).await?.iter().map(view).collect()
+}
+
+/// What was signed: kept as it was shown (电子签名法第五条).
+#[derive(Serialize, Deserialize)]
+pub struct Signed {
+    pub form: Vec<FormLine>,
+    pub signature: Signature,
+    pub consents: Vec<Agreed>,
+    pub at: Moment,
+}
+
+pub async fn request(app: &App, claim_id: &str) -> Result<Option<Signed>> {
+    let sealed: Option<Option<String>> =
+        sqlx::query_scalar("SELECT request_sealed FROM folder WHERE claim_id = ?").bind(claim_id).fetch_optional(&app.store.read).await?;
+    let Some(sealed) = sealed.flatten() else { return Ok(None) };
+    let text = app.vault.open_text(&sealed).ok_or_else(|| Failure::internal("request", "sealed with another key"))?;
+    serde_json::from_str(&text).map(Some).map_err(|e| Failure::internal("request", e))
+}
+
+/// What the loss comes to, by the newest assessment.
+pub async fn amount(app: &App, claim: &Stored) -> Result<Option<i64>> {
+    Ok(Claim::replay(claim.lob, &events(&app.store.read, &claim.id, 0).await?).assessment.map(|(_, fen)| fen))
+}
+
+/// Account numbers leave the server only by their last four digits.
+pub fn masked(mut folder: Folder) -> Folder {
+    for fields in folder.typed.values_mut() {
+        if let Some(card) = fields.get_mut(&Field::Card) {
+            let tail: String = card.chars().skip(card.chars().count().saturating_sub(4)).collect();
+            *card = format!("**** {tail}");
+        }
+    }
+    folder
+}
+
+/// The task list: what is needed, what is there, what is missing, what is doubtful.
+#[utoipa::path(get, path = "/api/v1/claims/{no}/requirements", params(("no" = String, Path)),
+    responses((status = 200, body = Requirements), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn requirements(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    Path(no): Path<String>,
+) -> Result<Json<Requirements>> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    let catalogue = rules(&app, &claim.rules_version).await?;
+    let folder = folder(&app, &claim.id).await?;
+    let facts = folder.facts(&claim.notice, amount(&app, &claim).await?);
+    let tasks = folder.tasks(&catalogue, &facts);
+    let case = Case { catalogue: &catalogue, notice: &claim.notice, now: now() };
+    Ok(Json(Requirements {
+        rules_version: catalogue.rules_version.clone(),
+        questions: catalogue
+            .questions_for(&facts, &folder.answers)
+            .into_iter()
+            .filter(|q| !folder.answers.contains_key(&q.fact))
+            .map(|q| q.fact.clone())
+            .collect(),
+        missing: u16::try_from(tasks.iter().filter(|t| t.is_missing()).count()).unwrap_or(u16::MAX),
+        tasks,
+        doubts: case.of_folder(&folder),
+    }))
+}
+
+/// Measures what arrived; the phone's word counts only for what the server cannot see.
+fn measured(document: &Document, bytes: &[u8], sha256: &str, said: Option<&File>) -> std::result::Result<File, Code> {
+    let mut file = File {
+        id: sha256[..16].to_owned(),
+        document: document.id.clone(),
+        format: Format::Jpeg,
+        bytes: bytes.len() as u64,
+        sha256: sha256.to_owned(),
+        original_sha256: said.map_or(sha256, |s| &s.original_sha256).to_owned(),
+        taken_at: said.and_then(|s| s.taken_at),
+        look: None,
+        pdf: None,
+        kept_because: said.and_then(|s| s.kept_because.clone()).map(|r| r.chars().take(200).collect()),
+    };
+    if sniff(bytes) == Kind::Pdf {
+        file.format = Format::Pdf;
+        file.pdf = Some(pdf::inspect(bytes).map_err(PhotoError::code)?);
+    } else {
+        inspect(bytes, &Limits::default()).map_err(PhotoError::code)?;
+        file.look = Some(measure(bytes, document.fields.contains(&Field::InvoiceNo)).map_err(PhotoError::code)?);
+    }
+    Ok(file)
+}
+
+fn codes(doubts: &[Doubt]) -> Vec<&'static str> {
+    doubts.iter().map(|d| d.finding.code.as_str()).collect()
+}
+
+/// Attaches a finished upload to a document of the claim; the same again is the same answer. The body may say what the
+/// phone found (`File`).
+#[utoipa::path(put, path = "/api/v1/claims/{no}/documents/{document}/{upload}", params(("no" = String, Path), ("document" = String, Path), ("upload" = String, Path)), request_body = Option<File>,
+    responses((status = 200, body = DocumentView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
+pub async fn attach(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+    Path((no, document, upload)): Path<(String, String, String)>,
+    request: Request,
+) -> Result<Json<DocumentView>> {
+    // No login: whoever reported may add his photos.
+    let claim = mine(&app, &session.subject, &no).await?;
+    let catalogue = rules(&app, &claim.rules_version).await?;
+    let known = catalogue.document(&document).filter(|d| d.max > 0).cloned().ok_or(ProblemCode::NotFound)?;
+    let said = guard::body(request, MOST_FACTS).await?;
+    let said: Option<File> =
+        if said.is_empty() { None } else { Some(serde_json::from_slice(&said).map_err(|_| ProblemCode::MalformedJson)?) };
+    let (bytes, sha256) = uploads::finished(&app, &session.subject, &upload).await?;
+    let file = {
+        let (known, sha256, said) = (known.clone(), sha256.clone(), said.clone());
+        tokio::task::spawn_blocking(move || measured(&known, &bytes, &sha256, said.as_ref()))
+            .await
+            .map_err(|e| Failure::internal("measuring", e))?
+    };
+    let refused =
+        |code: Code| Failure::from(Problem { errors: vec![FieldError::new("/file", code)], ..ProblemCode::UploadRejected.into() });
+    let file = file.map_err(refused)?;
+    let at = now();
+    let case = Case { catalogue: &catalogue, notice: &claim.notice, now: at };
+    let mut doubts = case.of_file(&known, &file);
+    if let Some(said) = said.filter(|s| s.look.is_some() || s.pdf.is_some()) {
+        let theirs = case.of_file(&known, &File { id: file.id.clone(), ..said });
+        if theirs != doubts {
+            tracing::warn!(document, ours = ?codes(&doubts), theirs = ?codes(&theirs), "verdicts of phone and server differ");
+        }
+    }
+    let view = |id: String, at: Moment, doubts: Vec<Doubt>| DocumentView {
+        id,
+        document: document.clone(),
+        bytes: file.bytes,
+        sha256: sha256.clone(),
+        received_at: at,
+        doubts,
+    };
+    let before = folder(&app, &claim.id).await?.files;
+    let mut tx = app.store.begin().await?;
+    let again: Option<(String, i64, String)> =
+        sqlx::query_as("SELECT id, received_at, doubts FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?")
+            .bind(&claim.id)
+            .bind(&document)
+            .bind(&sha256)
+            .fetch_optional(&mut *tx)
+            .await?;
+    if let Some((id, at, doubts)) = again {
+        return Ok(Json(view(id, Moment(at), serde_json::from_str(&doubts).unwrap_or_default())));
+    }
+    doubts.extend(case.among_files(&before, &known, &file));
+    if let Some(blocking) = doubts.iter().find(|d| d.severity == Severity::Block) {
+        return Err(refused(blocking.finding.code));
+    }
+    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM document WHERE claim_id = ? AND slot = ?")
+        .bind(&claim.id)
+        .bind(&document)
+        .fetch_one(&mut *tx)
+        .await?;
+    if held >= i64::from(known.max) {
+        return Err(ProblemCode::Quota.into());
+    }
+    let what = What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: file.bytes };
+    append(&mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
+    sqlx::query("UPDATE upload SET claim_id = ? WHERE id = ?").bind(&claim.id).bind(&upload).execute(&mut *tx).await?;
+    let id = crate::vault::token();
+    let (width, height) = file.look.as_ref().map_or((0, 0), |l| (l.width, l.height));
+    sqlx::query(
+        "INSERT INTO document (id, claim_id, slot, upload_id, sha256, bytes, width, height, received_at, facts, doubts, rules_version) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&id)
+    .bind(&claim.id)
+    .bind(&document)
+    .bind(&upload)
+    .bind(&sha256)
+    .bind(i64::try_from(file.bytes).unwrap_or(i64::MAX))
+    .bind(width)
+    .bind(height)
+    .bind(at.0)
+    .bind(serde_json::to_string(&file).unwrap_or_default())
+    .bind(serde_json::to_string(&doubts).unwrap_or_default())
+    .bind(&catalogue.rules_version)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(Json(view(id, at, doubts)))
+}
+
+/// 索赔. Blocked only by a missing signature, a missing consent, or a document with neither file nor reason.
+#[utoipa::path(post, path = "/api/v1/claims/{no}/claim-request", params(("no" = String, Path), ("Idempotency-Key" = String, Header)), request_body = ClaimRequest,
+    responses((status = 201, body = RequestReceipt), (status = 200, description = "the same again", body = RequestReceipt), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn claim_request(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    Path(no): Path<String>,
+    request: Request,
+) -> Result<Response> {
+    let session = signed_in(session)?;
+    let key = notices::key(request.headers())?;
+    guard::require_json(request.headers())?;
+    let body = guard::body(request, MOST_REQUEST).await?;
+    let asked: ClaimRequest = serde_json::from_slice(&body).map_err(|_| ProblemCode::MalformedJson)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    let catalogue = rules(&app, &claim.rules_version).await?;
+    let (at, amount) = (now(), amount(&app, &claim).await?);
+    let before = folder(&app, &claim.id).await?;
+    let mut tx = app.store.begin().await?;
+    if let Some(known) = notices::answered(&mut tx, &session, &key, &sha256_hex(&body)).await? {
+        return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], known).into_response());
+    }
+    let mut folder = Folder { answers: asked.answers, unavailable: asked.unavailable, typed: asked.typed, ..before.clone() }.normalised(at);
+    keep_masked(&mut folder, &before);
+    let facts = folder.facts(&claim.notice, amount);
+    let mut errors = folder.hinders(&catalogue, &facts, &asked.signature, &asked.consents);
+    let form = claim_form(&catalogue, &claim.no, &claim.notice, &folder);
+    if errors.is_empty() && form_sha256(&form) != asked.form_sha256 {
+        errors.push(FieldError::new("/form_sha256", Code::Malformed));
+    }
+    if !errors.is_empty() {
+        return Err(Problem::validation(errors).into());
+    }
+    let tasks = folder.tasks(&catalogue, &facts);
+    let doubts = Case { catalogue: &catalogue, notice: &claim.notice, now: at }.of_folder(&folder);
+    let differences = differences(&asked.tasks, &tasks, &asked.doubts, &doubts);
+    if !differences.is_empty() {
+        tracing::warn!(?differences, "phone and server differ on a claim request");
+    }
+    let unavailable =
+        folder.unavailable.iter().map(|(document, reason)| Excuse { document: document.clone(), reason: reason.clone() }).collect();
+    let what = What::Requested { rules_version: catalogue.rules_version.clone(), unavailable, form_sha256: asked.form_sha256 };
+    append(&mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
+    let signed = Signed { form, signature: asked.signature, consents: asked.consents, at };
+    let kept = Folder { files: Vec::new(), ..folder };
+    sqlx::query("INSERT INTO folder (claim_id, sealed, request_sealed) VALUES (?, ?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed, request_sealed = excluded.request_sealed")
+        .bind(&claim.id)
+        .bind(app.vault.seal(&serde_json::to_string(&kept).unwrap_or_default()))
+        .bind(app.vault.seal(&serde_json::to_string(&signed).unwrap_or_default()))
+        .execute(&mut *tx)
+        .await?;
+    let receipt = RequestReceipt {
+        claim_no: claim.no.clone(),
+        received_at: at,
+        decide_by: due_after_days(at, DETERMINATION_DAYS).to_string(),
+        differences,
+    };
+    let text = format!("【{}】已收到您的索赔申请，报案号 {}。电话 {}", app.deployment.insurer.zh, claim.no, app.deployment.hotline);
+    send_message(&mut tx, &app.vault, &claim.notice.reporter.phone, &text, at).await?;
+    let reply = serde_json::to_string(&receipt).unwrap_or_default();
+    notices::remember(&mut tx, &session, &key, &sha256_hex(&body), &claim.id, &reply, at).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(receipt)).into_response())
+}
+
+/// A number that was shown masked and comes back so was not changed.
+fn keep_masked(folder: &mut Folder, before: &Folder) {
+    for (key, fields) in &mut folder.typed {
+        let known = before.typed.get(key).and_then(|f| f.get(&Field::Card));
+        if fields.get(&Field::Card).is_some_and(|v| v.contains('*')) {
+            match known {
+                Some(known) => drop(fields.insert(Field::Card, known.clone())),
+                None => drop(fields.remove(&Field::Card)),
+            }
+        }
+    }
+}
+
+/// Documents and checks in which the phone's verdict is not ours.
+fn differences(their_tasks: &[Task], tasks: &[Task], their_doubts: &[Doubt], doubts: &[Doubt]) -> Vec<String> {
+    let by_document = tasks.iter().filter(|t| !their_tasks.contains(t)).map(|t| format!("/documents/{}", t.document));
+    let only_theirs =
+        their_tasks.iter().filter(|t| !tasks.iter().any(|o| o.document == t.document)).map(|t| format!("/documents/{}", t.document));
+    let point = |d: &Doubt| format!("{} {}", d.rule, d.finding.field);
+    let by_check =
+        doubts.iter().filter(|d| !their_doubts.contains(d)).chain(their_doubts.iter().filter(|d| !doubts.contains(d))).map(point);
+    let mut all: Vec<String> = by_document.chain(only_theirs).chain(by_check).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// A file of one of my claims.
+#[utoipa::path(get, path = "/api/v1/claims/{no}/photos/{id}", params(("no" = String, Path), ("id" = String, Path)),
+    responses((status = 200, content_type = "image/jpeg"), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn photo(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    Path((no, id)): Path<(String, String)>,
+) -> Result<Response> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    photo_of(&app, &claim.id, &id).await
+}
+
+pub async fn photo_of(app: &App, claim_id: &str, id: &str) -> Result<Response> {
+    let upload: Option<String> = sqlx::query_scalar("SELECT upload_id FROM document WHERE claim_id = ? AND id = ?")
+        .bind(claim_id)
+        .bind(id)
+        .fetch_optional(&app.store.read)
+        .await?;
+    let bytes = app.uploads.read(&upload.ok_or(ProblemCode::NotFound)?).await?;
+    let (media, name) = match sniff(&bytes) {
+        Kind::Pdf => ("application/pdf", "attachment; filename=\"document.pdf\""),
+        _ => ("image/jpeg", "attachment; filename=\"photo.jpg\""),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, media),
+        (header::CONTENT_SECURITY_POLICY, guard::CSP_SANDBOX),
+        (header::CONTENT_DISPOSITION, name),
+        (header::CACHE_CONTROL, "private, no-store"),
+    ];
+    Ok((headers, bytes).into_response())
+}

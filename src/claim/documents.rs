@@ -1,0 +1,385 @@
+//! The documents of a claim: the task list, one page for each document, the questions that shorten the list. All of it
+//! works without network.
+
+use std::cell::RefCell;
+
+use claim_domain::FieldError;
+use claim_domain::catalog::{Document, Field, Kind, Need, Phase};
+use claim_domain::checks::{Doubt, Severity};
+use claim_domain::documents::{File, Format, State, Task};
+use leptos::ev;
+use leptos::prelude::*;
+
+use super::{Fetched, trouble};
+use crate::i18n::{self, c, t};
+use crate::papers::{Chosen, Papers};
+use crate::platform::{address, page, photos, spawn};
+use crate::session::Session;
+use crate::ui::{button_link, changed, choices, click, error_text, live, sheet, size};
+
+thread_local! {
+    /// The claim that is looked at: its pages share one state, and files go on being looked at between them.
+    static OPEN: RefCell<Option<Papers>> = const { RefCell::new(None) };
+}
+
+/// Shows a page of claim `no` once its papers are there.
+pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl Fn(Papers) -> AnyView + Clone + Send + 'static) -> AnyView {
+    photos::warm_up();
+    let known = OPEN.with_borrow(|o| o.filter(|p| p.no() == no));
+    let papers: Fetched<Papers> = RwSignal::new(known.map(Ok));
+    let here = address::path().get_untracked();
+    let no = no.to_owned();
+    spawn(async move {
+        match known {
+            // What happened meanwhile; without network what is known stays.
+            Some(known) => drop(known.refresh().await),
+            None => {
+                let opened = Papers::open(session, &no).await;
+                if let Ok(opened) = &opened {
+                    OPEN.set(Some(*opened));
+                }
+                papers.try_set(Some(opened));
+            }
+        }
+    });
+    let back = StoredValue::new(format!("/claims/{}", address::path().get_untracked().split('/').nth(2).unwrap_or_default()));
+    let content = move || match papers.get() {
+        None => sheet(title, None, view! { <p role="status">{c().loading}</p> }.into_any()),
+        Some(Err(error)) => sheet(
+            title,
+            None,
+            view! { <a class="back" href=back.get_value()>"‹ "{t().back}</a>{trouble(session.visit, &error, &here)} }.into_any(),
+        ),
+        Some(Ok(papers)) => show(papers),
+    };
+    view! { <div>{live(content)}</div> }.into_any()
+}
+
+fn back_to(papers: Papers, page: &str) -> AnyView {
+    let to = if page.is_empty() { format!("/claims/{}", papers.no()) } else { papers.address(page) };
+    view! { <a class="back" href=to>"‹ "{t().back}</a> }.into_any()
+}
+
+/// `/claims/:no/documents`
+pub fn tasks(session: Session, no: &str) -> AnyView {
+    with_papers(session, no, c().tasks_title, |papers| {
+        let all = Memo::new(move |_| papers.tasks());
+        let missing = move || match all.with(|a| a.iter().filter(|t| t.is_missing()).count()) {
+            0 => c().nothing_missing.to_owned(),
+            n => c().missing.replace("{n}", &n.to_string()),
+        };
+        let open = move || {
+            papers
+                .catalogue
+                .questions_for(&papers.facts(), &papers.folder().answers)
+                .iter()
+                .filter(|q| !papers.folder().answers.contains_key(&q.fact))
+                .count()
+        };
+        let ask = move || {
+            let state = match open() {
+                0 => view! { <span class="tag">"✓ "{c().state_done}</span> }.into_any(),
+                n => view! { <span class="tag you">{c().questions_open.replace("{n}", &n.to_string())}</span> }.into_any(),
+            };
+            view! { <ul class="tasks"><li><a href=papers.address("questions")><span>{c().questions_title}</span>{state}</a></li></ul> }
+        };
+        let groups = papers.catalogue.papers.groups.iter().map(move |group| {
+            let lines = move || {
+                all.with(|all| {
+                    let of_group = |t: &&Task| papers.catalogue.document(&t.document).is_some_and(|d| d.group == group.id);
+                    let mine: Vec<_> = all.iter().filter(of_group).map(|t| line(papers, t)).collect();
+                    (!mine.is_empty()).then(|| view! { <h2>{i18n::text(&group.name)}</h2><ul class="tasks">{mine}</ul> })
+                })
+            };
+            live(lines)
+        });
+        let content = view! {
+            {back_to(papers, "")}
+            <p class="status" role="status" id="missing">{live(missing)}</p>
+            <p class="quiet">{c().tasks_hint}</p>
+            {live(ask)}
+            {groups.collect_view()}
+            {live(move || on_the_way(papers))}
+        };
+        sheet(c().tasks_title, None, content.into_any())
+    })
+}
+
+fn line(papers: Papers, task: &Task) -> AnyView {
+    let Some(document) = papers.catalogue.document(&task.document) else { return ().into_any() };
+    let (class, word) = match (task.state, task.need) {
+        (State::Done, _) => ("tag", c().task_done),
+        (State::OnFile, _) => ("tag", c().task_on_file),
+        (State::Unavailable, _) => ("tag", c().task_unavailable),
+        (State::NotNeeded, _) => ("tag plain", c().task_not_needed),
+        (State::Started, _) => ("tag you", c().task_started),
+        (State::Todo, Need::Required) if task.phase == Phase::Payment => ("tag plain", c().task_later),
+        (State::Todo, Need::Required) => ("tag you", c().task_todo),
+        (State::Todo, Need::Optional) => ("tag plain", c().task_optional),
+        (State::Todo, _) => ("tag plain", c().task_possibly),
+    };
+    let takes = papers.catalogue.papers.takes.iter().find(|t| t.id == document.takes).map(|t| i18n::text(&t.name));
+    let files = (task.files > 0).then(|| c().task_files.replace("{n}", &task.files.to_string()));
+    view! {
+        <li data-document=document.id.as_str() data-state=format!("{:?}", task.state)>
+            <a href=papers.address(&format!("documents/{}", document.id))>
+                <span>{i18n::text(&document.name)}<small>{takes}{files}</small></span>
+                <span class=class>{(task.state == State::Done).then_some("✓ ")}{word}</span>
+            </a>
+        </li>
+    }
+    .into_any()
+}
+
+/// What is being sent, or the button that sends.
+fn on_the_way(papers: Papers) -> AnyView {
+    let unsent = papers.unsent().len();
+    let sending = papers.sending().filter(|o| !o.is_done()).map(|_| super::request::progress(papers));
+    let button = if papers.is_requested() {
+        let send = move |_| papers.send(None);
+        (unsent > 0).then(|| {
+            let text = c().send_files.replace("{n}", &unsent.to_string());
+            view! { <p class="note">{c().privacy_until_sent}</p><button class="weui-btn weui-btn_primary" type="button" id="send-files" on:click=click(send)>{text}</button> }.into_any()
+        })
+    } else {
+        let note = if unsent > 0 { Some(view! { <p class="quiet">{c().privacy_until_sent}</p> }) } else { None };
+        sending.is_none().then(|| view! { {note}{button_link(papers.address("request"), c().to_request, true)} }.into_any())
+    };
+    view! { {sending}{button} }.into_any()
+}
+
+/// `/claims/:no/questions`
+pub fn questions(session: Session, no: &str) -> AnyView {
+    with_papers(session, no, c().questions_title, |papers| {
+        let asked = Memo::new(move |_| {
+            let folder = papers.folder();
+            papers.catalogue.questions_for(&papers.facts(), &folder.answers).iter().map(|q| q.fact.clone()).collect::<Vec<_>>()
+        });
+        let one = move |fact: String| {
+            let question = papers.catalogue.papers.questions.iter().find(|q| q.fact == fact)?;
+            let name: &'static str = Box::leak(format!("q/{fact}").into_boxed_str());
+            let given = fact.clone();
+            let answer = Signal::derive(move || match papers.folder().answers.get(&given) {
+                Some(true) => "yes".to_owned(),
+                Some(false) => "no".to_owned(),
+                None => String::new(),
+            });
+            let choose = Callback::new(move |value: String| papers.answer(&fact, value == "yes"));
+            let options = [("yes", c().yes), ("no", c().no)].map(|(v, l)| (v.to_owned(), l.to_owned(), String::new())).to_vec();
+            Some(
+                view! { <fieldset class="pair"><legend>{i18n::text(&question.ask)}</legend>{choices(name, options, answer, choose)}</fieldset> },
+            )
+        };
+        // Answering one may raise another: those that are drawn stay as they are.
+        let list = view! { <For each=move || asked.get() key=|fact| fact.clone() children=move |fact| one(fact)></For> };
+        let missing = move || c().missing.replace("{n}", &papers.missing().to_string());
+        let content = view! {
+            {back_to(papers, "documents")}
+            <p>{c().questions_hint}</p>
+            {list}
+            <p class="status" role="status">{live(missing)}</p>
+            {button_link(papers.address("documents"), c().to_tasks, true)}
+        };
+        sheet(c().questions_title, None, content.into_any())
+    })
+}
+
+/// `/claims/:no/documents/:document`
+pub fn document(session: Session, no: &str, id: &str) -> AnyView {
+    let id = id.to_owned();
+    with_papers(session, no, c().tasks_title, move |papers| match papers.catalogue.document(&id) {
+        Some(document) => one_document(papers, document),
+        None => sheet(t().not_found, None, view! { {back_to(papers, "documents")}<p>{t().not_found_hint}</p> }.into_any()),
+    })
+}
+
+fn one_document(papers: Papers, document: &'static Document) -> AnyView {
+    let name = i18n::text(&document.name);
+    let takes = papers.catalogue.papers.takes.iter().find(|t| t.id == document.takes).map(|t| i18n::text(&t.name));
+    let on_file = papers.folder().on_file.contains(&document.id);
+    let came_back = papers.waiting.get_untracked().as_deref() == Some(document.id.as_str());
+    let per_file = document.fields.contains(&Field::InvoiceNo);
+    let typed = (!per_file && !document.fields.is_empty() && !papers.is_requested()).then(
+        || view! { <h2>{c().typed_title}</h2><p class="quiet">{c().typed_hint}</p>{fields(papers, document.id.clone(), &document.fields)} },
+    );
+    let content = view! {
+        {back_to(papers, "documents")}
+        <dl class="why">
+            <dt>{c().why}</dt><dd>{i18n::text(&document.basis)}</dd>
+            <dt>{c().where_from}</dt><dd>{i18n::text(&document.from)}" · "{takes}</dd>
+        </dl>
+        {on_file.then(|| view! { <p class="note">{c().task_on_file}</p> })}
+        {(document.max > 0).then(|| view! { {drawing(papers, document)}{came_back.then(|| view! { <p class="note warn" role="status">{t().camera_killed}</p> })}{picker(papers, document)} })}
+        <ul class="photos" id="chosen">{live(move || papers.chosen.get().into_iter().filter(|x| x.document == document.id).map(|x| chosen(papers, x)).collect_view())}</ul>
+        {live(move || files(papers, document))}
+        {live(move || slot_doubts(papers, document))}
+        {typed}
+        {(document.max > 0 || document.min > 0).then(|| excuse(papers, document))}
+        {button_link(papers.address("documents"), c().to_tasks, false)}
+    };
+    sheet(name, None, content.into_any())
+}
+
+/// What a good picture looks like, as a drawing and in words.
+fn drawing(papers: Papers, document: &'static Document) -> AnyView {
+    let words = papers.catalogue.papers.drawings.iter().find(|d| d.id == document.drawing);
+    let shots = document.shots.iter().map(|shot| view! { <li><img src=format!("/drawings/{shot}.svg") alt="" width="96" height="72" /><span>{c().shot(shot)}</span></li> }).collect_view();
+    view! {
+        <figure class="example">
+            <img src=format!("/drawings/{}.svg", document.drawing) alt="" width="120" height="90" />
+            <figcaption>
+                <p class="good">"✓ "{words.map(|w| i18n::text(&w.good))}</p>
+                <p class="bad">"✕ "{words.map(|w| i18n::text(&w.bad))}</p>
+            </figcaption>
+        </figure>
+        {(!document.shots.is_empty()).then(|| view! { <p>{c().shots_hint}</p><ol class="shots">{shots}</ol> })}
+    }
+    .into_any()
+}
+
+fn picker(papers: Papers, document: &'static Document) -> AnyView {
+    let opens = move |_: ev::MouseEvent| papers.camera_opens(&document.id);
+    let picked = move |event: ev::Event| papers.choose(document, photos::picked(&event));
+    let pdf = document.kind != Kind::Scene;
+    view! {
+        <div class="picker">
+            <label>{t().take_photo}<input type="file" id="camera" accept="image/*" capture="environment" aria-label=t().take_photo on:click=click(opens) on:change=changed(picked) /></label>
+            <label>{t().from_album}<input type="file" id="album" accept="image/*" multiple aria-label=t().from_album on:click=click(opens) on:change=changed(picked) /></label>
+            {pdf.then(|| view! { <label>{c().choose_pdf}<input type="file" id="pdf" accept="application/pdf,image/*" multiple aria-label=c().choose_pdf on:click=click(opens) on:change=changed(picked) /></label> })}
+        </div>
+    }
+    .into_any()
+}
+
+fn chosen(papers: Papers, file: Chosen) -> AnyView {
+    let id = file.id.clone();
+    let dismiss = move |_| papers.chosen.update(|all| all.retain(|x| x.id != id));
+    match file.wrong {
+        None => view! { <li class="photo"><span class="blank" aria-hidden="true">"…"</span><div><p role="status">{c().checking}" · "{size(file.bytes)}</p><progress aria-label=c().checking></progress></div></li> }.into_any(),
+        Some(code) => view! {
+            <li class="photo"><span class="blank" aria-hidden="true">"✕"</span><div role="alert"><p class="wrong" data-code=code>{i18n::error(papers.catalogue, code)}</p></div>
+            <button class="link" type="button" on:click=click(dismiss)>{c().dismiss}</button></li>
+        }
+        .into_any(),
+    }
+}
+
+/// The files that are there, each with what is doubtful about it.
+fn files(papers: Papers, document: &'static Document) -> AnyView {
+    let (folder, doubts) = (papers.folder(), papers.doubts());
+    let mine: Vec<File> = folder.files.into_iter().filter(|f| f.document == document.id).collect();
+    let cards = mine.iter().enumerate().map(|(place, file)| card(papers, document, place, file, &doubts)).collect_view();
+    view! { <ul class="photos" id="files">{cards}</ul> }.into_any()
+}
+
+fn card(papers: Papers, document: &'static Document, place: usize, file: &File, doubts: &[Doubt]) -> AnyView {
+    let name = c().page_number.replace("{n}", &(place + 1).to_string());
+    let picture = match papers.pictures.with(|p| p.get(&file.id).cloned()) {
+        Some(url) => view! { <img src=url alt=name.clone() /> }.into_any(),
+        None => view! { <span class="blank" aria-hidden="true">{if file.format == Format::Pdf { "PDF" } else { "✓" }}</span> }.into_any(),
+    };
+    let at = format!("/files/{}", file.id);
+    let mine: Vec<&Doubt> = doubts.iter().filter(|d| d.finding.field == at).collect();
+    let warned = mine.iter().any(|d| d.severity == Severity::Warn);
+    let lines = mine.iter().map(|d| doubt_line(papers, d)).collect_view();
+    let here = papers.is_here(file);
+    let state = if here { c().file_here } else { t().photo_received };
+    let (remove_id, forward_id, keep_id) = (file.id.clone(), file.id.clone(), file.id.clone());
+    let typing = RwSignal::new(file.kept_because.clone().unwrap_or_default());
+    let kept = file.kept_because.clone().filter(|r| !r.is_empty());
+    let keep = (warned && here && kept.is_none()).then(|| {
+        let label = format!("{} · {name}", c().keep_reason);
+        let save = move |_| papers.keep(&keep_id, typing.get_untracked());
+        view! {
+            <details class="keep"><summary>{c().keep_anyway}</summary>
+                <input class="input" type="text" aria-label=label placeholder=c().keep_reason prop:value=move || page::Typed(typing.get()) on:input=changed(move |e| typing.set(page::value_of(&e))) />
+                <button class="chip" type="button" on:click=click(save)>{c().keep_save}</button>
+            </details>
+        }
+    });
+    let per_file = document.fields.contains(&Field::InvoiceNo) && !papers.is_requested();
+    view! {
+        <li class="photo" data-file=file.id.clone()>
+            {picture}
+            <div>
+                <p><strong>{name.clone()}</strong>" · "{size(file.bytes)}" · "{state}</p>
+                {lines}
+                {kept.map(|reason| view! { <p class="quiet">{c().kept_because}{reason}</p> })}
+                {keep}
+                {per_file.then(|| view! { <details><summary>{c().typed_title}</summary>{fields(papers, file.id.clone(), &document.fields)}</details> })}
+                {here.then(|| view! {
+                    <div class="row">
+                        {(place > 0).then(|| view! { <button class="link" type="button" aria-label=format!("{} {name}", c().forward) on:click=click(move |_| papers.forward(&document.id, &forward_id))>{c().forward}</button> })}
+                        <button class="link" type="button" aria-label=format!("{} {name}", t().remove) on:click=click(move |_| papers.remove(&document.id, &remove_id))>{t().remove}</button>
+                    </div>
+                })}
+            </div>
+        </li>
+    }
+    .into_any()
+}
+
+fn doubt_line(papers: Papers, doubt: &Doubt) -> AnyView {
+    let class = if doubt.severity == Severity::Info { "quiet" } else { "doubt" };
+    let mark = if doubt.severity == Severity::Info { "ℹ " } else { "! " };
+    view! { <p class=class data-rule=doubt.rule.clone() data-code=doubt.finding.code.as_str()>{mark}{error_text(papers.session.visit, &doubt.finding)}</p> }.into_any()
+}
+
+fn slot_doubts(papers: Papers, document: &'static Document) -> AnyView {
+    let at = format!("/documents/{}", document.id);
+    papers.doubts().iter().filter(|d| d.finding.field == at).map(|d| doubt_line(papers, d)).collect_view().into_any()
+}
+
+/// Typed values of a document, or of one file of it; a doubt names the character and offers the likely fix.
+fn fields(papers: Papers, key: String, fields: &'static [Field]) -> AnyView {
+    let one = |field: &'static Field| {
+        let field = *field;
+        let id = format!("{key}-{}", field.as_str());
+        let (read, write, mend, at) = (key.clone(), key.clone(), key.clone(), format!("/typed/{key}/{}", field.as_str()));
+        let value = Memo::new(move |_| papers.folder().typed.get(&read).and_then(|f| f.get(&field)).cloned().unwrap_or_default());
+        let found = Memo::new(move |_| papers.doubts().into_iter().find(|d| d.finding.field == at).map(|d| d.finding));
+        let wrong = move || {
+            let finding: FieldError = found.get()?;
+            let fix = finding.fix.clone().map(|fix| {
+                let (mend, shown) = (mend.clone(), t().use_fix.replace("{fix}", &fix));
+                view! { <button class="chip" type="button" on:click=click(move |_| papers.type_in(&mend, field, fix.clone()))>{shown}</button> }
+            });
+            Some(view! { <p class="doubt" data-code=finding.code.as_str()>"! "{error_text(papers.session.visit, &finding)}</p>{fix} })
+        };
+        let typed = move |event: ev::Event| papers.type_in(&write, field, page::value_of(&event));
+        let input = if field == Field::Items {
+            view! { <textarea class="input" id=id.clone() prop:value=move || page::Typed(value.get()) on:change=changed(typed)></textarea> }
+                .into_any()
+        } else {
+            view! { <input class="input" id=id.clone() type="text" autocomplete="off" prop:value=move || page::Typed(value.get()) on:change=changed(typed) /> }.into_any()
+        };
+        view! { <label class="label" for=id.clone()>{c().field(field)}</label>{input}<div role="status">{live(wrong)}</div> }
+    };
+    fields.iter().map(one).collect_view().into_any()
+}
+
+/// 我拿不到这个: a reason is an answer (保险法第二十二条).
+fn excuse(papers: Papers, document: &'static Document) -> AnyView {
+    let given = Memo::new(move |_| papers.folder().unavailable.get(&document.id).cloned());
+    let typing = RwSignal::new(given.get_untracked().unwrap_or_default());
+    let save = move |_| papers.unavailable(&document.id, typing.get_untracked().trim().to_owned());
+    let take_back = move |_| {
+        typing.set(String::new());
+        papers.unavailable(&document.id, String::new());
+    };
+    let shown = move || {
+        match given.get() {
+        Some(reason) => view! { <p class="note" id="excused">{c().task_unavailable}"："{reason}" "<button class="link" type="button" on:click=click(take_back)>{c().take_back}</button></p> }.into_any(),
+        None => view! {
+            <details id="excuse"><summary>{c().cannot_get}</summary>
+                <p>{c().cannot_get_hint}</p>
+                <label class="label" for="reason">{c().cannot_get_reason}</label>
+                <input class="input" id="reason" type="text" maxlength="200" prop:value=move || page::Typed(typing.get()) on:input=changed(move |e| typing.set(page::value_of(&e))) />
+                <button class="chip" type="button" id="save-excuse" on:click=click(save)>{c().save_reason}</button>
+            </details>
+        }
+        .into_any(),
+    }
+    };
+    view! { <div>{live(shown)}</div> }.into_any()
+}

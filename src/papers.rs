@@ -1,0 +1,383 @@
+//! The papers of one claim on this phone: what the server has of them and what is still here. The only owner and
+//! writer of both; pages read signals and call methods.
+//!
+//! Promise: nothing of a file leaves before [`Papers::send`]; every answer and file is on disk before it is shown as
+//! done; with the network gone everything but sending goes on.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+
+use claim_api::outbox::{OutPhoto, Outbox, Sending};
+use claim_api::{BASE, ClaimRequest, ClaimView};
+use claim_domain::catalog::{Document, Facts, Field, Kind};
+use claim_domain::checks::{Case, Doubt, Severity};
+use claim_domain::documents::{File, Folder, FormLine, Signature, Task, claim_form, form_sha256};
+use claim_domain::lifecycle::Claim;
+use claim_domain::notice::Agreed;
+use claim_domain::{Catalogue, FieldError};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::platform::http::{self, CallError};
+use crate::platform::photos::{self, Picked};
+use crate::platform::storage::Storage;
+use crate::platform::{new_id, now, page, spawn};
+use crate::session::Session;
+
+/// What of a claim is kept on the phone: enough to go on without network.
+#[derive(Clone, Serialize, Deserialize)]
+struct Kept {
+    view: ClaimView,
+    /// Not at the server yet.
+    here: Folder,
+    /// A file input was open for this document when the page was last seen.
+    #[serde(default)]
+    waiting: Option<String>,
+}
+
+/// A chosen file that is being looked at, or why it cannot be used.
+#[derive(Clone, PartialEq)]
+pub struct Chosen {
+    pub id: String,
+    pub document: String,
+    pub bytes: u64,
+    /// Names the sentence.
+    pub wrong: Option<&'static str>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Papers {
+    pub session: Session,
+    pub catalogue: &'static Catalogue,
+    view: RwSignal<ClaimView>,
+    here: RwSignal<Folder>,
+    pub chosen: RwSignal<Vec<Chosen>>,
+    pub waiting: RwSignal<Option<String>>,
+    pub pictures: RwSignal<BTreeMap<String, String>>,
+    inner: StoredValue<Inner, LocalStorage>,
+}
+
+#[derive(Default)]
+struct Inner {
+    queue: RefCell<VecDeque<(String, Document, Picked)>>,
+    working: Cell<bool>,
+}
+
+fn key(no: &str) -> String {
+    format!("papers:{no}")
+}
+
+async fn kept(storage: &Storage, no: &str) -> Option<Kept> {
+    serde_json::from_str(&storage.text(&key(no)).await?).ok()
+}
+
+impl Papers {
+    /// The papers of claim `no`: from the server, or as they were last seen.
+    ///
+    /// # Errors
+    /// Why neither can be had.
+    pub async fn open(session: Session, no: &str) -> Result<Papers, CallError> {
+        let storage = session.storage();
+        let fresh = http::get_whole::<ClaimView>(&format!("{BASE}/claims/{no}")).await;
+        let kept = kept(&storage, no).await;
+        let (view, here, waiting) = match (fresh, kept) {
+            (Ok(view), Some(kept)) => (view, kept.here, kept.waiting),
+            (Ok(view), None) => (view, Folder::default(), None),
+            (Err(CallError::Offline), Some(kept)) => (kept.view, kept.here, kept.waiting),
+            (Err(error), _) => return Err(error),
+        };
+        let catalogue = session.visit.rules(&view.rules_version).await?;
+        let mut here = here;
+        // Bytes that did not survive are said to be lost by their absence.
+        let mut pictures = BTreeMap::new();
+        let mut found = Vec::new();
+        for file in here.files {
+            if let Some(bytes) = storage.photo(&file.id).await {
+                pictures.extend(page::picture(&bytes).map(|url| (file.id.clone(), url)));
+                found.push(file);
+            }
+        }
+        here.files = found;
+        Ok(Papers {
+            session,
+            catalogue,
+            view: RwSignal::new(view),
+            here: RwSignal::new(here),
+            chosen: RwSignal::new(Vec::new()),
+            waiting: RwSignal::new(waiting),
+            pictures: RwSignal::new(pictures),
+            inner: StoredValue::new_local(Inner::default()),
+        })
+    }
+
+    pub fn no(&self) -> String {
+        self.view.with(|v| v.summary.claim_no.clone())
+    }
+
+    pub fn address(&self, page: &str) -> String {
+        format!("/claims/{}/{page}", self.no())
+    }
+
+    /// What the server has and what is here, together.
+    pub fn folder(&self) -> Folder {
+        let mut whole = self.view.with(|v| v.folder.clone());
+        self.here.with(|here| {
+            whole.answers.extend(here.answers.clone());
+            whole.unavailable.extend(here.unavailable.clone());
+            // An empty reason takes back one that the server has.
+            whole.unavailable.retain(|_, reason| !reason.is_empty());
+            for (key, fields) in &here.typed {
+                whole.typed.entry(key.clone()).or_default().extend(fields.clone());
+            }
+            let fresh = here.files.iter().filter(|f| !whole.files.iter().any(|w| w.sha256 == f.sha256 && w.document == f.document));
+            let fresh: Vec<File> = fresh.cloned().collect();
+            whole.files.extend(fresh);
+        });
+        whole
+    }
+
+    pub fn facts(&self) -> Facts {
+        let folder = self.folder();
+        self.view.with(|v| folder.facts(&v.notice, v.amount_fen))
+    }
+
+    pub fn tasks(&self) -> Vec<Task> {
+        self.folder().tasks(self.catalogue, &self.facts())
+    }
+
+    pub fn missing(&self) -> usize {
+        self.tasks().iter().filter(|t| t.is_missing()).count()
+    }
+
+    pub fn doubts(&self) -> Vec<Doubt> {
+        let folder = self.folder();
+        self.view.with(|v| Case { catalogue: self.catalogue, notice: &v.notice, now: now() }.of_folder(&folder))
+    }
+
+    /// Whether the claim request has arrived.
+    pub fn is_requested(&self) -> bool {
+        self.view.with(|v| Claim::replay(v.summary.lob, &v.events).requested_at.is_some())
+    }
+
+    /// Files that only this phone has, and are not on their way.
+    pub fn unsent(&self) -> Vec<File> {
+        let under_way = |file: &File| {
+            self.session.outboxes.with(|all| {
+                all.iter()
+                    .flat_map(|o| &o.photos)
+                    .any(|p| p.id == file.id && p.document == file.document && !matches!(p.state, Sending::Lost))
+            })
+        };
+        let held = self.view.with(|v| v.folder.files.clone());
+        self.here.with(|h| {
+            h.files
+                .iter()
+                .filter(|f| !held.iter().any(|x| x.sha256 == f.sha256 && x.document == f.document) && !under_way(f))
+                .cloned()
+                .collect()
+        })
+    }
+
+    pub fn is_here(&self, file: &File) -> bool {
+        self.here.with(|h| h.files.iter().any(|f| f.id == file.id && f.document == file.document))
+    }
+
+    fn save(&self) {
+        let papers = *self;
+        spawn(async move {
+            let kept =
+                Kept { view: papers.view.get_untracked(), here: papers.here.get_untracked(), waiting: papers.waiting.get_untracked() };
+            papers.session.storage().save_text(&key(&papers.no()), serde_json::to_string(&kept).unwrap_or_default()).await;
+        });
+    }
+
+    pub fn answer(&self, fact: &str, yes: bool) {
+        self.here.update(|h| {
+            h.answers.insert(fact.to_owned(), yes);
+        });
+        self.save();
+    }
+
+    /// Why a document cannot be had; an empty reason takes it back.
+    pub fn unavailable(&self, document: &str, reason: String) {
+        self.here.update(|h| drop(h.unavailable.insert(document.to_owned(), reason)));
+        self.save();
+    }
+
+    pub fn type_in(&self, key: &str, field: Field, value: String) {
+        self.here.update(|h| drop(h.typed.entry(key.to_owned()).or_default().insert(field, value)));
+        self.save();
+    }
+
+    /// "仍要使用": why a doubted file is kept.
+    pub fn keep(&self, id: &str, reason: String) {
+        self.here.update(|h| h.files.iter_mut().filter(|f| f.id == id).for_each(|f| f.kept_because = Some(reason.clone())));
+        self.save();
+    }
+
+    /// Written down before the camera opens: a webview may kill the page while it is open.
+    pub fn camera_opens(&self, document: &str) {
+        self.waiting.set(Some(document.to_owned()));
+        self.save();
+    }
+
+    pub fn remove(&self, document: &str, id: &str) {
+        self.here.update(|h| h.files.retain(|f| f.id != id || f.document != document));
+        if self.here.with_untracked(|h| h.files.iter().all(|f| f.id != id)) {
+            self.pictures.update(|p| drop(p.remove(id).inspect(|url| page::release(url))));
+            let (storage, id) = (self.session.storage(), id.to_owned());
+            spawn(async move { storage.forget_photo(&id).await });
+        }
+        self.save();
+    }
+
+    /// Puts a file one place forward among those of its document that are here.
+    pub fn forward(&self, document: &str, id: &str) {
+        self.here.update(|h| {
+            let places: Vec<usize> = (0..h.files.len()).filter(|i| h.files[*i].document == document).collect();
+            if let Some(at) = places.iter().position(|i| h.files[*i].id == id).filter(|at| *at > 0) {
+                h.files.swap(places[at], places[at - 1]);
+            }
+        });
+        self.save();
+    }
+
+    /// Looks at the chosen files, one after the other.
+    pub fn choose(&self, document: &Document, files: Vec<Picked>) {
+        self.waiting.set(None);
+        page::ask_to_persist();
+        for file in files {
+            let id = new_id();
+            self.chosen.update(|c| c.push(Chosen { id: id.clone(), document: document.id.clone(), bytes: file.bytes(), wrong: None }));
+            self.inner.with_value(|i| i.queue.borrow_mut().push_back((id, document.clone(), file)));
+        }
+        self.save();
+        let papers = *self;
+        spawn(async move {
+            if papers.inner.with_value(|i| i.working.replace(true)) {
+                return;
+            }
+            while let Some((id, document, file)) = papers.inner.with_value(|i| i.queue.borrow_mut().pop_front()) {
+                match papers.take(&document, &file).await {
+                    Ok(()) => papers.chosen.update(|c| c.retain(|x| x.id != id)),
+                    Err(code) => papers.chosen.update(|c| c.iter_mut().filter(|x| x.id == id).for_each(|x| x.wrong = Some(code))),
+                }
+            }
+            papers.inner.with_value(|i| i.working.set(false));
+        });
+    }
+
+    async fn take(&self, document: &Document, file: &Picked) -> Result<(), &'static str> {
+        let held = self.folder().files.iter().filter(|f| f.document == document.id).count();
+        if held >= usize::from(document.max) {
+            return Err("quota");
+        }
+        let codes = document.fields.contains(&Field::InvoiceNo);
+        let (bytes, paper) = photos::prepare_paper(file, document.kind != Kind::Scene, codes).await?;
+        // The server names files by their content too.
+        let file = File { id: paper.sha256[..16].to_owned(), document: document.id.clone(), ..paper };
+        let before = self.folder().files;
+        let blocked = self.view.with_untracked(|v| {
+            let case = Case { catalogue: self.catalogue, notice: &v.notice, now: now() };
+            let doubts = case.of_file(document, &file).into_iter().chain(case.among_files(&before, document, &file));
+            doubts.into_iter().find(|d| d.severity == Severity::Block)
+        });
+        if let Some(doubt) = blocked {
+            return Err(doubt.finding.code.as_str());
+        }
+        let url = page::picture(&bytes).filter(|_| file.look.is_some());
+        if !self.session.storage().save_photo(&file.id, bytes).await {
+            return Err("photo-read");
+        }
+        self.pictures.update(|p| p.extend(url.map(|url| (file.id.clone(), url))));
+        // What its code says is filled in, to be confirmed.
+        let invoice = file.look.iter().flat_map(|l| &l.codes).find_map(|c| claim_domain::invoice::read(c));
+        self.here.update(|h| {
+            if let Some(invoice) = invoice {
+                let typed = h.typed.entry(file.id.clone()).or_default();
+                typed.insert(Field::InvoiceNo, invoice.number);
+                typed.extend(invoice.date.map(|d| (Field::InvoiceDate, d.to_string())));
+                typed.extend(invoice.amount_fen.map(|fen| (Field::Amount, claim_domain::money::show(fen))));
+            }
+            h.unavailable.remove(&document.id);
+            h.files.push(file);
+        });
+        self.save();
+        Ok(())
+    }
+
+    /// The claim form, made of what was answered.
+    pub fn form(&self) -> Vec<FormLine> {
+        let folder = self.folder().normalised(now());
+        self.view.with(|v| claim_form(self.catalogue, &v.summary.claim_no, &v.notice, &folder))
+    }
+
+    /// What keeps the claim request from being sent.
+    pub fn hinders(&self, signature: &Signature, consents: &[Agreed]) -> Vec<FieldError> {
+        self.folder().hinders(self.catalogue, &self.facts(), signature, consents)
+    }
+
+    /// Sends the files that are here; with a signature, the claim request after them.
+    pub fn send(&self, signed: Option<(Signature, Vec<Agreed>)>) {
+        let no = self.no();
+        let photos: Vec<OutPhoto> = self.unsent().iter().map(out_photo).collect();
+        let closing = signed.map(|(signature, consents)| {
+            let folder = self.folder().normalised(now());
+            let request = ClaimRequest {
+                answers: folder.answers.clone(),
+                unavailable: folder.unavailable.clone(),
+                typed: folder.typed.clone(),
+                consents,
+                signature,
+                form_sha256: form_sha256(&self.form()),
+                tasks: self.tasks(),
+                doubts: self.doubts(),
+            };
+            (format!("{BASE}/claims/{no}/claim-request"), serde_json::to_string(&request).unwrap_or_default())
+        });
+        self.session.send_for_claim(Outbox::for_claim(&new_id(), &no, photos, closing));
+    }
+
+    /// The newest sending of this claim, if any.
+    pub fn sending(&self) -> Option<Outbox> {
+        let no = self.no();
+        self.session.outboxes.with(|all| all.iter().rfind(|o| !o.is_report() && o.claim_no() == Some(no.as_str())).cloned())
+    }
+
+    /// A refused request goes back to its pages: its files are at the server, its words were never taken.
+    pub fn take_back(&self) {
+        let no = self.no();
+        self.session.outboxes.update(|all| all.retain(|o| o.is_report() || o.claim_no() != Some(no.as_str())));
+        let papers = *self;
+        spawn(async move { drop(papers.refresh().await) });
+    }
+
+    /// Asks the server: what it has replaces what was kept here.
+    pub async fn refresh(&self) -> Result<(), CallError> {
+        let no = self.no();
+        let view = http::get_whole::<ClaimView>(&format!("{BASE}/claims/{no}")).await?;
+        let requested = Claim::replay(view.summary.lob, &view.events).requested_at.is_some();
+        self.here.update(|h| {
+            h.files.retain(|f| !view.folder.files.iter().any(|x| x.sha256 == f.sha256 && x.document == f.document));
+            if requested {
+                (h.answers, h.unavailable, h.typed) = Default::default();
+            }
+        });
+        self.view.set(view);
+        self.session.outboxes.update(|all| all.retain(|o| o.is_report() || !o.is_done() || o.claim_no() != Some(no.as_str())));
+        self.save();
+        Ok(())
+    }
+}
+
+fn out_photo(file: &File) -> OutPhoto {
+    OutPhoto {
+        id: file.id.clone(),
+        document: file.document.clone(),
+        format: file.format,
+        bytes: file.bytes,
+        sha256: file.sha256.clone(),
+        facts: serde_json::to_string(file).ok(),
+        state: Sending::Waiting,
+    }
+}
