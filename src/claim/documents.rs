@@ -25,14 +25,15 @@ thread_local! {
 /// Shows a page of claim `no` once its papers are there.
 pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl Fn(Papers) -> AnyView + Clone + Send + 'static) -> AnyView {
     photos::warm_up();
-    let known = OPEN.with_borrow(|o| o.filter(|p| p.no() == no));
+    let known = OPEN.with_borrow(|o| o.filter(|p| untrack(|| p.no()) == no));
     let papers: Fetched<Papers> = RwSignal::new(known.map(Ok));
     let here = address::path().get_untracked();
     let no = no.to_owned();
     spawn(async move {
         match known {
             // What happened meanwhile; without network what is known stays.
-            Some(known) => drop(known.refresh().await),
+            Some(known) if session.visit.online.get_untracked() => drop(known.refresh().await),
+            Some(_) => {}
             None => {
                 let opened = Papers::open(session, &no).await;
                 if let Ok(opened) = &opened {
@@ -50,7 +51,8 @@ pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl F
             None,
             view! { <a class="back" href=back.get_value()>"‹ "{t().back}</a>{trouble(session.visit, &error, &here)} }.into_any(),
         ),
-        Some(Ok(papers)) => show(papers),
+        // The page stays; what changes in it are its own live parts.
+        Some(Ok(papers)) => untrack(|| show(papers)),
     };
     view! { <div>{live(content)}</div> }.into_any()
 }
@@ -86,7 +88,7 @@ pub fn tasks(session: Session, no: &str) -> AnyView {
         let groups = papers.catalogue.papers.groups.iter().map(move |group| {
             let lines = move || {
                 all.with(|all| {
-                    let of_group = |t: &&Task| papers.catalogue.document(&t.document).is_some_and(|d| d.group == group.id);
+                    let of_group = |t: &&Task| is_sure(t) && papers.catalogue.document(&t.document).is_some_and(|d| d.group == group.id);
                     let mine: Vec<_> = all.iter().filter(of_group).map(|t| line(papers, t)).collect();
                     (!mine.is_empty()).then(|| view! { <h2>{i18n::text(&group.name)}</h2><ul class="tasks">{mine}</ul> })
                 })
@@ -99,10 +101,24 @@ pub fn tasks(session: Session, no: &str) -> AnyView {
             <p class="quiet">{c().tasks_hint}</p>
             {live(ask)}
             {groups.collect_view()}
+            {live(move || all.with(|all| perhaps(papers, all)))}
             {live(move || on_the_way(papers))}
         };
         sheet(c().tasks_title, None, content.into_any())
     })
+}
+
+/// Needed or not, whatever is still to be answered.
+fn is_sure(task: &Task) -> bool {
+    task.need != Need::Possibly || task.files > 0 || task.state == State::Unavailable
+}
+
+/// What depends on open questions, out of the way.
+fn perhaps(papers: Papers, all: &[Task]) -> Option<AnyView> {
+    let lines: Vec<_> = all.iter().filter(|t| !is_sure(t)).map(|t| line(papers, t)).collect();
+    let title = c().perhaps_title.replace("{n}", &lines.len().to_string());
+    (!lines.is_empty())
+        .then(|| view! { <details id="perhaps"><summary>{title}</summary><ul class="tasks">{lines}</ul></details> }.into_any())
 }
 
 fn line(papers: Papers, task: &Task) -> AnyView {

@@ -2,6 +2,7 @@
 //! fetched by sequence number while the page is looked at, and at once when it is looked at again.
 
 use claim_api::{ClaimView, Step, Timeline};
+use claim_domain::documents::Format;
 use claim_domain::lifecycle::{Actor, Claim, Event, Kind, Milestone, MilestoneState, Stage, Turn, What, milestones};
 use claim_domain::{Lob, money};
 use leptos::prelude::*;
@@ -85,8 +86,14 @@ fn shown(visit: Visit, claim: Fetched<ClaimView>, view: ClaimView) -> AnyView {
         .iter()
         .enumerate()
         .map(|(i, d)| {
-            let alt = t().photo_number.replace("{n}", &(i + 1).to_string());
-            view! { <li class="photo"><img src=format!("/api/v1/claims/{}/photos/{}", view.summary.claim_no, d.id) alt=alt.clone() loading="lazy" /><div><p><strong>{alt}</strong></p><p>"✓ "{t().photo_received}" · "{size(d.bytes)}</p><p class="quiet">{d.received_at.to_local_text()}</p></div></li> }
+            let name = visit.catalogue.document(&d.document).map_or_else(String::new, |x| i18n::text(&x.name).to_owned());
+            let alt = format!("{} {name}", i + 1);
+            let address = format!("/api/v1/claims/{}/photos/{}", view.summary.claim_no, d.id);
+            let picture = match d.format {
+                Format::Jpeg => view! { <img src=address alt=alt.clone() loading="lazy" /> }.into_any(),
+                Format::Pdf => view! { <a class="blank" href=address rel="external">"PDF"</a> }.into_any(),
+            };
+            view! { <li class="photo">{picture}<div><p><strong>{alt}</strong></p><p>"✓ "{t().photo_received}" · "{size(d.bytes)}</p><p class="quiet">{d.received_at.to_local_text()}</p></div></li> }
         })
         .collect_view();
     let number = &visit.config.hotline;

@@ -218,6 +218,7 @@ pub static EN_CLAIM: ClaimMessages = ClaimMessages {
     tasks_hint: "In any order; kept on this phone, stop whenever you like.",
     missing: "{n} still missing",
     nothing_missing: "Everything is there",
+    perhaps_title: "Depending on your answers, {n} more",
     questions_title: "A few questions",
     questions_hint: "With these answers, what is not needed disappears. Leave open what you are not sure of.",
     questions_open: "{n} open",

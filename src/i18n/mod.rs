@@ -212,6 +212,7 @@ pub struct ClaimMessages {
     pub tasks_hint: &'static str,
     pub missing: &'static str,
     pub nothing_missing: &'static str,
+    pub perhaps_title: &'static str,
     pub questions_title: &'static str,
     pub questions_hint: &'static str,
     pub questions_open: &'static str,

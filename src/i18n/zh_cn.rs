@@ -218,6 +218,7 @@ pub static ZH_CN_CLAIM: ClaimMessages = ClaimMessages {
     tasks_hint: "顺序随您，存在本机，随时可以停下。",
     missing: "还差 {n} 项",
     nothing_missing: "都齐了",
+    perhaps_title: "看您的情况，可能还要这 {n} 项",
     questions_title: "几个问题",
     questions_hint: "回答后，用不着的材料就不会再出现。不确定的可以先不答。",
     questions_open: "{n} 个没答",

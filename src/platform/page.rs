@@ -171,6 +171,13 @@ pub fn value_of(event: &web_sys::Event) -> String {
     event_target_value(event)
 }
 
+/// A flag on the page, for whoever waits for it.
+pub fn mark(what: &str) {
+    if let Some(root) = document().document_element() {
+        let _ = root.set_attribute(&format!("data-{what}"), "true");
+    }
+}
+
 /// The value of a text field, for `prop:value`. It is set at once and only when it differs, so the cursor stays; what
 /// Leptos does by itself (a queued write of a cloned JavaScript string) once left the word "undefined" in a field when
 /// the machine was busy.

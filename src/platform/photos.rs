@@ -106,7 +106,9 @@ async fn launch() -> Result<(), &'static str> {
     worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
     WORKER.set(Some(Running { worker, answer, _on_message: on_message, _on_error: on_error }));
     let ready = expect_message().ok_or("photo-timeout")?;
-    message(ready).await.map(drop)
+    message(ready).await?;
+    super::page::mark("photos-ready");
+    Ok(())
 }
 
 /// Fetches and starts the worker while the person still reads.

@@ -79,16 +79,17 @@ pub async fn sign_in(browser: &Browser, server: &Server, phone: &str) {
     browser.tap("button[type=submit]").await;
 }
 
-/// The record that the app keeps in IndexedDB.
-async fn record(browser: &Browser) -> Value {
+/// What the app keeps in IndexedDB under `key`.
+async fn kept(browser: &Browser, key: &str) -> Value {
     let text = browser
         .run_async(
-            "const done = arguments[arguments.length - 1];
+            &"const done = arguments[arguments.length - 1];
              const open = indexedDB.open('baoan');
              open.onsuccess = () => {
-               const get = open.result.transaction('kept').objectStore('kept').get('record');
+               const get = open.result.transaction('kept').objectStore('kept').get('KEY');
                get.onsuccess = () => { open.result.close(); done(get.result ? new TextDecoder().decode(get.result) : 'null'); };
-             };",
+             };"
+            .replace("KEY", key),
         )
         .await;
     serde_json::from_str(text.as_str().unwrap_or("null")).unwrap()
@@ -123,9 +124,9 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
     browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
 
     // What lies on the server's disk is what the phone computed.
-    let record = record(&browser).await;
+    let outboxes = kept(&browser, "outboxes").await;
     let mut promised: Vec<String> =
-        record["outboxes"][0]["photos"].as_array().unwrap().iter().map(|p| p["sha256"].as_str().unwrap().to_owned()).collect();
+        outboxes[0]["photos"].as_array().unwrap().iter().map(|p| p["sha256"].as_str().unwrap().to_owned()).collect();
     let mut stored: Vec<String> = server.stored_files().iter().map(|f| examined(f)).collect();
     promised.sort();
     stored.sort();
@@ -238,12 +239,15 @@ async fn a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos() {
     assert_eq!(server.stored_files().len(), 2);
 }
 
-/// Waits until what the page shows is what IndexedDB holds: the narrative and place of the record stop changing.
+/// Waits until what the page shows is what IndexedDB holds: every typed text is in the draft, and it has stopped changing.
 async fn saved(browser: &Browser) {
-    let mut before = record(browser).await;
+    let typed = "return JSON.stringify([...document.querySelectorAll('form .input:not([type=datetime-local])')].map((i) => i.value))";
+    let mut before = Value::Null;
     loop {
-        let now = record(browser).await;
-        if now == before && now != Value::Null {
+        let now = json!([kept(browser, "draft").await, kept(browser, "outboxes").await]);
+        let text = now.to_string();
+        let shown: Vec<String> = serde_json::from_str(browser.run(typed).await.as_str().unwrap_or("[]")).unwrap();
+        if now == before && now[0] != Value::Null && shown.iter().all(|v| text.contains(v.as_str())) {
             return;
         }
         before = now;
@@ -330,7 +334,7 @@ async fn a_record_that_cannot_be_read_is_put_aside_and_not_written_over() {
     };
     browser
         .run_async(&store(
-            "store.put(new TextEncoder().encode('{\"draft\": 7}'), 'record').onsuccess = () => { open.result.close(); done(1); };",
+            "store.put(new TextEncoder().encode('{\"id\": 7}'), 'draft').onsuccess = () => { open.result.close(); done(1); };",
         ))
         .await;
     browser.client.refresh().await.unwrap();
@@ -339,10 +343,10 @@ async fn a_record_that_cannot_be_read_is_put_aside_and_not_written_over() {
     browser.tap("input[name='/scene/injured'][value=no]").await;
     saved(&browser).await;
     let aside = browser
-        .run_async(&store("const get = store.get('record-aside'); get.onsuccess = () => { open.result.close(); done(get.result ? new TextDecoder().decode(get.result) : 'nothing'); };"))
+        .run_async(&store("const get = store.get('draft-aside'); get.onsuccess = () => { open.result.close(); done(get.result ? new TextDecoder().decode(get.result) : 'nothing'); };"))
         .await;
-    assert_eq!(aside, json!("{\"draft\": 7}"));
-    assert_eq!(record(&browser).await["draft"]["answers"]["scene"]["injured"], json!(false));
+    assert_eq!(aside, json!("{\"id\": 7}"));
+    assert_eq!(kept(&browser, "draft").await["answers"]["scene"]["injured"], json!(false));
 }
 
 #[tokio::test]

@@ -6,4 +6,5 @@
 mod api;
 mod clients;
 mod journeys;
+mod papers;
 mod screens;

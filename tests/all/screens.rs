@@ -129,3 +129,80 @@ async fn screenshots() {
         browser.screenshot(&folder.join("lite.png")).await;
     }
 }
+
+#[tokio::test]
+async fn axe_finds_nothing_on_the_pages_of_documents_in_any_look() {
+    let server = Server::start();
+    let number = crate::papers::claim_of(&mut server.caller(), &server, |_| {});
+    let browser = Browser::phone().await;
+    browser.open(&server.url("/login?next=/claims")).await;
+    browser.ready().await;
+    sign_in(&browser, &server, "13800138000").await;
+    browser.find(".card").await;
+    let mut found = Vec::new();
+    for look in [Look::Zh, Look::En, Look::Care] {
+        browser.look(&server.base, look).await;
+        for (page, wait) in [
+            ("documents", "#missing"),
+            ("documents/vehicle_license", ".why"),
+            ("documents/scene", ".shots"),
+            ("documents/bank_card", "#bank_card-card"),
+            ("questions", "fieldset.pair"),
+            ("request", "#form"),
+        ] {
+            browser.open(&server.url(&format!("/claims/{number}/{page}"))).await;
+            browser.ready().await;
+            browser.find(wait).await;
+            if page == "request" {
+                browser.tap("#send-request").await;
+                browser.until("summary", "document.activeElement.id === 'summary'").await;
+            }
+            found.extend(browser.axe().await.into_iter().map(|v| format!("{look:?} {page}: {v}")));
+            let wide = browser.run("return document.documentElement.scrollWidth > innerWidth").await;
+            assert_eq!(wide, serde_json::json!(false), "{look:?} {page} is wider than the screen");
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+/// The task lists of the three lines, for docs/screens.
+#[tokio::test]
+#[ignore = "makes pictures for the documentation: cargo xtask screenshots"]
+async fn screenshots_of_task_lists() {
+    let folder = PathBuf::from(std::env::var_os("BAOAN_SCREENSHOTS").unwrap()).join("../screens");
+    std::fs::create_dir_all(&folder).unwrap();
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    let mut numbers = Vec::new();
+    for (name, incident) in [("motor", "motor.multi"), ("medical", "health.inpatient"), ("home", "home.water")] {
+        let change = |n: &mut serde_json::Value| {
+            n["incident"] = serde_json::json!(incident);
+            n["parts"] = serde_json::json!([]);
+            let at = n["loss_at"].clone();
+            n["consents"].as_array_mut().unwrap().push(serde_json::json!({ "id": "medical", "version": 1, "at": at }));
+        };
+        numbers.push((name, crate::papers::claim_of(&mut server.caller(), &server, change)));
+    }
+    browser.open(&server.url("/login?next=/claims")).await;
+    browser.ready().await;
+    sign_in(&browser, &server, "13800138000").await;
+    browser.find(".card").await;
+    for look in [Look::Zh, Look::Care] {
+        browser.look(&server.base, look).await;
+        for (name, number) in &numbers {
+            for (page, wait, id) in [
+                ("documents", "#missing", "list"),
+                ("questions", "fieldset.pair", "questions"),
+                ("documents/id_front", ".why", "document"),
+                ("request", "#form", "request"),
+            ] {
+                browser.open(&server.url(&format!("/claims/{number}/{page}"))).await;
+                browser.ready().await;
+                browser.find(wait).await;
+                let care = if look == Look::Care { "-large" } else { "" };
+                browser.whole_page(&folder.join(format!("{name}-{id}{care}.png"))).await;
+            }
+        }
+    }
+}

@@ -266,6 +266,14 @@ impl Browser {
         found.as_array().cloned().unwrap_or_default().iter().map(|v| v.as_str().unwrap_or_default().to_owned()).collect()
     }
 
+    /// The page from top to end.
+    pub async fn whole_page(&self, to: &Path) {
+        use base64::Engine;
+        let shot = self.cdp("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
+        let png = base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap_or_default()).unwrap_or_default();
+        std::fs::write(to, png).unwrap_or_else(|e| panic!("{}: {e}", to.display()));
+    }
+
     pub async fn screenshot(&self, to: &Path) {
         let png = self.client.screenshot().await.unwrap_or_else(|e| panic!("{e}"));
         std::fs::write(to, png).unwrap_or_else(|e| panic!("{}: {e}", to.display()));

@@ -1,6 +1,7 @@
 //! The tools of the end-to-end tests: a real server process on its own data, a real Chromium, photographs.
 
 mod browser;
+pub mod papers;
 mod photos;
 mod server;
 

@@ -39,10 +39,12 @@ fn clippy() -> Result {
 fn wasm() -> Result {
     tools::for_building()?;
     tools::for_browser_tests()?;
-    let mut command = cargo(&["test", "-p", "baoan", "--lib", "--target", "wasm32-unknown-unknown"]);
-    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", root().join("target/tools/bin/wasm-bindgen-test-runner"));
-    command.env("CHROMEDRIVER", "/usr/bin/chromedriver").env("PATH", tools::path());
-    run(&mut command)
+    for what in [["-p", "baoan", "--lib"], ["-p", "claim-domain", "--test=same_lists"]] {
+        let mut command = cargo(&["test", "--target", "wasm32-unknown-unknown"]);
+        command.args(what).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", root().join("target/tools/bin/wasm-bindgen-test-runner"));
+        run(command.env("CHROMEDRIVER", "/usr/bin/chromedriver").env("PATH", tools::path()))?;
+    }
+    Ok(())
 }
 
 /// Journeys in Chromium against the release build.

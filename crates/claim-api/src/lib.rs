@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use claim_domain::catalog::{Field, Slot};
 use claim_domain::checks::Doubt;
-use claim_domain::documents::{Folder, Signature, Task};
+use claim_domain::documents::{Folder, Format, Signature, Task};
 use claim_domain::lifecycle::{Event, Stage, Turn, What};
 use claim_domain::notice::Agreed;
 use claim_domain::{Lob, Moment, Notice};
@@ -161,6 +161,7 @@ pub struct RequestReceipt {
 pub struct DocumentView {
     pub id: String,
     pub document: String,
+    pub format: Format,
     pub bytes: u64,
     pub sha256: String,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]

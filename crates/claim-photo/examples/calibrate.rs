@@ -14,7 +14,9 @@ fn main() {
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).into_iter().flatten().filter_map(|e| Some(e.ok()?.path())).collect();
     files.retain(|f| f.extension().is_some_and(|e| ["jpg", "jpeg", "png", "webp"].iter().any(|x| e.eq_ignore_ascii_case(x))));
     files.sort();
-    println!("| file | as it is | blur 1 | blur 2 | blur 3 | blur 5 | grey | a third of the light | burnt ‰ | with a glare | fill ‰ | aspect ‰ | ms |");
+    println!(
+        "| file | as it is | blur 1 | blur 2 | blur 3 | blur 5 | grey | a third of the light | burnt ‰ | with a glare | fill ‰ | aspect ‰ | ms |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     for file in files {
         let Ok(bytes) = std::fs::read(&file) else { continue };
@@ -30,14 +32,30 @@ fn main() {
         println!(
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             file.file_stem().unwrap_or_default().to_string_lossy(),
-            plain.sharp, blur(1.0), blur(2.0), blur(3.0), blur(5.0), plain.grey, dim, plain.burnt_permille, glare, plain.fill_permille, plain.aspect_permille, ms
+            plain.sharp,
+            blur(1.0),
+            blur(2.0),
+            blur(3.0),
+            blur(5.0),
+            plain.grey,
+            dim,
+            plain.burnt_permille,
+            glare,
+            plain.fill_permille,
+            plain.aspect_permille,
+            ms
         );
     }
 }
 
 fn jpeg(picture: &RgbImage) -> Vec<u8> {
     let mut file = Vec::new();
-    let encoded = JpegEncoder::new_with_quality(&mut file, 85).write_image(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8);
+    let encoded = JpegEncoder::new_with_quality(&mut file, 85).write_image(
+        picture.as_raw(),
+        picture.width(),
+        picture.height(),
+        ExtendedColorType::Rgb8,
+    );
     if let Err(error) = encoded {
         eprintln!("{error}");
     }

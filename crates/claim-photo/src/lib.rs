@@ -146,8 +146,12 @@ pub fn measure(jpeg: &[u8], codes: bool) -> Result<Look, PhotoError> {
 /// [`PhotoError::NotPrepared`] for other formats, larger pictures or metadata; [`PhotoError::Damaged`] when it
 /// does not decode.
 pub fn inspect(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError> {
-    if sniff(file) != Kind::Jpeg || file.len() > limits.max_bytes || jpeg::has_metadata(file) {
-        return Err(PhotoError::NotPrepared);
+    match sniff(file) {
+        _ if file.is_empty() => return Err(PhotoError::Empty),
+        Kind::Other => return Err(PhotoError::NotImage),
+        Kind::Heic => return Err(PhotoError::Heic),
+        Kind::Jpeg if file.len() <= limits.max_bytes => {}
+        _ => return Err(PhotoError::NotPrepared),
     }
     let mut decoder = reader(file).into_decoder().map_err(|_| PhotoError::Damaged)?;
     let (width, height) = decoder.dimensions();
@@ -156,6 +160,9 @@ pub fn inspect(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError> {
     }
     decoder.set_limits(decode_limits(limits)).map_err(|_| PhotoError::Damaged)?;
     DynamicImage::from_decoder(decoder).map_err(|_| PhotoError::Damaged)?;
+    if jpeg::has_metadata(file) {
+        return Err(PhotoError::NotPrepared);
+    }
     Ok((width, height))
 }
 

@@ -22,7 +22,9 @@ fn page(width: u32, height: u32) -> RgbImage {
 
 fn measured(picture: &RgbImage) -> Look {
     let mut file = Vec::new();
-    JpegEncoder::new_with_quality(&mut file, 85).write_image(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8).unwrap();
+    JpegEncoder::new_with_quality(&mut file, 85)
+        .write_image(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
+        .unwrap();
     crate::measure(&file, true).unwrap()
 }
 
@@ -110,7 +112,9 @@ fn a_code_on_an_invoice_is_read_also_when_it_is_small() {
             let (cx, cy) = (i64::from(x) - 140, i64::from(y) - 120);
             let (mx, my) = (cx.div_euclid(i64::from(scale)), cy.div_euclid(i64::from(scale)));
             if (-4..i64::from(side) + 4).contains(&mx) && (-4..i64::from(side) + 4).contains(&my) {
-                let dark = (0..i64::from(side)).contains(&mx) && (0..i64::from(side)).contains(&my) && modules[(my * i64::from(side) + mx) as usize] == qrcode::Color::Dark;
+                let dark = (0..i64::from(side)).contains(&mx)
+                    && (0..i64::from(side)).contains(&my)
+                    && modules[(my * i64::from(side) + mx) as usize] == qrcode::Color::Dark;
                 *p = if dark { Rgb([20; 3]) } else { Rgb([250; 3]) };
             }
         }

@@ -96,7 +96,7 @@ pub async fn folder(app: &App, claim_id: &str) -> Result<Folder> {
 }
 
 async fn rows(app: &App, claim_id: &str) -> Result<Vec<SqliteRow>> {
-    let query = "SELECT id, slot, bytes, sha256, received_at, facts, doubts FROM document WHERE claim_id = ? ORDER BY received_at, id";
+    let query = "SELECT id, slot, bytes, sha256, received_at, facts, doubts FROM document WHERE claim_id = ? ORDER BY rowid";
     Ok(sqlx::query(query).bind(claim_id).fetch_all(&app.store.read).await?)
 }
 
@@ -123,10 +123,12 @@ fn file_of(row: &SqliteRow) -> Result<File> {
 
 pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
     let view = |row: &SqliteRow| -> Result<DocumentView> {
+        let format = file_of(row)?.format;
         let (bytes, doubts): (i64, String) = (row.try_get("bytes")?, row.try_get("doubts")?);
         Ok(DocumentView {
             id: row.try_get("id")?,
             document: row.try_get("slot")?,
+            format,
             bytes: bytes.unsigned_abs(),
             sha256: row.try_get("sha256")?,
             received_at: Moment(row.try_get("received_at")?),
@@ -265,6 +267,7 @@ pub async fn attach(
     let view = |id: String, at: Moment, doubts: Vec<Doubt>| DocumentView {
         id,
         document: document.clone(),
+        format: file.format,
         bytes: file.bytes,
         sha256: sha256.clone(),
         received_at: at,

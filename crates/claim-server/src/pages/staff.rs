@@ -4,7 +4,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{DocumentView, ProblemCode};
-use claim_domain::documents::Folder;
+use claim_domain::documents::{Folder, Format};
 use claim_domain::lifecycle::{Actor, Claim, Event, Kind, What};
 use claim_domain::{Catalogue, money};
 use maud::{Markup, html};
@@ -173,7 +173,9 @@ fn photos(app: &App, no: &str, documents: &[DocumentView]) -> Markup {
         ul.photos { @for d in documents { li {
             @let name = app.catalogue.document(&d.document).map_or("", |x| x.name.zh.as_str());
             a href={ "/staff/claims/" (no) "/photos/" (d.id) } {
-                img src={ "/staff/claims/" (no) "/photos/" (d.id) } alt={ (name) "，" (d.bytes / 1000) " KB" };
+                @if d.format == Format::Pdf { "PDF" } @else {
+                    img src={ "/staff/claims/" (no) "/photos/" (d.id) } alt={ (name) "，" (d.bytes / 1000) " KB" };
+                }
             }
             p { (name) }
             @for doubt in &d.doubts { p.wrong { (doubt.rule) " " (words(app, doubt.finding.code.as_str())) } }

@@ -1,0 +1,360 @@
+//! The documents of a claim, from the list to the signed request: on the phone without network, and at the server.
+
+use baoan_tests::papers::{card, doubtful, invoice, jpeg, page, pdf, write};
+use baoan_tests::{Browser, Caller, Server, notice, photographs, sha256_hex, unique_key};
+use serde_json::{Value, json};
+
+use crate::journeys::sign_in;
+
+const PHONE: &str = "13800138000";
+
+/// The server's time: what happened just now.
+fn now(server: &Server) -> String {
+    server.caller().get("/api/v1/config").json()["server_time"].as_str().unwrap().to_owned()
+}
+
+/// A claim that was reported with this phone; signing in with it shows the claim.
+pub fn claim_of(caller: &mut Caller, server: &Server, change: impl FnOnce(&mut Value)) -> String {
+    let mut notice = notice(&now(server));
+    change(&mut notice);
+    let answer = caller.report(&unique_key(), &notice);
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()["claim_no"].as_str().unwrap().to_owned()
+}
+
+fn uploaded(caller: &mut Caller, bytes: &[u8]) -> String {
+    use base64::Engine;
+    let metadata = format!("sha256 {}", base64::engine::general_purpose::STANDARD.encode(sha256_hex(bytes)));
+    let length = bytes.len().to_string();
+    let begun = caller.send(
+        "POST",
+        "/api/v1/uploads",
+        &[("tus-resumable", "1.0.0"), ("upload-length", &length), ("upload-metadata", &metadata)],
+        b"",
+    );
+    assert_eq!(begun.status, 201, "{begun:?}");
+    let path = begun.header("location").unwrap().to_owned();
+    if !bytes.is_empty() {
+        let headers = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", "application/offset+octet-stream")];
+        assert_eq!(caller.send("PATCH", &path, &headers, bytes).status, 204);
+    }
+    path.rsplit('/').next().unwrap().to_owned()
+}
+
+fn attached(caller: &mut Caller, no: &str, document: &str, bytes: &[u8]) -> baoan_tests::Answer {
+    let upload = uploaded(caller, bytes);
+    caller.send("PUT", &format!("/api/v1/claims/{no}/documents/{document}/{upload}"), &[], b"")
+}
+
+async fn open_documents(server: &Server, number: &str) -> Browser {
+    let browser = Browser::phone().await;
+    browser.open(&server.url(&format!("/login?next=/claims/{number}/documents"))).await;
+    browser.ready().await;
+    sign_in(&browser, server, PHONE).await;
+    browser.find("#missing").await;
+    browser
+}
+
+async fn open_document(browser: &Browser, document: &str) {
+    browser.tap(&format!("[data-document={document}] a")).await;
+    browser.until(document, &format!("location.pathname.endsWith('/documents/{document}') && document.querySelector('.why')")).await;
+}
+
+async fn back_to_list(browser: &Browser) {
+    browser.tap("a.back").await;
+    browser.until("the list", "document.querySelector('#missing')").await;
+}
+
+/// Signs with a finger: a wave across the pad.
+async fn sign(browser: &Browser) {
+    browser.run("document.querySelector('#signature').scrollIntoView({block: 'center'})").await;
+    let frame = browser
+        .run("const r = document.querySelector('#signature').getBoundingClientRect(); return [r.left, r.top, r.width, r.height]")
+        .await;
+    let number = |i: usize| frame[i].as_f64().unwrap();
+    let (left, top, width, height) = (number(0), number(1), number(2), number(3));
+    let point = |i: f64| (left + width * (0.1 + i / 60.0), top + height * (0.5 + 0.3 * (i / 3.0).sin()));
+    let mouse = async |kind: &str, (x, y): (f64, f64), down: u32| {
+        browser
+            .cdp("Input.dispatchMouseEvent", json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": down, "clickCount": 1 }))
+            .await;
+    };
+    mouse("mousePressed", point(0.0), 1).await;
+    for i in 1..48 {
+        mouse("mouseMoved", point(f64::from(i)), 1).await;
+    }
+    mouse("mouseReleased", point(48.0), 0).await;
+}
+
+#[tokio::test]
+async fn in_airplane_mode_every_document_is_done_and_judged_and_nothing_leaves_before_the_signature() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, photos) = (Server::start(), photographs(folder.path()));
+    let number = claim_of(&mut server.caller(), &server, |_| {});
+    let browser = open_documents(&server, &number).await;
+    let file = |name: &str, bytes: &[u8]| write(folder.path(), name, bytes);
+    let choose = async |browser: &Browser, files: &[std::path::PathBuf], total: usize| {
+        browser.choose("#album", files).await;
+        browser
+            .until(
+                "looked at",
+                &format!("document.querySelectorAll('#files li').length === {total} && !document.querySelector('#chosen li progress')"),
+            )
+            .await;
+    };
+    // The photo worker and every drawing are needed once; from here on the phone is alone.
+    browser.find("html[data-photos-ready]").await;
+    browser
+        .run("window.calls = 0; const real = window.fetch; window.fetch = (...args) => { window.calls += 1; return real(...args); }")
+        .await;
+    browser.offline(true).await;
+
+    browser.tap("a[href$='/questions']").await;
+    browser.find("fieldset.pair").await;
+    let questions = browser.run("return document.querySelectorAll('fieldset.pair').length").await.as_u64().unwrap();
+    for i in 0..questions {
+        // The money goes to the insured; everything else is no.
+        let fact = browser.run(&format!("return document.querySelectorAll('fieldset.pair')[{i}].querySelector('input').name")).await;
+        let value = if fact == json!("q/payee_is_insured") { "yes" } else { "no" };
+        browser.run(&format!("document.querySelectorAll('fieldset.pair')[{i}].querySelector('input[value={value}]').click()")).await;
+    }
+    browser
+        .until(
+            "every question is answered",
+            "document.querySelectorAll('fieldset.pair input:checked').length === document.querySelectorAll('fieldset.pair').length",
+        )
+        .await;
+    back_to_list(&browser).await;
+    assert!(browser.text("#missing").await.contains("还差 8 项"), "{}", browser.text("#missing").await);
+    let listed = browser.run("return [...document.querySelectorAll('[data-document]')].filter((l) => !l.closest('details')).map((l) => l.dataset.document).join(' ')").await;
+    assert_eq!(listed, json!("scene plate_photo vin_photo id_front id_back vehicle_license driver_license bank_card"));
+
+    open_document(&browser, "scene").await;
+    let mut scenes = photos.clone();
+    scenes.push(file("scene4.jpg", &jpeg(&image::imageops::flip_horizontal(&page(1600, 1200, 9)))));
+    let begin = std::time::Instant::now();
+    choose(&browser, &scenes, 4).await;
+    println!("four photographs chosen, shrunk and judged in {} ms", begin.elapsed().as_millis());
+    // The same photograph again is refused at once.
+    browser.choose("#album", &scenes[..1]).await;
+    browser.find("#chosen [data-code=photo-duplicate]").await;
+    back_to_list(&browser).await;
+    for (i, document) in ["plate_photo", "vin_photo", "id_front", "id_back"].into_iter().enumerate() {
+        open_document(&browser, document).await;
+        let picture = if i < 2 { page(1500, 1100, 20 + i as u32) } else { card(700, i as u32) };
+        choose(&browser, &[file(&format!("{document}.jpg"), &jpeg(&picture))], 1).await;
+        if document == "id_front" {
+            // One side of two.
+            browser.type_in("#id_front-id_no", "110105194912310021").await;
+            browser.key("Tab", 9, "").await;
+            browser.find("[data-code=id-check]").await;
+            browser.tap("[data-code=id-check] + .chip").await;
+            browser.until("mended", "document.querySelector('#id_front-id_no').value === '11010519491231002X'").await;
+        }
+        back_to_list(&browser).await;
+    }
+    open_document(&browser, "vehicle_license").await;
+    choose(&browser, &[file("license1.jpg", &jpeg(&image::imageops::blur(&card(700, 7), 8.0)))], 1).await;
+    browser.find("[data-rule=K05][data-code=photo-blurred]").await;
+    browser.find("[data-rule=K10][data-code=side-missing]").await;
+    browser.tap(".keep summary").await;
+    browser.type_in(".keep .input", "证件已磨损").await;
+    browser.tap(".keep .chip").await;
+    browser.until("kept", "document.body.innerText.includes('您说明：证件已磨损')").await;
+    choose(&browser, &[file("license2.pdf", &pdf(1, ""))], 2).await;
+    back_to_list(&browser).await;
+    open_document(&browser, "driver_license").await;
+    browser.tap("#excuse summary").await;
+    browser.type_in("#reason", "证在外地，三天后补").await;
+    browser.tap("#save-excuse").await;
+    browser.find("#excused").await;
+    back_to_list(&browser).await;
+    open_document(&browser, "bank_card").await;
+    browser.type_in("#bank_card-card", "6222 0200 0000 0000 000").await;
+    browser.key("Tab", 9, "").await;
+    back_to_list(&browser).await;
+    assert!(browser.text("#missing").await.contains("都齐了"), "{}", browser.text("#missing").await);
+    assert_eq!(browser.run("return window.calls").await, json!(0), "requests were made");
+    assert_eq!(server.stored_files().len(), 0);
+
+    // The tab dies; everything is still there.
+    browser.offline(false).await;
+    browser.kill_tab().await;
+    browser
+        .until(
+            "everything is back",
+            "document.querySelector('#missing') && document.querySelector('#missing').innerText.includes('都齐了')",
+        )
+        .await;
+    browser.tap("a[href$='/request']").await;
+    browser.find("#form").await;
+    browser.tap("#send-request").await;
+    browser.until("what is missing is said", "document.activeElement.id === 'summary'").await;
+    let said = browser.text("#summary").await;
+    assert!(said.contains("请先签名") && said.contains("调查授权"), "{said}");
+    assert_eq!(server.stored_files().len(), 0, "before consent and signature nothing leaves");
+    for consent in ["account", "inquiry", "esign"] {
+        browser.tap(&format!("#consents-{consent}")).await;
+    }
+    sign(&browser).await;
+    browser.tap("#send-request").await;
+    browser.find("#requested").await;
+    assert_eq!(server.stored_files().len(), 10);
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+
+    let mut staff = Caller::staff(&server, "intake");
+    let page = staff.get(&format!("/staff/claims/{number}")).text;
+    for said in ["索赔申请书", "照片和材料（10）", "K05 有点模糊", "证在外地，三天后补", "客户说明拿不到", "<polyline", "**** 0000"]
+    {
+        assert!(page.contains(said), "{said} is not on the staff page");
+    }
+    assert!(!page.contains("6222020000000000000"));
+    let asked = format!("fetch('/api/v1/claims/{number}/requirements').then((r) => r.json()).then(arguments[arguments.length - 1])");
+    let requirements = browser.run_async(&asked).await;
+    assert_eq!(requirements["missing"], json!(0), "{requirements}");
+}
+
+#[tokio::test]
+async fn each_spoilt_file_gets_its_one_reason_on_the_phone_and_the_same_at_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let mut caller = server.caller();
+    let at = now(&server);
+    let number = claim_of(&mut caller, &server, |n| {
+        n["scene"]["injured"] = json!(true);
+        n["consents"].as_array_mut().unwrap().push(json!({ "id": "medical", "version": 1, "at": at }));
+    });
+    let browser = open_documents(&server, &number).await;
+    // Two questions bring the documents of another payee and of towing.
+    browser.tap("a[href$='/questions']").await;
+    for (fact, value) in [("payee_is_insured", "no"), ("vehicle_towed", "yes")] {
+        browser.tap(&format!("input[name='q/{fact}'][value={value}]")).await;
+    }
+    back_to_list(&browser).await;
+    for (name, bytes, document, expected) in doubtful() {
+        let path = write(folder.path(), name, &bytes);
+        let blocks = matches!(expected, Some(("K01" | "K02" | "K03" | "K13", _)));
+        open_document(&browser, document).await;
+        let field = if document == "scene" { "#album" } else { "#pdf" };
+        let begin = std::time::Instant::now();
+        browser.choose(field, std::slice::from_ref(&path)).await;
+        let shown = match (blocks, expected) {
+            (true, Some((_, code))) => format!("document.querySelector('#chosen [data-code={code}]')"),
+            _ => "document.querySelectorAll('#files .row').length === 1".into(),
+        };
+        browser.until(name, &shown).await;
+        assert!(begin.elapsed().as_secs() < 10, "{name} took {:?}", begin.elapsed());
+        let said = browser.run("return [...document.querySelectorAll('#files li:has(.row) [data-rule]')].map((d) => d.dataset.rule + ' ' + d.dataset.code)").await;
+        let own: Vec<&str> = said
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|s| !s.contains("side-missing") && !s.starts_with("undefined"))
+            .collect();
+        match expected {
+            Some((rule, code)) if !blocks => assert_eq!(own, [format!("{rule} {code}")], "{name}"),
+            _ => assert_eq!(own, Vec::<String>::new(), "{name}"),
+        }
+        // What the phone would send is what the server judges: the stored copy, or the file where it was refused.
+        let sent = if blocks { bytes.clone() } else { stored(&browser).await };
+        let answer = attached(&mut caller, &number, document, &sent);
+        let codes: Vec<Value> = match answer.status {
+            200 => answer.json()["doubts"].as_array().unwrap().iter().map(|d| json!([d["rule"], d["finding"]["code"]])).collect(),
+            422 => answer.json()["errors"].as_array().unwrap().iter().map(|e| e["code"].clone()).collect(),
+            _ => panic!("{name}: {answer:?}"),
+        };
+        let wanted: Vec<Value> = match expected {
+            None => vec![],
+            Some((_, code)) if blocks => vec![json!(code)],
+            Some((rule, code)) => vec![json!([rule, code])],
+        };
+        assert_eq!(codes, wanted, "{name} at the server");
+        if blocks {
+            browser.tap("#chosen .link").await;
+        } else {
+            browser.tap("#files .row .link:last-child").await;
+            browser.until("removed", "document.querySelectorAll('#files .row').length === 0").await;
+        }
+        back_to_list(&browser).await;
+    }
+}
+
+/// The bytes of the only file of this page that is on the phone.
+async fn stored(browser: &Browser) -> Vec<u8> {
+    use base64::Engine;
+    let text = browser
+        .run_async(
+            "const done = arguments[arguments.length - 1];
+             const id = document.querySelector('#files [data-file] .row') ? document.querySelector('#files li:has(.row)').dataset.file : '';
+             const open = indexedDB.open('baoan');
+             open.onsuccess = () => {
+               const get = open.result.transaction('kept').objectStore('kept').get('photo:' + id);
+               get.onsuccess = () => { open.result.close(); let s = ''; for (const b of get.result) { s += String.fromCharCode(b); } done(btoa(s)); };
+             };",
+        )
+        .await;
+    base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn a_claim_request_is_refused_by_name_and_taken_once() {
+    let server = Server::start();
+    let mut caller = server.caller();
+    let number = claim_of(&mut caller, &server, |_| {});
+    caller.sign_in(&server, PHONE);
+    let path = format!("/api/v1/claims/{number}/claim-request");
+    let request = json!({ "answers": {}, "unavailable": {}, "typed": {}, "consents": [], "signature": { "strokes": [] }, "form_sha256": "", "tasks": [], "doubts": [] });
+    let send = |caller: &mut Caller, key: &str, body: &Value| {
+        caller.send("POST", &path, &[("content-type", "application/json"), ("idempotency-key", key)], body.to_string().as_bytes())
+    };
+    let refused = send(&mut caller, &unique_key(), &request);
+    assert_eq!(refused.status, 422);
+    let fields: Vec<String> =
+        refused.json()["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap().to_owned()).collect();
+    for field in ["/documents/vin_photo", "/documents/vehicle_license", "/consents/account", "/signature"] {
+        assert!(fields.iter().any(|f| f == field), "{field}: {fields:?}");
+    }
+    let at = now(&server);
+    // Nothing can be had, all of it explained: that is a claim request all the same.
+    let mut right = request.clone();
+    for field in fields.iter().filter_map(|f| f.strip_prefix("/documents/")) {
+        right["unavailable"][field] = json!("房子烧了，什么都没有了");
+    }
+    right["consents"] = json!(["account", "inquiry", "esign"].map(|id| json!({ "id": id, "version": 1, "at": at })));
+    right["signature"]["strokes"] = json!([(0..40).map(|i| json!([100 + i * 10, 200 + i % 7 * 60])).collect::<Vec<_>>()]);
+    let unsigned = send(&mut caller, &unique_key(), &right);
+    assert_eq!(
+        (unsigned.status, unsigned.json()["errors"][0]["field"].clone()),
+        (422, json!("/form_sha256")),
+        "what was signed is not this form"
+    );
+    let mut stranger = server.caller();
+    assert_eq!(send(&mut stranger, &unique_key(), &right).status, 401);
+    stranger.sign_in(&server, "13900139000");
+    assert_eq!(send(&mut stranger, &unique_key(), &right).status, 404);
+    assert_eq!(send(&mut caller, "x", &right).status, 400);
+    assert_eq!(caller.send("POST", &path, &[("content-type", "application/json"), ("idempotency-key", &unique_key())], b"{").status, 400);
+}
+
+#[test]
+fn files_are_judged_by_what_they_are() {
+    let server = Server::start();
+    let mut caller = server.caller();
+    let number = claim_of(&mut caller, &server, |_| {});
+    caller.sign_in(&server, PHONE);
+    let picture = jpeg(&page(1500, 1100, 1));
+    let first = attached(&mut caller, &number, "diagnosis", &picture);
+    assert_eq!((first.status, first.json()["doubts"].clone()), (200, json!([])));
+    assert_eq!(attached(&mut caller, &number, "diagnosis", &picture).json()["id"], first.json()["id"], "the same again is the same file");
+    let elsewhere = attached(&mut caller, &number, "medical_record", &picture);
+    assert_eq!(elsewhere.json()["doubts"][0]["finding"]["code"], json!("photo-elsewhere"));
+    assert_eq!(attached(&mut caller, &number, "claim_form", &picture).status, 404, "a form takes no file");
+    assert_eq!(attached(&mut caller, &number, "boat_papers", &picture).status, 404);
+    let read = attached(&mut caller, &number, "tow_invoice", &invoice());
+    assert_eq!(read.json()["doubts"][0]["rule"], json!("K17"));
+    let document = attached(&mut caller, &number, "diagnosis", &pdf(2, "")).json();
+    let answer = caller.get(&format!("/api/v1/claims/{number}/photos/{}", document["id"].as_str().unwrap()));
+    assert_eq!(answer.header("content-type"), Some("application/pdf"));
+    assert!(answer.header("content-disposition").unwrap().starts_with("attachment"));
+}
