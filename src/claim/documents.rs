@@ -46,20 +46,11 @@ pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl F
     let back = StoredValue::new(format!("/claims/{}", address::path().get_untracked().split('/').nth(2).unwrap_or_default()));
     let content = move || match papers.get() {
         None => sheet(title, None, view! { <p role="status">{c().loading}</p> }.into_any()),
-        Some(Err(error)) => sheet(
-            title,
-            None,
-            view! { <a class="back" href=back.get_value()>"‹ "{t().back}</a>{trouble(session.visit, &error, &here)} }.into_any(),
-        ),
+        Some(Err(error)) => sheet(title, Some(&back.get_value()), trouble(session.visit, &error, &here)),
         // The page stays; what changes in it are its own live parts.
         Some(Ok(papers)) => untrack(|| show(papers)),
     };
     view! { <div>{live(content)}</div> }.into_any()
-}
-
-fn back_to(papers: Papers, page: &str) -> AnyView {
-    let to = if page.is_empty() { format!("/claims/{}", papers.no()) } else { papers.address(page) };
-    view! { <a class="back" href=to>"‹ "{t().back}</a> }.into_any()
 }
 
 /// `/claims/:no/documents`
@@ -96,7 +87,6 @@ pub fn tasks(session: Session, no: &str) -> AnyView {
             live(lines)
         });
         let content = view! {
-            {back_to(papers, "")}
             <p class="status" role="status" id="missing">{live(missing)}</p>
             <p class="quiet">{c().tasks_hint}</p>
             {live(ask)}
@@ -104,7 +94,7 @@ pub fn tasks(session: Session, no: &str) -> AnyView {
             {live(move || all.with(|all| perhaps(papers, all)))}
             {live(move || on_the_way(papers))}
         };
-        sheet(c().tasks_title, None, content.into_any())
+        sheet(c().tasks_title, Some(&format!("/claims/{}", papers.no())), content.into_any())
     })
 }
 
@@ -190,13 +180,12 @@ pub fn questions(session: Session, no: &str) -> AnyView {
         let list = view! { <For each=move || asked.get() key=|fact| fact.clone() children=move |fact| one(fact)></For> };
         let missing = move || c().missing.replace("{n}", &papers.missing().to_string());
         let content = view! {
-            {back_to(papers, "documents")}
             <p>{c().questions_hint}</p>
             {list}
             <p class="status" role="status">{live(missing)}</p>
             {button_link(papers.address("documents"), c().to_tasks, true)}
         };
-        sheet(c().questions_title, None, content.into_any())
+        sheet(c().questions_title, Some(&papers.address("documents")), content.into_any())
     })
 }
 
@@ -205,7 +194,7 @@ pub fn document(session: Session, no: &str, id: &str) -> AnyView {
     let id = id.to_owned();
     with_papers(session, no, c().tasks_title, move |papers| match papers.catalogue.document(&id) {
         Some(document) => one_document(papers, document),
-        None => sheet(t().not_found, None, view! { {back_to(papers, "documents")}<p>{t().not_found_hint}</p> }.into_any()),
+        None => sheet(t().not_found, Some(&papers.address("documents")), view! { <p>{t().not_found_hint}</p> }.into_any()),
     })
 }
 
@@ -219,7 +208,6 @@ fn one_document(papers: Papers, document: &'static Document) -> AnyView {
         || view! { <h2>{c().typed_title}</h2><p class="quiet">{c().typed_hint}</p>{fields(papers, document.id.clone(), &document.fields)} },
     );
     let content = view! {
-        {back_to(papers, "documents")}
         <dl class="why">
             <dt>{c().why}</dt><dd>{i18n::text(&document.basis)}</dd>
             <dt>{c().where_from}</dt><dd>{i18n::text(&document.from)}" · "{takes}</dd>
@@ -233,7 +221,7 @@ fn one_document(papers: Papers, document: &'static Document) -> AnyView {
         {(document.max > 0 || document.min > 0).then(|| excuse(papers, document))}
         {button_link(papers.address("documents"), c().to_tasks, false)}
     };
-    sheet(name, None, content.into_any())
+    sheet(name, Some(&papers.address("documents")), content.into_any())
 }
 
 /// What a good picture looks like, as a drawing and in words.

@@ -31,8 +31,7 @@ pub fn request(session: Session, no: &str) -> AnyView {
             (false, true) => progress(papers),
             (false, false) => form(papers),
         };
-        let back = view! { <a class="back" href=papers.address("documents")>"‹ "{t().back}</a> };
-        sheet(c().request_title, None, view! { {back}<div>{live(content)}</div> }.into_any())
+        sheet(c().request_title, Some(&papers.address("documents")), view! { <div>{live(content)}</div> }.into_any())
     })
 }
 

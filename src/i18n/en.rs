@@ -260,7 +260,7 @@ pub static EN_CLAIM: ClaimMessages = ClaimMessages {
     take_back: "Take it back",
     request_title: "Claim request",
     request_hint: "After the report, documents and signature make it a formal claim.",
-    missing_hint: "You may send now and add later; what you explained does not count as missing.",
+    missing_hint: "Each needs a file or a reason why you cannot get it; what is due before payment can follow later.",
     doubts_left: "There are {n} hints; you may still send, a person will look.",
     form_title: "Claim form",
     sign_title: "Signature",

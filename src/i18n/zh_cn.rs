@@ -260,7 +260,7 @@ pub static ZH_CN_CLAIM: ClaimMessages = ClaimMessages {
     take_back: "改回来",
     request_title: "索赔申请",
     request_hint: "报案之后，交材料、签名，就是正式索赔。",
-    missing_hint: "可以先发，之后补；写明拿不到的不算缺。",
+    missing_hint: "每一项要有文件，或写明为什么拿不到；赔付前才交的以后再补。",
     doubts_left: "有 {n} 处提醒，仍可提交，我们会人工核对。",
     form_title: "索赔申请书",
     sign_title: "签名",

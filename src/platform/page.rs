@@ -199,14 +199,10 @@ impl IntoProperty for Typed {
     }
 
     fn rebuild(self, el: &mut Element, _: &str) {
-        if let Some(input) = el.dyn_ref::<HtmlInputElement>() {
-            if input.value() != self.0 {
-                input.set_value(&self.0);
-            }
-        } else if let Some(area) = el.dyn_ref::<HtmlTextAreaElement>() {
-            if area.value() != self.0 {
-                area.set_value(&self.0);
-            }
+        match (el.dyn_ref::<HtmlInputElement>(), el.dyn_ref::<HtmlTextAreaElement>()) {
+            (Some(input), _) if input.value() != self.0 => input.set_value(&self.0),
+            (_, Some(area)) if area.value() != self.0 => area.set_value(&self.0),
+            _ => {}
         }
     }
 

@@ -14,13 +14,13 @@ use crate::i18n::t;
 use crate::platform::page;
 
 /// A page: its way back, its `h1` (which gets the focus), its content. The title is set when it is shown.
-pub fn sheet(title: impl Into<String>, back: Option<&'static str>, content: AnyView) -> AnyView {
+pub fn sheet(title: impl Into<String>, back: Option<&str>, content: AnyView) -> AnyView {
     let title: String = title.into();
     let heading = title.clone();
     Effect::new(move |_| page::arrived(&format!("{heading} · {}", t().product)));
     view! {
         <main>
-            {back.map(|to| view! { <a class="back" href=to>"‹ "{t().back}</a> })}
+            {back.map(|to| view! { <a class="back" href=to.to_owned()>"‹ "{t().back}</a> })}
             <h1 tabindex="-1">{title}</h1>
             {content}
         </main>

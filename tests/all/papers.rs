@@ -358,3 +358,46 @@ fn files_are_judged_by_what_they_are() {
     assert_eq!(answer.header("content-type"), Some("application/pdf"));
     assert!(answer.header("content-disposition").unwrap().starts_with("attachment"));
 }
+
+/// How long all checks of a photograph take in the worker, beyond making it small.
+#[tokio::test]
+#[ignore = "a measurement: cargo xtask bench checks"]
+async fn bench_of_the_checks_in_the_worker() {
+    let folder = std::path::PathBuf::from(std::env::var_os("BAOAN_PHOTOS").expect("BAOAN_PHOTOS names the folder"));
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.base).await;
+    browser.ready().await;
+    browser
+        .run(
+            "const input = document.createElement('input'); input.type = 'file'; input.id = 'bench'; document.body.append(input);
+             window.worker = new Worker(document.getElementById('photo-worker').getAttribute('href'));
+             window.ready = new Promise((done) => { window.worker.onmessage = () => done(true); });",
+        )
+        .await;
+    println!("| file | all | checks | checks with codes |\n|---|---|---|---|");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "jpg"))
+        .collect();
+    files.sort();
+    for file in files {
+        browser.choose("#bench", std::slice::from_ref(&file)).await;
+        let script = "const done = arguments[arguments.length - 1];
+            (async () => {
+              await window.ready;
+              const ask = (codes) => new Promise((ok) => {
+                const begin = performance.now();
+                window.worker.onmessage = (e) => ok([performance.now() - begin, e.data.measured_ms]);
+                window.worker.postMessage({ file: document.getElementById('bench').files[0], pdf: false, codes });
+              });
+              await ask(false);
+              const runs = [];
+              for (let i = 0; i < 5; i++) { runs.push([...await ask(false), (await ask(true))[1]]); }
+              done([0, 1, 2].map((k) => Math.round(runs.map((r) => r[k]).sort((a, b) => a - b)[2])));
+            })();";
+        let found = browser.run_async(script).await;
+        println!("| {} | {} | {} | {} |", file.file_stem().unwrap().to_string_lossy(), found[0], found[1], found[2]);
+    }
+}

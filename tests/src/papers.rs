@@ -22,7 +22,7 @@ pub fn card(half_width: i64, seed: u32) -> RgbImage {
     RgbImage::from_fn(1600, 1200, |x, y| {
         let (dx, dy) = ((i64::from(x) - 800).abs(), (i64::from(y) - 600).abs());
         if dx < half_width && dy < half_height {
-            if (x / 6 + y / 6 + seed) % 4 == 0 { Rgb([60, 70, 120]) } else { Rgb([226, 232, 240]) }
+            if (x / 6 + y / 6 + seed).is_multiple_of(4) { Rgb([60, 70, 120]) } else { Rgb([226, 232, 240]) }
         } else {
             Rgb([120 + (x % 7) as u8, 92 + (y % 5) as u8, 66])
         }
@@ -69,9 +69,11 @@ pub fn invoice() -> Vec<u8> {
     jpeg(&sheet)
 }
 
-/// A file of a document that must be doubted or refused: name, bytes, document, rule and code. Those with nothing to
-/// doubt have no rule.
-pub fn doubtful() -> Vec<(&'static str, Vec<u8>, &'static str, Option<(&'static str, &'static str)>)> {
+/// Name, bytes, document, and the rule and code of the doubt; those with nothing to doubt have none.
+pub type Doubtful = (&'static str, Vec<u8>, &'static str, Option<(&'static str, &'static str)>);
+
+/// Files of documents that must be doubted or refused for one reason each.
+pub fn doubtful() -> Vec<Doubtful> {
     let clean = page(1800, 1300, 0);
     let mut glare = clean.clone();
     for (x, y, p) in glare.enumerate_pixels_mut() {

@@ -1,10 +1,11 @@
-//! The one door: `cargo xtask run | dev | build | test | check | screenshots`.
+//! The one door: `cargo xtask run | dev | build | test | check | bench | fuzz | screenshots`.
 //!
 //! Promise: a command installs what it needs, pinned, with progress shown; what cannot be installed is said in one
 //! sentence. The second start takes seconds.
 
 mod build;
 mod check;
+mod fuzz;
 mod tests;
 mod tools;
 
@@ -21,6 +22,8 @@ const USAGE: &str = "cargo xtask COMMAND
   build                                     leaves dist/ and target/release/claim-server
   test [--only LAYER]                       all layers, or one of: fmt clippy check unit wasm server e2e
   check                                     layering, byte budgets, words
+  bench checks [FOLDER]                     what the checks of files measure on the photographs of a folder
+  fuzz [--seconds 60]                       every parser, one after the other
   screenshots                               docs/screenshots from the running app";
 
 fn main() -> ExitCode {
@@ -44,6 +47,11 @@ fn dispatch(args: &[String]) -> Result {
         Some("finish") => build::finish(),
         Some("test") => tests::test(option("--only").as_deref()),
         Some("check") => check::check(),
+        Some("bench") => tests::bench(args.get(1).map(String::as_str), args.get(2).map(String::as_str)),
+        Some("fuzz") => {
+            let seconds = option("--seconds").unwrap_or("60".into());
+            fuzz::fuzz(seconds.parse().map_err(|_| format!("--seconds: {seconds:?} is no number"))?)
+        }
         Some("screenshots") => tests::screenshots(),
         _ => Err(format!("no such command\n{USAGE}")),
     }

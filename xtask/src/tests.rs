@@ -62,6 +62,16 @@ fn e2e_command(args: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
+/// A table of docs/, measured anew.
+pub fn bench(what: Option<&str>, folder: Option<&str>) -> Result {
+    match what {
+        Some("checks") => {
+            run(&mut cargo(&["run", "--quiet", "-p", "claim-photo", "--example", "calibrate", "--", folder.unwrap_or("../shared/photos")]))
+        }
+        _ => Err("bench what? There is: checks [FOLDER]".into()),
+    }
+}
+
 /// Pictures of the app for the README, made by a journey.
 pub fn screenshots() -> Result {
     let folder = root().join("docs/screenshots");

@@ -90,6 +90,11 @@ fn npm() -> Result {
 }
 
 /// Chromium, its driver and a font with Chinese characters.
+/// cargo-fuzz.
+pub fn for_fuzzing() -> Result {
+    cargo_tool("cargo-fuzz", "0.13.2", &["cargo-fuzz"], &[])
+}
+
 pub fn for_browser_tests() -> Result {
     let font = || {
         Path::new("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc").exists()

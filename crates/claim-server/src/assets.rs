@@ -83,11 +83,13 @@ fn media(name: &str) -> &'static str {
 
 /// Addresses that the app itself knows; it shows its own 404 page for others, with the right status.
 fn is_app_route(path: &str) -> bool {
-    match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
-        ["" | "report" | "claims" | "login" | "help"] | ["report" | "claims", _] => true,
-        ["claims", _, "documents" | "questions" | "request"] | ["claims", _, "documents", _] => true,
-        _ => false,
-    }
+    matches!(
+        path.trim_matches('/').split('/').collect::<Vec<_>>()[..],
+        ["" | "report" | "claims" | "login" | "help"]
+            | ["report" | "claims", _]
+            | ["claims", _, "documents" | "questions" | "request"]
+            | ["claims", _, "documents", _]
+    )
 }
 
 pub async fn serve(State(app): State<App>, request: Request) -> Response {

@@ -27,7 +27,7 @@ pub fn bank_card(text: &str) -> Verdict {
     let sum: u32 =
         (value.bytes().rev().map(|b| u32::from(b - b'0')).enumerate()).map(|(i, d)| if i % 2 == 1 { doubled(d) } else { d }).sum();
     // A row of zeros passes Luhn and is no card.
-    if sum % 10 != 0 || value.bytes().all(|b| b == b'0') {
+    if !sum.is_multiple_of(10) || value.bytes().all(|b| b == b'0') {
         return Verdict::Err(Code::CardCheck.into());
     }
     if value.starts_with("62") { Verdict::Ok(value) } else { Verdict::Warn(value, Code::CardUnusual.into()) }
