@@ -308,7 +308,7 @@ impl Papers {
 
     /// The claim form, made of what was answered.
     pub fn form(&self) -> Vec<FormLine> {
-        let folder = self.folder().normalised(now());
+        let folder = self.folder().normalised(self.catalogue, now());
         self.view.with(|v| claim_form(self.catalogue, &v.summary.claim_no, &v.notice, &folder))
     }
 
@@ -322,7 +322,7 @@ impl Papers {
         let no = self.no();
         let photos: Vec<OutPhoto> = self.unsent().iter().map(out_photo).collect();
         let closing = signed.map(|(signature, consents)| {
-            let folder = self.folder().normalised(now());
+            let folder = self.folder().normalised(self.catalogue, now());
             let request = ClaimRequest {
                 answers: folder.answers.clone(),
                 unavailable: folder.unavailable.clone(),

@@ -215,7 +215,7 @@ async fn in_airplane_mode_every_document_is_done_and_judged_and_nothing_leaves_b
 }
 
 #[tokio::test]
-async fn each_spoilt_file_gets_its_one_reason_on_the_phone_and_the_same_at_the_server() {
+async fn c2_each_spoilt_file_gets_its_one_reason_on_the_phone_and_the_same_at_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start();
     let mut caller = server.caller();
@@ -329,12 +329,51 @@ fn a_claim_request_is_refused_by_name_and_taken_once() {
         (422, json!("/form_sha256")),
         "what was signed is not this form"
     );
+    let mut endless = right.clone();
+    endless["typed"] = json!({ "bank_card": { "card": "6".repeat(200_000) } });
+    let refused = send(&mut caller, &unique_key(), &endless).json();
+    assert_eq!((&refused["errors"][0]["field"], &refused["errors"][0]["code"]), (&json!("/typed/bank_card/card"), &json!("too-long")));
     let mut stranger = server.caller();
     assert_eq!(send(&mut stranger, &unique_key(), &right).status, 401);
     stranger.sign_in(&server, "13900139000");
     assert_eq!(send(&mut stranger, &unique_key(), &right).status, 404);
     assert_eq!(send(&mut caller, "x", &right).status, 400);
     assert_eq!(caller.send("POST", &path, &[("content-type", "application/json"), ("idempotency-key", &unique_key())], b"{").status, 400);
+
+    // Typed values are compared, never refused; a name that is written from the right stays as it is.
+    right["typed"] = json!({
+        "id_front": { "name": "محمد عليّ", "id_no": "110105194912310021" },
+        "id_back": { "valid_until": "2020.1.2" },
+        "bank_card": { "card": "6222 0200 0000 0000 000" },
+        "submarine": { "card": "1" }
+    });
+    let view = caller.get(&format!("/api/v1/claims/{number}")).json();
+    let catalogue = claim_domain::Catalogue::load(include_str!("../../public/catalog.json")).unwrap();
+    let notice: claim_domain::Notice = serde_json::from_value(view["notice"].clone()).unwrap();
+    let folder: claim_domain::documents::Folder =
+        serde_json::from_value(json!({ "unavailable": right["unavailable"], "typed": right["typed"] })).unwrap_or_default();
+    let form = claim_domain::documents::claim_form(&catalogue, &number, &notice, &folder);
+    right["form_sha256"] = json!(claim_domain::documents::form_sha256(&form));
+    let key = unique_key();
+    let taken = send(&mut caller, &key, &right);
+    assert_eq!(taken.status, 201, "{taken:?}");
+    let again = send(&mut caller, &key, &right);
+    assert_eq!((again.status, again.text), (200, taken.text));
+    let mut other = right.clone();
+    other["answers"] = json!({ "mortgaged": true });
+    assert_eq!(send(&mut caller, &key, &other).code(), "idempotency-key-reused");
+    assert_eq!(send(&mut caller, &unique_key(), &right).code(), "not-allowed", "once");
+    let doubts = caller.get(&format!("/api/v1/claims/{number}/requirements")).json()["doubts"].clone();
+    let rules: Vec<String> = doubts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| format!("{} {}", d["rule"].as_str().unwrap(), d["finding"]["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(rules, ["K11 expired", "K14 name-differs", "K15 id-check"]);
+    let seen = Caller::staff(&server, "intake").get(&format!("/staff/claims/{number}")).text;
+    assert!(seen.contains("محمد عليّ") && seen.contains("**** 0000") && !seen.contains("6222020000000000000"));
+    assert!(caller.get(&format!("/api/v1/claims/{number}")).text.contains("**** 0000"));
 }
 
 #[test]

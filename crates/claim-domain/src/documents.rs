@@ -170,6 +170,7 @@ pub fn form_sha256(form: &[FormLine]) -> String {
 }
 
 const MOST_REASON: usize = 200;
+const MOST_TYPED: usize = 20_000;
 
 impl Folder {
     /// What the rules know: the notice, the answers, and what the loss comes to.
@@ -250,16 +251,23 @@ impl Folder {
             };
             Some(FieldError::new(format!("/unavailable/{document}"), code))
         });
+        let typed = self.typed.iter().flat_map(|(key, fields)| fields.iter().map(move |(field, text)| (key, field, text)));
+        let long = typed.filter(|(.., text)| text.chars().count() > MOST_TYPED);
+        let long = long.map(|(key, field, _)| FieldError::new(format!("/typed/{key}/{}", field.as_str()), Code::TooLong));
         let asked = catalogue.consents_for(Asked::Request, facts).filter(|c| c.required);
         let consents = asked
             .filter(|c| !consents.iter().any(|a| a.id == c.id && a.version == c.version))
             .map(|c| FieldError::new(format!("/consents/{}", c.id), Code::ConsentMissing));
         let signature = signature.check().err().map(|code| FieldError::new("/signature", code));
-        documents.chain(reasons).chain(consents).chain(signature).collect()
+        documents.chain(reasons).chain(long).chain(consents).chain(signature).collect()
     }
 
-    /// Values in the form that is kept; what is wrong stays as it was typed.
-    pub fn normalised(mut self, now: Moment) -> Folder {
+    /// Values in the form that is kept; what is wrong stays as it was typed. What the rules do not know is left out.
+    pub fn normalised(mut self, catalogue: &Catalogue, now: Moment) -> Folder {
+        let files: Vec<String> = self.files.iter().map(|f| f.id.clone()).collect();
+        self.answers.retain(|fact, _| catalogue.papers.questions.iter().any(|q| q.fact == *fact));
+        self.unavailable.retain(|document, _| catalogue.document(document).is_some());
+        self.typed.retain(|key, _| catalogue.document(key).is_some() || files.contains(key));
         for fields in self.typed.values_mut() {
             fields.retain(|_, text| !text.trim().is_empty());
             for (field, text) in fields.iter_mut() {

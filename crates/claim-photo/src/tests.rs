@@ -118,9 +118,9 @@ fn the_server_accepts_only_what_prepare_makes() {
     let good = prepare(&jpeg_with(&picture(320, 240), None), &Limits::default()).unwrap().jpeg;
     assert_eq!(inspect(&good, &Limits::default()), Ok((320, 240)));
     assert_eq!(inspect(&jpeg_with(&picture(320, 240), Some(orientation(1))), &Limits::default()), Err(PhotoError::NotPrepared));
-    assert_eq!(inspect(b"<html>", &Limits::default()), Err(PhotoError::NotPrepared));
+    assert_eq!(inspect(b"<html>", &Limits::default()), Err(PhotoError::NotImage));
     assert_eq!(inspect(&good, &Limits { long_edge: 300, ..Limits::default() }), Err(PhotoError::NotPrepared));
-    assert_eq!(inspect(&good[..100], &Limits::default()), Err(PhotoError::NotPrepared));
+    assert_eq!(inspect(&good[..100], &Limits::default()), Err(PhotoError::Damaged));
 }
 
 proptest! {

@@ -346,7 +346,8 @@ pub async fn claim_request(
     if let Some(known) = notices::answered(&mut tx, &session, &key, &sha256_hex(&body)).await? {
         return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], known).into_response());
     }
-    let mut folder = Folder { answers: asked.answers, unavailable: asked.unavailable, typed: asked.typed, ..before.clone() }.normalised(at);
+    let mut folder =
+        Folder { answers: asked.answers, unavailable: asked.unavailable, typed: asked.typed, ..before.clone() }.normalised(&catalogue, at);
     keep_masked(&mut folder, &before);
     let facts = folder.facts(&claim.notice, amount);
     let mut errors = folder.hinders(&catalogue, &facts, &asked.signature, &asked.consents);
