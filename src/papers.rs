@@ -68,7 +68,12 @@ fn key(no: &str) -> String {
 }
 
 async fn kept(storage: &Storage, no: &str) -> Option<Kept> {
-    serde_json::from_str(&storage.text(&key(no)).await?).ok()
+    let text = storage.text(&key(no)).await?;
+    let kept = serde_json::from_str(&text).ok();
+    if kept.is_none() {
+        storage.put_aside(&key(no), text).await;
+    }
+    kept
 }
 
 impl Papers {

@@ -319,8 +319,11 @@ impl Session {
     /// Bytes that the server has acknowledged leave the phone; the pictures stay until the page closes.
     fn release_received(&self) {
         let storage = self.storage();
+        // The same file may be on its way for two documents.
         let received: Vec<String> = self.outboxes.with_untracked(|all| {
-            all.iter().flat_map(|o| &o.photos).filter(|p| p.state == Sending::Received).map(|p| p.id.clone()).collect()
+            let photos = || all.iter().flat_map(|o| &o.photos);
+            let over = |id: &str| photos().filter(|p| p.id == id).all(|p| p.state == Sending::Received);
+            photos().filter(|p| over(&p.id)).map(|p| p.id.clone()).collect()
         });
         spawn(async move {
             for id in received {

@@ -13,6 +13,7 @@ use leptos::prelude::*;
 use super::{Fetched, trouble};
 use crate::i18n::{self, c, t};
 use crate::papers::{Chosen, Papers};
+use crate::platform::http::CallError;
 use crate::platform::{address, page, photos, spawn};
 use crate::session::Session;
 use crate::ui::{button_link, changed, choices, click, error_text, live, sheet, size};
@@ -20,6 +21,11 @@ use crate::ui::{button_link, changed, choices, click, error_text, live, sheet, s
 thread_local! {
     /// The claim that is looked at: its pages share one state, and files go on being looked at between them.
     static OPEN: RefCell<Option<Papers>> = const { RefCell::new(None) };
+}
+
+/// Nobody is signed in any longer.
+pub fn forget() {
+    OPEN.set(None);
 }
 
 /// Shows a page of claim `no` once its papers are there.
@@ -32,7 +38,13 @@ pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl F
     spawn(async move {
         match known {
             // What happened meanwhile; without network what is known stays.
-            Some(known) if session.visit.online.get_untracked() => drop(known.refresh().await),
+            Some(known) if session.visit.online.get_untracked() => {
+                // Signed out meanwhile: what was shown is no longer his to see.
+                if let Err(error @ CallError::Problem(_)) = known.refresh().await {
+                    forget();
+                    papers.try_set(Some(Err(error)));
+                }
+            }
             Some(_) => {}
             None => {
                 let opened = Papers::open(session, &no).await;

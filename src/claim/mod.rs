@@ -72,6 +72,7 @@ pub fn list(visit: Visit) -> AnyView {
     let leave = move |_| {
         spawn(async move {
             if visit.sign_out().await.is_ok() {
+                documents::forget();
                 claims.set(Some(http::get("/api/v1/claims").await));
             }
         });

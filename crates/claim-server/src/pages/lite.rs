@@ -6,6 +6,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use claim_api::{ProblemCode, Receipt};
+use claim_domain::catalog::Asked;
 use claim_domain::notice::{Agreed, Place, PolicyRef, Reporter};
 use claim_domain::safety::Scene;
 use claim_domain::validate::Code;
@@ -182,7 +183,7 @@ fn sheet(app: &App, w: &Words, typed: &Fields, errors: &[FieldError]) -> Markup 
             label for="/policy/id_no" { @if w.lang == "en" { "ID number" } @else { "身份证号" } }
             @if let Some(wrong) = wrong("/policy/id_no") { p.wrong { (wrong) } }
             input type="text" id="/policy/id_no" name="/policy/id_no" value=(typed.get("/policy/id_no")) autocomplete="off";
-            @for c in app.catalogue.consents.iter().filter(|c| c.id != "location") {
+            @for c in app.catalogue.consents.iter().filter(|c| c.at == Asked::Notice && c.id != "location") {
                 @let field = format!("/consents/{}", c.id);
                 p.quiet { (text(w, &c.text)) }
                 label.tick for=(field) { input type="checkbox" id=(field) name=(field) value="yes" checked[typed.get(&field) == "yes"]; (text(w, &c.label)) }
