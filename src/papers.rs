@@ -54,6 +54,8 @@ pub struct Papers {
     pub chosen: RwSignal<Vec<Chosen>>,
     pub waiting: RwSignal<Option<String>>,
     pub pictures: RwSignal<BTreeMap<String, String>>,
+    /// Files whose bytes did not survive on this phone.
+    pub lost: RwSignal<Vec<String>>,
     inner: StoredValue<Inner, LocalStorage>,
 }
 
@@ -92,17 +94,15 @@ impl Papers {
             (Err(error), _) => return Err(error),
         };
         let catalogue = session.visit.rules(&view.rules_version).await?;
-        let mut here = here;
-        // Bytes that did not survive are said to be lost by their absence.
+        // A file without bytes stays in the list: it is shown as lost, to be taken again.
         let mut pictures = BTreeMap::new();
-        let mut found = Vec::new();
-        for file in here.files {
-            if let Some(bytes) = storage.photo(&file.id).await {
-                pictures.extend(page::picture(&bytes).map(|url| (file.id.clone(), url)));
-                found.push(file);
+        let mut lost = Vec::new();
+        for file in &here.files {
+            match storage.photo(&file.id).await {
+                None => lost.push(file.id.clone()),
+                Some(bytes) => pictures.extend(page::picture(&bytes).filter(|_| file.look.is_some()).map(|url| (file.id.clone(), url))),
             }
         }
-        here.files = found;
         Ok(Papers {
             session,
             catalogue,
@@ -111,6 +111,7 @@ impl Papers {
             chosen: RwSignal::new(Vec::new()),
             waiting: RwSignal::new(waiting),
             pictures: RwSignal::new(pictures),
+            lost: RwSignal::new(lost),
             inner: StoredValue::new_local(Inner::default()),
         })
     }
@@ -166,21 +167,26 @@ impl Papers {
 
     /// Files that only this phone has, and are not on their way.
     pub fn unsent(&self) -> Vec<File> {
-        let under_way = |file: &File| {
-            self.session.outboxes.with(|all| {
-                all.iter()
-                    .flat_map(|o| &o.photos)
-                    .any(|p| p.id == file.id && p.document == file.document && !matches!(p.state, Sending::Lost))
-            })
-        };
         let held = self.view.with(|v| v.folder.files.clone());
         self.here.with(|h| {
             h.files
                 .iter()
-                .filter(|f| !held.iter().any(|x| x.sha256 == f.sha256 && x.document == f.document) && !under_way(f))
+                .filter(|f| !held.iter().any(|x| x.sha256 == f.sha256 && x.document == f.document) && !self.is_under_way(f))
                 .cloned()
                 .collect()
         })
+    }
+
+    /// Its bytes are being sent: it cannot be taken back.
+    pub fn is_under_way(&self, file: &File) -> bool {
+        let same =
+            |p: &OutPhoto| p.id == file.id && p.document == file.document && !matches!(p.state, Sending::Lost | Sending::Refused { .. });
+        self.session.outboxes.with(|all| all.iter().flat_map(|o| &o.photos).any(same))
+    }
+
+    /// A signed request is on its way: what it says cannot be changed any more.
+    pub fn is_signed(&self) -> bool {
+        self.is_requested() || self.sending().is_some_and(|o| o.closing.is_some_and(|c| !c.answered))
     }
 
     pub fn is_here(&self, file: &File) -> bool {
@@ -227,7 +233,14 @@ impl Papers {
     }
 
     pub fn remove(&self, document: &str, id: &str) {
-        self.here.update(|h| h.files.retain(|f| f.id != id || f.document != document));
+        self.here.update(|h| {
+            h.files.retain(|f| f.id != id || f.document != document);
+            // Its number goes with it, else the same invoice taken again would be there twice.
+            if h.files.iter().all(|f| f.id != id) {
+                h.typed.remove(id);
+            }
+        });
+        self.lost.update(|l| l.retain(|x| x != id));
         if self.here.with_untracked(|h| h.files.iter().all(|f| f.id != id)) {
             self.pictures.update(|p| drop(p.remove(id).inspect(|url| page::release(url))));
             let (storage, id) = (self.session.storage(), id.to_owned());
@@ -362,12 +375,34 @@ impl Papers {
         let no = self.no();
         let view = http::get_whole::<ClaimView>(&format!("{BASE}/claims/{no}")).await?;
         let requested = Claim::replay(view.summary.lob, &view.events).requested_at.is_some();
+        let over = self.session.outboxes.with_untracked(|all| {
+            let mine = all.iter().filter(|o| !o.is_report() && o.is_done() && o.claim_no() == Some(no.as_str()));
+            mine.flat_map(|o| o.photos.clone()).collect::<Vec<_>>()
+        });
+        // What the server refused, or what was lost, is said with its reason and taken out of what will be sent.
+        for photo in &over {
+            let wrong: &'static str = match &photo.state {
+                Sending::Refused { code } => Box::leak(code.clone().into_boxed_str()),
+                Sending::Lost => "photo-read",
+                _ => continue,
+            };
+            let refused = Chosen { id: new_id(), document: photo.document.clone(), bytes: photo.bytes, wrong: Some(wrong) };
+            self.chosen.update(|c| c.push(refused));
+            self.remove(&photo.document, &photo.id);
+        }
+        let before: Vec<String> = self.here.with_untracked(|h| h.files.iter().map(|f| f.id.clone()).collect());
         self.here.update(|h| {
             h.files.retain(|f| !view.folder.files.iter().any(|x| x.sha256 == f.sha256 && x.document == f.document));
             if requested {
                 (h.answers, h.unavailable, h.typed) = Default::default();
             }
         });
+        let storage = self.session.storage();
+        for id in before {
+            if self.here.with_untracked(|h| h.files.iter().all(|f| f.id != id)) {
+                storage.forget_photo(&id).await;
+            }
+        }
         self.view.set(view);
         self.session.outboxes.update(|all| all.retain(|o| o.is_report() || !o.is_done() || o.claim_no() != Some(no.as_str())));
         self.save();

@@ -294,7 +294,10 @@ impl Session {
     async fn carry(&self) {
         let storage = self.storage();
         loop {
-            let (which, next) = self.outboxes.with_untracked(|all| next_of(all, now_ms(), CHUNK));
+            let (key, next) = self.outboxes.with_untracked(|all| {
+                let (which, next) = next_of(all, now_ms(), CHUNK);
+                (all.get(which).map_or_else(String::new, |o| o.key.clone()), next)
+            });
             match next {
                 Next::Rest => break,
                 // In short steps: being woken ends the wait.
@@ -304,7 +307,10 @@ impl Session {
                     self.write().await;
                     let reply = http::perform(&request, &storage).await;
                     let before = self.is_unanswered();
-                    self.outboxes.update(|all| all[which].on(&request, reply, now_ms(), luck()));
+                    // Others may have come and gone meanwhile.
+                    self.outboxes.update(|all| {
+                        all.iter_mut().filter(|o| o.key == key).for_each(|o| o.on(&request, reply.clone(), now_ms(), luck()))
+                    });
                     if before && !self.is_unanswered() {
                         // The server has it: what was typed is not kept on the phone any longer.
                         self.draft.set(Draft::new(new_id()));
@@ -319,11 +325,10 @@ impl Session {
     /// Bytes that the server has acknowledged leave the phone; the pictures stay until the page closes.
     fn release_received(&self) {
         let storage = self.storage();
-        // The same file may be on its way for two documents.
+        // Files of a claim are released by its papers: another document may hold the same one.
         let received: Vec<String> = self.outboxes.with_untracked(|all| {
-            let photos = || all.iter().flat_map(|o| &o.photos);
-            let over = |id: &str| photos().filter(|p| p.id == id).all(|p| p.state == Sending::Received);
-            photos().filter(|p| over(&p.id)).map(|p| p.id.clone()).collect()
+            let photos = all.iter().filter(|o| o.is_report()).flat_map(|o| &o.photos);
+            photos.filter(|p| p.state == Sending::Received).map(|p| p.id.clone()).collect()
         });
         spawn(async move {
             for id in received {

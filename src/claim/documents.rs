@@ -31,7 +31,9 @@ pub fn forget() {
 /// Shows a page of claim `no` once its papers are there.
 pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl Fn(Papers) -> AnyView + Clone + Send + 'static) -> AnyView {
     photos::warm_up();
-    let known = OPEN.with_borrow(|o| o.filter(|p| untrack(|| p.no()) == no));
+    // As the server spells it, whatever the address says.
+    let no = &claim_domain::claim_no::parse(no).unwrap_or_else(|| no.to_owned());
+    let known = OPEN.with_borrow(|o| o.filter(|p| untrack(|| p.no()) == *no));
     let papers: Fetched<Papers> = RwSignal::new(known.map(Ok));
     let here = address::path().get_untracked();
     let no = no.to_owned();
@@ -189,7 +191,11 @@ pub fn questions(session: Session, no: &str) -> AnyView {
             )
         };
         // Answering one may raise another: those that are drawn stay as they are.
-        let list = view! { <For each=move || asked.get() key=|fact| fact.clone() children=move |fact| one(fact)></For> };
+        let list = if papers.is_signed() {
+            ().into_any()
+        } else {
+            view! { <For each=move || asked.get() key=|fact| fact.clone() children=move |fact| one(fact)></For> }.into_any()
+        };
         let missing = move || c().missing.replace("{n}", &papers.missing().to_string());
         let content = view! {
             <p>{c().questions_hint}</p>
@@ -216,7 +222,7 @@ fn one_document(papers: Papers, document: &'static Document) -> AnyView {
     let on_file = papers.folder().on_file.contains(&document.id);
     let came_back = papers.waiting.get_untracked().as_deref() == Some(document.id.as_str());
     let per_file = document.fields.contains(&Field::InvoiceNo);
-    let typed = (!per_file && !document.fields.is_empty() && !papers.is_requested()).then(
+    let typed = (!per_file && !document.fields.is_empty() && !papers.is_signed()).then(
         || view! { <h2>{c().typed_title}</h2><p class="quiet">{c().typed_hint}</p>{fields(papers, document.id.clone(), &document.fields)} },
     );
     let content = view! {
@@ -227,10 +233,10 @@ fn one_document(papers: Papers, document: &'static Document) -> AnyView {
         {on_file.then(|| view! { <p class="note">{c().task_on_file}</p> })}
         {(document.max > 0).then(|| view! { {drawing(papers, document)}{came_back.then(|| view! { <p class="note warn" role="status">{t().camera_killed}</p> })}{picker(papers, document)} })}
         <ul class="photos" id="chosen">{live(move || papers.chosen.get().into_iter().filter(|x| x.document == document.id).map(|x| chosen(papers, x)).collect_view())}</ul>
-        {live(move || files(papers, document))}
+        {files(papers, document)}
         {live(move || slot_doubts(papers, document))}
         {typed}
-        {(document.max > 0 || document.min > 0).then(|| excuse(papers, document))}
+        {((document.max > 0 || document.min > 0) && !papers.is_signed()).then(|| excuse(papers, document))}
         {button_link(papers.address("documents"), c().to_tasks, false)}
     };
     sheet(name, Some(&papers.address("documents")), content.into_any())
@@ -280,48 +286,55 @@ fn chosen(papers: Papers, file: Chosen) -> AnyView {
     }
 }
 
-/// The files that are there, each with what is doubtful about it.
+/// The files that are there, each with what is doubtful about it. A card stays while its doubts change: somebody types
+/// in it.
 fn files(papers: Papers, document: &'static Document) -> AnyView {
-    let (folder, doubts) = (papers.folder(), papers.doubts());
-    let mine: Vec<File> = folder.files.into_iter().filter(|f| f.document == document.id).collect();
-    let cards = mine.iter().enumerate().map(|(place, file)| card(papers, document, place, file, &doubts)).collect_view();
-    view! { <ul class="photos" id="files">{cards}</ul> }.into_any()
+    let mine = move || {
+        let all = papers.folder().files.into_iter().filter(|f| f.document == document.id);
+        all.enumerate().map(|(place, f)| (place, papers.is_here(&f) && !papers.is_under_way(&f), f)).collect::<Vec<_>>()
+    };
+    let key = |(place, here, file): &(usize, bool, File)| (*place, *here, file.id.clone(), file.kept_because.clone());
+    let children = move |(place, here, file): (usize, bool, File)| untrack(|| card(papers, document, place, here, &file));
+    view! { <ul class="photos" id="files"><For each=mine key=key children=children></For></ul> }.into_any()
 }
 
-fn card(papers: Papers, document: &'static Document, place: usize, file: &File, doubts: &[Doubt]) -> AnyView {
+fn card(papers: Papers, document: &'static Document, place: usize, here: bool, file: &File) -> AnyView {
     let name = c().page_number.replace("{n}", &(place + 1).to_string());
     let picture = match papers.pictures.with(|p| p.get(&file.id).cloned()) {
         Some(url) => view! { <img src=url alt=name.clone() /> }.into_any(),
         None => view! { <span class="blank" aria-hidden="true">{if file.format == Format::Pdf { "PDF" } else { "✓" }}</span> }.into_any(),
     };
     let at = format!("/files/{}", file.id);
-    let mine: Vec<&Doubt> = doubts.iter().filter(|d| d.finding.field == at).collect();
-    let warned = mine.iter().any(|d| d.severity == Severity::Warn);
-    let lines = mine.iter().map(|d| doubt_line(papers, d)).collect_view();
-    let here = papers.is_here(file);
+    let doubts = Memo::new(move |_| papers.doubts().into_iter().filter(|d| d.finding.field == at).collect::<Vec<_>>());
+    let lines = move || doubts.with(|all| all.iter().map(|d| doubt_line(papers, d)).collect_view());
+    let lost = here && papers.lost.with(|l| l.contains(&file.id));
     let state = if here { c().file_here } else { t().photo_received };
     let (remove_id, forward_id, keep_id) = (file.id.clone(), file.id.clone(), file.id.clone());
     let typing = RwSignal::new(file.kept_because.clone().unwrap_or_default());
     let kept = file.kept_because.clone().filter(|r| !r.is_empty());
-    let keep = (warned && here && kept.is_none()).then(|| {
-        let label = format!("{} · {name}", c().keep_reason);
-        let save = move |_| papers.keep(&keep_id, typing.get_untracked());
-        view! {
+    let may_keep = here && kept.is_none();
+    let label = format!("{} · {name}", c().keep_reason);
+    let warned = Memo::new(move |_| doubts.with(|all| all.iter().any(|d| d.severity == Severity::Warn)));
+    let keep = move || {
+        let (id, label) = (keep_id.clone(), label.clone());
+        let save = move |_| papers.keep(&id, typing.get_untracked());
+        (may_keep && warned.get()).then(|| view! {
             <details class="keep"><summary>{c().keep_anyway}</summary>
                 <input class="input" type="text" aria-label=label placeholder=c().keep_reason prop:value=move || page::Typed(typing.get()) on:input=changed(move |e| typing.set(page::value_of(&e))) />
                 <button class="chip" type="button" on:click=click(save)>{c().keep_save}</button>
             </details>
-        }
-    });
-    let per_file = document.fields.contains(&Field::InvoiceNo) && !papers.is_requested();
+        })
+    };
+    let per_file = document.fields.contains(&Field::InvoiceNo) && !papers.is_signed();
     view! {
         <li class="photo" data-file=file.id.clone()>
             {picture}
             <div>
                 <p><strong>{name.clone()}</strong>" · "{size(file.bytes)}" · "{state}</p>
-                {lines}
+                {lost.then(|| view! { <p class="wrong">{t().photo_lost}</p> })}
+                {live(lines)}
                 {kept.map(|reason| view! { <p class="quiet">{c().kept_because}{reason}</p> })}
-                {keep}
+                {live(keep)}
                 {per_file.then(|| view! { <details><summary>{c().typed_title}</summary>{fields(papers, file.id.clone(), &document.fields)}</details> })}
                 {here.then(|| view! {
                     <div class="row">

@@ -26,20 +26,21 @@ pub fn request(session: Session, no: &str) -> AnyView {
             }
         });
         let requested = Memo::new(move |_| papers.is_requested());
+        // Outside of what is drawn anew: a signature in progress stays.
+        let errors: Errors = RwSignal::new(Vec::new());
+        let strokes: RwSignal<Vec<Vec<[u16; 2]>>> = RwSignal::new(Vec::new());
+        let agreed: RwSignal<Vec<Agreed>> = RwSignal::new(Vec::new());
         let content = move || match (requested.get(), sent.get()) {
             (true, _) => received(papers),
             (false, true) => progress(papers),
-            (false, false) => form(papers),
+            (false, false) => untrack(|| form(papers, errors, strokes, agreed)),
         };
         sheet(c().request_title, Some(&papers.address("documents")), view! { <div>{live(content)}</div> }.into_any())
     })
 }
 
-fn form(papers: Papers) -> AnyView {
+fn form(papers: Papers, errors: Errors, strokes: RwSignal<Vec<Vec<[u16; 2]>>>, agreed: RwSignal<Vec<Agreed>>) -> AnyView {
     let session = papers.session;
-    let errors: Errors = RwSignal::new(Vec::new());
-    let strokes: RwSignal<Vec<Vec<[u16; 2]>>> = RwSignal::new(Vec::new());
-    let agreed: RwSignal<Vec<Agreed>> = RwSignal::new(Vec::new());
     let asked: Vec<_> = papers.catalogue.consents_for(Asked::Request, &papers.facts()).collect();
     let consent = move |one: &'static claim_domain::catalog::Consent| {
         let field: &'static str = Box::leak(format!("/consents/{}", one.id).into_boxed_str());
@@ -109,7 +110,7 @@ fn row(papers: Papers, line: FormLine) -> AnyView {
             let all = catalogue.car_parts.iter().chain(&catalogue.home_parts);
             all.filter(|p| line.value.split(' ').any(|id| id == p.id)).map(|p| i18n::text(&p.name)).collect::<Vec<_>>().join(t().comma)
         }
-        "documents" | "unavailable" => listed(&line.value),
+        "unavailable" => listed(&line.value),
         _ => line.value.clone(),
     };
     view! { <div><dt>{c().form_label(&line.key)}</dt><dd>{value}</dd></div> }.into_any()

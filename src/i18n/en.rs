@@ -298,7 +298,6 @@ pub static EN_CLAIM: ClaimMessages = ClaimMessages {
         ("policy_no", "Policy"),
         ("items", "Losses"),
         ("shop", "Repair shop"),
-        ("documents", "Documents"),
         ("unavailable", "Cannot get"),
     ],
     shots: &[

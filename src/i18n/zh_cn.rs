@@ -298,7 +298,6 @@ pub static ZH_CN_CLAIM: ClaimMessages = ClaimMessages {
         ("policy_no", "保单号"),
         ("items", "损失清单"),
         ("shop", "直赔修理厂"),
-        ("documents", "材料"),
         ("unavailable", "拿不到的"),
     ],
     shots: &[

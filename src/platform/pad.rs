@@ -11,7 +11,7 @@ const STEP: i32 = 4;
 
 pub fn pad(id: &'static str, label: &'static str, strokes: RwSignal<Vec<Vec<[u16; 2]>>>) -> AnyView {
     let node = NodeRef::<Canvas>::new();
-    let drawing = RwSignal::new(false);
+    let drawing = RwSignal::new(None::<i32>);
     let at = move |event: &PointerEvent| {
         let canvas = node.get_untracked()?;
         let frame = canvas.get_bounding_client_rect();
@@ -23,16 +23,16 @@ pub fn pad(id: &'static str, label: &'static str, strokes: RwSignal<Vec<Vec<[u16
     };
     let down = move |event: PointerEvent| {
         event.prevent_default();
-        if let Some(point) = at(&event) {
+        if let (None, Some(point)) = (drawing.get_untracked(), at(&event)) {
             if let Some(canvas) = node.get_untracked() {
                 let _ = canvas.set_pointer_capture(event.pointer_id());
             }
-            drawing.set(true);
+            drawing.set(Some(event.pointer_id()));
             strokes.update(|s| s.push(vec![point]));
         }
     };
     let moved = move |event: PointerEvent| {
-        if let (true, Some(point)) = (drawing.get_untracked(), at(&event)) {
+        if let (true, Some(point)) = (drawing.get_untracked() == Some(event.pointer_id()), at(&event)) {
             let far = |last: &[u16; 2]| {
                 (i32::from(last[0]) - i32::from(point[0])).abs() + (i32::from(last[1]) - i32::from(point[1])).abs() >= STEP
             };
@@ -42,7 +42,7 @@ pub fn pad(id: &'static str, label: &'static str, strokes: RwSignal<Vec<Vec<[u16
             }
         }
     };
-    let up = move |_: PointerEvent| drawing.set(false);
+    let up = move |_: PointerEvent| drawing.set(None);
     Effect::new(move |_| strokes.with(|s| node.get().map(|canvas| draw(&canvas, s))));
     // A turned phone changes the size of the pad, not the signature.
     let turned = StoredValue::new_local(None::<EventListener>);
@@ -52,7 +52,7 @@ pub fn pad(id: &'static str, label: &'static str, strokes: RwSignal<Vec<Vec<[u16
         }
     });
     view! {
-        <canvas class="pad" id=id role="img" aria-label=label node_ref=node
+        <canvas class="pad" id=id role="img" tabindex="0" aria-label=label node_ref=node
             on:pointerdown=down on:pointermove=moved on:pointerup=up on:pointercancel=up></canvas>
     }
     .into_any()

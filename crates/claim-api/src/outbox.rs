@@ -98,6 +98,14 @@ pub enum Sending {
     Lost,
 }
 
+/// What of an answer shows that it is the server's, and which thing it is about.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Echo {
+    claim_no: String,
+    sha256: String,
+}
+
 /// Why nothing more is sent until the person does something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -354,7 +362,13 @@ impl Outbox {
         let closing = self.closing.as_mut().filter(|c| request.method == Method::Post && c.path == request.path);
         match (request.method, &request.body, status) {
             (Method::Post, _, 200 | 201) if closing.is_some() => {
-                closing.into_iter().for_each(|c| c.answered = true);
+                let ours = json::read::<Echo>(body).is_some_and(|e| !e.claim_no.is_empty());
+                closing.into_iter().for_each(|c| c.answered = ours);
+                !ours
+            }
+            // Requested already, or over: nothing that time mends.
+            (Method::Post, _, 409) if closing.is_some() => {
+                self.stuck = Some(Stuck::Fix { problem: problem() });
                 false
             }
             (Method::Post, Body::Json(_), 200 | 201) | (Method::Get, _, 200) => match json::read(body) {
@@ -420,9 +434,14 @@ impl Outbox {
                 self.doubt();
                 true
             }
+            // Received is what the server says of this very file; a captive portal answers 200 to everything.
             (Method::Put, _, 200 | 201) => {
-                self.set_photo(Sending::Received);
-                false
+                let told = json::read::<Echo>(body).unwrap_or_default();
+                let ours = self.current().is_some_and(|p| p.sha256 == told.sha256);
+                if ours {
+                    self.set_photo(Sending::Received);
+                }
+                !ours
             }
             // The claim belongs to another session: signing in with the same phone brings it back.
             (Method::Put, _, 404) => {

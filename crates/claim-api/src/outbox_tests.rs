@@ -69,7 +69,7 @@ impl Server {
                     "before its files"
                 );
                 self.requests.insert(header("Idempotency-Key"));
-                answer(201, None, None, "{}".into())
+                answer(201, None, None, "{\"claim_no\": \"BA1\", \"differences\": []}".into())
             }
             (Method::Post, "/api/v1/uploads") => {
                 self.created += 1;
@@ -98,7 +98,7 @@ impl Server {
                 let Some((offset, length, sha256)) = self.uploads.get(&upload) else { return answer(410, None, None, missing) };
                 assert_eq!(offset, length, "attached before it was whole");
                 self.attached.insert(sha256.clone());
-                answer(200, None, None, String::new())
+                answer(200, None, None, format!("{{\"id\": \"d\", \"sha256\": \"{sha256}\"}}"))
             }
             other => panic!("unexpected {other:?}"),
         }

@@ -73,7 +73,7 @@ pub fn rule(code: Code) -> u8 {
     match code {
         PhotoNotImage | PhotoHeic | PhotoPdf => 1,
         PhotoEmpty | PhotoDamaged | PdfDamaged => 2,
-        PhotoTooLarge | PhotoTooManyPixels | UploadRejected => 3,
+        PhotoTooLarge | PhotoTooManyPixels | PhotoLimit | UploadRejected => 3,
         PhotoSmall => 4,
         PhotoBlurred => 5,
         PhotoDark | PhotoBright | PhotoGlare => 6,
@@ -182,12 +182,14 @@ impl Case<'_> {
     pub fn among_files(&self, before: &[File], document: &Document, file: &File) -> Vec<Doubt> {
         let at = format!("/files/{}", file.id);
         let mut alike = false;
+        let twins = || before.iter().filter(|other| other.original_sha256 == file.original_sha256);
+        if twins().any(|other| other.document == file.document) {
+            return vec![Doubt::new(Severity::Block, at, Code::PhotoDuplicate)];
+        }
+        if twins().next().is_some() {
+            return vec![Doubt::new(Severity::Warn, at, Code::PhotoElsewhere)];
+        }
         for other in before {
-            if other.original_sha256 == file.original_sha256 {
-                let same_place = other.document == file.document;
-                let doubt = if same_place { (Severity::Block, Code::PhotoDuplicate) } else { (Severity::Warn, Code::PhotoElsewhere) };
-                return vec![Doubt::new(doubt.0, at, doubt.1)];
-            }
             let both = other
                 .look
                 .as_ref()
@@ -204,15 +206,16 @@ impl Case<'_> {
     fn sides(&self, folder: &Folder) -> Vec<Doubt> {
         let count = |id: &str| folder.files.iter().filter(|f| f.document == id).count();
         let missing = |document: &str| Doubt::new(Severity::Warn, format!("/documents/{document}"), Code::SideMissing);
+        // Both sides of a card may stand in one PDF.
+        let paper = |id: &str| folder.files.iter().any(|f| f.document == id && f.format == Format::Pdf);
+        let settled = |id: &str| folder.on_file.iter().any(|d| d == id) || folder.unavailable.contains_key(id);
         let pair = match (count("id_front"), count("id_back")) {
-            (0, 1..) => Some(missing("id_front")),
-            (1.., 0) => Some(missing("id_back")),
+            (0, 1..) if !paper("id_back") && !settled("id_front") => Some(missing("id_front")),
+            (1.., 0) if !paper("id_front") && !settled("id_back") => Some(missing("id_back")),
             _ => None,
         };
-        let half = self.catalogue.papers.documents.iter().filter(|d| d.kind == Kind::Card && d.min == 2);
-        // Both sides of a card may stand in one PDF.
-        let paper = |d: &Document| folder.files.iter().any(|f| f.document == d.id && f.format == Format::Pdf);
-        pair.into_iter().chain(half.filter(|d| count(&d.id) == 1 && !paper(d)).map(|d| missing(&d.id))).collect()
+        let half = self.catalogue.papers.documents.iter().filter(|d| d.kind == Kind::Card && d.min == 2 && !settled(&d.id));
+        pair.into_iter().chain(half.filter(|d| count(&d.id) == 1 && !paper(&d.id)).map(|d| missing(&d.id))).collect()
     }
 
     /// K11, K14 and K15: what was typed, by itself and against the notice.
@@ -262,7 +265,10 @@ impl Case<'_> {
         let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
         let lost = local_day(self.notice.loss_at);
         for (key, fields) in &folder.typed {
-            let document = folder.files.iter().find(|f| f.id == *key).map_or(key.as_str(), |f| f.document.as_str());
+            let file = folder.files.iter().find(|f| f.id == *key);
+            let Some(document) = file.map(|f| f.document.as_str()).or(self.catalogue.document(key).map(|d| d.id.as_str())) else {
+                continue;
+            };
             let value = |field: Field| fields.get(&field).map(String::as_str);
             let at = |field: Field| format!("/typed/{key}/{}", field.as_str());
             if let Some(number) = value(Field::InvoiceNo).map(compact).filter(|n| !n.is_empty())

@@ -21,9 +21,11 @@ pub fn inspect(file: &[u8]) -> Result<Pdf, PhotoError> {
     let mut pages = Pages::default();
     pages.read(file);
     let mut left = MOST_UNPACKED;
-    for (dictionary, stream) in streams(file) {
+    for (dictionary, stream) in parts(file) {
+        let Some(stream) = stream else { continue };
         if has_name(dictionary, b"Type", b"ObjStm") && has_name(dictionary, b"Filter", b"FlateDecode") && left > 0 {
-            let unpacked = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(stream, left).unwrap_or_default();
+            // What a broken or endless stream gave before it ended counts too: many small bombs are a large one.
+            let unpacked = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(stream, left).unwrap_or_else(|e| e.output);
             left -= unpacked.len().min(left);
             pages.read(&unpacked);
         }
@@ -51,15 +53,10 @@ impl Pages {
     }
 }
 
-/// The text between each `<<` and the `>>` that closes it, outermost ones only.
+/// The text between each `<<` and the `>>` that closes it, outermost ones only; not inside streams, whose bytes may
+/// look like anything.
 fn dictionaries(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let start = at + find(&bytes[at..], b"<<")?;
-        let end = closing(bytes, start);
-        at = end;
-        Some(&bytes[start..end])
-    })
+    parts(bytes).map(|(dictionary, _)| dictionary)
 }
 
 /// Longer dictionaries are no dictionaries: without this a file of `<` would be read over and over.
@@ -88,22 +85,19 @@ fn closing(bytes: &[u8], start: usize) -> usize {
     stop
 }
 
-/// Each dictionary that a stream follows, with the bytes of that stream.
-fn streams(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// Each dictionary with the stream that follows it, if one does.
+fn parts(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     let mut at = 0;
     std::iter::from_fn(move || {
-        loop {
-            let start = at + find(&bytes[at..], b"<<")?;
-            let end = closing(bytes, start);
-            at = end;
-            let rest = &bytes[end..];
-            let gap = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
-            let Some(body) = rest[gap..].strip_prefix(b"stream") else { continue };
-            let body = body.strip_prefix(b"\r\n").or_else(|| body.strip_prefix(b"\n")).unwrap_or(body);
-            let length = find(body, b"endstream").unwrap_or(body.len());
-            at = bytes.len() - body.len() + length;
-            return Some((&bytes[start..end], &body[..length]));
-        }
+        let start = at + find(&bytes[at..], b"<<")?;
+        let end = closing(bytes, start);
+        at = end;
+        let rest = bytes[end..].trim_ascii_start();
+        let Some(body) = rest.strip_prefix(b"stream") else { return Some((&bytes[start..end], None)) };
+        let body = body.strip_prefix(b"\r\n").or_else(|| body.strip_prefix(b"\n")).unwrap_or(body);
+        let length = find(body, b"endstream").unwrap_or(body.len());
+        at = bytes.len() - body.len() + length;
+        Some((&bytes[start..end], Some(&body[..length])))
     })
 }
 
@@ -188,6 +182,16 @@ mod tests {
         assert_eq!(inspect(&file), Ok(Pdf { pages: 7, locked: false }));
         let locked = String::from_utf8_lossy(&file).replace("/Size 6", "/Size 6 /Encrypt 9 0 R");
         assert_eq!(inspect(locked.as_bytes()).map(|p| p.locked), Ok(true));
+    }
+
+    #[test]
+    fn a_scan_may_hold_any_bytes() {
+        let scan: Vec<u8> = (0..200_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).chain(*b"<< /Type /Catalog <<").collect();
+        let mut file = format!("%PDF-1.4\n9 0 obj << /Type /XObject /Length {} >>\nstream\n", scan.len()).into_bytes();
+        file.extend(scan);
+        file.extend(b"\nendstream endobj\n");
+        file.extend(plain(3, ""));
+        assert_eq!(inspect(&file), Ok(Pdf { pages: 3, locked: false }));
     }
 
     proptest! {

@@ -201,7 +201,7 @@ pub async fn requirements(
 }
 
 /// Measures what arrived; the phone's word counts only for what the server cannot see.
-fn measured(document: &Document, bytes: &[u8], sha256: &str, said: Option<&File>) -> std::result::Result<File, Code> {
+fn measured(document: &Document, bytes: &[u8], sha256: &str, said: Option<&File>, codes: bool) -> std::result::Result<File, Code> {
     let mut file = File {
         id: sha256[..16].to_owned(),
         document: document.id.clone(),
@@ -219,7 +219,7 @@ fn measured(document: &Document, bytes: &[u8], sha256: &str, said: Option<&File>
         file.pdf = Some(pdf::inspect(bytes).map_err(PhotoError::code)?);
     } else {
         inspect(bytes, &Limits::default()).map_err(PhotoError::code)?;
-        file.look = Some(measure(bytes, document.fields.contains(&Field::InvoiceNo)).map_err(PhotoError::code)?);
+        file.look = Some(measure(bytes, codes).map_err(PhotoError::code)?);
     }
     Ok(file)
 }
@@ -246,12 +246,20 @@ pub async fn attach(
     let said: Option<File> =
         if said.is_empty() { None } else { Some(serde_json::from_slice(&said).map_err(|_| ProblemCode::MalformedJson)?) };
     let (bytes, sha256) = uploads::finished(&app, &session.subject, &upload).await?;
-    let file = {
-        let (known, sha256, said) = (known.clone(), sha256.clone(), said.clone());
-        tokio::task::spawn_blocking(move || measured(&known, &bytes, &sha256, said.as_ref()))
-            .await
-            .map_err(|e| Failure::internal("measuring", e))?
+    let attempt = async |codes: bool| {
+        let (known, sha256, said, bytes) = (known.clone(), sha256.clone(), said.clone(), bytes.clone());
+        tokio::task::spawn_blocking(move || measured(&known, &bytes, &sha256, said.as_ref(), codes)).await
     };
+    // The reader of QR codes is not ours: should it fall, the file is judged without.
+    let reads_codes = known.fields.contains(&Field::InvoiceNo);
+    let file = match attempt(reads_codes).await {
+        Err(error) if reads_codes => {
+            tracing::error!(%error, "reading codes failed");
+            attempt(false).await
+        }
+        other => other,
+    };
+    let file = file.map_err(|e| Failure::internal("measuring", e))?;
     let refused =
         |code: Code| Failure::from(Problem { errors: vec![FieldError::new("/file", code)], ..ProblemCode::UploadRejected.into() });
     let file = file.map_err(refused)?;
@@ -295,7 +303,7 @@ pub async fn attach(
         .fetch_one(&mut *tx)
         .await?;
     if held >= i64::from(known.max) {
-        return Err(ProblemCode::Quota.into());
+        return Err(refused(Code::PhotoLimit));
     }
     let what = What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: file.bytes };
     append(&mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
@@ -360,7 +368,7 @@ pub async fn claim_request(
     }
     let tasks = folder.tasks(&catalogue, &facts);
     let doubts = Case { catalogue: &catalogue, notice: &claim.notice, now: at }.of_folder(&folder);
-    let differences = differences(&asked.tasks, &tasks, &asked.doubts, &doubts);
+    let differences = differences(&catalogue, &asked.tasks, &tasks, &asked.doubts, &doubts);
     if !differences.is_empty() {
         tracing::warn!(?differences, "phone and server differ on a claim request");
     }
@@ -403,14 +411,14 @@ fn keep_masked(folder: &mut Folder, before: &Folder) {
     }
 }
 
-/// Documents and checks in which the phone's verdict is not ours.
-fn differences(their_tasks: &[Task], tasks: &[Task], their_doubts: &[Doubt], doubts: &[Doubt]) -> Vec<String> {
+/// Documents and checks in which the phone's verdict is not ours. Of the phone's words only codes that we know are kept.
+fn differences(catalogue: &Catalogue, their_tasks: &[Task], tasks: &[Task], their_doubts: &[Doubt], doubts: &[Doubt]) -> Vec<String> {
     let by_document = tasks.iter().filter(|t| !their_tasks.contains(t)).map(|t| format!("/documents/{}", t.document));
-    let only_theirs =
-        their_tasks.iter().filter(|t| !tasks.iter().any(|o| o.document == t.document)).map(|t| format!("/documents/{}", t.document));
-    let point = |d: &Doubt| format!("{} {}", d.rule, d.finding.field);
-    let by_check =
-        doubts.iter().filter(|d| !their_doubts.contains(d)).chain(their_doubts.iter().filter(|d| !doubts.contains(d))).map(point);
+    let only_theirs = their_tasks.iter().filter(|t| !tasks.iter().any(|o| o.document == t.document));
+    let only_theirs = only_theirs.filter_map(|t| Some(format!("/documents/{}", catalogue.document(&t.document)?.id)));
+    let ours = doubts.iter().filter(|d| !their_doubts.contains(d));
+    let theirs = their_doubts.iter().filter(|d| !doubts.contains(d));
+    let by_check = ours.chain(theirs).map(|d| d.finding.code.as_str().to_owned());
     let mut all: Vec<String> = by_document.chain(only_theirs).chain(by_check).collect();
     all.sort();
     all.dedup();

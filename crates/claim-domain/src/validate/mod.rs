@@ -98,6 +98,7 @@ codes! {
     PhotoDamaged "photo-damaged",
     PhotoTooLarge "photo-too-large",
     PhotoTooManyPixels "photo-too-many-pixels",
+    PhotoLimit "photo-limit",
     PhotoSmall "photo-small",
     PhotoBlurred "photo-blurred",
     PhotoDark "photo-dark",

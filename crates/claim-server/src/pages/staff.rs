@@ -229,7 +229,6 @@ fn form_label(key: &str) -> &'static str {
         "policy_no" => "保单号",
         "items" => "损失清单",
         "shop" => "直赔修理厂",
-        "documents" => "已交材料",
         _ => "无法提供",
     }
 }
