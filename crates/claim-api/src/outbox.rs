@@ -98,14 +98,6 @@ pub enum Sending {
     Lost,
 }
 
-/// What of an answer shows that it is the server's, and which thing it is about.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Echo {
-    claim_no: String,
-    sha256: String,
-}
-
 /// Why nothing more is sent until the person does something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -362,7 +354,7 @@ impl Outbox {
         let closing = self.closing.as_mut().filter(|c| request.method == Method::Post && c.path == request.path);
         match (request.method, &request.body, status) {
             (Method::Post, _, 200 | 201) if closing.is_some() => {
-                let ours = json::read::<Echo>(body).is_some_and(|e| !e.claim_no.is_empty());
+                let ours = body.contains("\"claim_no\"");
                 closing.into_iter().for_each(|c| c.answered = ours);
                 !ours
             }
@@ -436,8 +428,7 @@ impl Outbox {
             }
             // Received is what the server says of this very file; a captive portal answers 200 to everything.
             (Method::Put, _, 200 | 201) => {
-                let told = json::read::<Echo>(body).unwrap_or_default();
-                let ours = self.current().is_some_and(|p| p.sha256 == told.sha256);
+                let ours = self.current().is_some_and(|p| body.contains(&p.sha256));
                 if ours {
                     self.set_photo(Sending::Received);
                 }
