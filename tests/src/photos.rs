@@ -81,7 +81,7 @@ pub fn broken_files(folder: &Path) -> Vec<(PathBuf, &'static str)> {
         ("damaged.jpg", damaged, "照片已损坏"),
         ("bomb.jpg", bomb, "照片尺寸太大"),
         ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(), "这是 HEIC 格式"),
-        ("bill.pdf", b"%PDF-1.7\n1 0 obj".to_vec(), "这里只收照片"),
+        ("bill.pdf", b"%PDF-1.7\n1 0 obj".to_vec(), "这里要照片，不收 PDF"),
     ];
     let write = |(name, bytes, said): (&str, Vec<u8>, &'static str)| {
         let path = folder.join(name);
