@@ -402,7 +402,7 @@ fn files_are_judged_by_what_they_are() {
 #[tokio::test]
 #[ignore = "a measurement: cargo xtask bench checks"]
 async fn bench_of_the_checks_in_the_worker() {
-    let folder = std::path::PathBuf::from(std::env::var_os("BAOAN_PHOTOS").expect("BAOAN_PHOTOS names the folder"));
+    let folder = std::path::PathBuf::from(std::env::var_os("BAOAN_PHOTOS").expect("BAOAN_PHOTOS names the folder")).canonicalize().unwrap();
     let server = Server::start();
     let browser = Browser::phone().await;
     browser.open(&server.base).await;
