@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use claim_api::outbox::{OutPhoto, Outbox, Sending};
 use claim_api::{BASE, ClaimRequest, ClaimView};
-use claim_domain::catalog::{Document, Facts, Field, Kind};
+use claim_domain::catalog::{Document, Facts, Field, Kind, Question};
 use claim_domain::checks::{Case, Doubt, Severity};
 use claim_domain::documents::{File, Folder, FormLine, Signature, Task, claim_form, form_sha256};
 use claim_domain::lifecycle::Claim;
@@ -135,20 +135,31 @@ impl Papers {
             for (key, fields) in &here.typed {
                 whole.typed.entry(key.clone()).or_default().extend(fields.clone());
             }
-            let fresh = here.files.iter().filter(|f| !whole.files.iter().any(|w| w.sha256 == f.sha256 && w.document == f.document));
+            let fresh = here.files.iter().filter(|f| !whole.files.iter().any(|w| w.is_same(f)));
             let fresh: Vec<File> = fresh.cloned().collect();
             whole.files.extend(fresh);
         });
         whole
     }
 
-    pub fn facts(&self) -> Facts {
-        let folder = self.folder();
+    fn facts_of(&self, folder: &Folder) -> Facts {
         self.view.with(|v| folder.facts(&v.notice, v.amount_fen))
     }
 
+    pub fn facts(&self) -> Facts {
+        self.facts_of(&self.folder())
+    }
+
     pub fn tasks(&self) -> Vec<Task> {
-        self.folder().tasks(self.catalogue, &self.facts())
+        let folder = self.folder();
+        folder.tasks(self.catalogue, &self.facts_of(&folder))
+    }
+
+    /// The questions that matter for this claim, with the answers so far.
+    pub fn questions(&self) -> Vec<(&'static Question, Option<bool>)> {
+        let folder = self.folder();
+        let asked = self.catalogue.questions_for(&self.facts_of(&folder), &folder.answers);
+        asked.into_iter().map(|q| (q, folder.answers.get(&q.fact).copied())).collect()
     }
 
     pub fn missing(&self) -> usize {
@@ -168,13 +179,7 @@ impl Papers {
     /// Files that only this phone has, and are not on their way.
     pub fn unsent(&self) -> Vec<File> {
         let held = self.view.with(|v| v.folder.files.clone());
-        self.here.with(|h| {
-            h.files
-                .iter()
-                .filter(|f| !held.iter().any(|x| x.sha256 == f.sha256 && x.document == f.document) && !self.is_under_way(f))
-                .cloned()
-                .collect()
-        })
+        self.here.with(|h| h.files.iter().filter(|f| !held.iter().any(|x| x.is_same(f)) && !self.is_under_way(f)).cloned().collect())
     }
 
     /// Its bytes are being sent: it cannot be taken back.
@@ -332,7 +337,8 @@ impl Papers {
 
     /// What keeps the claim request from being sent.
     pub fn hinders(&self, signature: &Signature, consents: &[Agreed]) -> Vec<FieldError> {
-        self.folder().hinders(self.catalogue, &self.facts(), signature, consents)
+        let folder = self.folder();
+        folder.hinders(self.catalogue, &self.facts_of(&folder), signature, consents)
     }
 
     /// Sends the files that are here; with a signature, the claim request after them.
@@ -392,20 +398,20 @@ impl Papers {
         }
         let before: Vec<String> = self.here.with_untracked(|h| h.files.iter().map(|f| f.id.clone()).collect());
         self.here.update(|h| {
-            h.files.retain(|f| !view.folder.files.iter().any(|x| x.sha256 == f.sha256 && x.document == f.document));
+            h.files.retain(|f| !view.folder.files.iter().any(|x| x.is_same(f)));
             if requested {
                 (h.answers, h.unavailable, h.typed) = Default::default();
             }
         });
+        self.view.set(view);
+        self.session.outboxes.update(|all| all.retain(|o| o.is_report() || !o.is_done() || o.claim_no() != Some(no.as_str())));
+        self.save();
         let storage = self.session.storage();
         for id in before {
             if self.here.with_untracked(|h| h.files.iter().all(|f| f.id != id)) {
                 storage.forget_photo(&id).await;
             }
         }
-        self.view.set(view);
-        self.session.outboxes.update(|all| all.retain(|o| o.is_report() || !o.is_done() || o.claim_no() != Some(no.as_str())));
-        self.save();
         Ok(())
     }
 }

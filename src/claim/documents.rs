@@ -62,7 +62,16 @@ pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl F
         None => sheet(title, None, view! { <p role="status">{c().loading}</p> }.into_any()),
         Some(Err(error)) => sheet(title, Some(&back.get_value()), trouble(session.visit, &error, &here)),
         // The page stays; what changes in it are its own live parts.
-        Some(Ok(papers)) => untrack(|| show(papers)),
+        Some(Ok(papers)) => untrack(|| {
+            // Once everything has arrived, the server's word replaces what was kept here.
+            let done = Memo::new(move |_| papers.sending().is_some_and(|o| o.is_done()));
+            Effect::new(move |_| {
+                if done.get() {
+                    spawn(async move { drop(papers.refresh().await) });
+                }
+            });
+            show(papers)
+        }),
     };
     view! { <div>{live(content)}</div> }.into_any()
 }
@@ -71,18 +80,8 @@ pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl F
 pub fn tasks(session: Session, no: &str) -> AnyView {
     with_papers(session, no, c().tasks_title, |papers| {
         let all = Memo::new(move |_| papers.tasks());
-        let missing = move || match all.with(|a| a.iter().filter(|t| t.is_missing()).count()) {
-            0 => c().nothing_missing.to_owned(),
-            n => c().missing.replace("{n}", &n.to_string()),
-        };
-        let open = move || {
-            papers
-                .catalogue
-                .questions_for(&papers.facts(), &papers.folder().answers)
-                .iter()
-                .filter(|q| !papers.folder().answers.contains_key(&q.fact))
-                .count()
-        };
+        let missing = move || still_missing(all.with(|a| a.iter().filter(|t| t.is_missing()).count()));
+        let open = move || papers.questions().iter().filter(|(_, answer)| answer.is_none()).count();
         let ask = move || {
             let state = match open() {
                 0 => view! { <span class="tag">"✓ "{c().state_done}</span> }.into_any(),
@@ -110,6 +109,13 @@ pub fn tasks(session: Session, no: &str) -> AnyView {
         };
         sheet(c().tasks_title, Some(&format!("/claims/{}", papers.no())), content.into_any())
     })
+}
+
+fn still_missing(documents: usize) -> String {
+    match documents {
+        0 => c().nothing_missing.to_owned(),
+        n => c().missing.replace("{n}", &n.to_string()),
+    }
 }
 
 /// Needed or not, whatever is still to be answered.
@@ -171,10 +177,7 @@ fn on_the_way(papers: Papers) -> AnyView {
 /// `/claims/:no/questions`
 pub fn questions(session: Session, no: &str) -> AnyView {
     with_papers(session, no, c().questions_title, |papers| {
-        let asked = Memo::new(move |_| {
-            let folder = papers.folder();
-            papers.catalogue.questions_for(&papers.facts(), &folder.answers).iter().map(|q| q.fact.clone()).collect::<Vec<_>>()
-        });
+        let asked = Memo::new(move |_| papers.questions().iter().map(|(q, _)| q.fact.clone()).collect::<Vec<_>>());
         let one = move |fact: String| {
             let question = papers.catalogue.papers.questions.iter().find(|q| q.fact == fact)?;
             let name: &'static str = Box::leak(format!("q/{fact}").into_boxed_str());
@@ -192,11 +195,11 @@ pub fn questions(session: Session, no: &str) -> AnyView {
         };
         // Answering one may raise another: those that are drawn stay as they are.
         let list = if papers.is_signed() {
-            ().into_any()
+            super::request::state(papers)
         } else {
             view! { <For each=move || asked.get() key=|fact| fact.clone() children=move |fact| one(fact)></For> }.into_any()
         };
-        let missing = move || c().missing.replace("{n}", &papers.missing().to_string());
+        let missing = move || still_missing(papers.missing());
         let content = view! {
             <p>{c().questions_hint}</p>
             {list}

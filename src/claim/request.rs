@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use super::documents::with_papers;
 use crate::i18n::{self, c, t};
 use crate::papers::Papers;
-use crate::platform::{address, now, pad, spawn};
+use crate::platform::{address, now, pad};
 use crate::session::Session;
 use crate::ui::{ErrorSummary, Errors, button_link, changed, click, error_text, field_wrong, live, sheet};
 
@@ -18,13 +18,6 @@ use crate::ui::{ErrorSummary, Errors, button_link, changed, click, error_text, f
 pub fn request(session: Session, no: &str) -> AnyView {
     with_papers(session, no, c().request_title, |papers| {
         let sent = Memo::new(move |_| papers.sending().is_some());
-        let done = Memo::new(move |_| papers.sending().is_some_and(|o| o.is_done()));
-        // The server's word replaces what was kept here.
-        Effect::new(move |_| {
-            if done.get() {
-                spawn(async move { drop(papers.refresh().await) });
-            }
-        });
         let requested = Memo::new(move |_| papers.is_requested());
         // Outside of what is drawn anew: a signature in progress stays.
         let errors: Errors = RwSignal::new(Vec::new());
@@ -114,6 +107,11 @@ fn row(papers: Papers, line: FormLine) -> AnyView {
         _ => line.value.clone(),
     };
     view! { <div><dt>{c().form_label(&line.key)}</dt><dd>{value}</dd></div> }.into_any()
+}
+
+/// A request that was signed: on its way, or received.
+pub fn state(papers: Papers) -> AnyView {
+    if papers.is_requested() { received(papers) } else { progress(papers) }
 }
 
 /// How far the sending got; each file is 已收到 only after the server's own hash.

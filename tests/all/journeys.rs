@@ -223,7 +223,6 @@ async fn a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos() {
         let before = browser.run(state).await;
         let path = browser.path().await;
         // A change is on disk a moment after it was made; a person cannot be faster.
-        browser.until("saved", "true").await;
         saved(browser).await;
         browser.kill_tab().await;
         browser.ready().await;

@@ -47,6 +47,13 @@ pub struct File {
     pub kept_because: Option<String>,
 }
 
+impl File {
+    /// The same bytes for the same document, wherever they are.
+    pub fn is_same(&self, other: &File) -> bool {
+        self.sha256 == other.sha256 && self.document == other.document
+    }
+}
+
 /// Everything a person has handed in, or is about to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
