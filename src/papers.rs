@@ -8,13 +8,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 
 use claim_api::outbox::{OutPhoto, Outbox, Sending};
-use claim_api::{BASE, ClaimRequest, ClaimView};
+use claim_api::{BASE, ClaimRequest, ClaimView, Step};
 use claim_domain::catalog::{Document, Facts, Field, Kind, Question};
 use claim_domain::checks::{Case, Doubt, Severity};
 use claim_domain::documents::{File, Folder, FormLine, Signature, Task, claim_form, form_sha256};
-use claim_domain::lifecycle::Claim;
+use claim_domain::lifecycle::{Claim, Event, What};
 use claim_domain::notice::Agreed;
-use claim_domain::{Catalogue, FieldError};
+use claim_domain::{Catalogue, Code, FieldError};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -171,9 +171,25 @@ impl Papers {
         self.view.with(|v| Case { catalogue: self.catalogue, notice: &v.notice, now: now() }.of_folder(&folder))
     }
 
+    /// The claim as its events left it.
+    pub fn claim(&self) -> Claim {
+        self.view.with(|v| Claim::replay(v.summary.lob, &v.events))
+    }
+
     /// Whether the claim request has arrived.
     pub fn is_requested(&self) -> bool {
-        self.view.with(|v| Claim::replay(v.summary.lob, &v.events).requested_at.is_some())
+        self.claim().requested_at.is_some()
+    }
+
+    /// Why a document of the supplement list cannot be had. Unlike [`Papers::unavailable`] this is told at once: the
+    /// insurer waits for it.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn excuse(&self, document: &str, reason: String) -> Result<(), CallError> {
+        let what = What::SupplementExcused { document: document.to_owned(), reason };
+        http::post::<Event>(&format!("{BASE}/claims/{}/steps", untrack(|| self.no())), &Step { what }).await?;
+        self.refresh().await
     }
 
     /// Files that only this phone has, and are not on their way.
@@ -291,14 +307,18 @@ impl Papers {
     }
 
     async fn take(&self, document: &Document, file: &Picked) -> Result<(), &'static str> {
-        let held = self.folder().files.iter().filter(|f| f.document == document.id).count();
-        if held >= usize::from(document.max) {
-            return Err("quota");
+        if self.folder().room(document) == 0 {
+            return Err(Code::PhotoLimit.as_str());
         }
         let codes = document.fields.contains(&Field::InvoiceNo);
         let (bytes, paper) = photos::prepare_paper(file, document.kind != Kind::Scene, codes).await?;
         // The server names files by their content too.
-        let file = File { id: paper.sha256[..16].to_owned(), document: document.id.clone(), ..paper };
+        let file = File {
+            id: paper.sha256[..16].to_owned(),
+            document: document.id.clone(),
+            taken_at: paper.taken_at.or(file.taken_at()),
+            ..paper
+        };
         let before = self.folder().files;
         let blocked = self.view.with_untracked(|v| {
             let case = Case { catalogue: self.catalogue, notice: &v.notice, now: now() };
@@ -338,7 +358,8 @@ impl Papers {
     /// What keeps the claim request from being sent.
     pub fn hinders(&self, signature: &Signature, consents: &[Agreed]) -> Vec<FieldError> {
         let folder = self.folder();
-        folder.hinders(self.catalogue, &self.facts_of(&folder), signature, consents)
+        let name = self.view.with(|v| v.notice.reporter.name.clone());
+        folder.hinders(self.catalogue, &self.facts_of(&folder), (signature, &name), consents)
     }
 
     /// Sends the files that are here; with a signature, the claim request after them.

@@ -86,7 +86,20 @@ fn paper(format: Format, bytes: &[u8], sha256: String, original_sha256: String) 
     // The page says which document it is for.
     let (id, document) = (String::new(), String::new());
     let bytes = bytes.len() as u64;
-    Paper { id, document, format, bytes, sha256, original_sha256, taken_at: None, look: None, pdf: None, kept_because: None }
+    Paper {
+        id,
+        document,
+        format,
+        bytes,
+        sha256,
+        original_sha256,
+        taken_at: None,
+        look: None,
+        pdf: None,
+        kept_because: None,
+        salvaged: false,
+        returned: false,
+    }
 }
 
 async fn read(data: JsValue, limits: &Limits) -> Result<Vec<u8>, Code> {

@@ -133,7 +133,12 @@ fn perhaps(papers: Papers, all: &[Task]) -> Option<AnyView> {
 
 fn line(papers: Papers, task: &Task) -> AnyView {
     let Some(document) = papers.catalogue.document(&task.document) else { return ().into_any() };
+    let claim = papers.claim();
+    let verdict = claim.verdicts.iter().find(|v| v.document == task.document).map(|v| v.accepted);
     let (class, word) = match (task.state, task.need) {
+        (State::Todo | State::Started, _) if verdict == Some(false) => ("tag you", c().task_resend),
+        (State::Done, _) if verdict == Some(true) => ("tag", c().task_accepted),
+        (State::Done, _) if claim.requested_at.is_some() && task.files > 0 => ("tag", c().task_judging),
         (State::Done, _) => ("tag", c().task_done),
         (State::OnFile, _) => ("tag", c().task_on_file),
         (State::Unavailable, _) => ("tag", c().task_unavailable),
@@ -161,7 +166,9 @@ fn line(papers: Papers, task: &Task) -> AnyView {
 fn on_the_way(papers: Papers) -> AnyView {
     let unsent = papers.unsent().len();
     let sending = papers.sending().filter(|o| !o.is_done()).map(|_| super::request::progress(papers));
-    let button = if papers.is_requested() {
+    // What staff asked for goes at once; the rest goes with the request.
+    let claim = papers.claim();
+    let button = if claim.requested_at.is_some() || claim.supplement.is_some() || claim.verdicts.iter().any(|v| !v.accepted) {
         let send = move |_| papers.send(None);
         (unsent > 0).then(|| {
             let text = c().send_files.replace("{n}", &unsent.to_string());
@@ -222,7 +229,6 @@ pub fn document(session: Session, no: &str, id: &str) -> AnyView {
 fn one_document(papers: Papers, document: &'static Document) -> AnyView {
     let name = i18n::text(&document.name);
     let takes = papers.catalogue.papers.takes.iter().find(|t| t.id == document.takes).map(|t| i18n::text(&t.name));
-    let on_file = papers.folder().on_file.contains(&document.id);
     let came_back = papers.waiting.get_untracked().as_deref() == Some(document.id.as_str());
     let per_file = document.fields.contains(&Field::InvoiceNo);
     let typed = (!per_file && !document.fields.is_empty() && !papers.is_signed()).then(
@@ -233,16 +239,37 @@ fn one_document(papers: Papers, document: &'static Document) -> AnyView {
             <dt>{c().why}</dt><dd>{i18n::text(&document.basis)}</dd>
             <dt>{c().where_from}</dt><dd>{i18n::text(&document.from)}" · "{takes}</dd>
         </dl>
-        {on_file.then(|| view! { <p class="note">{c().task_on_file}</p> })}
-        {(document.max > 0).then(|| view! { {drawing(papers, document)}{came_back.then(|| view! { <p class="note warn" role="status">{t().camera_killed}</p> })}{picker(papers, document)} })}
+        {live(move || standing(papers, document))}
+        {(document.max > 0).then(|| view! { {drawing(papers, document)}{super::viewfinder::viewfinder(papers, document)}{came_back.then(|| view! { <p class="note warn" role="status">{t().camera_killed}</p> })}{picker(papers, document)} })}
         <ul class="photos" id="chosen">{live(move || papers.chosen.get().into_iter().filter(|x| x.document == document.id).map(|x| chosen(papers, x)).collect_view())}</ul>
         {files(papers, document)}
         {live(move || slot_doubts(papers, document))}
         {typed}
         {((document.max > 0 || document.min > 0) && !papers.is_signed()).then(|| excuse(papers, document))}
+        {live(move || (is_asked(papers, document) && papers.is_signed()).then(|| excuse_at_once(papers, document)))}
         {button_link(papers.address("documents"), c().to_tasks, false)}
     };
     sheet(name, Some(&papers.address("documents")), content.into_any())
+}
+
+/// Whether the document stands on the open list of what was asked for in addition.
+fn is_asked(papers: Papers, document: &Document) -> bool {
+    papers.claim().supplement.is_some_and(|s| s.wanted.contains(&document.id))
+}
+
+/// What the insurer says of this document: has it, sent it back, asks for it.
+fn standing(papers: Papers, document: &'static Document) -> AnyView {
+    let claim = papers.claim();
+    let asked = claim.supplement.filter(|s| s.wanted.contains(&document.id));
+    let on_file =
+        (asked.is_none() && papers.folder().on_file.contains(&document.id)).then(|| view! { <p class="note">{c().task_on_file}</p> });
+    let back = claim.verdicts.into_iter().find(|v| v.document == document.id && !v.accepted);
+    let back = back.map(|v| view! { <p class="note warn" id="sent-back"><strong>{c().task_resend}</strong>"："{v.reason}</p> });
+    let asked = asked.map(|s| {
+        let until = c().supplement_until.replace("{day}", &s.until.to_string());
+        view! { <div class="note warn" id="asked"><p>{s.reason}</p><p>{until}</p></div> }
+    });
+    view! { {on_file}{back}{asked} }.into_any()
 }
 
 /// What a good picture looks like, as a drawing and in words.
@@ -308,10 +335,19 @@ fn card(papers: Papers, document: &'static Document, place: usize, here: bool, f
         None => view! { <span class="blank" aria-hidden="true">{if file.format == Format::Pdf { "PDF" } else { "✓" }}</span> }.into_any(),
     };
     let at = format!("/files/{}", file.id);
-    let doubts = Memo::new(move |_| papers.doubts().into_iter().filter(|d| d.finding.field == at).collect::<Vec<_>>());
+    // The same file in two documents is doubted twice.
+    let doubts = Memo::new(move |_| {
+        let mut mine: Vec<Doubt> = papers.doubts().into_iter().filter(|d| d.finding.field == at).collect();
+        mine.dedup();
+        mine
+    });
     let lines = move || doubts.with(|all| all.iter().map(|d| doubt_line(papers, d)).collect_view());
     let lost = here && papers.lost.with(|l| l.contains(&file.id));
-    let state = if here { c().file_here } else { t().photo_received };
+    let state = match (here, file.returned) {
+        (true, _) => c().file_here,
+        (false, true) => c().task_resend,
+        (false, false) => t().photo_received,
+    };
     let (remove_id, forward_id, keep_id) = (file.id.clone(), file.id.clone(), file.id.clone());
     let typing = RwSignal::new(file.kept_because.clone().unwrap_or_default());
     let kept = file.kept_because.clone().filter(|r| !r.is_empty());
@@ -414,4 +450,29 @@ fn excuse(papers: Papers, document: &'static Document) -> AnyView {
     }
     };
     view! { <div>{live(shown)}</div> }.into_any()
+}
+
+/// The same after the request was signed: the insurer asked for it, so the reason is told at once.
+fn excuse_at_once(papers: Papers, document: &'static Document) -> AnyView {
+    let (typing, wrong) = (RwSignal::new(String::new()), RwSignal::new(None::<String>));
+    let send = move |_| {
+        wrong.set(None);
+        spawn(async move {
+            if let Err(error) = papers.excuse(&document.id, typing.get_untracked().trim().to_owned()).await {
+                wrong.try_set(Some(i18n::error(papers.catalogue, error.code()).to_owned()));
+            } else {
+                address::go(&papers.address("documents"));
+            }
+        });
+    };
+    view! {
+        <details id="excuse"><summary>{c().cannot_get}</summary>
+            <p>{c().cannot_get_hint}</p>
+            <label class="label" for="reason">{c().cannot_get_reason}</label>
+            <input class="input" id="reason" type="text" maxlength="200" prop:value=move || page::Typed(typing.get()) on:input=changed(move |e| typing.set(page::value_of(&e))) />
+            {live(move || wrong.get().map(|text| view! { <p class="wrong" role="alert">{text}</p> }))}
+            <button class="chip" type="button" id="save-excuse" on:click=click(send)>{c().save_reason}</button>
+        </details>
+    }
+    .into_any()
 }

@@ -4,6 +4,7 @@ mod documents;
 mod login;
 mod overview;
 mod request;
+mod viewfinder;
 
 use claim_api::ClaimSummary;
 use claim_domain::catalog::Phase;

@@ -14,8 +14,8 @@ use crate::platform::{page, sleep_ms, spawn};
 use crate::ui::{ErrorSummary, Errors, button_link, call, changed, click, field_wrong, live, sheet, size};
 use crate::visit::Visit;
 
-/// While the page is looked at.
-const POLL_MS: u32 = 5_000;
+/// While the page is looked at: a verdict of staff is seen within five seconds.
+const POLL_MS: u32 = 4_000;
 
 /// `/claims/:no`
 pub fn overview(visit: Visit, no: &str) -> AnyView {
@@ -103,6 +103,7 @@ fn shown(visit: Visit, claim: Fetched<ClaimView>, view: ClaimView) -> AnyView {
         {(!view.verified).then(|| view! { <p class="note warn">{t().unverified}</p> })}
         <section aria-labelledby="now" aria-live="polite">
             <h2 id="now">{if state.turn() == Turn::Customer { c().you_do } else { c().we_do }}</h2>
+            {wanted(visit, &state, &view)}
             <p class="note" id="now-text">{stage.map(|s| i18n::text(&s.now))}</p>
             {asks(visit, claim, &state, &view)}
         </section>
@@ -167,12 +168,48 @@ fn happened(visit: Visit, lob: Lob, event: &Event) -> AnyView {
         What::Closed => stage(Stage::Closed),
         What::Withdrawn { reason } => format!("{}：{reason}", stage(Stage::Withdrawn)),
         What::DocumentReceived { document, bytes, .. } => {
-            let name = visit.catalogue.papers.documents.iter().find(|d| d.id == *document).map_or("", |d| i18n::text(&d.name));
-            c().ev_document.replace("{name}", name).replace("{size}", &size(*bytes))
+            c().ev_document.replace("{name}", name_of(visit, document)).replace("{size}", &size(*bytes))
+        }
+        What::SupplementAsked { documents, reason, until, .. } => {
+            let names: Vec<&str> = documents.iter().map(|d| name_of(visit, d)).collect();
+            let text = c().ev_supplement.replace("{names}", &names.join(t().comma)).replace("{text}", reason);
+            text.replace("{day}", &until.to_string())
+        }
+        What::SupplementExcused { document, reason } => format!("{}{}：{reason}", c().task_unavailable, name_of(visit, document)),
+        What::DocumentJudged { document, accepted, reason } => {
+            let word = if *accepted { c().task_accepted } else { c().task_resend };
+            format!("{}：{word} {reason}", name_of(visit, document))
         }
         What::Requested { .. } => c().requested.into(),
     };
     view! { <li><span class="quiet">{event.at.to_local_text()}" · "{actor(&event.actor)}</span><br/>{text}</li> }.into_any()
+}
+
+fn name_of(visit: Visit, document: &str) -> &'static str {
+    visit.catalogue.document(document).map_or("", |d| i18n::text(&d.name))
+}
+
+/// What is missing by the insurer's word: one list, who asked, why, until when; and what was sent back.
+fn wanted(visit: Visit, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+    let link = |document: &str| {
+        let address = format!("/claims/{}/documents/{document}", view.summary.claim_no);
+        view! { <a href=address>{name_of(visit, document)}</a> }
+    };
+    let supplement = state.supplement.as_ref().map(|s| {
+        let list = s.wanted.iter().map(|d| view! { <li>{link(d)}</li> }).collect_view();
+        view! {
+            <h3>{c().supplement_title}</h3>
+            <ul>{list}</ul>
+            <p>{actor(&s.by)}"："{s.reason.clone()}</p>
+            <p><strong>{c().supplement_until.replace("{day}", &s.until.to_string())}</strong></p>
+            <p class="quiet">{c().supplement_pause}</p>
+        }
+    });
+    let back = state.verdicts.iter().filter(|v| !v.accepted);
+    let back =
+        back.map(|v| view! { <p>{link(&v.document)}" · "<strong>{c().task_resend}</strong>"："{v.reason.clone()}</p> }).collect_view();
+    (state.turn() == Turn::Customer && !(state.supplement.is_none() && state.verdicts.iter().all(|v| v.accepted)))
+        .then(|| view! { <div class="note warn" id="supplement">{supplement}{back}</div> }.into_any())
 }
 
 /// What the customer can do now: answer the assessment, or withdraw.

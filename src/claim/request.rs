@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use super::documents::with_papers;
 use crate::i18n::{self, c, t};
 use crate::papers::Papers;
-use crate::platform::{address, now, pad};
+use crate::platform::{address, now, pad, page};
 use crate::session::Session;
 use crate::ui::{ErrorSummary, Errors, button_link, changed, click, error_text, field_wrong, live, sheet};
 
@@ -22,17 +22,21 @@ pub fn request(session: Session, no: &str) -> AnyView {
         // Outside of what is drawn anew: a signature in progress stays.
         let errors: Errors = RwSignal::new(Vec::new());
         let strokes: RwSignal<Vec<Vec<[u16; 2]>>> = RwSignal::new(Vec::new());
+        let typed = RwSignal::new(String::new());
         let agreed: RwSignal<Vec<Agreed>> = RwSignal::new(Vec::new());
         let content = move || match (requested.get(), sent.get()) {
             (true, _) => received(papers),
             (false, true) => progress(papers),
-            (false, false) => untrack(|| form(papers, errors, strokes, agreed)),
+            (false, false) => untrack(|| form(papers, errors, (strokes, typed), agreed)),
         };
         sheet(c().request_title, Some(&papers.address("documents")), view! { <div>{live(content)}</div> }.into_any())
     })
 }
 
-fn form(papers: Papers, errors: Errors, strokes: RwSignal<Vec<Vec<[u16; 2]>>>, agreed: RwSignal<Vec<Agreed>>) -> AnyView {
+/// Drawn, or typed by those who cannot draw.
+type Signing = (RwSignal<Vec<Vec<[u16; 2]>>>, RwSignal<String>);
+
+fn form(papers: Papers, errors: Errors, (strokes, typed): Signing, agreed: RwSignal<Vec<Agreed>>) -> AnyView {
     let session = papers.session;
     let asked: Vec<_> = papers.catalogue.consents_for(Asked::Request, &papers.facts()).collect();
     let consent = move |one: &'static claim_domain::catalog::Consent| {
@@ -56,7 +60,7 @@ fn form(papers: Papers, errors: Errors, strokes: RwSignal<Vec<Vec<[u16; 2]>>>, a
         }
     };
     let send = move |_| {
-        let signature = Signature { strokes: strokes.get_untracked() };
+        let signature = Signature { strokes: strokes.get_untracked(), typed: typed.get_untracked().trim().to_owned() };
         let hindered: Vec<FieldError> = papers.hinders(&signature, &agreed.get_untracked());
         errors.set(hindered);
         if errors.with_untracked(Vec::is_empty) {
@@ -87,6 +91,10 @@ fn form(papers: Papers, errors: Errors, strokes: RwSignal<Vec<Vec<[u16; 2]>>>, a
         <p class="quiet">{c().sign_hint}</p>
         {pad::pad("signature", c().sign_title, strokes)}
         <button class="chip" type="button" id="sign-again" on:click=click(clear)>{c().sign_again}</button>
+        <details id="sign-typed"><summary>{c().sign_typed}</summary>
+            <label class="label" for="signed-name">{c().sign_typed_hint}</label>
+            <input class="input" id="signed-name" type="text" autocomplete="name" prop:value=move || page::Typed(typed.get()) on:input=changed(move |e| typed.set(page::value_of(&e))) />
+        </details>
         <p class="note">{c().clock_starts}</p>
         <button class="weui-btn weui-btn_primary" type="button" id="send-request" on:click=click(send)>{c().send_request}</button>
     }

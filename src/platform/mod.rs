@@ -2,6 +2,7 @@
 //! IndexedDB, so a page or a rule can be read without knowing the browser's quirks; they are all here.
 
 pub mod address;
+pub mod camera;
 pub mod http;
 pub mod pad;
 pub mod page;

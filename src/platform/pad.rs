@@ -52,7 +52,7 @@ pub fn pad(id: &'static str, label: &'static str, strokes: RwSignal<Vec<Vec<[u16
         }
     });
     view! {
-        <canvas class="pad" id=id role="img" tabindex="0" aria-label=label node_ref=node
+        <canvas class="pad" id=id role="img" aria-label=label node_ref=node
             on:pointerdown=down on:pointermove=moved on:pointerup=up on:pointercancel=up></canvas>
     }
     .into_any()

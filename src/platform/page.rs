@@ -106,6 +106,17 @@ pub fn on_awake(then: impl Fn() + 'static) {
     }
 }
 
+/// Calls `then` when the page is no longer looked at, as long as the view that asks stands.
+pub fn on_hidden(then: impl Fn() + 'static) {
+    let listener = EventListener::new(&document(), "visibilitychange", move |_| {
+        if !is_visible() {
+            then();
+        }
+    });
+    // The listener ends with the owner of this value.
+    let _ = leptos::prelude::StoredValue::new_local(listener);
+}
+
 pub fn is_visible() -> bool {
     document().visibility_state() == web_sys::VisibilityState::Visible
 }

@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use claim_domain::Code;
 use claim_domain::documents::File as Paper;
 use claim_domain::draft::Prepared;
+use claim_domain::{Code, Moment};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
@@ -16,11 +16,19 @@ use web_sys::{Event, File, HtmlInputElement, MessageEvent, Worker};
 /// A phone of 2018 needs about four seconds for 12 megapixels.
 const WATCHDOG_MS: u32 = 30_000;
 
-/// A file that somebody chose.
+/// A file that somebody chose, or took in the page at a known time.
 #[derive(Clone)]
-pub struct Picked(File);
+pub struct Picked(File, Option<Moment>);
 
 impl Picked {
+    pub(super) fn taken(file: File, at: Moment) -> Picked {
+        Picked(file, Some(at))
+    }
+
+    pub fn taken_at(&self) -> Option<Moment> {
+        self.1
+    }
+
     pub fn bytes(&self) -> u64 {
         self.0.size() as u64
     }
@@ -29,7 +37,8 @@ impl Picked {
 /// The files of an `<input type=file>`; the input is emptied, so that the same file may be chosen again.
 pub fn picked(event: &Event) -> Vec<Picked> {
     let Some(input) = event.target().and_then(|t| t.dyn_into::<HtmlInputElement>().ok()) else { return Vec::new() };
-    let files = input.files().map(|list| (0..list.length()).filter_map(|i| list.get(i)).map(Picked).collect()).unwrap_or_default();
+    let files =
+        input.files().map(|list| (0..list.length()).filter_map(|i| list.get(i)).map(|f| Picked(f, None)).collect()).unwrap_or_default();
     input.set_value("");
     files
 }

@@ -8,3 +8,4 @@ mod clients;
 mod journeys;
 mod papers;
 mod screens;
+mod supplements;

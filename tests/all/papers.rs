@@ -1,6 +1,6 @@
 //! The documents of a claim, from the list to the signed request: on the phone without network, and at the server.
 
-use baoan_tests::papers::{card, doubtful, invoice, jpeg, page, pdf, write};
+use baoan_tests::papers::{card, dated, doubtful, invoice, jpeg, page, pdf, write};
 use baoan_tests::{Browser, Caller, Server, notice, photographs, sha256_hex, unique_key};
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::journeys::sign_in;
 const PHONE: &str = "13800138000";
 
 /// The server's time: what happened just now.
-fn now(server: &Server) -> String {
+pub fn now(server: &Server) -> String {
     server.caller().get("/api/v1/config").json()["server_time"].as_str().unwrap().to_owned()
 }
 
@@ -41,12 +41,12 @@ fn uploaded(caller: &mut Caller, bytes: &[u8]) -> String {
     path.rsplit('/').next().unwrap().to_owned()
 }
 
-fn attached(caller: &mut Caller, no: &str, document: &str, bytes: &[u8]) -> baoan_tests::Answer {
+pub fn attached(caller: &mut Caller, no: &str, document: &str, bytes: &[u8]) -> baoan_tests::Answer {
     let upload = uploaded(caller, bytes);
     caller.send("PUT", &format!("/api/v1/claims/{no}/documents/{document}/{upload}"), &[], b"")
 }
 
-async fn open_documents(server: &Server, number: &str) -> Browser {
+pub async fn open_documents(server: &Server, number: &str) -> Browser {
     let browser = Browser::phone().await;
     browser.open(&server.url(&format!("/login?next=/claims/{number}/documents"))).await;
     browser.ready().await;
@@ -55,14 +55,26 @@ async fn open_documents(server: &Server, number: &str) -> Browser {
     browser
 }
 
-async fn open_document(browser: &Browser, document: &str) {
+pub async fn open_document(browser: &Browser, document: &str) {
     browser.tap(&format!("[data-document={document}] a")).await;
     browser.until(document, &format!("location.pathname.endsWith('/documents/{document}') && document.querySelector('.why')")).await;
 }
 
-async fn back_to_list(browser: &Browser) {
+pub async fn back_to_list(browser: &Browser) {
     browser.tap("a.back").await;
     browser.until("the list", "document.querySelector('#missing')").await;
+}
+
+/// Answers every question: these with yes, the others with no.
+async fn answer_all(browser: &Browser, yes: &[&str]) {
+    let questions = browser.run("return document.querySelectorAll('fieldset.pair').length").await.as_u64().unwrap();
+    for i in 0..questions {
+        let fact = browser.run(&format!("return document.querySelectorAll('fieldset.pair')[{i}].querySelector('input').name")).await;
+        let value = if yes.iter().any(|y| fact == json!(format!("q/{y}"))) { "yes" } else { "no" };
+        browser.run(&format!("document.querySelectorAll('fieldset.pair')[{i}].querySelector('input[value={value}]').click()")).await;
+    }
+    let all = "document.querySelectorAll('fieldset.pair input:checked').length === document.querySelectorAll('fieldset.pair').length";
+    browser.until("every question is answered", all).await;
 }
 
 /// Signs with a finger: a wave across the pad.
@@ -111,19 +123,7 @@ async fn in_airplane_mode_every_document_is_done_and_judged_and_nothing_leaves_b
 
     browser.tap("a[href$='/questions']").await;
     browser.find("fieldset.pair").await;
-    let questions = browser.run("return document.querySelectorAll('fieldset.pair').length").await.as_u64().unwrap();
-    for i in 0..questions {
-        // The money goes to the insured; everything else is no.
-        let fact = browser.run(&format!("return document.querySelectorAll('fieldset.pair')[{i}].querySelector('input').name")).await;
-        let value = if fact == json!("q/payee_is_insured") { "yes" } else { "no" };
-        browser.run(&format!("document.querySelectorAll('fieldset.pair')[{i}].querySelector('input[value={value}]').click()")).await;
-    }
-    browser
-        .until(
-            "every question is answered",
-            "document.querySelectorAll('fieldset.pair input:checked').length === document.querySelectorAll('fieldset.pair').length",
-        )
-        .await;
+    answer_all(&browser, &["payee_is_insured"]).await;
     back_to_list(&browser).await;
     assert!(browser.text("#missing").await.contains("还差 8 项"), "{}", browser.text("#missing").await);
     let listed = browser.run("return [...document.querySelectorAll('[data-document]')].filter((l) => !l.closest('details')).map((l) => l.dataset.document).join(' ')").await;
@@ -278,6 +278,276 @@ async fn c2_each_spoilt_file_gets_its_one_reason_on_the_phone_and_the_same_at_th
         }
         back_to_list(&browser).await;
     }
+}
+
+/// What this page doubts, as `K05 photo-blurred`.
+async fn doubted(browser: &Browser) -> Vec<String> {
+    let said = browser.run("return [...document.querySelectorAll('main [data-rule], main .doubt:not([data-rule])')].map((d) => (d.dataset.rule || '') + ' ' + d.dataset.code)").await;
+    said.as_array().unwrap().iter().map(|d| d.as_str().unwrap().trim().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn c2_doubts_among_files_and_of_what_was_typed_are_the_same_at_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let number = claim_of(&mut server.caller(), &server, |_| {});
+    let browser = open_documents(&server, &number).await;
+    let file = |name: &str, bytes: Vec<u8>| write(folder.path(), name, &bytes);
+    let choose = async |files: &[std::path::PathBuf], total: usize| {
+        browser.choose("#album", files).await;
+        let there = format!("document.querySelectorAll('#files li').length === {total} && !document.querySelector('#chosen progress')");
+        browser.until("looked at", &there).await;
+    };
+    let typed = async |field: &str, text: &str| {
+        browser.type_in(&format!("[id$='-{field}']"), text).await;
+        browser.key("Tab", 9, "").await;
+    };
+    let mut codes: Vec<String> = Vec::new();
+    let done = async |codes: &mut Vec<String>, wanted: &[&str]| {
+        let wanted: Vec<String> = wanted.iter().map(|w| (*w).to_owned()).collect();
+        let code = |w: &String| w.split(' ').next_back().unwrap_or_default().to_owned();
+        for one in &wanted {
+            browser.find(&format!("main [data-code={}]", code(one))).await;
+        }
+        let said: Vec<String> = doubted(&browser).await;
+        assert_eq!(said.iter().map(code).collect::<Vec<_>>(), wanted.iter().map(code).collect::<Vec<_>>());
+        codes.extend(wanted);
+        back_to_list(&browser).await;
+    };
+    browser.tap("a[href$='/questions']").await;
+    browser.find("fieldset.pair").await;
+    answer_all(&browser, &["payee_is_insured", "vehicle_towed"]).await;
+    back_to_list(&browser).await;
+
+    // K08: the same thing taken twice. K12: taken long before the loss.
+    let view = page(1600, 1200, 4);
+    let again = image::imageops::brighten(&view, 3);
+    open_document(&browser, "scene").await;
+    choose(
+        &[file("view.jpg", jpeg(&view)), file("again.jpg", jpeg(&again)), file("old.jpg", dated(&card(680, 2), "2020:01:01 08:00:00"))],
+        3,
+    )
+    .await;
+    done(&mut codes, &["K08 photo-alike", "K12 photo-early"]).await;
+    // K07: one file for two documents is doubted, twice for one is refused.
+    let plate = file("plate.jpg", jpeg(&page(1500, 1100, 21)));
+    for (document, wanted) in [("plate_photo", &[][..]), ("vin_photo", &["K07 photo-elsewhere"])] {
+        open_document(&browser, document).await;
+        choose(std::slice::from_ref(&plate), 1).await;
+        done(&mut codes, wanted).await;
+    }
+    // K14 and K15.
+    open_document(&browser, "id_front").await;
+    choose(&[file("id.jpg", jpeg(&card(700, 1)))], 1).await;
+    typed("name", "王小五").await;
+    typed("id_no", "110105194912310021").await;
+    done(&mut codes, &["K14 name-differs", "K15 id-check"]).await;
+    // K03: one file too many.
+    open_document(&browser, "id_back").await;
+    choose(&[file("back.jpg", jpeg(&card(700, 2)))], 1).await;
+    browser.choose("#album", &[file("more.jpg", jpeg(&card(660, 3)))]).await;
+    browser.find("#chosen [data-code=photo-limit]").await;
+    browser.tap("#chosen .link").await;
+    done(&mut codes, &[]).await;
+    // K10 and K11.
+    open_document(&browser, "vehicle_license").await;
+    choose(&[file("licence.jpg", jpeg(&card(670, 5)))], 1).await;
+    typed("valid_until", "2020-01-02").await;
+    done(&mut codes, &["K10 side-missing", "K11 expired"]).await;
+    open_document(&browser, "driver_license").await;
+    browser.tap("#excuse summary").await;
+    browser.type_in("#reason", "证在外地，三天后补").await;
+    browser.tap("#save-excuse").await;
+    browser.find("#excused").await;
+    back_to_list(&browser).await;
+    // K16: one invoice twice, and older than the loss.
+    open_document(&browser, "tow_invoice").await;
+    choose(&[file("tow1.jpg", jpeg(&page(1800, 1300, 31))), file("tow2.jpg", jpeg(&page(1800, 1300, 37)))], 2).await;
+    for (place, date) in [(1, "2020-01-02"), (2, "")] {
+        browser.tap(&format!("#files li:nth-child({place}) details:last-of-type summary")).await;
+        for (field, text) in [("invoice_no", "26332000000012345678"), ("invoice_date", date)] {
+            browser.type_in(&format!("#files li:nth-child({place}) [id$='-{field}']"), text).await;
+            browser.key("Tab", 9, "").await;
+        }
+    }
+    let early =
+        browser.run("return [...document.querySelectorAll('#files [data-code]')].map((d) => d.dataset.code).sort().join(' ')").await;
+    assert_eq!(early, json!("invoice-early invoice-twice"));
+    codes.extend(["K16 invoice-early".to_owned(), "K16 invoice-twice".to_owned()]);
+    back_to_list(&browser).await;
+    open_document(&browser, "bank_card").await;
+    typed("card", "6222 0200 0000 0000 000").await;
+    back_to_list(&browser).await;
+
+    browser.tap("a[href$='/request']").await;
+    for consent in ["account", "inquiry", "esign"] {
+        browser.tap(&format!("#consents-{consent}")).await;
+    }
+    sign(&browser).await;
+    browser.tap("#send-request").await;
+    browser.find("#requested").await;
+    let asked = format!("fetch('/api/v1/claims/{number}/requirements').then((r) => r.json()).then(arguments[arguments.length - 1])");
+    let answer = browser.run_async(&asked).await;
+    let code = |d: &Value| format!("{} {}", d["rule"].as_str().unwrap(), d["finding"]["code"].as_str().unwrap());
+    let mut held: Vec<String> = answer["doubts"].as_array().unwrap().iter().map(code).collect();
+    held.sort();
+    codes.sort();
+    assert_eq!(held, codes);
+}
+
+/// K03 and K07 at the server alone: whoever goes around the phone meets the same.
+#[test]
+fn c2_the_server_refuses_too_many_and_the_same_original_twice() {
+    let server = Server::start();
+    let mut caller = server.caller();
+    let number = claim_of(&mut caller, &server, |_| {});
+    let mut put = |document: &str, bytes: &[u8], original: Option<&str>| {
+        let upload = uploaded(&mut caller, bytes);
+        let said = original.map(|original| {
+            json!({ "id": "x", "document": document, "format": "jpeg", "bytes": 1, "sha256": "x", "original_sha256": original }).to_string()
+        });
+        caller.send("PUT", &format!("/api/v1/claims/{number}/documents/{document}/{upload}"), &[], said.unwrap_or_default().as_bytes())
+    };
+    let refusal = |answer: baoan_tests::Answer| (answer.status, answer.json()["errors"][0]["code"].clone());
+    assert_eq!(put("plate_photo", &jpeg(&page(1500, 1100, 1)), None).status, 200);
+    assert_eq!(refusal(put("plate_photo", &jpeg(&page(1500, 1100, 2)), None)), (422, json!("photo-limit")));
+    let original = "ab".repeat(32);
+    assert_eq!(put("diagnosis", &jpeg(&page(1500, 1100, 3)), Some(&original)).status, 200);
+    assert_eq!(refusal(put("diagnosis", &jpeg(&page(1500, 1100, 5)), Some(&original))), (422, json!("photo-duplicate")));
+}
+
+#[tokio::test]
+async fn the_keyboard_alone_hands_in_documents_and_signs() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let number = claim_of(&mut server.caller(), &server, |_| {});
+    let browser = open_documents(&server, &number).await;
+    let press = async |keys: &str| browser.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    let enter = async || browser.key("Enter", 13, "\r").await;
+    // Presses Tab until the wanted element has the focus: it must be reachable that way.
+    let reach = async |css: &str| {
+        for _ in 0..80 {
+            if browser.run(&format!("return document.activeElement.matches({})", json!(css))).await == json!(true) {
+                return;
+            }
+            browser.key("Tab", 9, "").await;
+        }
+        panic!("{css} cannot be reached with the keyboard at {}", browser.path().await);
+    };
+    reach("a[href$='/questions']").await;
+    enter().await;
+    browser.find("fieldset.pair").await;
+    reach("input[name='q/payee_is_insured']").await;
+    browser.key(" ", 32, " ").await;
+    let list = format!("/claims/{number}/documents");
+    let back = async || {
+        reach("a.back").await;
+        enter().await;
+        browser.arrive(&list).await;
+    };
+    back().await;
+    let missing =
+        "return [...document.querySelectorAll('[data-state=Todo]')].filter((l) => !l.closest('details')).map((l) => l.dataset.document)";
+    let documents = browser.run(missing).await;
+    for document in documents.as_array().unwrap().iter().filter_map(Value::as_str) {
+        reach(&format!("[data-document={document}] a")).await;
+        enter().await;
+        browser.arrive(&format!("{list}/{document}")).await;
+        match document {
+            "plate_photo" => {
+                reach("#album").await;
+                press(&write(folder.path(), "plate.jpg", &jpeg(&page(1500, 1100, 1))).display().to_string()).await;
+                browser.find("#files [data-file]").await;
+                reach("#files button").await;
+            }
+            "bank_card" => {
+                reach("#bank_card-card").await;
+                press("6222020000000000000").await;
+            }
+            _ => {
+                reach("#excuse summary").await;
+                enter().await;
+                reach("#reason").await;
+                press("都在事故里烧掉了").await;
+                reach("#save-excuse").await;
+                enter().await;
+                browser.find("#excused").await;
+            }
+        }
+        browser.run("document.querySelector('h1').focus()").await;
+        reach_back(&browser).await;
+        browser.arrive(&list).await;
+    }
+    reach("a[href$='/request']").await;
+    enter().await;
+    browser.find("#form").await;
+    for consent in ["account", "inquiry", "esign"] {
+        reach(&format!("#consents-{consent}")).await;
+        browser.key(" ", 32, " ").await;
+    }
+    reach("#sign-typed summary").await;
+    enter().await;
+    reach("#signed-name").await;
+    press("李四").await;
+    reach("#send-request").await;
+    enter().await;
+    browser.until("another name is refused", "document.querySelector('#summary [href], #summary a')").await;
+    reach("#signed-name").await;
+    browser.run("document.querySelector('#signed-name').select()").await;
+    press("张伟").await;
+    reach("#send-request").await;
+    enter().await;
+    browser.find("#requested").await;
+    let seen = Caller::staff(&server, "intake").get(&format!("/staff/claims/{number}")).text;
+    assert!(seen.contains("键入姓名：张伟"), "{seen}");
+}
+
+/// With Shift and Tab back to the way back, then Enter.
+async fn reach_back(browser: &Browser) {
+    for _ in 0..5 {
+        if browser.run("return document.activeElement.matches('a.back')").await == json!(true) {
+            browser.key("Enter", 13, "\r").await;
+            return;
+        }
+        let params = |kind: &str| json!({ "type": kind, "key": "Tab", "windowsVirtualKeyCode": 9, "modifiers": 8 });
+        browser.cdp("Input.dispatchKeyEvent", params("keyDown")).await;
+        browser.cdp("Input.dispatchKeyEvent", params("keyUp")).await;
+    }
+    panic!("no way back with the keyboard");
+}
+
+#[tokio::test]
+async fn the_live_camera_takes_the_guided_shots_and_files_do_without_it() {
+    let server = Server::start();
+    let number = claim_of(&mut server.caller(), &server, |_| {});
+    let browser = open_documents(&server, &number).await;
+    let permission = async |setting: &str| {
+        browser
+            .cdp("Browser.setPermission", json!({ "permission": { "name": "camera" }, "setting": setting, "origin": server.base }))
+            .await;
+    };
+    permission("denied").await;
+    open_document(&browser, "scene").await;
+    browser.tap("#live").await;
+    browser.find("#no-camera").await;
+    assert!(browser.has("#album").await && browser.has("#camera").await, "the other ways stay");
+
+    permission("granted").await;
+    browser.tap("#live").await;
+    browser.find(".view[data-ready] .outline").await;
+    assert!(browser.text("#shot").await.contains("1 / 5"), "{}", browser.text("#shot").await);
+    browser.tap("#shoot").await;
+    browser.until("the next shot", "document.querySelector('#shot').innerText.includes('2 / 5')").await;
+    browser.until("the first is kept", "document.querySelectorAll('#files [data-file]').length === 1").await;
+    assert!(browser.has("#files [data-file] img").await);
+    let tracks = "return document.querySelector('video').srcObject.getTracks().map((t) => t.readyState).join()";
+    assert_eq!(browser.run(tracks).await, json!("live"));
+    browser.run("window.seen = document.querySelector('video').srcObject").await;
+    browser.tap("#close-camera").await;
+    browser.find("#live").await;
+    let state = "return window.seen.getTracks().map((t) => t.readyState).join()";
+    assert_eq!(browser.run(state).await, json!("ended"), "the camera is switched off");
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
 /// The bytes of the only file of this page that is on the phone.

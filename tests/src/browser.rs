@@ -84,6 +84,8 @@ impl Browser {
             "--no-first-run",
             "--disable-quic",
             "--hide-scrollbars",
+            // A camera that shows a test picture, allowed unless a test denies it.
+            "--use-fake-device-for-media-stream",
             "--lang=zh-CN",
             &format!("--window-size={width},{height}"),
             &format!("--user-data-dir={}", profile.path().display()),

@@ -36,6 +36,28 @@ pub fn jpeg(picture: &RgbImage) -> Vec<u8> {
     file
 }
 
+/// The same with the time at which the camera says it was taken (`2026:11:21 10:30:00`).
+pub fn dated(picture: &RgbImage, taken: &str) -> Vec<u8> {
+    let mut exif = b"II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x1a\0\0\0\0\0\0\0".to_vec();
+    // The Exif directory at 26: one tag, DateTimeOriginal, 20 characters at 44.
+    exif.extend(b"\x01\0\x03\x90\x02\0\x14\0\0\0\x2c\0\0\0\0\0\0\0");
+    exif.extend(taken.as_bytes());
+    exif.push(0);
+    let mut file = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut file, 60);
+    encoder.set_exif_metadata(exif).unwrap_or_else(|e| panic!("{e}"));
+    encoder.write_image(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8).unwrap_or_else(|e| panic!("{e}"));
+    file
+}
+
+/// A header that claims more pixels than anybody has.
+fn bomb() -> Vec<u8> {
+    let mut file = jpeg(&page(64, 64, 0));
+    let frame = file.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap_or_else(|| panic!("no SOF0"));
+    file[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xDC, 0xFF, 0xDC]);
+    file
+}
+
 fn changed(picture: &RgbImage, change: impl Fn(u8) -> u8) -> RgbImage {
     let mut picture = picture.clone();
     picture.pixels_mut().for_each(|p| *p = Rgb(p.0.map(&change)));
@@ -89,6 +111,7 @@ pub fn doubtful() -> Vec<Doubtful> {
         ("scene.pdf", pdf(1, ""), "scene", Some(("K01", "photo-pdf"))),
         ("empty.jpg", Vec::new(), "diagnosis", Some(("K02", "photo-empty"))),
         ("torn.jpg", jpeg(&clean)[..300].to_vec(), "diagnosis", Some(("K02", "photo-damaged"))),
+        ("bomb.jpg", bomb(), "diagnosis", Some(("K03", "photo-too-many-pixels"))),
         ("small.jpg", jpeg(&page(900, 600, 1)), "medical_record", Some(("K04", "photo-small"))),
         ("blurred.jpg", jpeg(&image::imageops::blur(&clean, 6.0)), "medical_record", Some(("K05", "photo-blurred"))),
         ("dark.jpg", jpeg(&changed(&clean, |v| v / 6)), "medical_record", Some(("K06", "photo-dark"))),

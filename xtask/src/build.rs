@@ -158,6 +158,7 @@ pub fn finish() -> Result {
             "name-differs",
             "number-differs",
             "photo-small",
+            "photo-salvaged",
             "photo-blurred",
             "photo-dark",
             "photo-bright",

@@ -72,7 +72,7 @@ pub fn rule(code: Code) -> u8 {
     use Code::*;
     match code {
         PhotoNotImage | PhotoHeic | PhotoPdf => 1,
-        PhotoEmpty | PhotoDamaged | PdfDamaged => 2,
+        PhotoEmpty | PhotoDamaged | PhotoSalvaged | PdfDamaged => 2,
         PhotoTooLarge | PhotoTooManyPixels | PhotoLimit | UploadRejected => 3,
         PhotoSmall => 4,
         PhotoBlurred => 5,
@@ -118,6 +118,9 @@ impl Case<'_> {
         let (checks, scene) = (&self.catalogue.papers.checks, document.kind == Kind::Scene);
         if file.format == Format::Pdf && scene {
             say(Severity::Block, Code::PhotoPdf);
+        }
+        if file.salvaged {
+            say(Severity::Warn, Code::PhotoSalvaged);
         }
         if let Some(pdf) = file.pdf {
             if pdf.locked {
@@ -168,7 +171,7 @@ impl Case<'_> {
     pub fn of_folder(&self, folder: &Folder) -> Vec<Doubt> {
         let mut found = Vec::new();
         for (place, file) in folder.files.iter().enumerate() {
-            let Some(document) = self.catalogue.document(&file.document) else { continue };
+            let Some(document) = self.catalogue.document(&file.document).filter(|_| !file.returned) else { continue };
             found.extend(self.of_file(document, file));
             found.extend(self.among_files(&folder.files[..place], document, file));
         }
@@ -204,7 +207,7 @@ impl Case<'_> {
 
     /// K10: a card of which one side is there.
     fn sides(&self, folder: &Folder) -> Vec<Doubt> {
-        let count = |id: &str| folder.files.iter().filter(|f| f.document == id).count();
+        let count = |id: &str| folder.files.iter().filter(|f| f.document == id && !f.returned).count();
         let missing = |document: &str| Doubt::new(Severity::Warn, format!("/documents/{document}"), Code::SideMissing);
         // Both sides of a card may stand in one PDF.
         let paper = |id: &str| folder.files.iter().any(|f| f.document == id && f.format == Format::Pdf);

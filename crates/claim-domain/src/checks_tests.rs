@@ -30,6 +30,8 @@ fn file(id: &str, document: &str) -> File {
         look: Some(look()),
         pdf: None,
         kept_because: None,
+        salvaged: false,
+        returned: false,
     }
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::catalog::{Asked, Catalogue, Document, Facts, Field, Kind, Need, Phase};
 use crate::checks::{Look, Pdf, judge};
 use crate::notice::{Agreed, FieldError, Notice};
-use crate::validate::Code;
+use crate::validate::{self, Code};
 use crate::{Moment, local_day};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,12 @@ pub struct File {
     /// Why a doubted file is used all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_because: Option<String>,
+    /// Part of the chosen file was unreadable; what could be read is what is stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub salvaged: bool,
+    /// Staff sent it back (需要重传): it is shown, and does not count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returned: bool,
 }
 
 impl File {
@@ -68,6 +74,8 @@ pub struct Folder {
     pub typed: BTreeMap<String, BTreeMap<Field, String>>,
     /// What the insurer has already: never asked again (投诉办法第十三条).
     pub on_file: Vec<String>,
+    /// What staff asked for in addition, with the number of its files then.
+    pub asked: BTreeMap<String, usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -103,12 +111,16 @@ impl Task {
     }
 }
 
-/// A handwritten signature: strokes of points in thousandths of the pad's width and height.
+/// A signature: strokes of points in thousandths of the pad's width and height; or, for those who cannot draw, the name
+/// typed as it stands on the report (WCAG 2.2 SC 2.1.1). Who signs is known by the code sent to his phone either way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Signature {
+    #[serde(default)]
     pub strokes: Vec<Vec<[u16; 2]>>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub typed: String,
 }
 
 const LEAST_POINTS: usize = 30;
@@ -119,8 +131,11 @@ const LEAST_HEIGHT: u16 = 100;
 
 impl Signature {
     /// # Errors
-    /// Why this is no signature.
-    pub fn check(&self) -> Result<(), Code> {
+    /// Why this is no signature of `name`.
+    pub fn check(&self, name: &str) -> Result<(), Code> {
+        if !self.typed.trim().is_empty() {
+            return if validate::same_name(&self.typed, name) { Ok(()) } else { Err(Code::NameDiffers) };
+        }
         let points: Vec<[u16; 2]> = self.strokes.iter().flatten().copied().collect();
         let span = |axis: usize| {
             let values = || points.iter().map(|p| p[axis]);
@@ -188,7 +203,13 @@ impl Folder {
     }
 
     fn has(&self, document: &Document) -> usize {
-        self.files.iter().filter(|f| f.document == document.id).count()
+        self.files.iter().filter(|f| f.document == document.id && !f.returned).count()
+    }
+
+    /// How many more files a document takes.
+    pub fn room(&self, document: &Document) -> usize {
+        let most = usize::from(document.max) + self.asked.get(&document.id).unwrap_or(&0);
+        most.saturating_sub(self.has(document))
     }
 
     /// Every field of a form that is typed; it may be wanted without one.
@@ -200,7 +221,10 @@ impl Folder {
     fn state(&self, document: &Document) -> State {
         let files = self.has(document);
         let typed_only = document.min == 0 || document.kind == Kind::Form;
-        if self.on_file.contains(&document.id) {
+        let asked = self.asked.get(&document.id).is_some_and(|before| files <= *before);
+        if asked && !self.unavailable.contains_key(&document.id) {
+            State::Todo
+        } else if self.on_file.contains(&document.id) {
             State::OnFile
         } else if typed_only && !document.fields.is_empty() && self.is_filled(document)
             || document.min > 0 && files >= usize::from(document.min)
@@ -225,7 +249,8 @@ impl Folder {
         };
         (catalogue.papers.documents.iter())
             .filter_map(|d| {
-                let (need, files) = (catalogue.need(d, facts), self.has(d));
+                let asked = self.asked.contains_key(&d.id);
+                let (need, files) = (if asked { Need::Required } else { catalogue.need(d, facts) }, self.has(d));
                 let state = match self.state(d) {
                     _ if need == Need::No && files > 0 => State::NotNeeded,
                     _ if need == Need::No => return None,
@@ -241,8 +266,8 @@ impl Folder {
     }
 
     /// What keeps the claim request (索赔) from being sent: a document of this phase with neither file nor reason, the
-    /// signature, a consent, a reason that says nothing.
-    pub fn hinders(&self, catalogue: &Catalogue, facts: &Facts, signature: &Signature, consents: &[Agreed]) -> Vec<FieldError> {
+    /// signature (with the name it must be of), a consent, a reason that says nothing.
+    pub fn hinders(&self, catalogue: &Catalogue, facts: &Facts, signature: (&Signature, &str), consents: &[Agreed]) -> Vec<FieldError> {
         let bare = |t: &Task| t.is_missing() && t.state == State::Todo && t.phase == Phase::Claim;
         let tasks = self.tasks(catalogue, facts);
         let documents =
@@ -262,7 +287,7 @@ impl Folder {
         let consents = asked
             .filter(|c| !consents.iter().any(|a| a.id == c.id && a.version == c.version))
             .map(|c| FieldError::new(format!("/consents/{}", c.id), Code::ConsentMissing));
-        let signature = signature.check().err().map(|code| FieldError::new("/signature", code));
+        let signature = signature.0.check(signature.1).err().map(|code| FieldError::new("/signature", code));
         documents.chain(reasons).chain(long).chain(consents).chain(signature).collect()
     }
 

@@ -166,11 +166,13 @@ fn file(id: &str, document: &str) -> File {
         look: None,
         pdf: None,
         kept_because: None,
+        salvaged: false,
+        returned: false,
     }
 }
 
 fn signed() -> Signature {
-    Signature { strokes: vec![(0..40).map(|i| [100 + i * 10, 200 + (i % 7) * 60]).collect()] }
+    Signature { strokes: vec![(0..40).map(|i| [100 + i * 10, 200 + (i % 7) * 60]).collect()], typed: String::new() }
 }
 
 fn agreed(catalogue: &Catalogue, facts: &Facts) -> Vec<Agreed> {
@@ -224,7 +226,7 @@ fn c10_a_document_that_cannot_be_had_does_not_stop_the_claim() {
     folder.files.retain(|f| f.document != "accident_report");
     let facts = folder.facts(&notice, Some(100_000));
     let consents = agreed(&catalogue, &facts);
-    let hinders = |folder: &Folder| folder.hinders(&catalogue, &facts, &signed(), &consents);
+    let hinders = |folder: &Folder| folder.hinders(&catalogue, &facts, (&signed(), "张伟"), &consents);
     assert_eq!(hinders(&folder), [FieldError::new("/documents/accident_report", Code::DocumentMissing)]);
     folder.unavailable.insert("accident_report".into(), "".into());
     assert_eq!(hinders(&folder), [FieldError::new("/unavailable/accident_report", Code::ReasonMissing)]);
@@ -256,20 +258,24 @@ fn only_signature_consent_and_bare_documents_hinder_a_claim_request() {
     let mut folder = complete(&catalogue, &notice);
     let facts = folder.facts(&notice, None);
     let consents = agreed(&catalogue, &facts);
-    assert_eq!(folder.hinders(&catalogue, &facts, &signed(), &consents), []);
-    let unsigned = folder.hinders(&catalogue, &facts, &Signature::default(), &consents);
+    assert_eq!(folder.hinders(&catalogue, &facts, (&signed(), "张伟"), &consents), []);
+    let unsigned = folder.hinders(&catalogue, &facts, (&Signature::default(), "张伟"), &consents);
     assert_eq!(unsigned, [FieldError::new("/signature", Code::SignatureMissing)]);
-    let dot = Signature { strokes: vec![vec![[1, 1]; 40]] };
-    assert_eq!(folder.hinders(&catalogue, &facts, &dot, &consents)[0].code, Code::SignatureShort);
+    let dot = Signature { strokes: vec![vec![[1, 1]; 40]], typed: String::new() };
+    assert_eq!(folder.hinders(&catalogue, &facts, (&dot, "张伟"), &consents)[0].code, Code::SignatureShort);
+    // For those who cannot draw: the name, as it stands on the report.
+    let typed = |name: &str| Signature { strokes: Vec::new(), typed: name.into() };
+    assert_eq!(folder.hinders(&catalogue, &facts, (&typed("张 伟"), "张伟"), &consents), []);
+    assert_eq!(folder.hinders(&catalogue, &facts, (&typed("李四"), "张伟"), &consents)[0].code, Code::NameDiffers);
     assert!(
         folder
-            .hinders(&catalogue, &facts, &signed(), &[])
+            .hinders(&catalogue, &facts, (&signed(), "张伟"), &[])
             .iter()
             .all(|e| e.code == Code::ConsentMissing && e.field.starts_with("/consents/"))
     );
     // One page of two is a beginning, and documents before payment have time.
     folder.files.retain(|f| f.document != "medical_list");
-    assert!(folder.hinders(&catalogue, &facts, &signed(), &consents).iter().any(|e| e.field == "/documents/medical_list"));
+    assert!(folder.hinders(&catalogue, &facts, (&signed(), "张伟"), &consents).iter().any(|e| e.field == "/documents/medical_list"));
 }
 
 #[test]
@@ -324,4 +330,25 @@ proptest! {
         let compiled = Catalogue::whole_from_compiled(&catalogue.compiled()).unwrap();
         prop_assert_eq!(tasks, folder.tasks(&compiled, &facts));
     }
+}
+
+#[test]
+fn what_is_asked_for_in_addition_is_required_until_a_file_comes() {
+    let catalogue = shipped();
+    let facts = Facts::default();
+    let mut folder = Folder::default();
+    let task = |folder: &Folder| folder.tasks(&catalogue, &facts).into_iter().find(|t| t.document == "weather");
+    folder.asked.insert("weather".into(), 0);
+    assert_eq!(task(&folder).map(|t| (t.need, t.state)), Some((Need::Required, State::Todo)));
+    folder.files = vec![file("a", "weather"), file("b", "weather")];
+    assert_eq!(task(&folder).map(|t| t.state), Some(State::Done));
+    // Asked for again although two are there, which is all it takes: there is room for more, and one is missing.
+    let document = catalogue.document("weather").unwrap();
+    assert_eq!((document.max, folder.room(document)), (2, 0));
+    folder.asked.insert("weather".into(), 2);
+    assert_eq!((task(&folder).map(|t| t.state), folder.room(document)), (Some(State::Todo), 2));
+    // What was sent back does not count.
+    folder.asked.clear();
+    folder.files.iter_mut().for_each(|f| f.returned = true);
+    assert_eq!(folder.room(document), 2);
 }

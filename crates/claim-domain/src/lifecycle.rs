@@ -3,11 +3,13 @@
 //! Promise: a stage changes only by an [`Event`]; replaying the same events gives the same [`Claim`]. What an
 //! event carries ([`What`]) is written for the customer's eyes: staff notes and risk signals have no field here.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Lob;
 use crate::validate::Code;
-use crate::{FieldError, Moment, money};
+use crate::{Day, FieldError, Moment, money};
 
 /// The one main stage of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -189,6 +191,29 @@ pub enum What {
         sha256: String,
         bytes: u64,
     },
+    /// 补充材料: everything that is still needed, in one list (保险法第二十二条：及时一次性通知). A second batch is the
+    /// supervisor's, with a reason.
+    SupplementAsked {
+        batch: u16,
+        documents: Vec<String>,
+        reason: String,
+        /// To the end of this day.
+        #[cfg_attr(feature = "openapi", schema(value_type = String, format = Date))]
+        until: Day,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again_because: Option<String>,
+    },
+    /// The customer cannot provide a document of the supplement list.
+    SupplementExcused {
+        document: String,
+        reason: String,
+    },
+    /// 通过 or 需要重传, with the reason.
+    DocumentJudged {
+        document: String,
+        accepted: bool,
+        reason: String,
+    },
     /// 索赔: the formal demand. The insurer's clock starts (保险法第二十三条，司法解释二第十五条).
     Requested {
         /// Version of the rules that were applied.
@@ -227,6 +252,9 @@ impl What {
             What::Closed => Kind::Closed,
             What::Withdrawn { .. } => Kind::Withdrawn,
             What::DocumentReceived { .. } => Kind::DocumentReceived,
+            What::SupplementAsked { .. } => Kind::SupplementAsked,
+            What::SupplementExcused { .. } => Kind::SupplementExcused,
+            What::DocumentJudged { .. } => Kind::DocumentJudged,
             What::Requested { .. } => Kind::Requested,
         }
     }
@@ -251,11 +279,14 @@ pub enum Kind {
     Closed,
     Withdrawn,
     DocumentReceived,
+    SupplementAsked,
+    SupplementExcused,
+    DocumentJudged,
     Requested,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 20] = [
         Kind::Reported,
         Kind::Registered,
         Kind::NotAccepted,
@@ -272,6 +303,9 @@ impl Kind {
         Kind::Closed,
         Kind::Withdrawn,
         Kind::DocumentReceived,
+        Kind::SupplementAsked,
+        Kind::SupplementExcused,
+        Kind::DocumentJudged,
         Kind::Requested,
     ];
 
@@ -293,6 +327,9 @@ impl Kind {
             Kind::Closed => "closed",
             Kind::Withdrawn => "withdrawn",
             Kind::DocumentReceived => "document-received",
+            Kind::SupplementAsked => "supplement-asked",
+            Kind::SupplementExcused => "supplement-excused",
+            Kind::DocumentJudged => "document-judged",
             Kind::Requested => "requested",
         }
     }
@@ -301,23 +338,24 @@ impl Kind {
     fn desk(self) -> Option<Desk> {
         Some(match self {
             Kind::Registered | Kind::NotAccepted | Kind::AssessmentAccepted | Kind::Closed => Desk::Intake,
+            Kind::SupplementAsked | Kind::DocumentJudged => Desk::Intake,
             Kind::SurveyStarted | Kind::SurveyReported => Desk::Surveyor,
             Kind::Assessed => Desk::Assessor,
             Kind::Approved | Kind::Rejected => Desk::Adjudicator,
             Kind::PaymentOrdered | Kind::PaymentFailed | Kind::Paid => Desk::Finance,
-            Kind::Reported | Kind::AssessmentObjected | Kind::Withdrawn | Kind::DocumentReceived | Kind::Requested => return None,
+            Kind::Reported | Kind::AssessmentObjected | Kind::Withdrawn => return None,
+            Kind::DocumentReceived | Kind::SupplementExcused | Kind::Requested => return None,
         })
     }
 
     fn is_for(self, actor: &Actor) -> bool {
         match actor {
             Actor::System => matches!(self, Kind::Reported | Kind::Registered | Kind::Closed | Kind::DocumentReceived),
-            Actor::Customer => {
-                matches!(
-                    self,
-                    Kind::AssessmentAccepted | Kind::AssessmentObjected | Kind::Withdrawn | Kind::DocumentReceived | Kind::Requested
-                )
-            }
+            Actor::Customer => match self {
+                Kind::AssessmentAccepted | Kind::AssessmentObjected | Kind::Withdrawn => true,
+                Kind::DocumentReceived | Kind::SupplementExcused | Kind::Requested => true,
+                _ => false,
+            },
             Actor::Staff { desk, .. } => self.desk().is_some_and(|needed| needed == *desk || *desk == Desk::Supervisor),
         }
     }
@@ -343,6 +381,27 @@ pub enum Refusal {
     Actor,
     /// A fact that the step must carry is missing or wrong.
     Field(FieldError),
+    /// What is missing was asked for once already; again only a supervisor may, with his reason.
+    SecondBatch,
+}
+
+/// What was asked for in addition and has not come yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supplement {
+    pub batch: u16,
+    pub by: Actor,
+    pub reason: String,
+    pub until: Day,
+    /// What has not come yet.
+    pub wanted: Vec<String>,
+}
+
+/// What staff found of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub document: String,
+    pub accepted: bool,
+    pub reason: String,
 }
 
 /// A claim as its events left it.
@@ -359,12 +418,39 @@ pub struct Claim {
     pub paid_fen: Option<i64>,
     /// When the claim request arrived.
     pub requested_at: Option<Moment>,
+    /// Document and SHA-256 of every file that counts, and of those that were sent back (需要重传).
+    pub received: Vec<(String, String)>,
+    pub returned: Vec<(String, String)>,
+    /// The newest of each document, until a new file of it comes.
+    pub verdicts: Vec<Verdict>,
+    pub supplement: Option<Supplement>,
+    /// Every document that was ever asked for in addition, with the number of its files then; and why one cannot be had.
+    pub asked: BTreeMap<String, usize>,
+    pub excused: BTreeMap<String, String>,
+    /// How many batches were asked for: one is the law's number.
+    pub supplements: u16,
 }
 
 impl Claim {
     pub fn new(lob: Lob) -> Claim {
-        let (handler, assessment, accepted, approved_fen, paid_fen, requested_at) = (None, None, None, None, None, None);
-        Claim { lob, stage: Stage::Reported, seq: 0, handler, assessment, accepted, approved_fen, paid_fen, requested_at }
+        Claim {
+            lob,
+            stage: Stage::Reported,
+            seq: 0,
+            handler: None,
+            assessment: None,
+            accepted: None,
+            approved_fen: None,
+            paid_fen: None,
+            requested_at: None,
+            received: Vec::new(),
+            returned: Vec::new(),
+            verdicts: Vec::new(),
+            supplement: None,
+            asked: BTreeMap::new(),
+            excused: BTreeMap::new(),
+            supplements: 0,
+        }
     }
 
     pub fn replay<'a>(lob: Lob, events: impl IntoIterator<Item = &'a Event>) -> Claim {
@@ -389,6 +475,12 @@ impl Claim {
         if !self.leads_to(what.kind()) {
             return Err(Refusal::Stage(self.stage));
         }
+        if let (What::SupplementAsked { again_because, .. }, true) = (what, self.supplements > 0) {
+            let by_supervisor = matches!(actor, Actor::Staff { desk: Desk::Supervisor, .. });
+            if !by_supervisor || again_because.as_ref().is_none_or(|r| r.trim().is_empty()) {
+                return Err(Refusal::SecondBatch);
+            }
+        }
         self.facts(what)
     }
 
@@ -409,6 +501,9 @@ impl Claim {
             Kind::Closed => matches!(stage, S::Paid | S::NotAccepted | S::Rejected | S::Withdrawn),
             Kind::Withdrawn => !stage.is_over() && !matches!(stage, S::Paying | S::PaymentFailed | S::Paid),
             Kind::DocumentReceived => !stage.is_over(),
+            Kind::SupplementAsked => matches!(stage, S::Registered | S::Surveying | S::Assessing | S::Assessed | S::Adjudicating),
+            Kind::SupplementExcused => !stage.is_over() && self.supplement.is_some(),
+            Kind::DocumentJudged => !stage.is_over() && !self.received.is_empty(),
             // Once; what is added later comes as documents.
             Kind::Requested => !stage.is_over() && self.requested_at.is_none(),
         }
@@ -462,6 +557,25 @@ impl Claim {
                 }
             }
             What::DocumentReceived { document, sha256, .. } => missing(&[("document", document), ("sha256", sha256)]),
+            What::SupplementAsked { batch, documents, reason, .. } => {
+                if *batch != self.supplements + 1 {
+                    return wrong("batch", Code::Malformed);
+                }
+                if documents.is_empty() { wrong("documents", Code::Choose) } else { missing(&[("reason", reason)]) }
+            }
+            What::SupplementExcused { document, reason } => {
+                let wanted = self.supplement.as_ref().is_some_and(|s| s.wanted.contains(document));
+                if wanted { missing(&[("reason", reason)]) } else { wrong("document", Code::UnknownOption) }
+            }
+            What::DocumentJudged { document, accepted, reason } => {
+                if !self.received.iter().any(|(d, _)| d == document) {
+                    wrong("document", Code::UnknownOption)
+                } else if *accepted {
+                    Ok(())
+                } else {
+                    missing(&[("reason", reason)])
+                }
+            }
             What::Requested { form_sha256, .. } => missing(&[("form_sha256", form_sha256)]),
             What::Reported { .. } | What::AssessmentAccepted { .. } | What::Closed => Ok(()),
         }
@@ -501,12 +615,52 @@ impl Claim {
             }
             What::Closed => Stage::Closed,
             What::Withdrawn { .. } => Stage::Withdrawn,
-            What::DocumentReceived { .. } => self.stage,
+            What::DocumentReceived { document, sha256, .. } => {
+                self.received.push((document.clone(), sha256.clone()));
+                self.verdicts.retain(|v| v.document != *document);
+                self.supplied(document);
+                self.stage
+            }
+            What::SupplementAsked { batch, documents, reason, until, .. } => {
+                for id in documents {
+                    self.asked.insert(id.clone(), self.received.iter().filter(|(d, _)| d == id).count());
+                    self.excused.remove(id);
+                }
+                let (by, reason, wanted) = (event.actor.clone(), reason.clone(), documents.clone());
+                self.supplement = Some(Supplement { batch: *batch, by, reason, until: *until, wanted });
+                self.supplements = *batch;
+                self.stage
+            }
+            What::SupplementExcused { document, reason } => {
+                self.excused.insert(document.clone(), reason.clone());
+                self.supplied(document);
+                self.stage
+            }
+            What::DocumentJudged { document, accepted, reason } => {
+                self.verdicts.retain(|v| v.document != *document);
+                self.verdicts.push(Verdict { document: document.clone(), accepted: *accepted, reason: reason.clone() });
+                if !accepted {
+                    let (back, stay) = std::mem::take(&mut self.received).into_iter().partition(|(d, _)| d == document);
+                    self.received = stay;
+                    self.returned.extend::<Vec<_>>(back);
+                }
+                self.stage
+            }
             What::Requested { .. } => {
                 self.requested_at = Some(event.at);
                 self.stage
             }
         };
+    }
+}
+
+impl Claim {
+    /// Something came for a document of the supplement list; the list ends with its last.
+    fn supplied(&mut self, document: &str) {
+        self.supplement = self.supplement.take().and_then(|mut s| {
+            s.wanted.retain(|d| d != document);
+            (!s.wanted.is_empty()).then_some(s)
+        });
     }
 }
 
@@ -594,6 +748,7 @@ impl Claim {
     pub fn turn(&self) -> Turn {
         match self.stage {
             Stage::Assessed | Stage::PaymentFailed => Turn::Customer,
+            stage if !stage.is_over() && (self.supplement.is_some() || self.verdicts.iter().any(|v| !v.accepted)) => Turn::Customer,
             stage if stage.is_over() || stage == Stage::Paid => Turn::Nobody,
             _ => Turn::Insurer,
         }
@@ -707,11 +862,68 @@ mod tests {
         assert!(matches!(adjudicating.admit(&staff(Desk::Adjudicator), &too_much), Err(Refusal::Field(_))));
     }
 
+    fn asked(batch: u16, again_because: Option<&str>) -> What {
+        What::SupplementAsked {
+            batch,
+            documents: vec!["diagnosis".into(), "repair_list".into()],
+            reason: "缺少诊断证明".into(),
+            until: Day::parse("2026-11-30").unwrap(),
+            again_because: again_because.map(Into::into),
+        }
+    }
+
+    fn received(document: &str, sha256: &str) -> (Actor, What) {
+        (Actor::Customer, What::DocumentReceived { document: document.into(), sha256: sha256.into(), bytes: 1 })
+    }
+
+    #[test]
+    fn c7_everything_missing_is_asked_for_once() {
+        let intake = || staff(Desk::Intake);
+        let mut steps = happy_motor()[..2].to_vec();
+        steps.push((intake(), asked(1, None)));
+        let claim = Claim::replay(Lob::Motor, &walk(Lob::Motor, &steps).unwrap());
+        assert_eq!((claim.turn(), claim.supplements), (Turn::Customer, 1));
+        // A second list is the supervisor's, and needs his reason.
+        for (actor, because) in
+            [(intake(), None), (intake(), Some("漏了")), (staff(Desk::Supervisor), None), (staff(Desk::Supervisor), Some(" "))]
+        {
+            assert_eq!(claim.admit(&actor, &asked(2, because)), Err(Refusal::SecondBatch));
+        }
+        assert_eq!(claim.admit(&staff(Desk::Supervisor), &asked(2, Some("医院补开了新材料"))), Ok(()));
+        // A file answers one line, a reason the other; then it is the insurer's turn again.
+        steps.push(received("diagnosis", "aa"));
+        let claim = Claim::replay(Lob::Motor, &walk(Lob::Motor, &steps).unwrap());
+        assert_eq!(claim.supplement.unwrap().wanted, ["repair_list"]);
+        steps.push((Actor::Customer, What::SupplementExcused { document: "repair_list".into(), reason: "修理厂关门了".into() }));
+        let claim = Claim::replay(Lob::Motor, &walk(Lob::Motor, &steps).unwrap());
+        assert_eq!((claim.supplement.clone(), claim.turn()), (None, Turn::Insurer));
+        let late = What::SupplementExcused { document: "repair_list".into(), reason: "x".into() };
+        assert_eq!(claim.admit(&Actor::Customer, &late), Err(Refusal::Stage(Stage::Registered)));
+    }
+
+    #[test]
+    fn c8_a_document_is_received_accepted_or_sent_back() {
+        let judged = |accepted, reason: &str| {
+            (staff(Desk::Intake), What::DocumentJudged { document: "diagnosis".into(), accepted, reason: reason.into() })
+        };
+        let mut steps = happy_motor()[..2].to_vec();
+        steps.push(received("scene", "11"));
+        let claim = Claim::replay(Lob::Motor, &walk(Lob::Motor, &steps).unwrap());
+        assert!(matches!(claim.admit(&staff(Desk::Intake), &judged(true, "").1), Err(Refusal::Field(f)) if f.field == "/document"));
+        steps.extend([received("diagnosis", "aa"), judged(false, "看不清日期")]);
+        let claim = Claim::replay(Lob::Motor, &walk(Lob::Motor, &steps).unwrap());
+        assert_eq!((claim.turn(), claim.returned.len(), claim.received.len()), (Turn::Customer, 1, 1));
+        assert!(matches!(claim.admit(&staff(Desk::Intake), &judged(false, " ").1), Err(Refusal::Field(_))));
+        steps.extend([received("diagnosis", "bb"), judged(true, "")]);
+        let claim = Claim::replay(Lob::Motor, &walk(Lob::Motor, &steps).unwrap());
+        assert_eq!((claim.turn(), claim.verdicts.len(), claim.verdicts[0].accepted), (Turn::Insurer, 1, true));
+    }
+
     proptest! {
         /// Whatever is tried in whatever order: what was admitted replays to the same claim, nothing is paid twice
         /// or above the approval, and an ended claim moves only to closed.
         #[test]
-        fn random_walks_keep_the_invariants(picks in proptest::collection::vec((0usize..17, 0usize..4), 0..60), lob in 0usize..3) {
+        fn random_walks_keep_the_invariants(picks in proptest::collection::vec((0usize..20, 0usize..4), 0..60), lob in 0usize..3) {
             let lob = Lob::ALL[lob];
             let mut pool = happy_motor();
             pool.push((Actor::Customer, What::AssessmentObjected { version: 1, reason: "少了大灯".into() }));
@@ -721,6 +933,9 @@ mod tests {
             pool.push((staff(Desk::Intake), What::NotAccepted { reason: "x".into(), text: "y".into(), next_step: "z".into() }));
             pool.push((Actor::Customer, What::DocumentReceived { document: "scene".into(), sha256: "ab".into(), bytes: 1 }));
             pool.push((Actor::Customer, What::Requested { rules_version: "1".into(), unavailable: vec![], form_sha256: "ab".into() }));
+            pool.push((staff(Desk::Intake), asked(1, None)));
+            pool.push((Actor::Customer, What::SupplementExcused { document: "diagnosis".into(), reason: "x".into() }));
+            pool.push((staff(Desk::Intake), What::DocumentJudged { document: "scene".into(), accepted: false, reason: "x".into() }));
             let mut claim = Claim::new(lob);
             let mut events: Vec<Event> = Vec::new();
             for (i, other_actor) in picks {
@@ -739,6 +954,7 @@ mod tests {
             prop_assert_eq!(&Claim::replay(lob, &events), &claim);
             let paid = events.iter().filter(|e| e.what.kind() == Kind::Paid).count();
             prop_assert!(paid <= 1);
+            prop_assert!(claim.supplements <= 1, "a second batch without a supervisor");
             prop_assert!(claim.paid_fen.unwrap_or(0) <= claim.approved_fen.unwrap_or(0));
             let _ = milestones(lob, &events);
         }

@@ -58,6 +58,8 @@ fn fingerprint(catalogue: &Catalogue) -> String {
                 look: None,
                 pdf: None,
                 kept_because: None,
+                salvaged: false,
+                returned: false,
             });
         }
         let amount = [None, Some(199_999), Some(200_001)][dice.roll(3)];

@@ -155,6 +155,9 @@ pub fn inspect(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError> {
     }
     let mut decoder = reader(file).into_decoder().map_err(|_| PhotoError::Damaged)?;
     let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        return Err(PhotoError::TooManyPixels);
+    }
     if width.max(height) > limits.long_edge {
         return Err(PhotoError::NotPrepared);
     }

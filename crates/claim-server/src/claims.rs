@@ -120,7 +120,7 @@ pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, P
         loss_at: claim.notice.loss_at,
         verified: claim.verified,
         rules_version: claim.rules_version.clone(),
-        folder: documents::masked(documents::folder(&app, &claim.id).await?),
+        folder: documents::masked(documents::folder(&app, &claim).await?),
         amount_fen: Claim::replay(claim.lob, &events).assessment.map(|(_, fen)| fen),
         documents: documents::views(&app, &claim.id).await?,
         notice: claim.notice,

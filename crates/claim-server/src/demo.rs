@@ -14,6 +14,8 @@ pub struct Person {
     pub plate: Option<&'static str>,
     /// The policy ended last year.
     pub lapsed: bool,
+    /// What the insurer has of this person already: ids of documents.
+    pub on_file: &'static [&'static str],
 }
 
 const fn person(
@@ -24,7 +26,7 @@ const fn person(
     policy_no: &'static str,
     plate: Option<&'static str>,
 ) -> Person {
-    Person { name, phone, id_no, lob, policy_no, plate, lapsed: false }
+    Person { name, phone, id_no, lob, policy_no, plate, lapsed: false, on_file: &[] }
 }
 
 /// ID numbers have the right check character and belong to nobody we know of: sequence 001, 002 … of round dates.
@@ -32,7 +34,9 @@ pub const PEOPLE: [Person; 5] = [
     person("张伟", "13800138000", "11010519491231002X", "motor", "PDAA20263301000001", Some("浙A12345")),
     person("欧阳娜娜", "13900139000", "310101199003071230", "motor", "PDAA20263301000002", Some("沪AD12345")),
     person("阿卜杜拉·买买提", "13700137000", "110101200002290018", "health", "PHEA20263301000003", None),
-    person("陈静", "13600136000", "320311197707060018", "home", "PHOM20263301000004", None),
+    Person {
+        on_file: &["id_front", "id_back"], ..person("陈静", "13600136000", "320311197707060018", "home", "PHOM20263301000004", None)
+    },
     Person { lapsed: true, ..person("李强", "13500135000", "130503196704010016", "motor", "PDAA20253301000005", Some("京A54321")) },
 ];
 
@@ -56,8 +60,8 @@ pub async fn seed(app: &App) -> Result<()> {
     for person in &PEOPLE {
         let (starts, ends) = if person.lapsed { (at - 700 * 86_400, at - 335 * 86_400) } else { (at - 120 * 86_400, at + 245 * 86_400) };
         sqlx::query(
-            "INSERT INTO policy (id, no, lob, insured_sealed, phone_index, id_no_index, plate, starts_at, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (no) DO UPDATE SET starts_at = excluded.starts_at, ends_at = excluded.ends_at",
+            "INSERT INTO policy (id, no, lob, insured_sealed, phone_index, id_no_index, plate, starts_at, ends_at, on_file) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (no) DO UPDATE SET starts_at = excluded.starts_at, ends_at = excluded.ends_at, on_file = excluded.on_file",
         )
         .bind(format!("demo-{}", person.policy_no))
         .bind(person.policy_no)
@@ -68,6 +72,7 @@ pub async fn seed(app: &App) -> Result<()> {
         .bind(person.plate)
         .bind(starts)
         .bind(ends)
+        .bind(serde_json::to_string(person.on_file).unwrap_or_default())
         .execute(&mut *tx)
         .await?;
     }

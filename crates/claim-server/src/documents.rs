@@ -4,7 +4,7 @@
 //! Promise: a file is judged when it arrives, by the rules that its claim began with; the verdict is stored with rule
 //! and version. Where phone and server differ, a defect is logged, without a word about the person.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, Request, State};
@@ -20,8 +20,8 @@ use claim_domain::notice::Agreed;
 use claim_domain::{Catalogue, Code, FieldError, Moment, due_after_days};
 use claim_photo::{Kind, Limits, PhotoError, inspect, measure, pdf, sniff};
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, SqliteConnection};
 
 use crate::claims::{Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
@@ -81,9 +81,14 @@ pub async fn compiled_rules(State(app): State<App>, Path(version): Path<String>)
 }
 
 /// Everything that was handed in for a claim.
-pub async fn folder(app: &App, claim_id: &str) -> Result<Folder> {
+pub async fn folder(app: &App, claim: &Stored) -> Result<Folder> {
+    folder_in(app, &mut *app.store.read.acquire().await?, claim).await
+}
+
+/// The same within a transaction.
+async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Result<Folder> {
     let sealed: Option<String> =
-        sqlx::query_scalar("SELECT sealed FROM folder WHERE claim_id = ?").bind(claim_id).fetch_optional(&app.store.read).await?;
+        sqlx::query_scalar("SELECT sealed FROM folder WHERE claim_id = ?").bind(&claim.id).fetch_optional(&mut *db).await?;
     let mut folder: Folder = match sealed {
         None => Folder::default(),
         Some(sealed) => {
@@ -91,13 +96,24 @@ pub async fn folder(app: &App, claim_id: &str) -> Result<Folder> {
             serde_json::from_str(&text).map_err(|e| Failure::internal("folder", e))?
         }
     };
-    folder.files = rows(app, claim_id).await?.iter().map(file_of).collect::<Result<_>>()?;
+    folder.files = rows(&mut *db, &claim.id).await?.iter().map(file_of).collect::<Result<_>>()?;
+    let state = Claim::replay(claim.lob, &events(&mut *db, &claim.id, 0).await?);
+    for file in &mut folder.files {
+        file.returned = state.returned.iter().any(|(document, sha256)| *document == file.document && *sha256 == file.sha256);
+    }
+    folder.asked = state.asked;
+    folder.unavailable.extend(state.excused);
+    let on_file: Option<String> = sqlx::query_scalar("SELECT p.on_file FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?")
+        .bind(&claim.id)
+        .fetch_optional(&mut *db)
+        .await?;
+    folder.on_file = on_file.and_then(|ids| serde_json::from_str(&ids).ok()).unwrap_or_default();
     Ok(folder)
 }
 
-async fn rows(app: &App, claim_id: &str) -> Result<Vec<SqliteRow>> {
+async fn rows(db: impl sqlx::Executor<'_, Database = Sqlite>, claim_id: &str) -> Result<Vec<SqliteRow>> {
     let query = "SELECT id, slot, bytes, sha256, received_at, facts, doubts FROM document WHERE claim_id = ? ORDER BY rowid";
-    Ok(sqlx::query(query).bind(claim_id).fetch_all(&app.store.read).await?)
+    Ok(sqlx::query(query).bind(claim_id).fetch_all(db).await?)
 }
 
 fn file_of(row: &SqliteRow) -> Result<File> {
@@ -117,6 +133,8 @@ fn file_of(row: &SqliteRow) -> Result<File> {
             look: None,
             pdf: None,
             kept_because: None,
+            salvaged: false,
+            returned: false,
         }),
     }
 }
@@ -135,7 +153,7 @@ pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
             doubts: serde_json::from_str(&doubts).map_err(|e| Failure::internal("verdict", e))?,
         })
     };
-    rows(app, claim_id).await?.iter().map(view).collect()
+    rows(&app.store.read, claim_id).await?.iter().map(view).collect()
 }
 
 /// What was signed: kept as it was shown (电子签名法第五条).
@@ -182,7 +200,7 @@ pub async fn requirements(
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
     let catalogue = rules(&app, &claim.rules_version).await?;
-    let folder = folder(&app, &claim.id).await?;
+    let folder = folder(&app, &claim).await?;
     let facts = folder.facts(&claim.notice, amount(&app, &claim).await?);
     let tasks = folder.tasks(&catalogue, &facts);
     let case = Case { catalogue: &catalogue, notice: &claim.notice, now: now() };
@@ -213,6 +231,8 @@ fn measured(document: &Document, bytes: &[u8], sha256: &str, said: Option<&File>
         look: None,
         pdf: None,
         kept_because: said.and_then(|s| s.kept_because.clone()).map(|r| r.chars().take(200).collect()),
+        salvaged: said.is_some_and(|s| s.salvaged),
+        returned: false,
     };
     if sniff(bytes) == Kind::Pdf {
         file.format = Format::Pdf;
@@ -281,7 +301,6 @@ pub async fn attach(
         received_at: at,
         doubts,
     };
-    let before = folder(&app, &claim.id).await?.files;
     let mut tx = app.store.begin().await?;
     let again: Option<(String, i64, String)> =
         sqlx::query_as("SELECT id, received_at, doubts FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?")
@@ -293,16 +312,12 @@ pub async fn attach(
     if let Some((id, at, doubts)) = again {
         return Ok(Json(view(id, Moment(at), serde_json::from_str(&doubts).unwrap_or_default())));
     }
-    doubts.extend(case.among_files(&before, &known, &file));
+    let before = folder_in(&app, &mut tx, &claim).await?;
+    doubts.extend(case.among_files(&before.files, &known, &file));
     if let Some(blocking) = doubts.iter().find(|d| d.severity == Severity::Block) {
         return Err(refused(blocking.finding.code));
     }
-    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM document WHERE claim_id = ? AND slot = ?")
-        .bind(&claim.id)
-        .bind(&document)
-        .fetch_one(&mut *tx)
-        .await?;
-    if held >= i64::from(known.max) {
+    if before.room(&known) == 0 {
         return Err(refused(Code::PhotoLimit));
     }
     let what = What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: file.bytes };
@@ -349,8 +364,8 @@ pub async fn claim_request(
     let claim = mine(&app, &session.subject, &no).await?;
     let catalogue = rules(&app, &claim.rules_version).await?;
     let (at, amount) = (now(), amount(&app, &claim).await?);
-    let before = folder(&app, &claim.id).await?;
     let mut tx = app.store.begin().await?;
+    let before = folder_in(&app, &mut tx, &claim).await?;
     if let Some(known) = notices::answered(&mut tx, &session, &key, &sha256_hex(&body)).await? {
         return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], known).into_response());
     }
@@ -358,7 +373,7 @@ pub async fn claim_request(
         Folder { answers: asked.answers, unavailable: asked.unavailable, typed: asked.typed, ..before.clone() }.normalised(&catalogue, at);
     keep_masked(&mut folder, &before);
     let facts = folder.facts(&claim.notice, amount);
-    let mut errors = folder.hinders(&catalogue, &facts, &asked.signature, &asked.consents);
+    let mut errors = folder.hinders(&catalogue, &facts, (&asked.signature, &claim.notice.reporter.name), &asked.consents);
     let form = claim_form(&catalogue, &claim.no, &claim.notice, &folder);
     if errors.is_empty() && form_sha256(&form) != asked.form_sha256 {
         errors.push(FieldError::new("/form_sha256", Code::Malformed));
@@ -377,7 +392,7 @@ pub async fn claim_request(
     let what = What::Requested { rules_version: catalogue.rules_version.clone(), unavailable, form_sha256: asked.form_sha256 };
     append(&mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
     let signed = Signed { form, signature: asked.signature, consents: asked.consents, at };
-    let kept = Folder { files: Vec::new(), ..folder };
+    let kept = Folder { files: Vec::new(), asked: BTreeMap::new(), on_file: Vec::new(), ..folder };
     sqlx::query("INSERT INTO folder (claim_id, sealed, request_sealed) VALUES (?, ?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed, request_sealed = excluded.request_sealed")
         .bind(&claim.id)
         .bind(app.vault.seal(&serde_json::to_string(&kept).unwrap_or_default()))

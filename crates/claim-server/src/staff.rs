@@ -7,13 +7,13 @@ use axum::http::HeaderMap;
 use claim_api::{Problem, ProblemCode};
 use claim_domain::lifecycle::{Actor, Claim, Desk, Kind, Line, What};
 use claim_domain::validate::Code;
-use claim_domain::{FieldError, claim_no, money};
+use claim_domain::{Day, FieldError, claim_no, local_day, money};
 use sqlx::Row;
 
 use crate::claims::Stored;
 use crate::failure::{Failure, Result};
 use crate::vault::{sha256_hex, token};
-use crate::{App, now, session, store};
+use crate::{App, documents, now, session, store};
 
 const IDLE: i64 = 30 * 60;
 const AT_MOST: i64 = 12 * 3600;
@@ -140,6 +140,17 @@ impl Fields {
     pub fn get(&self, name: &str) -> String {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.trim().to_owned()).unwrap_or_default()
     }
+    /// Every value of a list of boxes.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = String> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.clone())
+    }
+    /// A day that is not over.
+    fn day(&self, name: &str) -> Result<Day> {
+        let text = self.get(name);
+        let code = if text.is_empty() { Code::Required } else { Code::DateFormat };
+        let day = Day::parse(&text).filter(|day| *day >= local_day(now()));
+        day.ok_or_else(|| Problem::validation(vec![FieldError::new(format!("/{name}"), code)]).into())
+    }
     fn amount(&self, name: &str) -> Result<i64> {
         money::parse(&self.get(name)).map_err(|finding| Problem::validation(vec![FieldError::new(format!("/{name}"), finding)]).into())
     }
@@ -182,11 +193,39 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
         Kind::PaymentFailed => What::PaymentFailed { reason: text("reason") },
         Kind::Paid => What::Paid { amount_fen: claim.approved_fen.unwrap_or(0), reference: text("reference") },
         Kind::Closed => What::Closed,
-        Kind::Reported | Kind::AssessmentObjected | Kind::Withdrawn | Kind::DocumentReceived | Kind::Requested => {
-            return Err(ProblemCode::NotAllowed.into());
+        Kind::SupplementAsked => {
+            let catalogue = documents::rules(app, &stored.rules_version).await?;
+            let documents = fields.all("documents").filter(|id| catalogue.document(id).is_some_and(|d| d.max > 0)).collect();
+            let again_because = Some(text("again_because")).filter(|r| !r.is_empty());
+            What::SupplementAsked {
+                batch: claim.supplements + 1,
+                documents,
+                reason: text("reason"),
+                until: fields.day("until")?,
+                again_because,
+            }
         }
+        Kind::DocumentJudged => {
+            What::DocumentJudged { document: text("document"), accepted: text("accepted") == "yes", reason: text("reason") }
+        }
+        Kind::Reported | Kind::AssessmentObjected | Kind::Withdrawn => return Err(ProblemCode::NotAllowed.into()),
+        Kind::DocumentReceived | Kind::SupplementExcused | Kind::Requested => return Err(ProblemCode::NotAllowed.into()),
     };
-    let mut tx = app.store.begin().await?;
-    store::append(&mut tx, &stored.id, stored.lob, &staff.actor(), what, now()).await?;
+    let message = notification(app, &stored, &what);
+    let (mut tx, at) = (app.store.begin().await?, now());
+    store::append(&mut tx, &stored.id, stored.lob, &staff.actor(), what, at).await?;
+    if let Some(text) = message {
+        store::send_message(&mut tx, &app.vault, &stored.notice.reporter.phone, &text, at).await?;
+    }
     Ok(tx.commit().await?)
+}
+
+/// The one message that asks the customer for something.
+fn notification(app: &App, stored: &Stored, what: &What) -> Option<String> {
+    let asked = match what {
+        What::SupplementAsked { documents, until, .. } => format!("需要补充 {} 项材料，请在 {until} 前提交", documents.len()),
+        What::DocumentJudged { accepted: false, .. } => "有一项材料需要重传".into(),
+        _ => return None,
+    };
+    Some(format!("【{}】报案号 {}：{asked}，原因见材料清单。电话 {}", app.deployment.insurer.zh, stored.no, app.deployment.hotline))
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use claim_domain::lifecycle::{Actor, Claim, Event, Refusal, What};
-use claim_domain::{Lob, Moment};
+use claim_domain::validate::Code;
+use claim_domain::{FieldError, Lob, Moment};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 
@@ -82,6 +83,10 @@ pub async fn append(tx: &mut SqliteConnection, claim_id: &str, lob: Lob, actor: 
     claim.admit(actor, &what).map_err(|refusal| match refusal {
         Refusal::Stage(_) | Refusal::Actor => Failure::from(ProblemCode::NotAllowed),
         Refusal::Field(error) => Problem::validation(vec![error]).into(),
+        Refusal::SecondBatch => {
+            let reason = FieldError::new("/again_because", Code::ReasonMissing);
+            Problem { errors: vec![reason], ..ProblemCode::NotAllowed.into() }.into()
+        }
     })?;
     let event = Event { seq: claim.seq + 1, at, actor: actor.clone(), what };
     claim.apply(&event);

@@ -96,6 +96,7 @@ codes! {
     PhotoPdf "photo-pdf",
     PhotoEmpty "photo-empty",
     PhotoDamaged "photo-damaged",
+    PhotoSalvaged "photo-salvaged",
     PhotoTooLarge "photo-too-large",
     PhotoTooManyPixels "photo-too-many-pixels",
     PhotoLimit "photo-limit",

@@ -4,6 +4,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{DocumentView, ProblemCode};
+use claim_domain::catalog::{Document, Need};
 use claim_domain::documents::{Folder, Format};
 use claim_domain::lifecycle::{Actor, Claim, Event, Kind, What};
 use claim_domain::{Catalogue, money};
@@ -127,9 +128,12 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
     let events = events(&app.store.read, &stored.id, 0).await?;
     let documents = documents::views(app, &stored.id).await?;
     let catalogue = documents::rules(app, &stored.rules_version).await?;
-    let (folder, request) = (documents::folder(app, &stored.id).await?, documents::request(app, &stored.id).await?);
+    let (folder, request) = (documents::folder(app, &stored).await?, documents::request(app, &stored.id).await?);
     let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
+    let facts_known = folder.facts(&stored.notice, claim.assessment.map(|(_, fen)| fen));
+    let wanted = |d: &&Document| d.max > 0 && catalogue.need(d, &facts_known) != Need::No;
+    let wanted: Vec<&Document> = catalogue.papers.documents.iter().filter(wanted).collect();
     let stage = app.catalogue.papers.stages.get(claim.stage.as_str()).map_or("", |s| s.name.zh.as_str());
     let content = html! {
         h1 { (stored.no) }
@@ -137,11 +141,14 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
         @if let Some(wrong) = &wrong { p.wrong role="alert" { (wrong) } }
         (facts(app, &stored, stage))
         h2 { "照片和材料（" (documents.len()) "）" }
-        (photos(app, &stored.no, &documents))
+        (photos(app, &stored.no, &documents, &claim, steps.contains(&Kind::DocumentJudged)))
         (papers(&catalogue, &folder, request.as_ref()))
         h2 { "下一步" }
         @if steps.is_empty() { p { "现在没有您这个岗位要做的。" } }
-        @for kind in &steps { (step_form(app, staff, &stored.no, *kind, &claim, typed)) }
+        @for kind in &steps {
+            @if *kind == Kind::SupplementAsked { (supplement_form(&wanted, &stored.no, &claim, typed)) }
+            @else { (step_form(app, staff, &stored.no, *kind, &claim, typed)) }
+        }
         h2 { "经过" }
         (history(app, &events))
     };
@@ -167,19 +174,84 @@ fn facts(app: &App, stored: &Stored, stage: &str) -> Markup {
     }
 }
 
-fn photos(app: &App, no: &str, documents: &[DocumentView]) -> Markup {
+/// Every document with its files, what was doubted, and the verdict: 已收到, 通过 or 需要重传.
+fn photos(app: &App, no: &str, files: &[DocumentView], claim: &Claim, judges: bool) -> Markup {
+    let mut documents: Vec<&str> = Vec::new();
+    for file in files {
+        if !documents.contains(&file.document.as_str()) {
+            documents.push(&file.document);
+        }
+    }
+    let is_back = |file: &DocumentView| claim.returned.iter().any(|(d, s)| *d == file.document && *s == file.sha256);
     html! {
-        @if documents.is_empty() { p { "还没有。" } }
-        ul.photos { @for d in documents { li {
-            @let name = app.catalogue.document(&d.document).map_or("", |x| x.name.zh.as_str());
-            a href={ "/staff/claims/" (no) "/photos/" (d.id) } {
-                @if d.format == Format::Pdf { "PDF" } @else {
-                    img src={ "/staff/claims/" (no) "/photos/" (d.id) } alt={ (name) "，" (d.bytes / 1000) " KB" };
-                }
+        @if files.is_empty() { p { "还没有。" } }
+        @for id in &documents {
+            @let name = app.catalogue.document(id).map_or(*id, |x| x.name.zh.as_str());
+            @let verdict = claim.verdicts.iter().find(|v| v.document == *id);
+            section data-document=(id) {
+                h3 { (name) " · " (match verdict { None => "已收到", Some(v) if v.accepted => "通过", Some(_) => "需要重传" }) }
+                @if let Some(v) = verdict.filter(|v| !v.reason.is_empty()) { p.quiet { (v.reason) } }
+                ul.photos { @for d in files.iter().filter(|f| f.document == **id) { li {
+                    a href={ "/staff/claims/" (no) "/photos/" (d.id) } {
+                        @if d.format == Format::Pdf { "PDF" } @else {
+                            img src={ "/staff/claims/" (no) "/photos/" (d.id) } alt={ (name) "，" (d.bytes / 1000) " KB" };
+                        }
+                    }
+                    @if is_back(d) { p.quiet { "已退回" } }
+                    @for doubt in &d.doubts { p.wrong { (doubt.rule) " " (words(app, doubt.finding.code.as_str())) } }
+                } } }
+                @if judges && claim.received.iter().any(|(d, _)| d == id) { (verdict_form(no, id, name)) }
             }
-            p { (name) }
-            @for doubt in &d.doubts { p.wrong { (doubt.rule) " " (words(app, doubt.finding.code.as_str())) } }
-        } } }
+        }
+    }
+}
+
+fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
+    html! {
+        details {
+            summary { "审核" (name) }
+            form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
+                input type="hidden" name="kind" value=(Kind::DocumentJudged.as_str());
+                input type="hidden" name="document" value=(id);
+                fieldset {
+                    legend { "结论" }
+                    label.tick { input type="radio" name="accepted" value="yes" required; "通过" }
+                    label.tick { input type="radio" name="accepted" value="no" required; "需要重传" }
+                }
+                label for={ "judge-" (id) } { "原因（需要重传时必填，客户会看到）" }
+                input type="text" id={ "judge-" (id) } name="reason" maxlength="200";
+                button { "保存审核结论" }
+            }
+        }
+    }
+}
+
+/// 补充材料: all of it in one list; a second list asks for the supervisor's reason.
+fn supplement_form(wanted: &[&Document], no: &str, claim: &Claim, typed: &Fields) -> Markup {
+    let mine = typed.get("kind") == Kind::SupplementAsked.as_str();
+    let chosen: Vec<String> = if mine { typed.all("documents").collect() } else { Vec::new() };
+    let kept = |name: &str| if mine { typed.get(name) } else { String::new() };
+    html! {
+        form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
+            input type="hidden" name="kind" value=(Kind::SupplementAsked.as_str());
+            details open[mine] {
+                summary { "要求补充材料（第 " (claim.supplements + 1) " 批）" }
+                p.quiet { "缺的请一次列全（保险法第二十二条）。" }
+                fieldset {
+                    legend { "缺哪些" }
+                    @for d in wanted { label.tick { input type="checkbox" name="documents" value=(d.id) checked[chosen.contains(&d.id)]; (d.name.zh) } }
+                }
+                label for="supplement-reason" { "为什么要（客户会看到）" }
+                textarea id="supplement-reason" name="reason" rows="3" required { (kept("reason")) }
+                label for="supplement-until" { "请客户在哪天前提交" }
+                input type="date" id="supplement-until" name="until" value=(kept("until")) required;
+                @if claim.supplements > 0 {
+                    label for="supplement-again" { "为什么再次要求（主管填写，计入统计）" }
+                    input type="text" id="supplement-again" name="again_because" value=(kept("again_because"));
+                }
+                button { "发给客户" }
+            }
+        }
     }
 }
 
@@ -194,12 +266,12 @@ fn papers(catalogue: &Catalogue, folder: &Folder, request: Option<&documents::Si
         @if let Some(signed) = request {
             h2 { "索赔申请书" }
             dl { @for line in &signed.form { dt { (form_label(&line.key)) } dd { (line.value) } } }
-            p { "客户签名，" (signed.at.to_local_text()) }
-            svg.signature viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label="签名" {
+            p { "客户签名，" (signed.at.to_local_text()) @if !signed.signature.typed.is_empty() { " · 键入姓名：" (signed.signature.typed) } }
+            @if !signed.signature.strokes.is_empty() { svg.signature viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label="签名" {
                 @for stroke in &signed.signature.strokes {
                     polyline fill="none" stroke="black" stroke-width="8" points=(stroke.iter().map(|[x, y]| format!("{x},{y}")).collect::<Vec<_>>().join(" "));
                 }
-            }
+            } }
         }
         @if !folder.unavailable.is_empty() {
             h2 { "客户说明拿不到" }
@@ -263,14 +335,26 @@ fn sentence(app: &App, what: &What) -> String {
         What::Closed => "结案".into(),
         What::Withdrawn { reason } => format!("客户撤案：{reason}"),
         What::DocumentReceived { document, bytes, .. } => {
-            let name = app.catalogue.papers.documents.iter().find(|d| d.id == *document).map_or(document.as_str(), |d| d.name.zh.as_str());
-            format!("收到{name}，{} KB", bytes / 1000)
+            format!("收到{}，{} KB", name_of(app, document), bytes / 1000)
+        }
+        What::SupplementAsked { batch, documents, reason, until, again_because } => {
+            let names: Vec<&str> = documents.iter().filter_map(|id| Some(app.catalogue.document(id)?.name.zh.as_str())).collect();
+            let again = again_because.as_ref().map(|r| format!("；再次要求的原因：{r}")).unwrap_or_default();
+            format!("要求补充第 {batch} 批材料，{until} 前：{}。{reason}{again}", names.join("、"))
+        }
+        What::SupplementExcused { document, reason } => format!("客户说明拿不到{}：{reason}", name_of(app, document)),
+        What::DocumentJudged { document, accepted, reason } => {
+            format!("{}：{} {reason}", name_of(app, document), if *accepted { "通过" } else { "需要重传" })
         }
         What::Requested { unavailable, .. } => match unavailable.len() {
             0 => "客户提交索赔申请，材料齐".into(),
             n => format!("客户提交索赔申请，说明 {n} 项无法提供"),
         },
     }
+}
+
+fn name_of<'a>(app: &'a App, document: &'a str) -> &'a str {
+    app.catalogue.document(document).map_or(document, |d| d.name.zh.as_str())
 }
 
 /// Name, label and whether it is long.
