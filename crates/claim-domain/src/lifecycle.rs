@@ -351,11 +351,10 @@ impl Kind {
     fn is_for(self, actor: &Actor) -> bool {
         match actor {
             Actor::System => matches!(self, Kind::Reported | Kind::Registered | Kind::Closed | Kind::DocumentReceived),
-            Actor::Customer => match self {
-                Kind::AssessmentAccepted | Kind::AssessmentObjected | Kind::Withdrawn => true,
-                Kind::DocumentReceived | Kind::SupplementExcused | Kind::Requested => true,
-                _ => false,
-            },
+            Actor::Customer => {
+                let answers = matches!(self, Kind::AssessmentAccepted | Kind::AssessmentObjected | Kind::Withdrawn);
+                answers || matches!(self, Kind::DocumentReceived | Kind::SupplementExcused | Kind::Requested)
+            }
             Actor::Staff { desk, .. } => self.desk().is_some_and(|needed| needed == *desk || *desk == Desk::Supervisor),
         }
     }
