@@ -1,7 +1,8 @@
 //! Baoan: report a loss, show the documents, follow the claim to the money.
 //!
-//! Two programs are made of this library, each its own WASM: [`report`] is what a driver at the roadside waits for and
-//! must be small; [`claims`] is everything after the report. Links from one to the other load a page.
+//! Four programs are made of this library, each its own WASM: [`report`] is what a driver at the roadside waits for and
+//! must be small; [`claims`] is everything after the report. Links from one to the other load a page. [`photo_worker`]
+//! makes photos small while they read on; [`photo_rest`] takes what that one does not carry.
 
 mod app;
 mod claim;
@@ -18,6 +19,16 @@ use leptos::prelude::*;
 use platform::{address, page, spawn};
 use session::Session;
 use visit::Visit;
+
+/// Makes the photos of cameras small, in a worker.
+pub fn photo_worker() {
+    platform::worker::quick::start();
+}
+
+/// Makes every other picture small, in a worker that is loaded when one comes.
+pub fn photo_rest() {
+    platform::worker::rest::start();
+}
 
 /// The first page and the report.
 pub fn report() {

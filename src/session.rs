@@ -111,6 +111,13 @@ impl Session {
 
     /// Applies a command, saves, and does what it asks for.
     pub fn say(&self, command: Command) {
+        if let Command::Remove { id } = &command {
+            // They are prepared in order: the first that is not ready is the one being worked on.
+            let current = self.draft.with_untracked(|d| d.photos.iter().find(|p| p.state == PhotoState::Preparing).map(|p| p.id.clone()));
+            if current.as_ref() == Some(id) {
+                photos::cancel();
+            }
+        }
         let effects = self.draft.try_update(|draft| apply(draft, command)).unwrap_or_default();
         for effect in effects {
             match effect {

@@ -8,6 +8,7 @@ pub mod pad;
 pub mod page;
 pub mod photos;
 pub mod storage;
+pub mod worker;
 
 use claim_domain::Moment;
 

@@ -13,8 +13,10 @@ use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, File, HtmlInputElement, MessageEvent, Worker};
 
-/// A phone of 2018 needs about four seconds for 12 megapixels.
-const WATCHDOG_MS: u32 = 30_000;
+/// A photo takes a second; what takes longer than this hangs, and is tried again without the browser's decoders.
+const WATCHDOG_MS: u32 = 10_000;
+/// A worker that holds more than this is not kept: memory of a program never shrinks.
+const MOST_HELD: f64 = 120e6;
 
 /// A file that somebody chose, or took in the page at a known time.
 #[derive(Clone)]
@@ -43,9 +45,35 @@ pub fn picked(event: &Event) -> Vec<Picked> {
     files
 }
 
+/// The quick worker is kept; the other one is ended after each file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Quick,
+    Rest,
+}
+
+impl Which {
+    fn link(self) -> &'static str {
+        match self {
+            Which::Quick => "photo-worker",
+            Which::Rest => "photo-rest",
+        }
+    }
+}
+
 thread_local! {
-    static WORKER: RefCell<Option<Running>> = const { RefCell::new(None) };
+    static WORKER: RefCell<[Option<Running>; 2]> = const { RefCell::new([None, None]) };
     static STARTING: Cell<bool> = const { Cell::new(false) };
+}
+
+fn end(which: Which) {
+    WORKER.with_borrow_mut(|w| w[which as usize] = None);
+}
+
+/// Gives up the photo that is being prepared, and what it held.
+pub fn cancel() {
+    end(Which::Quick);
+    end(Which::Rest);
 }
 
 struct Running {
@@ -62,45 +90,45 @@ impl Drop for Running {
     }
 }
 
-fn expect_message() -> Option<oneshot::Receiver<JsValue>> {
-    WORKER.with_borrow(|worker| {
+fn expect_message(which: Which) -> Option<oneshot::Receiver<JsValue>> {
+    WORKER.with_borrow(|workers| {
         let (send, receive) = oneshot::channel();
-        *worker.as_ref()?.answer.borrow_mut() = Some(send);
+        *workers[which as usize].as_ref()?.answer.borrow_mut() = Some(send);
         Some(receive)
     })
 }
 
 /// Waits for one message; a silent worker is ended.
-async fn message(receive: oneshot::Receiver<JsValue>) -> Result<JsValue, &'static str> {
+async fn message(which: Which, receive: oneshot::Receiver<JsValue>) -> Result<JsValue, &'static str> {
     match select(receive, gloo::timers::future::TimeoutFuture::new(WATCHDOG_MS)).await {
         Either::Left((Ok(value), _)) => Ok(value),
         Either::Left((Err(_), _)) => {
-            WORKER.set(None);
+            end(which);
             Err("photo-damaged")
         }
         Either::Right(_) => {
-            WORKER.set(None);
+            end(which);
             Err("photo-timeout")
         }
     }
 }
 
 /// Starts the worker and waits until it listens. Two that ask at the same time wait for the same one.
-async fn start() -> Result<(), &'static str> {
+async fn start(which: Which) -> Result<(), &'static str> {
     while STARTING.get() {
         super::sleep_ms(20).await;
     }
-    if WORKER.with_borrow(Option::is_some) {
+    if WORKER.with_borrow(|w| w[which as usize].is_some()) {
         return Ok(());
     }
     STARTING.set(true);
-    let outcome = launch().await;
+    let outcome = launch(which).await;
     STARTING.set(false);
     outcome
 }
 
-async fn launch() -> Result<(), &'static str> {
-    let url = super::page::link_href("photo-worker").ok_or("photo-timeout")?;
+async fn launch(which: Which) -> Result<(), &'static str> {
+    let url = super::page::link_href(which.link()).ok_or("photo-timeout")?;
     let worker = Worker::new(&url).map_err(|_| "photo-timeout")?;
     let answer = Rc::new(RefCell::new(None::<oneshot::Sender<JsValue>>));
     let (on_answer, on_failure) = (answer.clone(), answer.clone());
@@ -113,17 +141,20 @@ async fn launch() -> Result<(), &'static str> {
     let on_error = Closure::<dyn FnMut(Event)>::new(move |_: Event| drop(on_failure.borrow_mut().take()));
     worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-    WORKER.set(Some(Running { worker, answer, _on_message: on_message, _on_error: on_error }));
-    let ready = expect_message().ok_or("photo-timeout")?;
-    message(ready).await?;
-    super::page::mark("photos-ready");
+    let running = Running { worker, answer, _on_message: on_message, _on_error: on_error };
+    WORKER.with_borrow_mut(|w| w[which as usize] = Some(running));
+    let ready = expect_message(which).ok_or("photo-timeout")?;
+    message(which, ready).await?;
+    if which == Which::Quick {
+        super::page::mark("photos-ready");
+    }
     Ok(())
 }
 
 /// Fetches and starts the worker while the person still reads.
 pub fn warm_up() {
     super::spawn(async {
-        let _ = start().await;
+        let _ = start(Which::Quick).await;
     });
 }
 
@@ -160,19 +191,38 @@ fn bytes_of(answer: &JsValue) -> Result<Vec<u8>, &'static str> {
     field(answer, "bytes").dyn_into::<ArrayBuffer>().map(|b| Uint8Array::new(&b).to_vec()).map_err(|_| "photo-damaged")
 }
 
+/// The quick worker first, with the browser's decoders; where those hang, without; where it does not carry what is
+/// needed, the other one.
 async fn ask(file: &Picked, pdf: bool, codes: bool) -> Result<JsValue, &'static str> {
-    start().await?;
-    let receive = expect_message().ok_or("photo-timeout")?;
-    let order = Object::new();
-    for (name, value) in [("file", file.0.as_ref()), ("pdf", &pdf.into()), ("codes", &codes.into())] {
-        let _ = Reflect::set(&order, &JsValue::from_str(name), value);
+    let mut answer = order(Which::Quick, file, pdf, codes, true).await;
+    if answer == Err("photo-timeout") {
+        answer = order(Which::Quick, file, pdf, codes, false).await;
     }
-    WORKER.with_borrow(|w| w.as_ref().map(|w| w.worker.post_message(&order))).and_then(Result::ok).ok_or("photo-read")?;
-    let answer = message(receive).await?;
+    if answer.as_ref().is_ok_and(|a| field(a, "other").is_truthy()) {
+        answer = order(Which::Rest, file, pdf, codes, false).await;
+        end(Which::Rest);
+    }
+    let answer = answer?;
     match field(&answer, "error").as_string() {
         Some(code) => Err(known_code(&code)),
         None => Ok(answer),
     }
+}
+
+async fn order(which: Which, file: &Picked, pdf: bool, codes: bool, native: bool) -> Result<JsValue, &'static str> {
+    start(which).await?;
+    let receive = expect_message(which).ok_or("photo-timeout")?;
+    let order = Object::new();
+    for (name, value) in [("file", file.0.as_ref()), ("pdf", &pdf.into()), ("codes", &codes.into()), ("native", &native.into())] {
+        let _ = Reflect::set(&order, &JsValue::from_str(name), value);
+    }
+    let sent = WORKER.with_borrow(|w| w[which as usize].as_ref().map(|w| w.worker.post_message(&order)));
+    sent.and_then(Result::ok).ok_or("photo-read")?;
+    let answer = message(which, receive).await?;
+    if field(&answer, "held").as_f64().is_some_and(|held| held > MOST_HELD) {
+        end(which);
+    }
+    Ok(answer)
 }
 
 fn known_code(code: &str) -> &'static str {

@@ -128,17 +128,23 @@ pub fn finish() -> Result {
     let claims_wasm = renamed("claims_bg.wasm", format!("claims-{}_bg.wasm", short(&read("claims_bg.wasm")?)))?;
     let claims_js = renamed("claims.js", format!("claims-{}.js", short(&read("claims.js")?)))?;
 
-    // A classic worker: its glue, and a last line that starts it from a file whose name tells its content.
-    let wasm = read("photo_worker_bg.wasm")?;
-    let wasm_name = format!("photo_worker-{}_bg.wasm", short(&wasm));
-    write(&wasm_name, &wasm)?;
-    let mut glue = read("photo_worker.js")?;
-    glue.extend(format!("\nwasm_bindgen({{ module_or_path: '/{wasm_name}' }});\n").as_bytes());
-    let worker = format!("photo_worker-{}.js", short(&glue));
-    write(&worker, &glue)?;
-    for old in ["photo_worker_bg.wasm", "photo_worker.js", "photo_worker_loader.js", "claims_loader.js"] {
-        let _ = fs::remove_file(staging.join(old));
+    // Classic workers: their glue, and a last line that starts each from a file whose name tells its content.
+    let mut workers = Vec::new();
+    for worker in ["photo_worker", "photo_rest"] {
+        let (from_glue, from_wasm) = (format!("{worker}.js"), format!("{worker}_bg.wasm"));
+        let wasm = read(&from_wasm)?;
+        let wasm_name = format!("{worker}-{}_bg.wasm", short(&wasm));
+        write(&wasm_name, &wasm)?;
+        let mut glue = read(&from_glue)?;
+        glue.extend(format!("\nwasm_bindgen({{ module_or_path: '/{wasm_name}' }});\n").as_bytes());
+        let name = format!("{worker}-{}.js", short(&glue));
+        write(&name, &glue)?;
+        for old in [from_wasm, from_glue, format!("{worker}_loader.js")] {
+            let _ = fs::remove_file(staging.join(old));
+        }
+        workers.push(name);
     }
+    let _ = fs::remove_file(staging.join("claims_loader.js"));
 
     // On the wire each program gets its part of the catalogue, in one language, compiled.
     let text = String::from_utf8(read("catalog.json")?).map_err(|_| "catalog.json is not UTF-8")?;
@@ -180,7 +186,7 @@ pub fn finish() -> Result {
     let told = |pointer: &str| config.pointer(pointer).and_then(|v| v.as_str()).ok_or_else(|| format!("config.json: {pointer} is missing"));
     let mut page = String::from_utf8(read("index.html")?).map_err(|_| "index.html is not UTF-8")?;
     page = page.replace("{{hotline}}", told("/hotline")?).replace("{{insurer}}", told("/insurer/zh")?);
-    let later = [("photo-worker", &worker), ("claims-js", &claims_js), ("claims-wasm", &claims_wasm)];
+    let later = [("photo-worker", &workers[0]), ("photo-rest", &workers[1]), ("claims-js", &claims_js), ("claims-wasm", &claims_wasm)];
     let links: String = later.iter().map(|(id, name)| format!("<link id=\"{id}\" rel=\"x-later\" href=\"/{name}\">")).collect();
     page = page.replace("</head>", &format!("{links}</head>"));
     for name in [

@@ -8,7 +8,7 @@ use crate::{Result, build, root, say, tools};
 /// Brotli bytes on the wire until the first tap is answered.
 const FIRST_TAP: u64 = 200_000;
 /// Brotli bytes of the photo worker, fetched when photos come into sight.
-const PHOTO_WORKER: u64 = 460_000;
+const PHOTO_WORKER: u64 = 130_000;
 
 /// All rules; every breach is named.
 pub fn check() -> Result {

@@ -1,86 +1,105 @@
-//! Writing a JPEG of at most so many bytes, and looking at the markers of one.
+//! The markers of a JPEG: what its frame says, what it carries about people, and the same file without that.
 
-use image::RgbImage;
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
-
-use crate::{PhotoError, fit};
-
-/// Better than this is not visible on a screen.
-const BEST: u8 = 85;
-/// Below this letters fray; then fewer pixels are better than a lower quality.
-const FLOOR: u8 = 25;
-
-/// The best quality whose bytes fit; a picture that does not fit at [`FLOOR`] is made smaller.
-pub(crate) fn encode_within(mut picture: RgbImage, max_bytes: usize) -> Result<(Vec<u8>, u32, u32), PhotoError> {
-    loop {
-        let (width, height) = picture.dimensions();
-        if let Some(jpeg) = best_that_fits(&picture, max_bytes)? {
-            return Ok((jpeg, width, height));
-        }
-        let shorter = width.max(height) * 4 / 5;
-        if shorter < 64 {
-            return Err(PhotoError::Damaged);
-        }
-        picture = fit(picture, shorter)?;
-    }
+/// What the frame header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub width: u32,
+    pub height: u32,
+    pub components: u8,
+    pub progressive: bool,
+    /// Three components that are luma and chroma, by the rule of libjpeg: JFIF, or no word of Adobe against it.
+    pub is_ycc: bool,
 }
 
-fn best_that_fits(picture: &RgbImage, max_bytes: usize) -> Result<Option<Vec<u8>>, PhotoError> {
-    let first = encode(picture, BEST)?;
-    if first.len() <= max_bytes {
-        return Ok(Some(first));
-    }
-    // Invariant: `low` fits (or is below the floor), `high` does not.
-    let (mut low, mut high, mut best) = (FLOOR - 1, BEST, None);
-    while high - low > 1 {
-        let quality = low + (high - low) / 2;
-        let jpeg = encode(picture, quality)?;
-        let near = jpeg.len() * 20 >= max_bytes * 19;
-        if jpeg.len() > max_bytes {
-            high = quality;
-        } else {
-            low = quality;
-            best = Some(jpeg);
-            if near {
-                break;
+/// Marker and body of each segment before the first scan.
+pub(crate) fn segments(file: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = file.get(2..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        while let [0xFF, 0xFF, ..] = rest {
+            rest = &rest[1..];
+        }
+        let [0xFF, marker, high, low, ..] = rest else { return None };
+        let end = 2 + usize::from(u16::from_be_bytes([*high, *low]));
+        if *marker == 0xDA || end < 4 {
+            return None;
+        }
+        let body = rest.get(4..end)?;
+        rest = &rest[end..];
+        Some((*marker, body))
+    })
+}
+
+pub(crate) fn frame(file: &[u8]) -> Option<Frame> {
+    let (mut jfif, mut adobe) = (false, None);
+    for (marker, body) in segments(file) {
+        match marker {
+            0xE0 if body.starts_with(b"JFIF\0") => jfif = true,
+            0xEE if body.starts_with(b"Adobe") => adobe = body.get(11).copied(),
+            0xC0..=0xC2 => {
+                let components = *body.get(5)?;
+                let side = |at: usize| Some(u32::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])));
+                let id = |i: usize| body.get(6 + 3 * i).copied();
+                let named = (id(0)?, id(1).unwrap_or_default(), id(2).unwrap_or_default());
+                let is_ycc = components == 3
+                    && match named {
+                        (1, 2, 3) => true,
+                        (b'R', b'G', b'B') | (1, 34, 35) | (b'r', b'g', b'b') => false,
+                        _ => jfif || adobe != Some(0),
+                    };
+                return Some(Frame { height: side(1)?, width: side(3)?, components, progressive: marker == 0xC2, is_ycc });
             }
+            _ => {}
         }
     }
-    Ok(best)
+    None
 }
 
-fn encode(picture: &RgbImage, quality: u8) -> Result<Vec<u8>, PhotoError> {
-    let (Ok(width), Ok(height)) = (u16::try_from(picture.width()), u16::try_from(picture.height())) else {
-        return Err(PhotoError::TooManyPixels);
-    };
-    let mut jpeg = Vec::with_capacity(512 << 10);
-    let mut encoder = Encoder::new(&mut jpeg, quality);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    // Optimised tables would make this encoder write non-interleaved scans, which zune-jpeg 0.5 (and with it
-    // `image` 0.25) decodes to garbage without an error.
-    encoder.set_optimized_huffman_tables(false);
-    encoder.encode(picture.as_raw(), width, height, ColorType::Rgb).map_err(|_| PhotoError::Damaged)?;
-    Ok(jpeg)
+/// APP1 (EXIF, XMP) to APP13, APP15 and COM could say something about a person. APP0 (JFIF) and APP14 (Adobe's colour
+/// transform) are needed to show the picture right.
+fn is_metadata(marker: u8) -> bool {
+    matches!(marker, 0xE1..=0xED | 0xEF | 0xFE)
 }
 
-/// Whether any segment before the first scan could carry data about a person: APP1 (EXIF, XMP) to APP13, COM.
-/// APP0 (JFIF) and APP14 (Adobe's colour transform) are needed to show the picture right.
+/// Whether anything but the picture is in the file: metadata anywhere, or bytes after its end.
 pub(crate) fn has_metadata(file: &[u8]) -> bool {
-    let mut rest = &file[2.min(file.len())..];
+    stripped(file).is_none_or(|plain| plain.len() != file.len())
+}
+
+/// The same picture, bit for bit, without metadata and without what follows its end (motion photos). `None` where the
+/// structure is not that of a whole JPEG: nothing of it can be vouched for.
+pub(crate) fn stripped(file: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::with_capacity(file.len());
+    plain.extend(file.get(..2)?);
+    let mut at = 2;
     loop {
-        match rest {
-            [0xFF, 0xFF, ..] => rest = &rest[1..],
-            [0xFF, 0xDA, ..] => return false,
-            [0xFF, 0xE1..=0xED | 0xEF | 0xFE, ..] => return true,
-            [0xFF, _, high, low, ..] => {
-                let length = 2 + usize::from(u16::from_be_bytes([*high, *low]));
-                match rest.get(length..) {
-                    Some(after) if length >= 4 => rest = after,
-                    _ => return true,
+        while file.get(at..at + 2)? == [0xFF, 0xFF] {
+            at += 1;
+        }
+        let [0xFF, marker] = *file.get(at..at + 2)? else { return None };
+        if marker == 0xD9 {
+            plain.extend([0xFF, 0xD9]);
+            return Some(plain);
+        }
+        let length = usize::from(u16::from_be_bytes([*file.get(at + 2)?, *file.get(at + 3)?]));
+        let mut end = at + 2 + length;
+        if length < 2 {
+            return None;
+        }
+        if marker == 0xDA {
+            // Coded data: up to the next marker that is neither a stuffed byte nor a restart (B.1.1.5).
+            loop {
+                end += file.get(end..)?.iter().position(|b| *b == 0xFF)?;
+                match file.get(end + 1)? {
+                    0x00 | 0xD0..=0xD7 => end += 2,
+                    0xFF => end += 1,
+                    _ => break,
                 }
             }
-            // Not the structure of a JPEG: nothing here can be vouched for.
-            _ => return true,
         }
+        let segment = file.get(at..end)?;
+        if !is_metadata(marker) {
+            plain.extend(segment);
+        }
+        at = end;
     }
 }

@@ -6,22 +6,26 @@
 //! picture is measured on the stored bytes ([`measure`]), so phone and server measure the same; a PDF is passed by as
 //! it is ([`pdf`]).
 
+mod colour;
+mod decode;
+mod encode;
 mod jpeg;
 mod kind;
 mod look;
 pub mod pdf;
+mod plane;
 
 use std::fmt;
 use std::io::Cursor;
 
 use claim_domain::checks::Look;
 use claim_domain::{Code, Moment};
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use sha2::{Digest, Sha256};
 
+use decode::Decoded;
+pub use encode::{Target, Tuning, encode};
 pub use kind::{Kind, sniff};
+pub use plane::{Picture, Plane, alike};
 
 /// What a stored photograph may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { long_edge: 2048, max_bytes: 400_000, max_file: 25 << 20, max_pixels: 50_000_000 }
+        Limits { long_edge: 2048, max_bytes: 400_000, max_file: 100 << 20, max_pixels: 220_000_000 }
     }
 }
 
@@ -53,6 +57,8 @@ pub struct Photo {
     pub original_sha256: String,
     /// When the camera says it was taken; its clock and zone are taken for Asia/Shanghai.
     pub taken_at: Option<Moment>,
+    /// Part of the file was unreadable.
+    pub salvaged: bool,
 }
 
 impl fmt::Debug for Photo {
@@ -110,20 +116,107 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Makes the picture that is stored: upright, at most [`Limits::long_edge`], no metadata, a baseline JPEG.
+/// Makes the picture that is stored: upright, at most [`Limits::long_edge`], no metadata, as good as the bytes allow. A
+/// picture that is all that already is kept bit for bit.
 ///
 /// # Errors
 /// Why the file cannot be used.
 pub fn prepare(file: &[u8], limits: &Limits) -> Result<Photo, PhotoError> {
-    let upright = decode(file, limits)?;
-    let small = fit(upright, limits.long_edge)?;
-    let (jpeg, width, height) = jpeg::encode_within(small, limits.max_bytes)?;
-    Ok(Photo { sha256: sha256_hex(&jpeg), original_sha256: sha256_hex(file), jpeg, width, height, taken_at: taken_at(file) })
+    finish(file, decode::of_any(file, limits)?, limits, sha256_hex(file))
+}
+
+/// The same for a whole JPEG only, which takes a fraction of the code: other formats and torn files are
+/// [`PhotoError::Damaged`] here.
+///
+/// # Errors
+/// Why the file cannot be used.
+pub fn prepare_jpeg(file: &[u8], limits: &Limits, original_sha256: String) -> Result<Photo, PhotoError> {
+    finish(file, decode::of_jpeg(file, limits)?, limits, original_sha256)
+}
+
+/// The same from planes that the browser decoded and may have scaled, not below [`Limits::long_edge`]. `raw`: as they lie
+/// in the file, not turned and in its own colours; else upright and sRGB.
+///
+/// # Errors
+/// Why the file cannot be used.
+pub fn prepare_decoded(file: &[u8], picture: Picture, raw: bool, limits: &Limits, original_sha256: String) -> Result<Photo, PhotoError> {
+    decode::header(file, limits)?;
+    let (orientation, profile) = if raw { (orientation(file), colour::of_jpeg(file)) } else { (1, None) };
+    finish(file, Decoded { picture, orientation, profile, own: raw, salvaged: false }, limits, original_sha256)
+}
+
+/// The smallest eighth of a picture's size that is not below `long_edge`: what decoders can scale to for nothing.
+pub fn eighth(width: u32, height: u32, long_edge: u32) -> (u32, u32) {
+    let scaled = |side: u32, n: u32| (side * n).div_ceil(8);
+    (1..8).map(|n| (scaled(width, n), scaled(height, n))).find(|(w, h)| *w.max(h) >= long_edge).unwrap_or((width, height))
+}
+
+/// Width and height that the header claims: known before anything is decoded.
+///
+/// # Errors
+/// What is no picture, or one that is too large.
+pub fn dimensions(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError> {
+    decode::header(file, limits)
+}
+
+fn finish(file: &[u8], decoded: Decoded, limits: &Limits, original_sha256: String) -> Result<Photo, PhotoError> {
+    let Decoded { picture, orientation, profile, own, salvaged } = decoded;
+    let taken_at = taken_at(file);
+    let (width, height) = (picture.width() as u32, picture.height() as u32);
+    let whole = width.max(height) <= limits.long_edge && own && orientation == 1 && profile.is_none();
+    let plain = jpeg::frame(file).is_some_and(|f| (f.is_ycc || f.components == 1) && (f.width, f.height) == (width, height));
+    let kept = if whole && plain { jpeg::stripped(file) } else { None };
+    if let Some(jpeg) = kept.filter(|j| j.len() <= limits.max_bytes) {
+        return Ok(Photo { sha256: sha256_hex(&jpeg), original_sha256, jpeg, width, height, taken_at, salvaged });
+    }
+    let mut picture = picture;
+    let target = Target { max_bytes: limits.max_bytes, ..Target::default() };
+    let mut edge = limits.long_edge as usize;
+    // Colours are converted after the first shrinking: there are fewer of them then.
+    let (mut orientation, mut profile) = (Some(orientation), profile);
+    loop {
+        picture = fit(picture, edge);
+        if let Some(profile) = profile.take() {
+            profile.apply(&mut picture);
+        }
+        if let Some(orientation) = orientation.take() {
+            picture = picture.upright(orientation);
+        }
+        if let Some((jpeg, _)) = encode(&picture, &target, &Tuning::default()) {
+            let (width, height) = (picture.width() as u32, picture.height() as u32);
+            return Ok(Photo { sha256: sha256_hex(&jpeg), original_sha256, jpeg, width, height, taken_at, salvaged });
+        }
+        // Fewer pixels read better than coarser ones.
+        edge = picture.width().max(picture.height()) * 4 / 5;
+        if edge < 64 {
+            return Err(PhotoError::Damaged);
+        }
+    }
+}
+
+fn fit(picture: Picture, long_edge: usize) -> Picture {
+    let (width, height) = (picture.width(), picture.height());
+    let longer = width.max(height);
+    if longer <= long_edge {
+        return picture;
+    }
+    let scaled = |side: usize| ((side * long_edge + longer / 2) / longer).max(1);
+    picture.resized(scaled(width), scaled(height))
+}
+
+fn exif(file: &[u8]) -> Option<exif::Exif> {
+    exif::Reader::new().read_from_container(&mut Cursor::new(file)).ok()
+}
+
+/// 1 to 8, as EXIF has it; 1 where nothing is said.
+fn orientation(file: &[u8]) -> u8 {
+    let value = exif(file).and_then(|e| e.get_field(exif::Tag::Orientation, exif::In::PRIMARY)?.value.get_uint(0));
+    value.filter(|v| (1..=8).contains(v)).map_or(1, |v| v as u8)
 }
 
 /// DateTimeOriginal of the EXIF data, which has no zone: people photograph where they live.
 fn taken_at(file: &[u8]) -> Option<Moment> {
-    let exif = exif::Reader::new().read_from_container(&mut Cursor::new(file)).ok()?;
+    let exif = exif(file)?;
     let field = exif.get_field(exif::Tag::DateTimeOriginal, exif::In::PRIMARY)?;
     let exif::Value::Ascii(texts) = &field.value else { return None };
     let text = std::str::from_utf8(texts.first()?).ok()?;
@@ -136,8 +229,10 @@ fn taken_at(file: &[u8]) -> Option<Moment> {
 /// # Errors
 /// [`PhotoError::Damaged`] when it does not decode.
 pub fn measure(jpeg: &[u8], codes: bool) -> Result<Look, PhotoError> {
-    let picture = decode(jpeg, &Limits::default())?;
-    Ok(look::look(&picture, codes))
+    let frame = jpeg::frame(jpeg).ok_or(PhotoError::Damaged)?;
+    let small = decode::scaled(jpeg, look::MEASURED as u32).ok_or(PhotoError::Damaged)?;
+    let whole = || decode::scaled(jpeg, u32::MAX);
+    Ok(look::look(&small, (frame.width, frame.height), codes.then_some(&whole)))
 }
 
 /// Judges a picture that claims to come from [`prepare`]; the answer is its width and height.
@@ -146,98 +241,15 @@ pub fn measure(jpeg: &[u8], codes: bool) -> Result<Look, PhotoError> {
 /// [`PhotoError::NotPrepared`] for other formats, larger pictures or metadata; [`PhotoError::Damaged`] when it
 /// does not decode.
 pub fn inspect(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError> {
-    match sniff(file) {
-        _ if file.is_empty() => return Err(PhotoError::Empty),
-        Kind::Other => return Err(PhotoError::NotImage),
-        Kind::Heic => return Err(PhotoError::Heic),
-        Kind::Jpeg if file.len() <= limits.max_bytes => {}
-        _ => return Err(PhotoError::NotPrepared),
-    }
-    let mut decoder = reader(file).into_decoder().map_err(|_| PhotoError::Damaged)?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > limits.max_pixels {
-        return Err(PhotoError::TooManyPixels);
-    }
-    if width.max(height) > limits.long_edge {
+    let (width, height) = decode::header(file, limits)?;
+    if sniff(file) != Kind::Jpeg || file.len() > limits.max_bytes || width.max(height) > limits.long_edge {
         return Err(PhotoError::NotPrepared);
     }
-    decoder.set_limits(decode_limits(limits)).map_err(|_| PhotoError::Damaged)?;
-    DynamicImage::from_decoder(decoder).map_err(|_| PhotoError::Damaged)?;
+    decode::scaled(file, u32::MAX).ok_or(PhotoError::Damaged)?;
     if jpeg::has_metadata(file) {
         return Err(PhotoError::NotPrepared);
     }
     Ok((width, height))
-}
-
-fn reader(file: &[u8]) -> ImageReader<Cursor<&[u8]>> {
-    let format = match sniff(file) {
-        Kind::Png => image::ImageFormat::Png,
-        Kind::WebP => image::ImageFormat::WebP,
-        _ => image::ImageFormat::Jpeg,
-    };
-    ImageReader::with_format(Cursor::new(file), format)
-}
-
-fn decode_limits(limits: &Limits) -> image::Limits {
-    let mut decode = image::Limits::no_limits();
-    // Eight bytes a pixel: RGBA with 16 bits a channel.
-    decode.max_alloc = Some(limits.max_pixels * 8);
-    decode
-}
-
-fn decode(file: &[u8], limits: &Limits) -> Result<RgbImage, PhotoError> {
-    match sniff(file) {
-        _ if file.is_empty() => return Err(PhotoError::Empty),
-        Kind::Heic => return Err(PhotoError::Heic),
-        Kind::Pdf => return Err(PhotoError::Pdf),
-        Kind::Other => return Err(PhotoError::NotImage),
-        Kind::Jpeg | Kind::Png | Kind::WebP => {}
-    }
-    if file.len() > limits.max_file {
-        return Err(PhotoError::TooLarge);
-    }
-    let mut decoder = reader(file).into_decoder().map_err(|_| PhotoError::Damaged)?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > limits.max_pixels {
-        return Err(PhotoError::TooManyPixels);
-    }
-    if width == 0 || height == 0 {
-        return Err(PhotoError::Damaged);
-    }
-    decoder.set_limits(decode_limits(limits)).map_err(|_| PhotoError::TooManyPixels)?;
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|_| PhotoError::Damaged)?;
-    picture.apply_orientation(orientation);
-    Ok(if picture.color().has_alpha() { on_white(&picture) } else { picture.into_rgb8() })
-}
-
-/// Transparent parts become white, as paper is.
-fn on_white(picture: &DynamicImage) -> RgbImage {
-    let rgba = picture.to_rgba8();
-    let mut rgb = RgbImage::new(rgba.width(), rgba.height());
-    for (to, from) in rgb.pixels_mut().zip(rgba.pixels()) {
-        let alpha = u32::from(from[3]);
-        for c in 0..3 {
-            to[c] = ((u32::from(from[c]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
-        }
-    }
-    rgb
-}
-
-/// Shrinks so that the longer side is at most `long_edge`.
-fn fit(picture: RgbImage, long_edge: u32) -> Result<RgbImage, PhotoError> {
-    let (width, height) = picture.dimensions();
-    let longer = width.max(height);
-    if longer <= long_edge {
-        return Ok(picture);
-    }
-    let scaled = |side: u32| ((u64::from(side) * u64::from(long_edge) + u64::from(longer) / 2) / u64::from(longer)).max(1) as u32;
-    let (to_width, to_height) = (scaled(width), scaled(height));
-    let source = Image::from_vec_u8(width, height, picture.into_raw(), PixelType::U8x3).map_err(|_| PhotoError::Damaged)?;
-    let mut target = Image::new(to_width, to_height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|_| PhotoError::Damaged)?;
-    RgbImage::from_raw(to_width, to_height, target.into_vec()).ok_or(PhotoError::Damaged)
 }
 
 #[cfg(test)]

@@ -2,71 +2,77 @@
 //!
 //! Only whole numbers and plain loops from the decoded pixels on: the phone and the server must measure the same.
 
+use crate::plane::{Picture, Plane, to_rgb};
 use claim_domain::checks::Look;
-use image::RgbImage;
 
 /// Long edge of the picture that is measured.
-const MEASURED: usize = 1024;
+pub(crate) const MEASURED: usize = 1024;
 /// Long edge of the picture in which the card is looked for.
 const OUTLINED: usize = 160;
 
-/// A small picture: `channels` bytes a pixel, row by row.
+/// `small` is at least [`MEASURED`] long where the picture, of `size`, is; `whole` decodes all of it, for QR codes.
+pub(crate) fn look(small: &Picture, size: (u32, u32), whole: Option<&dyn Fn() -> Option<Picture>>) -> Look {
+    let measured = shrink(&small.planes[0], size_within(small, MEASURED));
+    let (grey, width, height) = (&measured.pixels, measured.width, measured.height);
+    let sum: u64 = grey.iter().map(|v| u64::from(*v)).sum();
+    let burnt = grey.iter().filter(|v| **v >= 250).count();
+    let (fill_permille, aspect_permille) = outline(&Small::of(small));
+    Look {
+        width: size.0,
+        height: size.1,
+        sharp: sharp(grey, width, height),
+        grey: (sum / grey.len().max(1) as u64) as u8,
+        burnt_permille: (burnt * 1000 / grey.len().max(1)) as u16,
+        dhash: format!("{:016x}", dhash(grey, width, height)),
+        fill_permille,
+        aspect_permille,
+        codes: whole.map_or_else(Vec::new, |whole| qr_codes(&measured, size, whole)),
+    }
+}
+
+/// A small picture in colour.
 struct Small {
     width: usize,
     height: usize,
     pixels: Vec<[u8; 3]>,
 }
 
-pub(crate) fn look(picture: &RgbImage, codes: bool) -> Look {
-    let (width, height) = (picture.width(), picture.height());
-    let measured = shrink(picture, MEASURED);
-    let grey: Vec<u8> = measured.pixels.iter().map(luma).collect();
-    let sum: u64 = grey.iter().map(|v| u64::from(*v)).sum();
-    let burnt = grey.iter().filter(|v| **v >= 250).count();
-    let (fill_permille, aspect_permille) = outline(&shrink(picture, OUTLINED));
-    Look {
-        width,
-        height,
-        sharp: sharp(&grey, measured.width, measured.height),
-        grey: (sum / grey.len().max(1) as u64) as u8,
-        burnt_permille: (burnt * 1000 / grey.len().max(1)) as u16,
-        dhash: format!("{:016x}", dhash(&grey, measured.width, measured.height)),
-        fill_permille,
-        aspect_permille,
-        codes: if codes { qr_codes(picture, &grey, &measured) } else { Vec::new() },
+impl Small {
+    fn of(picture: &Picture) -> Small {
+        let (width, height) = size_within(picture, OUTLINED);
+        let planes: Vec<Plane> = picture.planes.iter().map(|p| shrink(p, (width, height))).collect();
+        let colour = |i: usize| match &planes[..] {
+            [y, cb, cr] => to_rgb([y.pixels[i], cb.pixels[i], cr.pixels[i]]),
+            _ => [planes[0].pixels[i]; 3],
+        };
+        Small { width, height, pixels: (0..width * height).map(colour).collect() }
     }
 }
 
-/// ITU-R BT.601, as JPEG has it.
-fn luma(p: &[u8; 3]) -> u8 {
-    ((u32::from(p[0]) * 19_595 + u32::from(p[1]) * 38_470 + u32::from(p[2]) * 7_471 + 32_768) >> 16) as u8
+fn size_within(picture: &Picture, edge: usize) -> (usize, usize) {
+    let longer = picture.width().max(picture.height()).max(1);
+    let to = |side: usize| if longer <= edge { side } else { (side * edge / longer).max(1) };
+    (to(picture.width()), to(picture.height()))
 }
 
-/// The mean of the pixels under each pixel of a picture whose long edge is at most `edge`.
-fn shrink(picture: &RgbImage, edge: usize) -> Small {
-    let (from_width, from_height) = (picture.width() as usize, picture.height() as usize);
-    let longer = from_width.max(from_height).max(1);
-    let to = |side: usize| if longer <= edge { side } else { (side * edge / longer).max(1) };
-    let (width, height) = (to(from_width), to(from_height));
-    let raw = picture.as_raw();
+/// The mean of the samples under each sample of a plane of this size.
+fn shrink(plane: &Plane, (width, height): (usize, usize)) -> Plane {
+    if (plane.width, plane.height) == (width, height) {
+        return plane.clone();
+    }
+    let under = |i: usize, from: usize, to: usize| i * from / to..((i + 1) * from / to).max(i * from / to + 1);
     let mut pixels = Vec::with_capacity(width * height);
     for y in 0..height {
-        let rows = y * from_height / height..((y + 1) * from_height / height).max(y * from_height / height + 1);
+        let rows = under(y, plane.height, height);
         for x in 0..width {
-            let (left, right) = (x * from_width / width, ((x + 1) * from_width / width).max(x * from_width / width + 1));
-            let mut sums = [0u32; 3];
-            for row in rows.clone() {
-                for pixel in raw[(row * from_width + left) * 3..(row * from_width + right) * 3].chunks_exact(3) {
-                    for (sum, value) in sums.iter_mut().zip(pixel) {
-                        *sum += u32::from(*value);
-                    }
-                }
-            }
-            let count = (rows.len() * (right - left)) as u32;
-            pixels.push(sums.map(|s| ((s + count / 2) / count) as u8));
+            let columns = under(x, plane.width, width);
+            let sum: u32 =
+                rows.clone().map(|r| plane.pixels[r * plane.width..][columns.clone()].iter().map(|v| u32::from(*v)).sum::<u32>()).sum();
+            let count = (rows.len() * columns.len()) as u32;
+            pixels.push(((sum + count / 2) / count) as u8);
         }
     }
-    Small { width, height, pixels }
+    Plane { width, height, pixels }
 }
 
 /// How sharp the sharpest parts are: the variance of the Laplacian in each of 8 x 8 tiles, the seventh highest tenth of
@@ -249,13 +255,12 @@ fn aspect(hull: &[Point]) -> u16 {
 }
 
 /// Codes are looked for in the small picture, and in the whole one when that finds none.
-fn qr_codes(picture: &RgbImage, grey: &[u8], small: &Small) -> Vec<String> {
-    let found = read_codes(small.width, small.height, grey);
-    if !found.is_empty() || picture.width().max(picture.height()) as usize <= MEASURED {
+fn qr_codes(small: &Plane, size: (u32, u32), whole: &dyn Fn() -> Option<Picture>) -> Vec<String> {
+    let found = read_codes(small.width, small.height, &small.pixels);
+    if !found.is_empty() || size.0.max(size.1) as usize <= MEASURED {
         return found;
     }
-    let whole: Vec<u8> = picture.as_raw().chunks_exact(3).map(|p| luma(&[p[0], p[1], p[2]])).collect();
-    read_codes(picture.width() as usize, picture.height() as usize, &whole)
+    whole().map_or_else(Vec::new, |p| read_codes(p.width(), p.height(), &p.planes[0].pixels))
 }
 
 fn read_codes(width: usize, height: usize, grey: &[u8]) -> Vec<String> {

@@ -115,8 +115,9 @@ fn what_is_no_usable_picture_gets_its_own_error() {
 
 #[test]
 fn the_server_accepts_only_what_prepare_makes() {
-    let good = prepare(&jpeg_with(&picture(320, 240), None), &Limits::default()).unwrap().jpeg;
-    assert_eq!(inspect(&good, &Limits::default()), Ok((320, 240)));
+    let good = prepare(&jpeg_with(&picture(2400, 1800), None), &Limits::default()).unwrap().jpeg;
+    let size = Ok((2048, 1536));
+    assert_eq!(inspect(&good, &Limits::default()), size);
     assert_eq!(inspect(&jpeg_with(&picture(320, 240), Some(orientation(1))), &Limits::default()), Err(PhotoError::NotPrepared));
     assert_eq!(inspect(b"<html>", &Limits::default()), Err(PhotoError::NotImage));
     assert_eq!(inspect(&good, &Limits { long_edge: 300, ..Limits::default() }), Err(PhotoError::NotPrepared));
@@ -141,32 +142,224 @@ proptest! {
     }
 }
 
-/// Real photographs, where the machine has them: `BAOAN_PHOTOS` names the folder.
+/// A decoder that is not ours to compare with: pixels of a finished file.
+fn other_decoder(jpeg: &[u8]) -> Vec<u8> {
+    let mut decoder = jpeg_decoder::Decoder::new(jpeg);
+    let pixels = decoder.decode().unwrap();
+    if decoder.info().unwrap().pixel_format == jpeg_decoder::PixelFormat::L8 {
+        pixels.iter().flat_map(|v| [*v; 3]).collect()
+    } else {
+        pixels
+    }
+}
+
+proptest! {
+    /// Any size, any pixels, coarse or fine, grey, halved or whole chroma: two decoders read the same from what is
+    /// written, and at the finest it is what went in.
+    #[test]
+    fn what_is_written_is_read_alike(width in 1usize..65, height in 1usize..65, seed: u64, calm: bool, planes in 0u8..3, scale in 0.05f32..8.0) {
+        let mut state = seed | 1;
+        let pixels: Vec<u8> = (0..width * height * 3)
+            .map(|i| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                if calm { (i / 3 % width * 255 / width) as u8 } else { (state >> 56) as u8 }
+            })
+            .collect();
+        let mut picture = Picture::from_rgb(width, height, &pixels, planes == 1);
+        if planes == 2 {
+            picture.planes.truncate(1);
+        }
+        let target = Target { max_bytes: usize::MAX, finest: scale, coarsest: scale };
+        let (file, _) = encode(&picture, &target, &Tuning::default()).unwrap();
+        let (one, two) = (decoded(&file), other_decoder(&file));
+        prop_assert_eq!((one.width() as usize, one.height() as usize), (width, height));
+        // Inverse transforms round differently, and chroma is spread differently.
+        let apart = one.as_raw().iter().zip(&two).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() as f64 / two.len() as f64;
+        let allowed = if planes == 1 && !calm { 24.0 } else { 2.0 };
+        prop_assert!(apart <= allowed, "{} apart", apart);
+        if scale < 0.1 && planes == 0 {
+            let off = one.as_raw().iter().zip(&pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() as f64 / pixels.len() as f64;
+            prop_assert!(off <= 3.0, "{} off", off);
+        }
+        prop_assert!(!jpeg::has_metadata(&file));
+    }
+
+    #[test]
+    fn a_picture_is_shrunk_without_shift(width in 8usize..300, height in 8usize..300, to in 4usize..150) {
+        // A ramp stays a ramp: every sample of the result is where it was.
+        let ramp = Plane { width, height, pixels: (0..width * height).map(|i| (i % width * 255 / (width - 1)) as u8).collect() };
+        let to = to.min(width);
+        let small = Picture { planes: vec![ramp] }.resized(to, height.min(to).max(1));
+        let line = &small.planes[0].pixels[..to];
+        for (x, value) in line.iter().enumerate().filter(|(x, _)| *x > 3 && x + 4 < to) {
+            let wanted = ((x as f64 + 0.5) * width as f64 / to as f64 - 0.5) * 255.0 / (width - 1) as f64;
+            prop_assert!((f64::from(*value) - wanted).abs() < 2.5, "{} is {}, not {}", x, value, wanted);
+        }
+    }
+}
+
+#[test]
+fn the_budget_is_used_and_never_passed() {
+    // Noise takes all it can get.
+    let mut state = 1u32;
+    let noise = RgbImage::from_fn(2048, 1200, |x, y| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let grain = (state >> 26) as u8;
+        Rgb([grain + (x / 16) as u8, grain + (y / 8) as u8, grain * 2])
+    });
+    let file = jpeg_with(&noise, None);
+    for max_bytes in [60_000, 150_000, 300_000, 400_000] {
+        let photo = prepare(&file, &Limits { max_bytes, ..Limits::default() }).unwrap();
+        assert!(photo.jpeg.len() <= max_bytes && photo.jpeg.len() * 100 >= max_bytes * 97, "{} of {max_bytes}", photo.jpeg.len());
+    }
+    // Where not even the coarsest fits, pixels are given up, not letters.
+    let photo = prepare(&file, &Limits { max_bytes: 20_000, ..Limits::default() }).unwrap();
+    assert!(photo.jpeg.len() <= 20_000 && photo.width < 2048, "{photo:?}");
+}
+
+#[test]
+fn a_small_upright_file_is_kept_bit_for_bit_but_for_its_metadata() {
+    let plain = jpeg_with(&picture(640, 480), None);
+    assert_eq!(prepare(&plain, &Limits::default()).unwrap().jpeg, plain);
+    let with = jpeg_with(&picture(640, 480), Some(orientation(1)));
+    let followed = [&with[..], b"ftypmp42 a motion photo"].concat();
+    let photo = prepare(&followed, &Limits::default()).unwrap();
+    assert_eq!(photo.jpeg, plain);
+    assert_eq!(photo.original_sha256, sha256_hex(&followed));
+    let turned = prepare(&jpeg_with(&picture(640, 480), Some(orientation(6))), &Limits::default()).unwrap();
+    assert_eq!((turned.width, turned.height), (480, 640));
+}
+
+#[test]
+fn a_file_that_breaks_off_is_salvaged_with_a_word_about_it() {
+    let whole = jpeg_with(&picture(1600, 1200), None);
+    let photo = prepare(&whole[..whole.len() * 6 / 10], &Limits::default()).unwrap();
+    assert!(photo.salvaged && !prepare(&whole, &Limits::default()).unwrap().salvaged);
+    let corner = *decoded(&photo.jpeg).get_pixel(30, 30);
+    assert!(corner[0] > 180 && corner[1] < 70, "the top is there: {corner:?}");
+    assert_eq!(prepare_jpeg(&whole[..5_000], &Limits::default(), String::new()), Err(PhotoError::Damaged));
+}
+
+/// A matrix profile with these primaries (XYZ, D50) and the tone curve of sRGB.
+fn icc(primaries: [[f64; 3]; 3]) -> Vec<u8> {
+    let fixed = |v: f64| ((v * 65_536.0).round() as i32).to_be_bytes();
+    let mut tags: Vec<(&[u8; 4], Vec<u8>)> = Vec::new();
+    for (name, xyz) in [b"rXYZ", b"gXYZ", b"bXYZ"].into_iter().zip(primaries) {
+        tags.push((name, [b"XYZ \0\0\0\0".to_vec(), xyz.iter().flat_map(|v| fixed(*v)).collect()].concat()));
+    }
+    let curve: Vec<u8> = [2.4, 1.0 / 1.055, 0.055 / 1.055, 1.0 / 12.92, 0.040_45].iter().flat_map(|v| fixed(*v)).collect();
+    for name in [b"rTRC", b"gTRC", b"bTRC"] {
+        tags.push((name, [b"para\0\0\0\0\0\x03\0\0".to_vec(), curve.clone()].concat()));
+    }
+    let mut profile = vec![0u8; 128];
+    profile.extend((tags.len() as u32).to_be_bytes());
+    let mut at = 132 + 12 * tags.len();
+    for (name, body) in &tags {
+        profile.extend(*name);
+        profile.extend((at as u32).to_be_bytes());
+        profile.extend((body.len() as u32).to_be_bytes());
+        at += body.len();
+    }
+    profile.extend(tags.into_iter().flat_map(|(_, body)| body));
+    profile
+}
+
+/// Display P3 as every iPhone writes it: the same colours in sRGB, to one and a half levels in the mean.
+#[test]
+fn display_p3_becomes_srgb() {
+    const P3: [[f64; 3]; 3] = [[0.515_12, 0.241_2, -0.001_05], [0.291_98, 0.692_25, 0.041_89], [0.157_1, 0.066_57, 0.784_07]];
+    let light = |v: f64| if v <= 0.040_45 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) };
+    let value = |l: f64| 255.0 * if l <= 0.003_130_8 { l * 12.92 } else { 1.055 * l.powf(1.0 / 2.4) - 0.055 };
+    // P3 to sRGB in linear light, by the primaries of both in D65 (SMPTE EG 432-1, IEC 61966-2-1).
+    const TO_SRGB: [[f64; 3]; 3] = [[1.224_94, -0.224_94, 0.0], [-0.042_06, 1.042_06, 0.0], [-0.019_64, -0.078_64, 1.098_27]];
+    // Patches of 32 pixels, so that coding blurs few of them.
+    let patch = |i: u32| {
+        let level = |n: u32| 60.0 + 45.0 * f64::from(n % 4);
+        [level(i), level(i / 4), level(i / 16)]
+    };
+    let p3 = RgbImage::from_fn(256, 256, |x, y| Rgb(patch(x / 32 + y / 32 * 8).map(|v| v as u8)));
+    let mut file = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut file, 98);
+    encoder.set_icc_profile(icc(P3)).unwrap();
+    encoder.write_image(p3.as_raw(), 256, 256, ExtendedColorType::Rgb8).unwrap();
+    let photo = prepare(&file, &Limits::default()).unwrap();
+    assert!(!jpeg::has_metadata(&photo.jpeg), "the profile is gone");
+    let shown = decoded(&photo.jpeg);
+    let (mut off, mut count) = (0.0, 0.0);
+    for i in 0..64u32 {
+        let linear = patch(i).map(|v| light(v / 255.0));
+        let wanted = TO_SRGB.map(|row| value((0..3).map(|c| row[c] * linear[c]).sum::<f64>().clamp(0.0, 1.0)));
+        let found = shown.get_pixel(i % 8 * 32 + 16, i / 8 * 32 + 16);
+        off += (0..3).map(|c| (f64::from(found[c]) - wanted[c]).abs()).sum::<f64>();
+        count += 3.0;
+    }
+    assert!(off / count <= 1.5, "mean error of {:.2} levels", off / count);
+    // sRGB's own profile changes nothing.
+    const SRGB: [[f64; 3]; 3] = [[0.436_07, 0.222_49, 0.013_92], [0.385_15, 0.716_87, 0.097_08], [0.143_07, 0.060_61, 0.714_1]];
+    assert!(colour::Profile::read(&icc(SRGB)).is_none() && colour::Profile::read(&icc(P3)).is_some());
+    assert!(colour::Profile::read(b"no profile").is_none());
+}
+
+/// Every cut of three small files, and a bomb, which must cost nothing.
+#[test]
+fn every_truncation_of_small_files_ends_well() {
+    let small = picture(40, 30);
+    let mut png = Vec::new();
+    small.write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+    let mut webp = Vec::new();
+    image::codecs::webp::WebPEncoder::new_lossless(&mut webp).encode(small.as_raw(), 40, 30, ExtendedColorType::Rgb8).unwrap();
+    for file in [jpeg_with(&small, Some(orientation(6))), png, webp] {
+        for cut in 0..file.len() {
+            if let Ok(photo) = prepare(&file[..cut], &Limits::default()) {
+                assert!(inspect(&photo.jpeg, &Limits::default()).is_ok());
+            }
+        }
+    }
+}
+
+/// Real photographs and odd files, where the machine has them: `BAOAN_PHOTOS` names the folder.
 #[test]
 fn real_photographs_fit_and_odd_ones_are_named() {
     let Some(folder) = std::env::var_os("BAOAN_PHOTOS").map(PathBuf::from) else { return };
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-    for name in [
-        "p07_doc_thesis.jpg",
-        "p12_out_stream.jpg",
-        "p15_out_panda.jpg",
-        "odd/progressive.jpg",
-        "odd/gray.jpg",
-        "odd/cmyk.jpg",
-        "odd/422.jpg",
-        "odd/restart.jpg",
-        "odd/trailing.jpg",
-    ] {
-        let photo = prepare(&read(name), &Limits::default()).unwrap();
-        assert!(photo.jpeg.len() <= 400_000 && photo.width.max(photo.height) == 2048, "{name}: {photo:?}");
-        assert!(inspect(&photo.jpeg, &Limits::default()).is_ok(), "{name}");
+    let limits = Limits::default();
+    let small = |name: &str| {
+        let photo = prepare(&read(name), &limits).unwrap();
+        assert!(photo.jpeg.len() <= 400_000 && inspect(&photo.jpeg, &limits).is_ok(), "{name}: {photo:?}");
+        photo
+    };
+    for name in ["p07_doc_thesis", "p12_out_stream", "p15_out_panda"] {
+        let photo = small(&format!("{name}.jpg"));
+        assert!(photo.width.max(photo.height) == 2048 && photo.jpeg.len() >= 388_000, "{name}: {photo:?}");
     }
-    for (name, error) in [
-        ("odd/bomb.jpg", PhotoError::TooManyPixels),
-        ("odd/text.jpg", PhotoError::NotImage),
-        ("odd/empty.jpg", PhotoError::Empty),
-        ("odd/big108mp.jpg", PhotoError::TooManyPixels),
-    ] {
-        assert_eq!(prepare(&read(name), &Limits::default()).unwrap_err(), error, "{name}");
+    // The same street in other forms: the same picture comes out.
+    let apart = |a: &RgbImage, b: &RgbImage| {
+        assert_eq!(a.dimensions(), b.dimensions());
+        a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() as f64 / a.as_raw().len() as f64
+    };
+    let street = decoded(&small("p11_out_facade.jpg").jpeg);
+    for (name, allowed) in [("progressive", 2.0), ("restart", 2.0), ("422", 2.0), ("trailing", 0.01)] {
+        let found = apart(&street, &decoded(&small(&format!("odd/{name}.jpg")).jpeg));
+        assert!(found <= allowed, "{name}: {found:.2} apart");
+    }
+    let panda = apart(&decoded(&small("p15_out_panda.jpg").jpeg), &decoded(&small("odd/cmyk.jpg").jpeg));
+    assert!(panda <= 6.0, "cmyk: {panda:.2} apart");
+    let upright = decoded(&small("odd/orient1.jpg").jpeg);
+    for value in 2..=8 {
+        let found = apart(&upright, &decoded(&small(&format!("odd/orient{value}.jpg")).jpeg));
+        assert!(found <= 2.5, "orientation {value}: {found:.2} apart");
+    }
+    assert!(small("odd/gps.jpg").taken_at.is_some());
+    assert_eq!((small("odd/small.jpg").width, small("odd/big48mp.jpg").width, small("odd/big108mp.jpg").width), (800, 2048, 2048));
+    for name in ["gray.jpg", "alpha.png", "photo.png", "photo.webp"] {
+        assert!(!small(&format!("odd/{name}")).salvaged, "{name}");
+    }
+    assert!(small("odd/truncated60.jpg").salvaged);
+    // Flipped bits shift the brightness of what follows; only decoders that refuse such a file can tell.
+    small("odd/bitflips.jpg");
+    for (name, error) in
+        [("odd/bomb.jpg", PhotoError::TooManyPixels), ("odd/text.jpg", PhotoError::NotImage), ("odd/empty.jpg", PhotoError::Empty)]
+    {
+        assert_eq!(prepare(&read(name), &limits), Err(error), "{name}");
     }
 }

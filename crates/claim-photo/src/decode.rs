@@ -1,0 +1,153 @@
+//! Files to pictures: a JPEG no larger than needed, scaled while it is decoded; PNG and WebP on white.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageReader};
+use jpeg_decoder::{ColorTransform, PixelFormat};
+
+use crate::colour;
+use crate::kind::claimed;
+use crate::plane::{Picture, Plane};
+use crate::{Kind, Limits, PhotoError, jpeg, sniff};
+
+/// A progressive JPEG is held as coefficients, six bytes a pixel, whatever size is asked for.
+const MOST_PROGRESSIVE: u64 = 60_000_000;
+/// What a decoder that cannot scale may hold.
+const MOST_WHOLE: u64 = 60_000_000;
+
+/// A picture as it lies in its file.
+pub(crate) struct Decoded {
+    pub picture: Picture,
+    /// EXIF, 1 to 8.
+    pub orientation: u8,
+    pub profile: Option<colour::Profile>,
+    /// Decoded here, so that the file itself may stand for it.
+    pub own: bool,
+    /// Part of the file was unreadable; what could be read is here.
+    pub salvaged: bool,
+}
+
+/// Width and height that the header claims.
+///
+/// # Errors
+/// What cannot be a picture, or claims to be too large: known before anything is decoded.
+pub(crate) fn header(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError> {
+    match sniff(file) {
+        _ if file.is_empty() => return Err(PhotoError::Empty),
+        Kind::Heic => return Err(PhotoError::Heic),
+        Kind::Pdf => return Err(PhotoError::Pdf),
+        Kind::Other => return Err(PhotoError::NotImage),
+        Kind::Jpeg | Kind::Png | Kind::WebP => {}
+    }
+    if file.len() > limits.max_file {
+        return Err(PhotoError::TooLarge);
+    }
+    let (width, height, most) = match sniff(file) {
+        Kind::Jpeg => {
+            let frame = jpeg::frame(file).ok_or(PhotoError::Damaged)?;
+            (frame.width, frame.height, if frame.progressive { limits.max_pixels.min(MOST_PROGRESSIVE) } else { limits.max_pixels })
+        }
+        _ => {
+            let (width, height) = claimed(file).ok_or(PhotoError::Damaged)?;
+            (width, height, limits.max_pixels.min(MOST_WHOLE))
+        }
+    };
+    if width == 0 || height == 0 {
+        return Err(PhotoError::Damaged);
+    }
+    if u64::from(width) * u64::from(height) > most {
+        return Err(PhotoError::TooManyPixels);
+    }
+    Ok((width, height))
+}
+
+/// A whole JPEG, decoded no larger than `long_edge` needs.
+pub(crate) fn of_jpeg(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError> {
+    header(file, limits)?;
+    let picture = scaled(file, limits.long_edge).ok_or(PhotoError::Damaged)?;
+    Ok(Decoded { picture, orientation: crate::orientation(file), profile: colour::of_jpeg(file), own: true, salvaged: false })
+}
+
+/// Any picture; of a JPEG that breaks off or is torn what can be read of it.
+pub(crate) fn of_any(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError> {
+    if sniff(file) == Kind::Jpeg
+        && let Ok(decoded) = of_jpeg(file, limits)
+    {
+        return Ok(decoded);
+    }
+    let (width, height) = header(file, limits)?;
+    if u64::from(width) * u64::from(height) > MOST_WHOLE {
+        return Err(PhotoError::Damaged);
+    }
+    let is_jpeg = sniff(file) == Kind::Jpeg;
+    let profile = if is_jpeg { colour::of_jpeg(file) } else { None };
+    Ok(Decoded { picture: whole(file, limits)?, orientation: crate::orientation(file), profile, own: false, salvaged: is_jpeg })
+}
+
+/// A JPEG at the smallest eighth of its size that is not below `long_edge`.
+pub(crate) fn scaled(file: &[u8], long_edge: u32) -> Option<Picture> {
+    let mut decoder = jpeg_decoder::Decoder::new(file);
+    decoder.read_info().ok()?;
+    let frame = jpeg::frame(file)?;
+    let longer = frame.width.max(frame.height);
+    let edge = |side: u32| u16::try_from((u64::from(side) * u64::from(long_edge)).div_ceil(u64::from(longer))).unwrap_or(u16::MAX);
+    if longer > long_edge {
+        decoder.scale(edge(frame.width), edge(frame.height)).ok()?;
+    }
+    let info = decoder.info()?;
+    let (width, height) = (usize::from(info.width), usize::from(info.height));
+    // Luma and chroma as they are: what is called RGB here is merely passed on.
+    let plain = info.pixel_format == PixelFormat::RGB24 && frame.is_ycc;
+    if plain {
+        decoder.set_color_transform(ColorTransform::RGB);
+    }
+    let pixels = decoder.decode().ok()?;
+    Some(match info.pixel_format {
+        PixelFormat::L8 => Picture { planes: vec![Plane { width, height, pixels }] },
+        PixelFormat::RGB24 if plain => Picture::from_ycc(width, height, &pixels, true),
+        PixelFormat::RGB24 => Picture::from_rgb(width, height, &pixels, true),
+        PixelFormat::CMYK32 => {
+            // The decoder has undone Adobe's inversion: 255 is all ink.
+            let rgb = pixels.chunks_exact(4).flat_map(|p| {
+                let ink = |c: u8| (u16::from(255 - c) * u16::from(255 - p[3]) / 255) as u8;
+                [ink(p[0]), ink(p[1]), ink(p[2])]
+            });
+            Picture::from_rgb(width, height, &rgb.collect::<Vec<u8>>(), true)
+        }
+        PixelFormat::L16 => return None,
+    })
+}
+
+fn reader(file: &[u8]) -> ImageReader<Cursor<&[u8]>> {
+    let format = match sniff(file) {
+        Kind::Png => image::ImageFormat::Png,
+        Kind::WebP => image::ImageFormat::WebP,
+        _ => image::ImageFormat::Jpeg,
+    };
+    ImageReader::with_format(Cursor::new(file), format)
+}
+
+/// Every pixel, with the decoders of `image`.
+fn whole(file: &[u8], limits: &Limits) -> Result<Picture, PhotoError> {
+    let mut decoder = reader(file).into_decoder().map_err(|_| PhotoError::Damaged)?;
+    let mut most = image::Limits::no_limits();
+    // Eight bytes a pixel: RGBA with 16 bits a channel.
+    most.max_alloc = Some(limits.max_pixels.min(MOST_WHOLE) * 8);
+    decoder.set_limits(most).map_err(|_| PhotoError::TooManyPixels)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(|_| PhotoError::Damaged)?;
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    if !picture.color().has_color() && !picture.color().has_alpha() {
+        return Ok(Picture { planes: vec![Plane { width, height, pixels: picture.into_luma8().into_raw() }] });
+    }
+    let rgb = if picture.color().has_alpha() { on_white(&picture.into_rgba8()) } else { picture.into_rgb8().into_raw() };
+    Ok(Picture::from_rgb(width, height, &rgb, true))
+}
+
+/// Transparent parts become white, as paper is.
+fn on_white(rgba: &[u8]) -> Vec<u8> {
+    let pixel = |p: &[u8]| {
+        let over = |c: u8| ((u32::from(c) * u32::from(p[3]) + 255 * (255 - u32::from(p[3])) + 127) / 255) as u8;
+        [over(p[0]), over(p[1]), over(p[2])]
+    };
+    rgba.chunks_exact(4).flat_map(pixel).collect()
+}

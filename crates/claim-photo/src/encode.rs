@@ -1,0 +1,470 @@
+//! Writing a JPEG of at most so many bytes, as good as it gets in one go.
+//!
+//! Each block is transformed once. The coarseness of the quantiser is then chosen by counting the bits that a sample of
+//! the blocks would take; with it every block is quantised by rate and distortion, and coded once with Huffman codes
+//! made for this picture (docs/PHOTOS.md explains it with pictures).
+//!
+//! Progressive without successive approximation (ISO/IEC 10918-1 annex G): runs of blocks without high frequencies cost
+//! next to nothing, and a receiver that has half of the file sees the whole picture.
+
+use wide::{f32x8, i16x8, i32x8};
+
+use crate::plane::{Picture, Plane};
+
+/// Natural index of each coefficient in zigzag order (figure A.6).
+const ZIGZAG: [usize; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56,
+    57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+/// Coefficients are kept in sixteenths.
+const FRACTION: f32 = 16.0;
+
+/// What the encoder aims at.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    pub max_bytes: usize,
+    /// Coarseness that is good enough: beyond it more bytes are not seen. 1.0 is the table as it stands.
+    pub finest: f32,
+    /// Coarser than this frays letters; then fewer pixels are better.
+    pub coarsest: f32,
+}
+
+impl Default for Target {
+    fn default() -> Target {
+        Target { max_bytes: 400_000, finest: 0.3, coarsest: 4.0 }
+    }
+}
+
+/// How the tables grow with frequency, and how readily bits are traded for error. Tuned on photographs (docs/PHOTOS.md).
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Of luma, Cb and Cr: the step for flat colour.
+    pub base: [f32; 3],
+    /// Of luma and chroma: how much coarser a step is at frequency r, as `slope * r ^ power`.
+    pub slope: [f32; 2],
+    pub power: [f32; 2],
+    /// Squared steps of error that one bit is worth in a block of middling contrast.
+    pub lambda: f32,
+    /// How much more it is worth where contrast hides errors: the power of the block's variance.
+    pub masking: f32,
+}
+
+impl Default for Tuning {
+    fn default() -> Tuning {
+        Tuning { base: [10.0, 8.5, 12.3], slope: [0.093, 0.186], power: [1.52, 1.49], lambda: 0.095, masking: 0.43 }
+    }
+}
+
+/// One component: its blocks in rows, each 64 coefficients in zigzag order, in sixteenths.
+struct Component {
+    across: usize,
+    down: usize,
+    /// Blocks that hold pixels; a scan of this component alone codes only these (A.2.3).
+    own: (usize, usize),
+    sampling: u8,
+    /// Of quantisation; DC codes are one for luma and one for chroma.
+    table: usize,
+    coefficients: Vec<i16>,
+}
+
+/// The levels of all blocks of a component, those of AC that are not zero: position in bits 16.., level in the low 16.
+#[derive(Default)]
+struct Levels {
+    dc: Vec<i16>,
+    ac: Vec<u32>,
+    /// Where each block's begin in `ac`; one more at the end.
+    starts: Vec<u32>,
+}
+
+/// The finished file and the coarseness that it took; `None` when even the coarsest does not fit.
+pub fn encode(picture: &Picture, target: &Target, tuning: &Tuning) -> Option<(Vec<u8>, f32)> {
+    let components = components(picture);
+    let sample: Vec<Vec<usize>> = components.iter().map(sampled).collect();
+    let mut costs: Vec<Costs> = components.iter().map(|_| Costs::typical()).collect();
+    let wanted = target.max_bytes as f32 * AIM;
+    let within = |scale: f32| scale.clamp(target.finest, target.coarsest);
+    // On a sample first. Bytes fall with about the 0.8th power of the coarseness.
+    let mut scale = within(0.8);
+    for _ in 0..4 {
+        let tables = tables(tuning, scale);
+        let mut bits = 0.0;
+        for ((c, blocks), costs) in components.iter().zip(&sample).zip(&mut costs) {
+            let levels = quantise(c, &tables[c.table], tuning, costs, blocks.iter().copied());
+            bits += bits_of(&levels) * (c.own.0 * c.own.1) as f64 / blocks.len().max(1) as f64;
+            *costs = Costs::of(&levels);
+        }
+        let ratio = (bits / 8.0 + HEADERS) as f32 / wanted;
+        let next = within(scale * ratio.powf(1.25));
+        let near = (ratio - 1.0).abs() < 0.01 || next == scale;
+        scale = next;
+        if near {
+            break;
+        }
+    }
+    // The largest file that fits, with its coarseness; and the size and coarseness of the last that did not.
+    let mut best: Option<(Vec<u8>, f32)> = None;
+    let mut over: Option<(f32, f32)> = None;
+    for _ in 0..6 {
+        let file = write(picture, &components, tuning, &costs, scale);
+        let size = file.len() as f32;
+        let full = file.len() * 100 >= target.max_bytes.saturating_mul(97) || scale <= target.finest * 1.001;
+        if file.len() <= target.max_bytes {
+            if best.as_ref().is_none_or(|(b, _)| b.len() <= file.len()) {
+                best = Some((file, scale));
+            }
+            if full {
+                break;
+            }
+        } else {
+            if scale >= target.coarsest {
+                break;
+            }
+            over = Some((size, scale));
+        }
+        // Between two that are known, in proportion.
+        scale = within(match (&best, over) {
+            (Some((file, fits)), Some((large, fine))) => {
+                let share = (wanted.ln() - large.ln()) / ((file.len() as f32).ln() - large.ln());
+                (fine.ln() + (fits.ln() - fine.ln()) * share.clamp(0.1, 0.9)).exp()
+            }
+            (Some(_), None) => scale * (size / wanted).powf(1.25),
+            (None, _) => scale * (size / wanted).powf(1.25) * 1.006,
+        });
+    }
+    best
+}
+
+/// Share of the budget that is aimed at: what the sample misses it by must not pass the budget.
+const AIM: f32 = 0.985;
+/// Bytes of markers, tables and codes.
+const HEADERS: f64 = 900.0;
+
+/// Every so many blocks of so many: enough to count on, spread over the picture.
+fn sampled(component: &Component) -> Vec<usize> {
+    let (across, down) = component.own;
+    let step = if across * down > 4096 { 8 } else { 1 };
+    let mut blocks = Vec::with_capacity(across * down / step + 1);
+    for y in 0..down {
+        let first = (y * 5) % step;
+        blocks.extend((first..across).step_by(step).map(|x| y * component.across + x));
+    }
+    blocks
+}
+
+fn tables(tuning: &Tuning, scale: f32) -> [[u16; 64]; 3] {
+    std::array::from_fn(|i| {
+        let shape = i.min(1);
+        std::array::from_fn(|k| {
+            let (u, v) = ((ZIGZAG[k] % 8) as f32, (ZIGZAG[k] / 8) as f32);
+            let growth = tuning.slope[shape] * (u * u + v * v).sqrt().powf(tuning.power[shape]);
+            (scale * tuning.base[i] * (1.0 + growth)).round().clamp(1.0, 255.0) as u16
+        })
+    })
+}
+
+fn components(picture: &Picture) -> Vec<Component> {
+    let subsampled = picture.is_halved();
+    let mcu = if subsampled { 16 } else { 8 };
+    let (mcus_across, mcus_down) = (picture.planes[0].width.div_ceil(mcu), picture.planes[0].height.div_ceil(mcu));
+    picture
+        .planes
+        .iter()
+        .enumerate()
+        .map(|(i, plane)| {
+            let sampling = if subsampled && i == 0 { 2 } else { 1 };
+            let (across, down) = (mcus_across * sampling, mcus_down * sampling);
+            let own = (plane.width.div_ceil(8), plane.height.div_ceil(8));
+            Component { across, down, own, sampling: sampling as u8, table: i, coefficients: transform(plane, across, down) }
+        })
+        .collect()
+}
+
+/// The discrete cosine transform of every block (A.3.3); pixels beyond the edge repeat it.
+fn transform(plane: &Plane, across: usize, down: usize) -> Vec<i16> {
+    let mut all = vec![0i16; across * down * 64];
+    let mut padded = vec![0u8; across * 8 * 8];
+    for by in 0..down {
+        for (y, row) in padded.chunks_exact_mut(across * 8).enumerate() {
+            let from = (by * 8 + y).min(plane.height - 1) * plane.width;
+            let from = &plane.pixels[from..from + plane.width];
+            let (inside, outside) = row.split_at_mut(plane.width.min(across * 8));
+            inside.copy_from_slice(&from[..inside.len()]);
+            outside.fill(from[plane.width - 1]);
+        }
+        for bx in 0..across {
+            let row = |y: usize| {
+                let from = &padded[y * across * 8 + bx * 8..][..8];
+                let mut lanes = [0f32; 8];
+                for (to, from) in lanes.iter_mut().zip(from) {
+                    *to = f32::from(*from) - 128.0;
+                }
+                f32x8::new(lanes)
+            };
+            let block = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
+            let block = f32x8::transpose(dct(f32x8::transpose(dct(block))));
+            let mut scaled = [0i16; 64];
+            for (to, row) in scaled.chunks_exact_mut(8).zip(block) {
+                let rounded: i32x8 = (row * f32x8::splat(FRACTION)).round_int();
+                for (to, value) in to.iter_mut().zip(rounded.to_array()) {
+                    *to = value as i16;
+                }
+            }
+            let to: &mut [i16] = &mut all[(by * across + bx) * 64..][..64];
+            for (to, natural) in to.iter_mut().zip(ZIGZAG) {
+                *to = scaled[natural];
+            }
+        }
+    }
+    all
+}
+
+/// One dimension, down the columns; eight columns are eight lanes.
+fn dct(v: [f32x8; 8]) -> [f32x8; 8] {
+    // Half the cosine of i sixteenths of pi.
+    const C: [f32; 8] = [0.353_553_4, 0.490_392_64, 0.461_939_76, 0.415_734_8, 0.353_553_4, 0.277_785_1, 0.191_341_71, 0.097_545_16];
+    let (s07, s16, s25, s34) = (v[0] + v[7], v[1] + v[6], v[2] + v[5], v[3] + v[4]);
+    let (d07, d16, d25, d34) = (v[0] - v[7], v[1] - v[6], v[2] - v[5], v[3] - v[4]);
+    let (outer, inner) = (s07 + s34, s16 + s25);
+    let (across, along) = (s07 - s34, s16 - s25);
+    let odd =
+        |a: f32, b: f32, c: f32, d: f32| d07 * f32x8::splat(a) + d16 * f32x8::splat(b) + d25 * f32x8::splat(c) + d34 * f32x8::splat(d);
+    [
+        (outer + inner) * f32x8::splat(C[4]),
+        odd(C[1], C[3], C[5], C[7]),
+        across * f32x8::splat(C[2]) + along * f32x8::splat(C[6]),
+        odd(C[3], -C[7], -C[1], -C[5]),
+        (outer - inner) * f32x8::splat(C[4]),
+        odd(C[5], -C[1], C[7], C[3]),
+        across * f32x8::splat(C[6]) - along * f32x8::splat(C[2]),
+        odd(C[7], -C[5], C[3], -C[1]),
+    ]
+}
+
+/// Bits that each run and size costs, in units of the search.
+struct Costs {
+    /// By `run << 4 | size`, with the sign and magnitude bits.
+    symbol: [f32; 256],
+    end: f32,
+}
+
+impl Costs {
+    /// Of photographs at this size: the first guess, before a picture's own are known.
+    fn typical() -> Costs {
+        let symbol = std::array::from_fn(|rs| {
+            let (run, size) = (rs >> 4, rs & 15);
+            2.0 + 0.55 * run as f32 + 1.6 * (size.max(1) as f32 - 1.0) + size as f32
+        });
+        Costs { symbol, end: 2.5 }
+    }
+
+    /// What this picture's symbols cost.
+    fn of(levels: &Levels) -> Costs {
+        let (counts, _) = histogram(levels);
+        let total: f32 = counts.iter().map(|n| *n as f32).sum::<f32>().max(1.0);
+        let bits = |rs: usize| (total / (counts[rs] as f32).max(0.5)).log2().min(16.0);
+        Costs { symbol: std::array::from_fn(|rs| bits(rs) + (rs & 15) as f32), end: bits(0) }
+    }
+}
+
+/// What the search needs of a table.
+struct Steps {
+    /// One over the step, for coefficients in sixteenths.
+    inverse: [f32; 64],
+    /// The largest coefficient that rounds to zero.
+    zero: [i16x8; 8],
+    /// What a bit is worth, by energy of the block.
+    lambda: [f32; MASKS],
+}
+
+impl Steps {
+    fn new(table: &[u16; 64], tuning: &Tuning) -> Steps {
+        let mut inverse = [0f32; 64];
+        let mut zero = [0i16; 64];
+        for (k, step) in table.iter().enumerate() {
+            inverse[k] = 1.0 / (f32::from(*step) * FRACTION);
+            zero[k] = (f32::from(*step) * FRACTION * 0.5).ceil() as i16 - 1;
+        }
+        let mut lanes = [i16x8::ZERO; 8];
+        for (lane, eight) in lanes.iter_mut().zip(zero.chunks_exact(8)) {
+            *lane = lane_of(eight);
+        }
+        Steps { inverse, zero: lanes, lambda: std::array::from_fn(|i| tuning.lambda * contrast(i).powf(tuning.masking)) }
+    }
+}
+
+fn lane_of(eight: &[i16]) -> i16x8 {
+    i16x8::new(eight.try_into().unwrap_or([0; 8]))
+}
+
+/// Quantises blocks by rate and distortion. For each block a shortest path: every coefficient that would not round to
+/// zero may keep its level, take the one below, or be left out; left out costs its square, kept costs its bits.
+fn quantise(c: &Component, table: &[u16; 64], tuning: &Tuning, costs: &Costs, blocks: impl Iterator<Item = usize>) -> Levels {
+    let steps = Steps::new(table, tuning);
+    let mut levels = Levels::default();
+    levels.starts.push(0);
+    let mut search = Search::default();
+    for block in blocks {
+        let source: &[i16; 64] = c.coefficients[block * 64..][..64].try_into().unwrap_or(&[0; 64]);
+        let dc = f32::from(source[0]) * steps.inverse[0];
+        levels.dc.push((dc + f32::copysign(0.5, dc)) as i16);
+        let mut wanted = 0u64;
+        for (i, (eight, zero)) in source.chunks_exact(8).zip(steps.zero).enumerate() {
+            wanted |= u64::from(lane_of(eight).abs().simd_gt(zero).to_bitmask() & 0xFF) << (8 * i);
+        }
+        wanted &= !1;
+        if wanted != 0 {
+            search.path(source, wanted, &steps, costs, &mut levels.ac);
+        }
+        levels.starts.push(levels.ac.len() as u32);
+    }
+    levels
+}
+
+/// Steps of half an octave of a block's energy.
+const MASKS: usize = 64;
+
+/// Variance of a block of this energy over that of a middling one, within reason.
+fn contrast(step: usize) -> f32 {
+    let variance = (step as f32 / 2.0).exp2() / (FRACTION * FRACTION * 64.0);
+    ((variance + 4.0) / 120.0).clamp(0.03, 16.0)
+}
+
+/// How far back a coefficient looks for the one coded before it. More is never better in a thousandth.
+const REACH: usize = 5;
+/// In steps: nothing this large is ever left out, so nothing before it needs a look.
+const LARGE: f32 = 1.5;
+
+/// The candidates of one block, those before them with whom they cost least, and what everything left out costs.
+#[derive(Clone, Copy, Default)]
+struct Candidate {
+    at: u8,
+    level: u16,
+    /// Place of the one coded before, from 1; 0 is the beginning of the block.
+    from: u8,
+    /// Of all candidates before this one, when left out.
+    before: f32,
+    own: f32,
+    /// The least that coding up to it costs, less what leaving all of that out would.
+    after: f32,
+}
+
+struct Search([Candidate; 64]);
+
+impl Default for Search {
+    fn default() -> Search {
+        Search([Candidate::default(); 64])
+    }
+}
+
+impl Search {
+    fn path(&mut self, source: &[i16; 64], wanted: u64, steps: &Steps, costs: &Costs, out: &mut Vec<u32>) {
+        let all = &mut self.0;
+        let (mut n, mut left_out, mut energy, mut rest) = (0, 0f32, 0f32, wanted);
+        while rest != 0 {
+            let k = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let value = f32::from(source[k].unsigned_abs());
+            let size = value * steps.inverse[k];
+            all[n] = Candidate { at: k as u8, level: 0, from: 0, before: left_out, own: size, after: 0.0 };
+            left_out += size * size;
+            energy += value * value;
+            n += 1;
+        }
+        // Twice the binary logarithm, from the exponent and the first bit of the fraction.
+        let lambda = steps.lambda[((energy.to_bits() >> 22) as usize).saturating_sub(254).min(MASKS - 1)];
+        for i in 0..n {
+            let Candidate { at, own: size, before, .. } = all[i];
+            let k = usize::from(at);
+            let high = (size + 0.5) as u16;
+            let (mut least, mut chosen, mut from) = (f32::INFINITY, 0u16, 0u8);
+            // Taking one less pays only where rounding went up.
+            let options = if f32::from(high) > size && high > 1 { 2 } else { 1 };
+            for option in [high, high.wrapping_sub(1)].into_iter().take(options) {
+                let bits = 16 - option.leading_zeros() as usize;
+                let error = (size - f32::from(option)) * (size - f32::from(option)) + before;
+                let mut consider = |previous: usize, known: f32, place: u8| {
+                    let run = k - previous - 1;
+                    let rate = costs.symbol[(run & 15) << 4 | bits] + (run >> 4) as f32 * costs.symbol[0xF0];
+                    let total = known + error + lambda * rate;
+                    if total < least {
+                        (least, chosen, from) = (total, option, place);
+                    }
+                };
+                let mut free = true;
+                for (j, previous) in all[..i].iter().enumerate().rev().take(REACH) {
+                    consider(usize::from(previous.at), previous.after, j as u8 + 1);
+                    if previous.own >= LARGE {
+                        free = false;
+                        break;
+                    }
+                }
+                if free {
+                    consider(0, 0.0, 0);
+                }
+            }
+            (all[i].level, all[i].from, all[i].after) = (chosen, from, least - before - size * size);
+        }
+        // Where the block ends.
+        let (mut least, mut last) = (left_out + lambda * costs.end, 0usize);
+        for (i, c) in all[..n].iter().enumerate() {
+            let end = if c.at == 63 { 0.0 } else { lambda * costs.end };
+            let total = c.after + left_out + end;
+            if total < least {
+                (least, last) = (total, i + 1);
+            }
+        }
+        let begin = out.len();
+        while last > 0 {
+            let c = all[last - 1];
+            let signed = if source[usize::from(c.at)] < 0 { -(c.level as i16) } else { c.level as i16 };
+            out.push(u32::from(c.at) << 16 | u32::from(signed as u16));
+            last = usize::from(c.from);
+        }
+        out[begin..].reverse();
+    }
+}
+
+/// How often each symbol occurs as if coded in one scan, and the bits beside the symbols.
+fn histogram(levels: &Levels) -> ([u32; 256], f64) {
+    let (mut counts, mut extra) = ([0u32; 256], 0f64);
+    for pair in levels.starts.windows(2) {
+        let mut previous = 0;
+        for token in &levels.ac[pair[0] as usize..pair[1] as usize] {
+            let (k, size) = ((token >> 16) as usize, magnitude(*token as u16 as i16));
+            let run = k - previous - 1;
+            counts[0xF0] += (run >> 4) as u32;
+            counts[(run & 15) << 4 | size as usize] += 1;
+            extra += f64::from(size);
+            previous = k;
+        }
+        counts[0] += u32::from(previous < 63);
+    }
+    (counts, extra)
+}
+
+fn entropy(counts: &[u32]) -> f64 {
+    let total: f64 = counts.iter().map(|n| f64::from(*n)).sum();
+    counts.iter().filter(|n| **n > 0).map(|n| f64::from(*n) * (total / f64::from(*n)).log2()).sum()
+}
+
+fn bits_of(levels: &Levels) -> f64 {
+    let (counts, extra) = histogram(levels);
+    let mut dc = [0u32; 16];
+    let mut dc_extra = 0f64;
+    let mut previous = 0i16;
+    for value in &levels.dc {
+        let size = magnitude(value.wrapping_sub(previous));
+        dc[size as usize & 15] += 1;
+        dc_extra += f64::from(size);
+        previous = *value;
+    }
+    entropy(&counts) + extra + entropy(&dc) + dc_extra
+}
+
+fn magnitude(value: i16) -> u32 {
+    16 - value.unsigned_abs().leading_zeros()
+}
+
+mod scan;
+use scan::write;

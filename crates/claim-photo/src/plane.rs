@@ -1,0 +1,267 @@
+//! Pictures as planes of luma and chroma, the form in which cameras' files hold them: made small, turned upright, cut
+//! from and into pixels.
+//!
+//! Sample values are JPEG's: full range, ITU-R BT.601 (JFIF 1.02). Chroma planes lie in the middle of the 2 x 2 luma
+//! samples that they colour.
+
+use wide::i16x8;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plane {
+    pub width: usize,
+    pub height: usize,
+    /// Row by row, without gaps.
+    pub pixels: Vec<u8>,
+}
+
+/// One plane (grey) or three: Y, Cb, Cr. Chroma has the size of luma or half of it, rounded up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    pub planes: Vec<Plane>,
+}
+
+impl Picture {
+    pub fn width(&self) -> usize {
+        self.planes[0].width
+    }
+
+    pub fn height(&self) -> usize {
+        self.planes[0].height
+    }
+
+    /// Whether chroma has half the size of luma. A picture of one pixel has both.
+    pub fn is_halved(&self) -> bool {
+        let luma = &self.planes[0];
+        self.planes.get(1).is_some_and(|c| c.width < luma.width || c.height < luma.height)
+    }
+
+    /// From interleaved RGB; chroma at half size where `halved`.
+    pub fn from_rgb(width: usize, height: usize, rgb: &[u8], halved: bool) -> Picture {
+        let mut ycc = rgb.to_vec();
+        for pixel in ycc.chunks_exact_mut(3) {
+            let [y, cb, cr] = to_ycc([pixel[0], pixel[1], pixel[2]]);
+            pixel.copy_from_slice(&[y, cb, cr]);
+        }
+        Picture::from_ycc(width, height, &ycc, halved)
+    }
+
+    /// From interleaved YCbCr.
+    pub fn from_ycc(width: usize, height: usize, ycc: &[u8], halved: bool) -> Picture {
+        let channel = |c: usize| -> Vec<u8> { ycc.chunks_exact(3).map(|p| p[c]).collect() };
+        let luma = Plane { width, height, pixels: channel(0) };
+        if !halved {
+            let chroma = |c| Plane { width, height, pixels: channel(c) };
+            return Picture { planes: vec![luma, chroma(1), chroma(2)] };
+        }
+        let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+        let mut cb = Vec::with_capacity(half_width * half_height);
+        let mut cr = Vec::with_capacity(half_width * half_height);
+        let mean = |a: &[u8], b: &[u8], c: &[u8], d: &[u8], i: usize| {
+            ((u16::from(a[i]) + u16::from(b[i]) + u16::from(c[i]) + u16::from(d[i]) + 2) >> 2) as u8
+        };
+        for y in 0..half_height {
+            let upper = &ycc[2 * y * width * 3..][..width * 3];
+            let lower = &ycc[(2 * y + 1).min(height - 1) * width * 3..][..width * 3];
+            let whole = width / 2 * 6;
+            for (up, low) in upper[..whole].chunks_exact(6).zip(lower[..whole].chunks_exact(6)) {
+                let ((a, b), (c, d)) = (up.split_at(3), low.split_at(3));
+                cb.push(mean(a, b, c, d, 1));
+                cr.push(mean(a, b, c, d, 2));
+            }
+            if width % 2 == 1 {
+                let (a, c) = (&upper[whole..], &lower[whole..]);
+                cb.push(mean(a, a, c, c, 1));
+                cr.push(mean(a, a, c, c, 2));
+            }
+        }
+        let half = |pixels| Plane { width: half_width, height: half_height, pixels };
+        Picture { planes: vec![luma, half(cb), half(cr)] }
+    }
+
+    /// Interleaved RGB; chroma of half size is repeated.
+    pub fn to_rgb(&self) -> Vec<u8> {
+        let luma = &self.planes[0];
+        let mut rgb = Vec::with_capacity(luma.pixels.len() * 3);
+        for (i, y) in luma.pixels.iter().enumerate() {
+            match &self.planes[..] {
+                [_, cb, cr] => {
+                    let shift = usize::from(self.is_halved());
+                    let at = (i / luma.width >> shift) * cb.width + (i % luma.width >> shift);
+                    rgb.extend(to_rgb([*y, cb.pixels[at], cr.pixels[at]]));
+                }
+                _ => rgb.extend([*y; 3]),
+            }
+        }
+        rgb
+    }
+
+    /// Shrinks to this size; a picture is never enlarged.
+    pub fn resized(&self, width: usize, height: usize) -> Picture {
+        let (across, down) = (self.width() as f64 / width as f64, self.height() as f64 / height as f64);
+        let chroma = if self.is_halved() { (width.div_ceil(2), height.div_ceil(2)) } else { (width, height) };
+        let of = |(i, plane): (usize, &Plane)| {
+            let to = if i == 0 { (width, height) } else { chroma };
+            plane.resized(to.0, to.1, across, down)
+        };
+        Picture { planes: self.planes.iter().enumerate().map(of).collect() }
+    }
+
+    /// As EXIF's orientation (1 to 8) says it is to be looked at.
+    pub fn upright(self, orientation: u8) -> Picture {
+        Picture { planes: self.planes.into_iter().map(|p| p.upright(orientation)).collect() }
+    }
+}
+
+impl Plane {
+    /// Lanczos with three lobes. `across` and `down` are source samples for each of the result: told, not worked out,
+    /// because a chroma plane of an odd picture reaches half a sample beyond it.
+    fn resized(&self, width: usize, height: usize, across: f64, down: f64) -> Plane {
+        let columns = kernels(self.width, width, across);
+        let rows = kernels(self.height, height, down);
+        let lanes = self.width.div_ceil(8);
+        let mut pixels = vec![0u8; width * height];
+        // Eight rows of the result at a time: first down the columns, then along the rows, which are lanes by then.
+        let mut source: Vec<i16x8> = Vec::new();
+        let mut strip = vec![i16x8::ZERO; lanes * 8];
+        let mut turned = vec![i16x8::ZERO; lanes * 8];
+        for top in (0..height).step_by(8) {
+            let strip_rows = &rows[top..(top + 8).min(height)];
+            let first = strip_rows.iter().map(|k| k.first).min().unwrap_or(0);
+            let last = strip_rows.iter().map(|k| k.first + k.weights.len()).max().unwrap_or(0);
+            source.clear();
+            for y in first..last {
+                let row = &self.pixels[y * self.width..][..self.width];
+                source.extend(row.chunks(8).map(|eight| {
+                    let mut lane = [0i16; 8];
+                    for (to, from) in lane.iter_mut().zip(eight) {
+                        *to = i16::from(*from) << FRACTION;
+                    }
+                    i16x8::new(lane)
+                }));
+            }
+            for (to, kernel) in strip.chunks_exact_mut(lanes).zip(strip_rows) {
+                to.fill(i16x8::ZERO);
+                for (t, weight) in kernel.weights.iter().enumerate() {
+                    let weight = i16x8::splat(*weight);
+                    let from = &source[(kernel.first + t - first) * lanes..][..lanes];
+                    for (to, from) in to.iter_mut().zip(from) {
+                        *to += from.mul_scale_round(weight);
+                    }
+                }
+            }
+            for x in 0..lanes {
+                let square = transposed(std::array::from_fn(|y| strip[y * lanes + x]));
+                turned[x * 8..][..8].copy_from_slice(&square);
+            }
+            for (x, kernel) in columns.iter().enumerate() {
+                let mut sum = i16x8::splat(1 << (FRACTION - 1));
+                for (weight, from) in kernel.weights.iter().zip(&turned[kernel.first..]) {
+                    sum += from.mul_scale_round(i16x8::splat(*weight));
+                }
+                let eight: [i16; 8] = (sum >> FRACTION).max(i16x8::ZERO).min(i16x8::splat(255)).to_array();
+                for (y, value) in eight.iter().enumerate().take(strip_rows.len()) {
+                    pixels[(top + y) * width + x] = *value as u8;
+                }
+            }
+        }
+        Plane { width, height, pixels }
+    }
+
+    fn upright(self, orientation: u8) -> Plane {
+        let (w, h) = (self.width, self.height);
+        let (width, height) = if orientation >= 5 { (h, w) } else { (w, h) };
+        let from = |x: usize, y: usize| match orientation {
+            2 => (w - 1 - x, y),
+            3 => (w - 1 - x, h - 1 - y),
+            4 => (x, h - 1 - y),
+            5 => (y, x),
+            6 => (y, h - 1 - x),
+            7 => (w - 1 - y, h - 1 - x),
+            8 => (w - 1 - y, x),
+            _ => (x, y),
+        };
+        if !(2..=8).contains(&orientation) {
+            return self;
+        }
+        let mut pixels = vec![0u8; w * h];
+        // In squares: a column of the source is not fetched anew for every pixel.
+        for (top, left) in (0..height).step_by(32).flat_map(|y| (0..width).step_by(32).map(move |x| (y, x))) {
+            for y in top..(top + 32).min(height) {
+                for x in left..(left + 32).min(width) {
+                    let (fx, fy) = from(x, y);
+                    pixels[y * width + x] = self.pixels[fy * w + fx];
+                }
+            }
+        }
+        Plane { width, height, pixels }
+    }
+}
+
+fn transposed(rows: [i16x8; 8]) -> [i16x8; 8] {
+    let rows = rows.map(i16x8::to_array);
+    std::array::from_fn(|x| i16x8::new(std::array::from_fn(|y| rows[y][x])))
+}
+
+/// Bits behind the point while summing: 255 with its overshoot still fits.
+const FRACTION: i32 = 6;
+
+/// The samples that one sample of the result is made of, with their weights in 1/32768.
+struct Kernel {
+    first: usize,
+    weights: Vec<i16>,
+}
+
+fn kernels(from: usize, to: usize, ratio: f64) -> Vec<Kernel> {
+    let stretch = ratio.max(1.0);
+    let lanczos = |x: f64| match x.abs() {
+        x if x < 1e-9 => 1.0,
+        x if x >= 3.0 => 0.0,
+        x => {
+            let pi = std::f64::consts::PI * x;
+            3.0 * pi.sin() * (pi / 3.0).sin() / (pi * pi)
+        }
+    };
+    let kernel = |i: usize| {
+        let centre = (i as f64 + 0.5) * ratio;
+        let first = (centre - 3.0 * stretch).floor().max(0.0) as usize;
+        let last = ((centre + 3.0 * stretch).ceil() as usize).min(from);
+        let first = first.min(last.saturating_sub(1));
+        let raw: Vec<f64> = (first..last).map(|s| lanczos((s as f64 + 0.5 - centre) / stretch)).collect();
+        let sum: f64 = raw.iter().sum();
+        let mut weights: Vec<i16> = raw.iter().map(|w| (w / sum * 32768.0).round().clamp(-32768.0, 32767.0) as i16).collect();
+        // White stays white: what rounding lost goes to the heaviest.
+        let missing = 32768 - weights.iter().map(|w| i32::from(*w)).sum::<i32>();
+        if let Some(heaviest) = weights.iter_mut().max_by_key(|w| **w) {
+            *heaviest = (i32::from(*heaviest) + missing).min(32767) as i16;
+        }
+        Kernel { first, weights }
+    };
+    (0..to).map(kernel).collect()
+}
+
+/// JFIF's conversion, in 1/65536.
+pub(crate) fn to_ycc([r, g, b]: [u8; 3]) -> [u8; 3] {
+    let [r, g, b] = [r, g, b].map(i32::from);
+    let shift = |sum: i32| ((sum + 32_768) >> 16).clamp(0, 255) as u8;
+    [
+        shift(19_595 * r + 38_470 * g + 7_471 * b),
+        shift(-11_059 * r - 21_709 * g + 32_768 * b + (128 << 16)),
+        shift(32_768 * r - 27_439 * g - 5_329 * b + (128 << 16)),
+    ]
+}
+
+pub(crate) fn to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
+    let shift = |sum: i32| ((sum + 32_768) >> 16).clamp(0, 255) as u8;
+    [shift(y + 91_881 * cr), shift(y - 22_554 * cb - 46_802 * cr), shift(y + 116_130 * cb)]
+}
+
+/// Whether two pictures show the same: what another decoder gives is judged by it before it is trusted.
+pub fn alike(a: &Picture, b: &Picture) -> bool {
+    const MEAN: u64 = 6;
+    let plane = |(a, b): (&Plane, &Plane)| {
+        let sum: u64 = a.pixels.iter().zip(&b.pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        (a.width, a.height) == (b.width, b.height) && sum <= MEAN * a.pixels.len() as u64
+    };
+    a.planes.len() == b.planes.len() && a.planes.iter().zip(&b.planes).all(plane)
+}

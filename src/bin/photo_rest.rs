@@ -1,0 +1,5 @@
+//! Entry of the other photo worker.
+
+fn main() {
+    baoan::photo_rest();
+}

@@ -1,0 +1,160 @@
+//! The worker's side of [`super::photos`]: orders come in, one at a time; what is stored and what was measured on it go
+//! out, or the code of what is wrong with it.
+
+mod decoder;
+pub mod quick;
+pub mod rest;
+
+use claim_domain::Code;
+use claim_domain::documents::{File as Paper, Format};
+use claim_photo::{Kind, Limits, Photo, PhotoError, measure, pdf, sha256_hex, sniff};
+use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{Blob, DedicatedWorkerGlobalScope, MessageEvent};
+
+/// A file to be made small.
+struct Order {
+    file: Blob,
+    /// A PDF is passed by as it is.
+    pdf: bool,
+    /// QR codes are to be read.
+    codes: bool,
+    /// The browser's decoders may be used.
+    native: bool,
+}
+
+enum Answer {
+    Done(Done),
+    Wrong(Code),
+    /// This program does not carry what the file needs: the other one does.
+    Other,
+}
+
+/// What is stored, and what was found on it.
+struct Done {
+    bytes: Vec<u8>,
+    paper: Paper,
+    /// Milliseconds that making it small and measuring it took, for the bench.
+    prepared_ms: f64,
+    measured_ms: f64,
+}
+
+impl From<PhotoError> for Answer {
+    fn from(error: PhotoError) -> Answer {
+        Answer::Wrong(error.code())
+    }
+}
+
+/// Listens for ever.
+fn serve<F: Future<Output = Answer> + 'static>(answer: impl Fn(Order) -> F + Clone + 'static) {
+    let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
+    let reply_to = scope.clone();
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        let (scope, answer) = (reply_to.clone(), answer.clone());
+        spawn_local(async move {
+            let data = event.data();
+            let field = |name: &str| Reflect::get(&data, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+            let is = |name: &str| field(name).is_truthy();
+            let answer = match field("file").dyn_into::<Blob>() {
+                Ok(file) => answer(Order { file, pdf: is("pdf"), codes: is("codes"), native: is("native") }).await,
+                Err(_) => Answer::Wrong(Code::PhotoDamaged),
+            };
+            let (message, buffers) = told(answer);
+            // The picture's buffer is handed over, not copied.
+            let _ = scope.post_message_with_transfer(&message, &buffers);
+        });
+    });
+    scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    on_message.forget();
+    // Messages sent before this are lost: the page waits for it.
+    let _ = scope.post_message(&JsValue::from_str("ready"));
+}
+
+/// The bytes of a file that is not too large.
+async fn read(file: &Blob) -> Result<ArrayBuffer, Answer> {
+    if file.size() > Limits::default().max_file as f64 {
+        return Err(Answer::Wrong(Code::PhotoTooLarge));
+    }
+    JsFuture::from(file.array_buffer()).await.map(JsCast::unchecked_into).map_err(|_| Answer::Wrong(Code::PhotoDamaged))
+}
+
+/// A PDF where one is welcome: judged by its structure, passed on as it is.
+fn passed(order: &Order, file: &[u8]) -> Option<Answer> {
+    (order.pdf && sniff(file) == Kind::Pdf).then(|| match pdf::inspect(file) {
+        Err(error) => error.into(),
+        Ok(pdf) => {
+            let sha256 = sha256_hex(file);
+            let paper = Paper { pdf: Some(pdf), ..paper(Format::Pdf, file, sha256.clone(), sha256) };
+            Answer::Done(Done { bytes: file.to_vec(), paper, prepared_ms: 0.0, measured_ms: 0.0 })
+        }
+    })
+}
+
+/// Measures what is stored, as the server does. `begin`: when the work on it began.
+fn measured(photo: Photo, codes: bool, begin: f64) -> Answer {
+    let Photo { jpeg, sha256, original_sha256, taken_at, salvaged, .. } = photo;
+    let between = js_sys::Date::now();
+    match measure(&jpeg, codes) {
+        Err(error) => error.into(),
+        Ok(look) => {
+            let paper = paper(Format::Jpeg, &jpeg, sha256, original_sha256);
+            let paper = Paper { taken_at, look: Some(look), salvaged, ..paper };
+            Answer::Done(Done { bytes: jpeg, paper, prepared_ms: between - begin, measured_ms: js_sys::Date::now() - between })
+        }
+    }
+}
+
+fn paper(format: Format, bytes: &[u8], sha256: String, original_sha256: String) -> Paper {
+    // The page says which document it is for.
+    let (id, document) = (String::new(), String::new());
+    let bytes = bytes.len() as u64;
+    Paper {
+        id,
+        document,
+        format,
+        bytes,
+        sha256,
+        original_sha256,
+        taken_at: None,
+        look: None,
+        pdf: None,
+        kept_because: None,
+        salvaged: false,
+        returned: false,
+    }
+}
+
+fn told(answer: Answer) -> (JsValue, Array) {
+    let message = Object::new();
+    let set = |name: &str, value: JsValue| {
+        let _ = Reflect::set(&message, &JsValue::from_str(name), &value);
+    };
+    let buffers = Array::new();
+    match answer {
+        Answer::Other => set("other", JsValue::TRUE),
+        Answer::Wrong(code) => set("error", code.as_str().into()),
+        Answer::Done(Done { bytes, paper, prepared_ms, measured_ms }) => {
+            let buffer = Uint8Array::from(&bytes[..]).buffer();
+            buffers.push(&buffer);
+            let look = paper.look.clone().unwrap_or_default();
+            for (name, value) in [
+                ("prepared_ms", prepared_ms.into()),
+                ("measured_ms", measured_ms.into()),
+                ("bytes", buffer.into()),
+                ("width", look.width.into()),
+                ("height", look.height.into()),
+                ("sha256", paper.sha256.clone().into()),
+                ("original_sha256", paper.original_sha256.clone().into()),
+                ("paper", serde_json::to_string(&paper).unwrap_or_default().into()),
+            ] {
+                set(name, value);
+            }
+        }
+    }
+    // Memory of a program never shrinks: after a very large file the page starts a new one.
+    let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
+    let held = memory.buffer().unchecked_into::<ArrayBuffer>().byte_length();
+    set("held", held.into());
+    (message.into(), buffers)
+}

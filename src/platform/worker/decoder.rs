@@ -1,0 +1,115 @@
+//! The browser's own decoders, in a worker: faster than ours where they are there, and checked against ours before they
+//! are trusted with an evidence picture.
+
+use claim_photo::{Picture, Plane};
+use js_sys::{Array, ArrayBuffer, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Blob, ImageBitmap, OffscreenCanvas, OffscreenCanvasRenderingContext2d, WorkerGlobalScope};
+
+// WebCodecs is not in the stable part of web-sys.
+#[wasm_bindgen]
+extern "C" {
+    type ImageDecoder;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(init: &Object) -> Result<ImageDecoder, JsValue>;
+    #[wasm_bindgen(method)]
+    fn decode(this: &ImageDecoder) -> Promise;
+    #[wasm_bindgen(method)]
+    fn close(this: &ImageDecoder);
+
+    type VideoFrame;
+    #[wasm_bindgen(method, getter)]
+    fn format(this: &VideoFrame) -> Option<String>;
+    #[wasm_bindgen(method, getter, js_name = displayWidth)]
+    fn width(this: &VideoFrame) -> u32;
+    #[wasm_bindgen(method, getter, js_name = displayHeight)]
+    fn height(this: &VideoFrame) -> u32;
+    #[wasm_bindgen(method, getter, js_name = colorSpace)]
+    fn colour(this: &VideoFrame) -> JsValue;
+    #[wasm_bindgen(method, catch, js_name = allocationSize)]
+    fn size(this: &VideoFrame) -> Result<u32, JsValue>;
+    #[wasm_bindgen(method, js_name = copyTo)]
+    fn copy_to(this: &VideoFrame, to: &ArrayBuffer) -> Promise;
+    #[wasm_bindgen(method, js_name = close)]
+    fn close_frame(this: &VideoFrame);
+}
+
+fn set(object: &Object, name: &str, value: impl Into<JsValue>) {
+    let _ = Reflect::set(object, &name.into(), &value.into());
+}
+
+fn get(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// The planes of a JPEG at about this size (an eighth of its own), as they lie in the file. `None` where this browser
+/// cannot, or gives anything but full-range 4:2:0.
+pub async fn jpeg_planes(file: &ArrayBuffer, (width, height): (u32, u32)) -> Option<Picture> {
+    let init = Object::new();
+    set(&init, "data", file);
+    set(&init, "type", "image/jpeg");
+    set(&init, "desiredWidth", width);
+    set(&init, "desiredHeight", height);
+    let decoder = ImageDecoder::new(&init).ok()?;
+    let decoded = JsFuture::from(decoder.decode()).await;
+    decoder.close();
+    let frame: VideoFrame = get(&decoded.ok()?, "image").unchecked_into();
+    let picture = planes(&frame).await;
+    frame.close_frame();
+    picture.filter(|p| p.width() >= width as usize && p.height() >= height as usize)
+}
+
+async fn planes(frame: &VideoFrame) -> Option<Picture> {
+    let full = get(&frame.colour(), "fullRange") == JsValue::TRUE;
+    if frame.format()? != "I420" || !full {
+        return None;
+    }
+    let buffer = ArrayBuffer::new(frame.size().ok()?);
+    let layout: Array = JsFuture::from(frame.copy_to(&buffer)).await.ok()?.dyn_into().ok()?;
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let plane = |i: u32, width: usize, height: usize| {
+        let number = |name: &str| get(&layout.get(i), name).as_f64().map(|n| n as u32);
+        let (offset, stride) = (number("offset")?, number("stride")?);
+        let bytes = Uint8Array::new_with_byte_offset_and_length(&buffer, offset, stride * height as u32);
+        let mut pixels = bytes.to_vec();
+        if stride as usize != width {
+            for y in 0..height {
+                pixels.copy_within(y * stride as usize..y * stride as usize + width, y * width);
+            }
+            pixels.truncate(width * height);
+        }
+        Some(Plane { width, height, pixels })
+    };
+    let half = (width.div_ceil(2), height.div_ceil(2));
+    Some(Picture { planes: vec![plane(0, width, height)?, plane(1, half.0, half.1)?, plane(2, half.0, half.1)?] })
+}
+
+/// Any picture that this browser reads, upright, in sRGB, on white, its long edge no more than needed.
+pub async fn pixels(file: &Blob, (width, height): (u32, u32)) -> Option<Picture> {
+    let scope: WorkerGlobalScope = js_sys::global().dyn_into().ok()?;
+    let bitmap = JsFuture::from(scope.create_image_bitmap_with_blob(file).ok()?).await.ok()?;
+    let bitmap: ImageBitmap = bitmap.dyn_into().ok()?;
+    // Turned by EXIF, its sides may have changed places.
+    let (width, height) = if (bitmap.width() > bitmap.height()) == (width > height) { (width, height) } else { (height, width) };
+    let canvas = OffscreenCanvas::new(width, height).ok()?;
+    let context: OffscreenCanvasRenderingContext2d = canvas.get_context("2d").ok()??.dyn_into().ok()?;
+    context.set_fill_style_str("#fff");
+    context.fill_rect(0.0, 0.0, f64::from(width), f64::from(height));
+    set(context.as_ref(), "imageSmoothingQuality", "high");
+    let (w, h) = (f64::from(width), f64::from(height));
+    context.draw_image_with_image_bitmap_and_dw_and_dh(&bitmap, 0.0, 0.0, w, h).ok()?;
+    bitmap.close();
+    let rgba = context.get_image_data(0.0, 0.0, f64::from(width), f64::from(height)).ok()?.data().0;
+    let rgb: Vec<u8> = rgba.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+    Some(Picture::from_rgb(width as usize, height as usize, &rgb, true))
+}
+
+/// SHA-256 as lower-case hex, by the browser where it has it (secure pages only).
+pub async fn sha256(bytes: &ArrayBuffer) -> Option<String> {
+    let crypto = get(&js_sys::global(), "crypto");
+    let subtle: web_sys::SubtleCrypto = get(&crypto, "subtle").dyn_into().ok()?;
+    let digest = JsFuture::from(subtle.digest_with_str_and_buffer_source("SHA-256", bytes).ok()?).await.ok()?;
+    let digest = Uint8Array::new(&digest).to_vec();
+    Some(digest.iter().map(|b| format!("{b:02x}")).collect())
+}

@@ -1,0 +1,85 @@
+//! JPEG, which is what cameras write, by the browser's decoder where that was found to be right, else
+//! by ours. What it does not carry (other formats where the browser cannot, torn files, QR codes) the other one does.
+
+use std::cell::Cell;
+
+use claim_photo::{Kind, Limits, Picture, dimensions, eighth, prepare_decoded, prepare_jpeg, sha256_hex, sniff};
+use js_sys::{ArrayBuffer, Uint8Array};
+
+use super::{Answer, Order, decoder, measured, passed, read, serve};
+
+thread_local! {
+    /// Whether this browser's decoder was seen to give the same picture as ours.
+    static NATIVE: Cell<bool> = const { Cell::new(false) };
+}
+
+pub fn start() {
+    wasm_bindgen_futures::spawn_local(async {
+        warm_up().await;
+        serve(answer);
+    });
+}
+
+async fn answer(order: Order) -> Answer {
+    let begin = js_sys::Date::now();
+    let buffer = match read(&order.file).await {
+        Ok(buffer) => buffer,
+        Err(answer) => return answer,
+    };
+    let file = Uint8Array::new(&buffer).to_vec();
+    if let Some(answer) = passed(&order, &file) {
+        return answer;
+    }
+    let limits = Limits::default();
+    let (width, height) = match dimensions(&file, &limits) {
+        Ok(size) => size,
+        Err(error) => return error.into(),
+    };
+    let native = order.native && NATIVE.get();
+    let sha256 = decoder::sha256(&buffer).await.unwrap_or_else(|| sha256_hex(&file));
+    let photo = if sniff(&file) == Kind::Jpeg {
+        let planes = if native { decoder::jpeg_planes(&buffer, eighth(width, height, limits.long_edge)).await } else { None };
+        match planes {
+            Some(picture) => prepare_decoded(&file, picture, true, &limits, sha256),
+            None => prepare_jpeg(&file, &limits, sha256),
+        }
+    } else {
+        match decoder::pixels(&order.file, within(width, height, limits.long_edge)).await {
+            Some(picture) if order.native => prepare_decoded(&file, picture, false, &limits, sha256),
+            _ => return Answer::Other,
+        }
+    };
+    match photo {
+        Ok(_) if order.codes => Answer::Other,
+        Ok(photo) => measured(photo, false, begin),
+        // Perhaps torn: the other program reads what can be read.
+        Err(_) => Answer::Other,
+    }
+}
+
+fn within(width: u32, height: u32, long_edge: u32) -> (u32, u32) {
+    let longer = width.max(height);
+    let scaled = |side: u32| (u64::from(side) * u64::from(long_edge.min(longer)) / u64::from(longer)).max(1) as u32;
+    (scaled(width), scaled(height))
+}
+
+/// Does the whole work once on a made picture, so that the first real one finds the program compiled; and looks whether
+/// the browser's decoder gives the same as ours.
+async fn warm_up() {
+    let limits = Limits::default();
+    let (width, height) = (2600, 640);
+    let made = |x: usize, y: usize| {
+        let wave = ((x * y / 64) % 97 + (x / 3 + y / 5) % 61) as u8;
+        [wave.wrapping_mul(3), 255 - wave, (x / 16 + y / 8) as u8]
+    };
+    let rgb: Vec<u8> = (0..width * height).flat_map(|i| made(i % width, i / width)).collect();
+    let picture = Picture::from_rgb(width, height, &rgb, true);
+    let Some((file, _)) = claim_photo::encode(&picture, &claim_photo::Target::default(), &claim_photo::Tuning::default()) else { return };
+    let _ = prepare_jpeg(&file, &limits, String::new());
+    let buffer: ArrayBuffer = Uint8Array::from(&file[..]).buffer();
+    let (to_width, to_height) = eighth(width as u32, height as u32, 1600);
+    let Some(theirs) = decoder::jpeg_planes(&buffer, (to_width, to_height)).await else { return };
+    let ours = picture.resized(theirs.width(), theirs.height());
+    NATIVE.set(claim_photo::alike(&ours, &theirs));
+    let _ = prepare_decoded(&file, theirs, true, &limits, String::new());
+}
