@@ -310,8 +310,8 @@ impl Papers {
         if self.folder().room(document) == 0 {
             return Err(Code::PhotoLimit.as_str());
         }
-        let codes = document.fields.contains(&Field::InvoiceNo);
-        let (bytes, paper) = photos::prepare_paper(file, document.kind != Kind::Scene, codes).await?;
+        let (codes, scene) = (document.fields.contains(&Field::InvoiceNo), document.kind == Kind::Scene);
+        let (bytes, paper) = photos::prepare_paper(file, self.session.visit.fit(scene), !scene, codes).await?;
         // The server names files by their content too.
         let file = File {
             id: paper.sha256[..16].to_owned(),

@@ -206,7 +206,7 @@ impl Session {
     }
 
     async fn prepare(&self, id: String, file: Picked) {
-        let (jpeg, result) = match photos::prepare(&file).await {
+        let (jpeg, result) = match photos::prepare(&file, self.visit.fit(true)).await {
             Ok(done) => done,
             Err(code) => return self.say(Command::Fail { id, code: code.into() }),
         };

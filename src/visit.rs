@@ -8,12 +8,14 @@ use serde::Deserialize;
 use crate::i18n;
 use crate::platform::http::{self, CallError};
 use crate::platform::page;
+use crate::platform::photos::Fit;
 
 /// `config.json`, as far as the app needs it.
 #[derive(Deserialize)]
 pub struct Config {
     pub hotline: String,
     pub promises: Promises,
+    pub photos: Photos,
 }
 
 #[derive(Deserialize)]
@@ -21,6 +23,15 @@ pub struct Promises {
     pub contact_hours: u16,
     pub determination_days: u16,
     pub payment_days: u16,
+}
+
+/// What a photo is made to fit.
+#[derive(Deserialize)]
+pub struct Photos {
+    pub long_edge: u32,
+    /// Of papers, whose letters must be read; and of what happened, which is looked at.
+    pub document_bytes: u32,
+    pub scene_bytes: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -56,6 +67,12 @@ impl Visit {
         let compiled = http::bytes(&format!("/api/v1/rules/{version}")).await;
         let catalogue = compiled.and_then(|bytes| Catalogue::whole_from_compiled(&bytes).ok()).ok_or(CallError::Offline)?;
         Ok(Box::leak(Box::new(catalogue)))
+    }
+
+    /// What a photo of what happened (`scene`), or of a paper, is made to fit.
+    pub fn fit(&self, scene: bool) -> Fit {
+        let photos = &self.config.photos;
+        Fit { long_edge: photos.long_edge, bytes: if scene { photos.scene_bytes } else { photos.document_bytes } }
     }
 
     /// Asks the server who is there.

@@ -45,6 +45,21 @@ pub fn picked(event: &Event) -> Vec<Picked> {
     files
 }
 
+/// What a photo is made to fit: pixels of its longer side, and bytes.
+#[derive(Clone, Copy)]
+pub struct Fit {
+    pub long_edge: u32,
+    pub bytes: u32,
+}
+
+/// What a document wants beyond a small photo: the measures of the checks, a PDF as it is, what QR codes say.
+#[derive(Clone, Copy)]
+struct Wanted {
+    look: bool,
+    pdf: bool,
+    codes: bool,
+}
+
 /// The quick worker is kept; the other one is ended after each file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
@@ -160,8 +175,8 @@ pub fn warm_up() {
 
 /// Makes a small upright JPEG of a file. The error names its sentence in the catalogue. One call at a time: the
 /// session keeps the queue.
-pub async fn prepare(file: &Picked) -> Result<(Vec<u8>, Prepared), &'static str> {
-    let answer = ask(file, false, false).await?;
+pub async fn prepare(file: &Picked, fit: Fit) -> Result<(Vec<u8>, Prepared), &'static str> {
+    let answer = ask(file, fit, Wanted { look: false, pdf: false, codes: false }).await?;
     let number = |name: &str| field(&answer, name).as_f64().unwrap_or_default() as u32;
     let text = |name: &str| field(&answer, name).as_string().unwrap_or_default();
     let bytes = bytes_of(&answer)?;
@@ -177,8 +192,8 @@ pub async fn prepare(file: &Picked) -> Result<(Vec<u8>, Prepared), &'static str>
 
 /// The same for a file of a document, with everything that was measured on it; a PDF is passed by where `pdf`, QR codes
 /// are read where `codes`.
-pub async fn prepare_paper(file: &Picked, pdf: bool, codes: bool) -> Result<(Vec<u8>, Paper), &'static str> {
-    let answer = ask(file, pdf, codes).await?;
+pub async fn prepare_paper(file: &Picked, fit: Fit, pdf: bool, codes: bool) -> Result<(Vec<u8>, Paper), &'static str> {
+    let answer = ask(file, fit, Wanted { look: true, pdf, codes }).await?;
     let paper = field(&answer, "paper").as_string().and_then(|json| serde_json::from_str(&json).ok());
     Ok((bytes_of(&answer)?, paper.ok_or("photo-read")?))
 }
@@ -193,13 +208,13 @@ fn bytes_of(answer: &JsValue) -> Result<Vec<u8>, &'static str> {
 
 /// The quick worker first, with the browser's decoders; where those hang, without; where it does not carry what is
 /// needed, the other one.
-async fn ask(file: &Picked, pdf: bool, codes: bool) -> Result<JsValue, &'static str> {
-    let mut answer = order(Which::Quick, file, pdf, codes, true).await;
+async fn ask(file: &Picked, fit: Fit, wanted: Wanted) -> Result<JsValue, &'static str> {
+    let mut answer = order(Which::Quick, file, fit, wanted, true).await;
     if answer == Err("photo-timeout") {
-        answer = order(Which::Quick, file, pdf, codes, false).await;
+        answer = order(Which::Quick, file, fit, wanted, false).await;
     }
     if answer.as_ref().is_ok_and(|a| field(a, "other").is_truthy()) {
-        answer = order(Which::Rest, file, pdf, codes, false).await;
+        answer = order(Which::Rest, file, fit, wanted, false).await;
         end(Which::Rest);
     }
     let answer = answer?;
@@ -209,12 +224,16 @@ async fn ask(file: &Picked, pdf: bool, codes: bool) -> Result<JsValue, &'static 
     }
 }
 
-async fn order(which: Which, file: &Picked, pdf: bool, codes: bool, native: bool) -> Result<JsValue, &'static str> {
+async fn order(which: Which, file: &Picked, fit: Fit, wanted: Wanted, native: bool) -> Result<JsValue, &'static str> {
     start(which).await?;
     let receive = expect_message(which).ok_or("photo-timeout")?;
     let order = Object::new();
-    for (name, value) in [("file", file.0.as_ref()), ("pdf", &pdf.into()), ("codes", &codes.into()), ("native", &native.into())] {
+    let (edge, bytes) = (fit.long_edge.into(), fit.bytes.into());
+    for (name, value) in [("file", file.0.as_ref()), ("edge", &edge), ("bytes", &bytes), ("native", &native.into())] {
         let _ = Reflect::set(&order, &JsValue::from_str(name), value);
+    }
+    for (name, value) in [("look", wanted.look), ("pdf", wanted.pdf), ("codes", wanted.codes)] {
+        let _ = Reflect::set(&order, &JsValue::from_str(name), &value.into());
     }
     let sent = WORKER.with_borrow(|w| w[which as usize].as_ref().map(|w| w.worker.post_message(&order)));
     sent.and_then(Result::ok).ok_or("photo-read")?;

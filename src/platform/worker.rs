@@ -16,8 +16,11 @@ use web_sys::{Blob, DedicatedWorkerGlobalScope, MessageEvent};
 /// A file to be made small.
 struct Order {
     file: Blob,
+    limits: Limits,
     /// A PDF is passed by as it is.
     pdf: bool,
+    /// What is stored is to be measured, for the checks.
+    look: bool,
     /// QR codes are to be read.
     codes: bool,
     /// The browser's decoders may be used.
@@ -34,6 +37,7 @@ enum Answer {
 /// What is stored, and what was found on it.
 struct Done {
     bytes: Vec<u8>,
+    size: (u32, u32),
     paper: Paper,
     /// Milliseconds that making it small and measuring it took, for the bench.
     prepared_ms: f64,
@@ -57,7 +61,17 @@ fn serve<F: Future<Output = Answer> + 'static>(answer: impl Fn(Order) -> F + Clo
             let field = |name: &str| Reflect::get(&data, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
             let is = |name: &str| field(name).is_truthy();
             let answer = match field("file").dyn_into::<Blob>() {
-                Ok(file) => answer(Order { file, pdf: is("pdf"), codes: is("codes"), native: is("native") }).await,
+                Ok(file) => {
+                    answer(Order {
+                        file,
+                        limits: limits(&field),
+                        pdf: is("pdf"),
+                        look: is("look"),
+                        codes: is("codes"),
+                        native: is("native"),
+                    })
+                    .await
+                }
                 Err(_) => Answer::Wrong(Code::PhotoDamaged),
             };
             let (message, buffers) = told(answer);
@@ -69,6 +83,17 @@ fn serve<F: Future<Output = Answer> + 'static>(answer: impl Fn(Order) -> F + Clo
     on_message.forget();
     // Messages sent before this are lost: the page waits for it.
     let _ = scope.post_message(&JsValue::from_str("ready"));
+}
+
+/// What the page asks for, never above what the server takes.
+fn limits(field: &dyn Fn(&str) -> JsValue) -> Limits {
+    let most = Limits::default();
+    let asked = |name: &str| field(name).as_f64().filter(|n| *n >= 1.0);
+    Limits {
+        long_edge: asked("edge").map_or(most.long_edge, |n| (n as u32).min(most.long_edge)),
+        max_bytes: asked("bytes").map_or(most.max_bytes, |n| (n as usize).min(most.max_bytes)),
+        ..most
+    }
 }
 
 /// The bytes of a file that is not too large.
@@ -86,23 +111,23 @@ fn passed(order: &Order, file: &[u8]) -> Option<Answer> {
         Ok(pdf) => {
             let sha256 = sha256_hex(file);
             let paper = Paper { pdf: Some(pdf), ..paper(Format::Pdf, file, sha256.clone(), sha256) };
-            Answer::Done(Done { bytes: file.to_vec(), paper, prepared_ms: 0.0, measured_ms: 0.0 })
+            Answer::Done(Done { bytes: file.to_vec(), size: (0, 0), paper, prepared_ms: 0.0, measured_ms: 0.0 })
         }
     })
 }
 
-/// Measures what is stored, as the server does. `begin`: when the work on it began.
-fn measured(photo: Photo, codes: bool, begin: f64) -> Answer {
-    let Photo { jpeg, sha256, original_sha256, taken_at, salvaged, .. } = photo;
+/// Measures what is stored, as the server does, where that is wanted. `begin`: when the work on it began.
+fn measured(photo: Photo, order: &Order, begin: f64) -> Answer {
+    let Photo { jpeg, width, height, sha256, original_sha256, taken_at, salvaged } = photo;
     let between = js_sys::Date::now();
-    match measure(&jpeg, codes) {
-        Err(error) => error.into(),
-        Ok(look) => {
-            let paper = paper(Format::Jpeg, &jpeg, sha256, original_sha256);
-            let paper = Paper { taken_at, look: Some(look), salvaged, ..paper };
-            Answer::Done(Done { bytes: jpeg, paper, prepared_ms: between - begin, measured_ms: js_sys::Date::now() - between })
-        }
-    }
+    let look = if order.look { measure(&jpeg, order.codes).map(Some) } else { Ok(None) };
+    let look = match look {
+        Err(error) => return error.into(),
+        Ok(look) => look,
+    };
+    let paper = Paper { taken_at, look, salvaged, ..paper(Format::Jpeg, &jpeg, sha256, original_sha256) };
+    let size = (width, height);
+    Answer::Done(Done { bytes: jpeg, size, paper, prepared_ms: between - begin, measured_ms: js_sys::Date::now() - between })
 }
 
 fn paper(format: Format, bytes: &[u8], sha256: String, original_sha256: String) -> Paper {
@@ -134,16 +159,15 @@ fn told(answer: Answer) -> (JsValue, Array) {
     match answer {
         Answer::Other => set("other", JsValue::TRUE),
         Answer::Wrong(code) => set("error", code.as_str().into()),
-        Answer::Done(Done { bytes, paper, prepared_ms, measured_ms }) => {
+        Answer::Done(Done { bytes, size, paper, prepared_ms, measured_ms }) => {
             let buffer = Uint8Array::from(&bytes[..]).buffer();
             buffers.push(&buffer);
-            let look = paper.look.clone().unwrap_or_default();
             for (name, value) in [
                 ("prepared_ms", prepared_ms.into()),
                 ("measured_ms", measured_ms.into()),
                 ("bytes", buffer.into()),
-                ("width", look.width.into()),
-                ("height", look.height.into()),
+                ("width", size.0.into()),
+                ("height", size.1.into()),
                 ("sha256", paper.sha256.clone().into()),
                 ("original_sha256", paper.original_sha256.clone().into()),
                 ("paper", serde_json::to_string(&paper).unwrap_or_default().into()),

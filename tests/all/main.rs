@@ -7,5 +7,6 @@ mod api;
 mod clients;
 mod journeys;
 mod papers;
+mod photo_bench;
 mod screens;
 mod supplements;

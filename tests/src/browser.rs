@@ -29,6 +29,14 @@ pub enum Look {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // Asked to end, the driver ends its browser; killed, it leaves it behind.
+        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
+        for _ in 0..50 {
+            if matches!(self.driver.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
@@ -220,6 +228,49 @@ impl Browser {
             json!({ "offline": false, "latency": 100, "downloadThroughput": bytes * 10, "uploadThroughput": bytes }),
         )
         .await;
+    }
+
+    /// How long scripts may take.
+    pub async fn patient(&self, time: Duration) {
+        let timeouts = fantoccini::wd::TimeoutConfiguration::new(Some(time), None, None);
+        self.client.update_timeouts(timeouts).await.unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// The page's process: the largest renderer below the driver.
+    fn renderer(&self) -> Option<u32> {
+        let status = |pid: u32, field: &str| -> Option<u64> {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            text.lines().find_map(|l| l.strip_prefix(field))?.split_whitespace().next()?.parse().ok()
+        };
+        let all: Vec<u32> = std::fs::read_dir("/proc").ok()?.filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect();
+        let is_below = |mut pid: u32| {
+            for _ in 0..8 {
+                match status(pid, "PPid:") {
+                    Some(parent) if parent == u64::from(self.driver.id()) => return true,
+                    Some(parent) if parent > 1 => pid = parent as u32,
+                    _ => return false,
+                }
+            }
+            false
+        };
+        let draws = |pid: &u32| {
+            std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|c| String::from_utf8_lossy(&c).contains("--type=renderer"))
+        };
+        all.into_iter().filter(draws).filter(|pid| is_below(*pid)).max_by_key(|pid| status(*pid, "VmRSS:").unwrap_or(0))
+    }
+
+    /// What the page's process holds now, and the most since [`Browser::forget_peak`], in KB.
+    pub fn renderer_kb(&self) -> (u64, u64) {
+        let text = self.renderer().and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/status")).ok()).unwrap_or_default();
+        let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
+    /// Begins to measure the peak anew (proc(5), clear_refs).
+    pub fn forget_peak(&self) {
+        if let Some(pid) = self.renderer() {
+            let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
+        }
     }
 
     /// Throws the tab away without asking it, and opens the same address in a new one.

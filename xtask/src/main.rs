@@ -23,6 +23,7 @@ const USAGE: &str = "cargo xtask COMMAND
   test [--only LAYER]                       all layers, or one of: fmt clippy check unit wasm server e2e
   check                                     layering, byte budgets, words
   bench checks [FOLDER]                     what the checks of files measure on the photographs of a folder
+  bench photo [FOLDER]                      our photo engine against the field, in the same browser
   fuzz [--seconds 60]                       every parser, one after the other
   screenshots                               docs/screenshots from the running app";
 

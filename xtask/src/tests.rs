@@ -68,7 +68,14 @@ pub fn bench(what: Option<&str>, folder: Option<&str>) -> Result {
         Some("checks") => {
             run(&mut cargo(&["run", "--quiet", "-p", "claim-photo", "--example", "calibrate", "--", folder.unwrap_or("../shared/photos")]))
         }
-        _ => Err("bench what? There is: checks [FOLDER]".into()),
+        Some("photo") => {
+            let mut command = e2e_command(&["bench_of_the_photo_engine", "--ignored", "--nocapture"])?;
+            if let Some(folder) = folder {
+                command.env("BAOAN_PHOTOS", std::path::absolute(folder).map_err(|e| e.to_string())?);
+            }
+            run(&mut command)
+        }
+        _ => Err("bench what? There is: checks [FOLDER], photo [FOLDER]".into()),
     }
 }
 

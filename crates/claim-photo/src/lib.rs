@@ -159,6 +159,16 @@ pub fn dimensions(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError
     decode::header(file, limits)
 }
 
+/// The planes of a whole JPEG as our own decoder reads them, to compare another decoder with.
+pub fn planes(jpeg: &[u8]) -> Option<Picture> {
+    decode::scaled(jpeg, u32::MAX)
+}
+
+/// Whether a JPEG says that its colours are not sRGB.
+pub fn has_profile(file: &[u8]) -> bool {
+    colour::of_jpeg(file).is_some()
+}
+
 fn finish(file: &[u8], decoded: Decoded, limits: &Limits, original_sha256: String) -> Result<Photo, PhotoError> {
     let Decoded { picture, orientation, profile, own, salvaged } = decoded;
     let taken_at = taken_at(file);

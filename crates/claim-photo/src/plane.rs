@@ -4,7 +4,7 @@
 //! Sample values are JPEG's: full range, ITU-R BT.601 (JFIF 1.02). Chroma planes lie in the middle of the 2 x 2 luma
 //! samples that they colour.
 
-use wide::i16x8;
+use wide::{i16x8, u8x16};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plane {
@@ -45,35 +45,46 @@ impl Picture {
         Picture::from_ycc(width, height, &ycc, halved)
     }
 
+    /// From pixels of four bytes: blue, green, red and nothing.
+    pub fn from_bgrx(width: usize, height: usize, mut pixels: Vec<u8>) -> Picture {
+        let count = pixels.len() / 4;
+        for i in 0..count {
+            let ycc = to_ycc([pixels[4 * i + 2], pixels[4 * i + 1], pixels[4 * i]]);
+            pixels[3 * i..3 * i + 3].copy_from_slice(&ycc);
+        }
+        pixels.truncate(count * 3);
+        Picture::from_ycc(width, height, &pixels, true)
+    }
+
     /// From interleaved YCbCr.
     pub fn from_ycc(width: usize, height: usize, ycc: &[u8], halved: bool) -> Picture {
-        let channel = |c: usize| -> Vec<u8> { ycc.chunks_exact(3).map(|p| p[c]).collect() };
-        let luma = Plane { width, height, pixels: channel(0) };
         if !halved {
-            let chroma = |c| Plane { width, height, pixels: channel(c) };
-            return Picture { planes: vec![luma, chroma(1), chroma(2)] };
+            let plane = |c: usize| Plane { width, height, pixels: ycc.chunks_exact(3).map(|p| p[c]).collect() };
+            return Picture { planes: (0..3).map(plane).collect() };
         }
         let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
-        let mut cb = Vec::with_capacity(half_width * half_height);
-        let mut cr = Vec::with_capacity(half_width * half_height);
-        let mean = |a: &[u8], b: &[u8], c: &[u8], d: &[u8], i: usize| {
-            ((u16::from(a[i]) + u16::from(b[i]) + u16::from(c[i]) + u16::from(d[i]) + 2) >> 2) as u8
-        };
-        for y in 0..half_height {
-            let upper = &ycc[2 * y * width * 3..][..width * 3];
-            let lower = &ycc[(2 * y + 1).min(height - 1) * width * 3..][..width * 3];
-            let whole = width / 2 * 6;
-            for (up, low) in upper[..whole].chunks_exact(6).zip(lower[..whole].chunks_exact(6)) {
-                let ((a, b), (c, d)) = (up.split_at(3), low.split_at(3));
-                cb.push(mean(a, b, c, d, 1));
-                cr.push(mean(a, b, c, d, 2));
+        let mut luma = vec![0u8; width * height];
+        let mut cb = vec![0u8; half_width * half_height];
+        let mut cr = vec![0u8; half_width * half_height];
+        let rows = luma.chunks_mut(2 * width).zip(ycc.chunks(6 * width)).zip(cb.chunks_mut(half_width).zip(cr.chunks_mut(half_width)));
+        for ((luma, pixels), (cb, cr)) in rows {
+            for (to, pixel) in luma.iter_mut().zip(pixels.chunks_exact(3)) {
+                *to = pixel[0];
             }
-            if width % 2 == 1 {
-                let (a, c) = (&upper[whole..], &lower[whole..]);
-                cb.push(mean(a, a, c, c, 1));
-                cr.push(mean(a, a, c, c, 2));
+            let (upper, lower) = pixels.split_at(3 * width);
+            let lower = if lower.is_empty() { upper } else { lower };
+            let halves = cb.iter_mut().zip(cr.iter_mut()).zip(upper.chunks(6).zip(lower.chunks(6)));
+            for ((cb, cr), (up, low)) in halves {
+                // At an odd edge the one pixel stands for both.
+                let right = up.len() - 3;
+                let mean = |c: usize| {
+                    let sum = u16::from(up[c]) + u16::from(up[right + c]) + u16::from(low[c]) + u16::from(low[right + c]);
+                    ((sum + 2) >> 2) as u8
+                };
+                (*cb, *cr) = (mean(1), mean(2));
             }
         }
+        let luma = Plane { width, height, pixels: luma };
         let half = |pixels| Plane { width: half_width, height: half_height, pixels };
         Picture { planes: vec![luma, half(cb), half(cr)] }
     }
@@ -122,31 +133,42 @@ impl Plane {
         let mut pixels = vec![0u8; width * height];
         // Eight rows of the result at a time: first down the columns, then along the rows, which are lanes by then.
         let mut source: Vec<i16x8> = Vec::new();
+        let mut kept = 0..0;
         let mut strip = vec![i16x8::ZERO; lanes * 8];
         let mut turned = vec![i16x8::ZERO; lanes * 8];
         for top in (0..height).step_by(8) {
             let strip_rows = &rows[top..(top + 8).min(height)];
             let first = strip_rows.iter().map(|k| k.first).min().unwrap_or(0);
             let last = strip_rows.iter().map(|k| k.first + k.weights.len()).max().unwrap_or(0);
-            source.clear();
-            for y in first..last {
-                let row = &self.pixels[y * self.width..][..self.width];
-                source.extend(row.chunks(8).map(|eight| {
-                    let mut lane = [0i16; 8];
-                    for (to, from) in lane.iter_mut().zip(eight) {
-                        *to = i16::from(*from) << FRACTION;
-                    }
-                    i16x8::new(lane)
-                }));
+            // Rows that the strip before had too stay.
+            source.drain(..((first - kept.start) * lanes).min(source.len()));
+            for y in kept.end.max(first)..last {
+                widen(&self.pixels[y * self.width..][..self.width], &mut source);
             }
+            kept = first..last;
             for (to, kernel) in strip.chunks_exact_mut(lanes).zip(strip_rows) {
-                to.fill(i16x8::ZERO);
-                for (t, weight) in kernel.weights.iter().enumerate() {
-                    let weight = i16x8::splat(*weight);
-                    let from = &source[(kernel.first + t - first) * lanes..][..lanes];
-                    for (to, from) in to.iter_mut().zip(from) {
-                        *to += from.mul_scale_round(weight);
+                let from = &source[(kernel.first - first) * lanes..];
+                let mut groups = to.chunks_exact_mut(GROUP);
+                let mut x = 0;
+                for to in &mut groups {
+                    let mut sums = [i16x8::ZERO; GROUP];
+                    for (weight, row) in kernel.weights.iter().zip(from.chunks_exact(lanes)) {
+                        if let Some(values) = row[x..].first_chunk::<GROUP>() {
+                            for i in 0..GROUP {
+                                sums[i] += values[i].mul_scale_round(*weight);
+                            }
+                        }
                     }
+                    to.copy_from_slice(&sums);
+                    x += GROUP;
+                }
+                for to in groups.into_remainder() {
+                    *to = kernel
+                        .weights
+                        .iter()
+                        .zip(from.chunks_exact(lanes))
+                        .fold(i16x8::ZERO, |sum, (w, row)| sum + row[x].mul_scale_round(*w));
+                    x += 1;
                 }
             }
             for x in 0..lanes {
@@ -156,7 +178,7 @@ impl Plane {
             for (x, kernel) in columns.iter().enumerate() {
                 let mut sum = i16x8::splat(1 << (FRACTION - 1));
                 for (weight, from) in kernel.weights.iter().zip(&turned[kernel.first..]) {
-                    sum += from.mul_scale_round(i16x8::splat(*weight));
+                    sum += from.mul_scale_round(*weight);
                 }
                 let eight: [i16; 8] = (sum >> FRACTION).max(i16x8::ZERO).min(i16x8::splat(255)).to_array();
                 for (y, value) in eight.iter().enumerate().take(strip_rows.len()) {
@@ -197,18 +219,38 @@ impl Plane {
     }
 }
 
+/// Samples of one row as lanes with room for fractions; the last is filled up with zeros.
+fn widen(row: &[u8], to: &mut Vec<i16x8>) {
+    let (whole, rest) = row.as_chunks::<16>();
+    for sixteen in whole {
+        let sixteen = u8x16::new(*sixteen);
+        to.push(i16x8::from_u8x16_low(sixteen) << FRACTION);
+        to.push(i16x8::from_u8x16_high(sixteen) << FRACTION);
+    }
+    for eight in rest.chunks(8) {
+        let mut lane = [0i16; 8];
+        for (to, from) in lane.iter_mut().zip(eight) {
+            *to = i16::from(*from) << FRACTION;
+        }
+        to.push(i16x8::new(lane));
+    }
+}
+
 fn transposed(rows: [i16x8; 8]) -> [i16x8; 8] {
     let rows = rows.map(i16x8::to_array);
     std::array::from_fn(|x| i16x8::new(std::array::from_fn(|y| rows[y][x])))
 }
 
+/// Lanes that are summed at a time: as many as there are registers for.
+const GROUP: usize = 4;
 /// Bits behind the point while summing: 255 with its overshoot still fits.
 const FRACTION: i32 = 6;
 
-/// The samples that one sample of the result is made of, with their weights in 1/32768.
+/// The samples that one sample of the result is made of, with their weights in 1/32768, eight
+/// times each.
 struct Kernel {
     first: usize,
-    weights: Vec<i16>,
+    weights: Vec<i16x8>,
 }
 
 fn kernels(from: usize, to: usize, ratio: f64) -> Vec<Kernel> {
@@ -234,7 +276,7 @@ fn kernels(from: usize, to: usize, ratio: f64) -> Vec<Kernel> {
         if let Some(heaviest) = weights.iter_mut().max_by_key(|w| **w) {
             *heaviest = (i32::from(*heaviest) + missing).min(32767) as i16;
         }
-        Kernel { first, weights }
+        Kernel { first, weights: weights.into_iter().map(i16x8::splat).collect() }
     };
     (0..to).map(kernel).collect()
 }

@@ -15,6 +15,16 @@ pub struct Deployment {
     pub insurer: Text,
     pub hotline: String,
     pub promises: Promises,
+    pub photos: Photos,
+}
+
+/// What the app makes photos fit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Photos {
+    pub long_edge: u32,
+    pub document_bytes: usize,
+    pub scene_bytes: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,7 +40,13 @@ impl Deployment {
     /// # Errors
     /// A sentence that names the place.
     pub fn load(json: Option<&str>) -> Result<Deployment, String> {
-        serde_json::from_str(json.unwrap_or(include_str!("../../../public/config.json"))).map_err(|e| format!("config.json: {e}"))
+        let read: Deployment =
+            serde_json::from_str(json.unwrap_or(include_str!("../../../public/config.json"))).map_err(|e| format!("config.json: {e}"))?;
+        let (photos, most) = (&read.photos, claim_photo::Limits::default());
+        if photos.long_edge > most.long_edge || photos.document_bytes.max(photos.scene_bytes) > most.max_bytes {
+            return Err(format!("config.json: photos: at most {} pixels and {} bytes are accepted", most.long_edge, most.max_bytes));
+        }
+        Ok(read)
     }
 }
 

@@ -43,9 +43,8 @@ fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// The planes of a JPEG at about this size (an eighth of its own), as they lie in the file. `None` where this browser
-/// cannot, or gives anything but full-range 4:2:0.
-pub async fn jpeg_planes(file: &ArrayBuffer, (width, height): (u32, u32)) -> Option<Picture> {
+/// A JPEG as it lies in the file, at this size: its own, or an eighth of it. `None` where this browser cannot.
+pub async fn jpeg(file: &ArrayBuffer, (width, height): (u32, u32)) -> Option<Picture> {
     let init = Object::new();
     set(&init, "data", file);
     set(&init, "type", "image/jpeg");
@@ -60,14 +59,13 @@ pub async fn jpeg_planes(file: &ArrayBuffer, (width, height): (u32, u32)) -> Opt
     picture.filter(|p| p.width() >= width as usize && p.height() >= height as usize)
 }
 
+/// Chromium hands out the planes of a file of 4:2:0 at its own size, pixels otherwise.
 async fn planes(frame: &VideoFrame) -> Option<Picture> {
     let full = get(&frame.colour(), "fullRange") == JsValue::TRUE;
-    if frame.format()? != "I420" || !full {
-        return None;
-    }
+    let format = frame.format().filter(|_| full)?;
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
     let buffer = ArrayBuffer::new(frame.size().ok()?);
     let layout: Array = JsFuture::from(frame.copy_to(&buffer)).await.ok()?.dyn_into().ok()?;
-    let (width, height) = (frame.width() as usize, frame.height() as usize);
     let plane = |i: u32, width: usize, height: usize| {
         let number = |name: &str| get(&layout.get(i), name).as_f64().map(|n| n as u32);
         let (offset, stride) = (number("offset")?, number("stride")?);
@@ -79,10 +77,17 @@ async fn planes(frame: &VideoFrame) -> Option<Picture> {
             }
             pixels.truncate(width * height);
         }
-        Some(Plane { width, height, pixels })
+        Some(pixels)
     };
-    let half = (width.div_ceil(2), height.div_ceil(2));
-    Some(Picture { planes: vec![plane(0, width, height)?, plane(1, half.0, half.1)?, plane(2, half.0, half.1)?] })
+    match format.as_str() {
+        "I420" => {
+            let half = (width.div_ceil(2), height.div_ceil(2));
+            let chroma = |i| Some(Plane { width: half.0, height: half.1, pixels: plane(i, half.0, half.1)? });
+            Some(Picture { planes: vec![Plane { width, height, pixels: plane(0, width, height)? }, chroma(1)?, chroma(2)?] })
+        }
+        "BGRX" | "BGRA" => Some(Picture::from_bgrx(width, height, plane(0, width * 4, height)?)),
+        _ => None,
+    }
 }
 
 /// Any picture that this browser reads, upright, in sRGB, on white, its long edge no more than needed.

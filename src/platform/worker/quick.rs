@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use claim_photo::{Kind, Limits, Picture, dimensions, eighth, prepare_decoded, prepare_jpeg, sha256_hex, sniff};
+use claim_photo::{Kind, Limits, Photo, Picture, dimensions, eighth, has_profile, prepare_decoded, prepare_jpeg, sha256_hex, sniff};
 use js_sys::{ArrayBuffer, Uint8Array};
 
 use super::{Answer, Order, decoder, measured, passed, read, serve};
@@ -30,7 +30,7 @@ async fn answer(order: Order) -> Answer {
     if let Some(answer) = passed(&order, &file) {
         return answer;
     }
-    let limits = Limits::default();
+    let limits = order.limits;
     let (width, height) = match dimensions(&file, &limits) {
         Ok(size) => size,
         Err(error) => return error.into(),
@@ -38,10 +38,13 @@ async fn answer(order: Order) -> Answer {
     let native = order.native && NATIVE.get();
     let sha256 = decoder::sha256(&buffer).await.unwrap_or_else(|| sha256_hex(&file));
     let photo = if sniff(&file) == Kind::Jpeg {
-        let planes = if native { decoder::jpeg_planes(&buffer, eighth(width, height, limits.long_edge)).await } else { None };
+        // Scaled, it gives pixels in colours of its own choice: not where they matter.
+        let whole = u64::from(width) * u64::from(height) <= MOST_WHOLE;
+        let size = if whole { (width, height) } else { eighth(width, height, limits.long_edge) };
+        let planes = if native && (whole || !has_profile(&file)) { decoder::jpeg(&buffer, size).await } else { None };
         match planes {
             Some(picture) => prepare_decoded(&file, picture, true, &limits, sha256),
-            None => prepare_jpeg(&file, &limits, sha256),
+            None => prepare_jpeg(&file, &limits, sha256).map(|photo| Photo { salvaged: native && whole, ..photo }),
         }
     } else {
         match decoder::pixels(&order.file, within(width, height, limits.long_edge)).await {
@@ -51,7 +54,7 @@ async fn answer(order: Order) -> Answer {
     };
     match photo {
         Ok(_) if order.codes => Answer::Other,
-        Ok(photo) => measured(photo, false, begin),
+        Ok(photo) => measured(photo, &order, begin),
         // Perhaps torn: the other program reads what can be read.
         Err(_) => Answer::Other,
     }
@@ -63,6 +66,9 @@ fn within(width: u32, height: u32, long_edge: u32) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
+/// Pixels up to which the browser decodes at full size: it is the faster way, and its planes still fit.
+const MOST_WHOLE: u64 = 16_000_000;
+
 /// Does the whole work once on a made picture, so that the first real one finds the program compiled; and looks whether
 /// the browser's decoder gives the same as ours.
 async fn warm_up() {
@@ -70,16 +76,14 @@ async fn warm_up() {
     let (width, height) = (2600, 640);
     let made = |x: usize, y: usize| {
         let wave = ((x * y / 64) % 97 + (x / 3 + y / 5) % 61) as u8;
-        [wave.wrapping_mul(3), 255 - wave, (x / 16 + y / 8) as u8]
+        [wave, wave + (x / 32) as u8, wave + (y / 8) as u8]
     };
     let rgb: Vec<u8> = (0..width * height).flat_map(|i| made(i % width, i / width)).collect();
     let picture = Picture::from_rgb(width, height, &rgb, true);
     let Some((file, _)) = claim_photo::encode(&picture, &claim_photo::Target::default(), &claim_photo::Tuning::default()) else { return };
     let _ = prepare_jpeg(&file, &limits, String::new());
     let buffer: ArrayBuffer = Uint8Array::from(&file[..]).buffer();
-    let (to_width, to_height) = eighth(width as u32, height as u32, 1600);
-    let Some(theirs) = decoder::jpeg_planes(&buffer, (to_width, to_height)).await else { return };
-    let ours = picture.resized(theirs.width(), theirs.height());
-    NATIVE.set(claim_photo::alike(&ours, &theirs));
+    let Some(theirs) = decoder::jpeg(&buffer, (width as u32, height as u32)).await else { return };
+    NATIVE.set(claim_photo::planes(&file).is_some_and(|ours| claim_photo::alike(&ours, &theirs)));
     let _ = prepare_decoded(&file, theirs, true, &limits, String::new());
 }

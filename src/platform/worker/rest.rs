@@ -1,6 +1,6 @@
 //! Everything that the quick program does not carry: other formats, torn files, QR codes.
 
-use claim_photo::{Limits, prepare};
+use claim_photo::prepare;
 use js_sys::Uint8Array;
 
 use super::{Answer, Order, measured, passed, read, serve};
@@ -15,8 +15,8 @@ async fn answer(order: Order) -> Answer {
         Ok(buffer) => Uint8Array::new(&buffer).to_vec(),
         Err(answer) => return answer,
     };
-    passed(&order, &file).unwrap_or_else(|| match prepare(&file, &Limits::default()) {
-        Ok(photo) => measured(photo, order.codes, begin),
+    passed(&order, &file).unwrap_or_else(|| match prepare(&file, &order.limits) {
+        Ok(photo) => measured(photo, &order, begin),
         Err(error) => error.into(),
     })
 }

@@ -29,13 +29,46 @@ pub(super) fn write(picture: &Picture, components: &[Component], tuning: &Tuning
     segment(&mut file, 0xC2, &frame);
     dc_scan(&mut file, components, &levels);
     for (i, (c, levels)) in components.iter().zip(&levels).enumerate() {
-        let bands: &[(usize, usize)] = if i == 0 { &[(1, CUT), (CUT + 1, 63)] } else { &[(1, 63)] };
-        for (first, last) in bands {
-            ac_scan(&mut file, i as u8 + 1, c, levels, *first, *last);
+        for (first, last) in bands(i) {
+            let own = (0..c.own.1).flat_map(|y| y * c.across..y * c.across + c.own.0);
+            let tokens = ac_tokens(levels, own, *first, *last);
+            let header = [1, i as u8 + 1, 0, *first as u8, *last as u8, 0];
+            coded(&mut file, 1, &[(0, &tokens)], &header, tokens.iter().map(|t| (0, *t)));
         }
     }
     file.extend([0xFF, 0xD9]);
     file
+}
+
+/// The scans of a component's AC coefficients.
+fn bands(component: usize) -> &'static [(usize, usize)] {
+    if component == 0 { &[(1, CUT), (CUT + 1, 63)] } else { &[(1, 63)] }
+}
+
+/// Bits that these blocks of a component will take, but for the headers.
+pub(super) fn bits(component: usize, levels: &Levels) -> f64 {
+    let mut sum = 0.0;
+    let mut count = |tokens: &mut dyn Iterator<Item = Token>| {
+        let mut counts = [0u32; 256];
+        let mut extra = 0u32;
+        for (symbol, _, bits) in tokens {
+            counts[usize::from(symbol)] += 1;
+            extra += u32::from(bits);
+        }
+        let total: f64 = counts.iter().map(|n| f64::from(*n)).sum();
+        let entropy: f64 = counts.iter().filter(|n| **n > 0).map(|n| f64::from(*n) * (total / f64::from(*n)).log2()).sum();
+        sum += entropy + f64::from(extra);
+    };
+    let mut previous = 0i16;
+    count(&mut levels.dc.iter().map(|value| {
+        let size = magnitude(value.wrapping_sub(previous));
+        previous = *value;
+        (size as u8, 0, size as u8)
+    }));
+    for (first, last) in bands(component) {
+        count(&mut ac_tokens(levels, 0..levels.dc.len(), *first, *last).into_iter());
+    }
+    sum
 }
 
 fn segment(file: &mut Vec<u8>, marker: u8, body: &[u8]) {
@@ -113,7 +146,8 @@ fn tail(value: i16, size: u32) -> u16 {
     (value as u16) & ((1u32 << size) - 1) as u16
 }
 
-fn ac_scan(file: &mut Vec<u8>, id: u8, c: &Component, levels: &Levels, first: usize, last: usize) {
+/// The symbols of one band of these blocks.
+fn ac_tokens(levels: &Levels, blocks: impl Iterator<Item = usize>, first: usize, last: usize) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::with_capacity(levels.ac.len() + 1000);
     // Blocks that end here in a row (G.1.2.2).
     let mut ended = 0u32;
@@ -124,39 +158,35 @@ fn ac_scan(file: &mut Vec<u8>, id: u8, c: &Component, levels: &Levels, first: us
             *ended = 0;
         }
     };
-    for y in 0..c.own.1 {
-        for x in 0..c.own.0 {
-            let block = y * c.across + x;
-            let mut previous = first - 1;
-            for token in &levels.ac[levels.starts[block] as usize..levels.starts[block + 1] as usize] {
-                let (k, value) = ((token >> 16) as usize, *token as u16 as i16);
-                if k < first {
-                    continue;
-                }
-                if k > last {
-                    break;
-                }
-                flush(&mut tokens, &mut ended);
-                let mut run = k - previous - 1;
-                while run > 15 {
-                    tokens.push((0xF0, 0, 0));
-                    run -= 16;
-                }
-                let size = magnitude(value);
-                tokens.push(((run << 4) as u8 | size as u8, tail(value, size), size as u8));
-                previous = k;
+    for block in blocks {
+        let mut previous = first - 1;
+        for token in &levels.ac[levels.starts[block] as usize..levels.starts[block + 1] as usize] {
+            let (k, value) = ((token >> 16) as usize, *token as u16 as i16);
+            if k < first {
+                continue;
             }
-            if previous < last {
-                ended += 1;
-                if ended == 0x7FFF {
-                    flush(&mut tokens, &mut ended);
-                }
+            if k > last {
+                break;
+            }
+            flush(&mut tokens, &mut ended);
+            let mut run = k - previous - 1;
+            while run > 15 {
+                tokens.push((0xF0, 0, 0));
+                run -= 16;
+            }
+            let size = magnitude(value);
+            tokens.push(((run << 4) as u8 | size as u8, tail(value, size), size as u8));
+            previous = k;
+        }
+        if previous < last {
+            ended += 1;
+            if ended == 0x7FFF {
+                flush(&mut tokens, &mut ended);
             }
         }
     }
     flush(&mut tokens, &mut ended);
-    let header = [1, id, 0, first as u8, last as u8, 0];
-    coded(file, 1, &[(0, &tokens)], &header, tokens.iter().map(|t| (0, *t)));
+    tokens
 }
 
 struct Bits<'a> {
@@ -170,21 +200,33 @@ impl Bits<'_> {
     fn put(&mut self, value: u64, count: u32) {
         self.held = self.held << count | value;
         self.count += count;
-        while self.count >= 8 {
-            self.count -= 8;
-            let byte = (self.held >> self.count) as u8;
-            self.file.push(byte);
+        if self.count >= 32 {
+            self.count -= 32;
+            let four = (self.held >> self.count) as u32;
             // A byte of ones would be taken for a marker (B.1.1.5).
-            if byte == 0xFF {
-                self.file.push(0);
+            if four & 0x8080_8080 & !four.wrapping_add(0x0101_0101) == 0 {
+                self.file.extend_from_slice(&four.to_be_bytes());
+            } else {
+                four.to_be_bytes().into_iter().for_each(|b| self.byte(b));
             }
         }
     }
 
+    fn byte(&mut self, byte: u8) {
+        self.file.push(byte);
+        if byte == 0xFF {
+            self.file.push(0);
+        }
+    }
+
+    /// Fills the last byte with ones.
     fn end(&mut self) {
-        if self.count > 0 {
-            let missing = 8 - self.count;
-            self.put((1 << missing) - 1, missing);
+        let missing = (8 - self.count % 8) % 8;
+        self.held = self.held << missing | ((1 << missing) - 1);
+        self.count += missing;
+        while self.count > 0 {
+            self.count -= 8;
+            self.byte((self.held >> self.count) as u8);
         }
     }
 }

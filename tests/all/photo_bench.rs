@@ -1,0 +1,237 @@
+//! Our photo engine against the field, on the same photographs in the same browser: `cargo xtask bench photo [FOLDER]`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use baoan_tests::{Browser, root};
+use base64::Engine;
+use image::RgbImage;
+use serde_json::{Value, json};
+use ssimulacra2::{ColorPrimaries, Rgb, TransferCharacteristic, compute_frame_ssimulacra2};
+
+struct Made {
+    ms: f64,
+    longest: f64,
+    bytes: Result<Vec<u8>, String>,
+}
+
+fn made(answer: &Value) -> Made {
+    let bytes = match answer["bytes"].as_str() {
+        Some(text) => base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| e.to_string()),
+        None => Err(answer["error"].as_str().unwrap_or("?").to_owned()),
+    };
+    Made { ms: answer["ms"].as_f64().unwrap_or(0.0), longest: answer["longest"].as_f64().unwrap_or(0.0), bytes }
+}
+
+fn rgb(picture: &RgbImage) -> Rgb {
+    let pixels: Vec<[f32; 3]> = picture.pixels().map(|p| p.0.map(|c| f32::from(c) / 255.0)).collect();
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    Rgb::new(pixels, width, height, TransferCharacteristic::SRGB, ColorPrimaries::BT709).unwrap()
+}
+
+/// Mean structural similarity of luma, in windows of 8 x 8.
+fn ssim(a: &RgbImage, b: &RgbImage) -> f64 {
+    let luma = |p: &RgbImage| -> Vec<f64> {
+        p.pixels().map(|p| 0.299 * f64::from(p[0]) + 0.587 * f64::from(p[1]) + 0.114 * f64::from(p[2])).collect()
+    };
+    let (width, height) = (a.width() as usize, a.height() as usize);
+    let (a, b) = (luma(a), luma(b));
+    let (mut sum, mut count) = (0.0, 0.0);
+    for top in (0..height.saturating_sub(7)).step_by(4) {
+        for left in (0..width.saturating_sub(7)).step_by(4) {
+            let mut m = [0.0; 5];
+            for (y, x) in (0..8).flat_map(|y| (0..8).map(move |x| (y, x))) {
+                let (p, q) = (a[(top + y) * width + left + x], b[(top + y) * width + left + x]);
+                for (to, value) in m.iter_mut().zip([p, q, p * p, q * q, p * q]) {
+                    *to += value / 64.0;
+                }
+            }
+            let (va, vb, c) = (m[2] - m[0] * m[0], m[3] - m[1] * m[1], m[4] - m[0] * m[1]);
+            sum += (2.0 * m[0] * m[1] + 6.5025) * (2.0 * c + 58.5225) / ((m[0] * m[0] + m[1] * m[1] + 6.5025) * (va + vb + 58.5225));
+            count += 1.0;
+        }
+    }
+    sum / count
+}
+
+/// SSIMULACRA2 and SSIM against a Lanczos-3 reference of the result's size.
+fn quality(original: &RgbImage, references: &mut BTreeMap<(u32, u32), RgbImage>, result: &[u8]) -> (f64, f64, (u32, u32)) {
+    let result = image::load_from_memory(result).unwrap().into_rgb8();
+    let size = result.dimensions();
+    let reference =
+        references.entry(size).or_insert_with(|| image::imageops::resize(original, size.0, size.1, image::imageops::FilterType::Lanczos3));
+    (compute_frame_ssimulacra2(rgb(reference), rgb(&result)).unwrap(), ssim(reference, &result), size)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+struct Field {
+    port: String,
+    server: std::process::Child,
+}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+    }
+}
+
+impl Field {
+    fn open(photos: &Path) -> Field {
+        let mut server = Command::new("node")
+            .args([root().join("tests/bench/serve.mjs"), root().join("dist"), root().join("node_modules"), photos.to_owned()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        Field { port: port.trim().to_owned(), server }
+    }
+
+    async fn browser(&self, warm: bool) -> Browser {
+        let browser = Browser::start(800, 600).await;
+        browser.open(&format!("http://127.0.0.1:{}/bench/photo.html", self.port)).await;
+        browser.ready().await;
+        browser.patient(std::time::Duration::from_secs(180)).await;
+        if warm {
+            browser.run_async("window.warm().then(() => arguments[arguments.length - 1](true))").await;
+        }
+        browser
+    }
+}
+
+async fn once(browser: &Browser, name: &str, photo: &str) -> Made {
+    let script = format!("window.once({}, '/photos/{photo}').then(arguments[arguments.length - 1])", json!(name));
+    made(&browser.run_async(&script).await)
+}
+
+#[tokio::test]
+#[ignore = "a measurement: cargo xtask bench photo"]
+async fn bench_of_the_photo_engine() {
+    let folder = PathBuf::from(std::env::var_os("BAOAN_PHOTOS").expect("BAOAN_PHOTOS names the folder")).canonicalize().unwrap();
+    let field = Field::open(&folder);
+    let mut photos: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .filter_map(|e| e.ok()?.file_name().into_string().ok())
+        .filter(|n| n.ends_with(".jpg"))
+        .collect();
+    photos.sort();
+    assert!(!photos.is_empty(), "no photographs in {}", folder.display());
+    let first = field.browser(false).await;
+    let names: Vec<String> = serde_json::from_value(first.run("return window.names").await).unwrap();
+    drop(first);
+
+    // Cold: the first photograph of a fresh browser; ours has warmed up, as it does while the person reads.
+    let mut cold: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    let mut open: Vec<(String, Browser)> = Vec::new();
+    for name in &names {
+        let browser = field.browser(name.starts_with("ours")).await;
+        browser.forget_peak();
+        let before = browser.renderer_kb().0;
+        let made = once(&browser, name, &photos[0]).await;
+        let rise = browser.renderer_kb().1.saturating_sub(before) as f64 / 1024.0;
+        cold.insert(name.clone(), (made.ms, rise));
+        open.push((name.clone(), browser));
+    }
+    // Warm: every photograph three times, the engines in turn.
+    let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut blocked: BTreeMap<String, f64> = BTreeMap::new();
+    let mut peaks: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut results: BTreeMap<(String, String), Vec<u8>> = BTreeMap::new();
+    for round in 0..3 {
+        for photo in &photos {
+            for (name, browser) in &open {
+                if name == "@jsquash/jpeg" && round > 0 {
+                    continue;
+                }
+                browser.forget_peak();
+                let before = browser.renderer_kb().0;
+                let made = once(browser, name, photo).await;
+                peaks.entry(name.clone()).or_default().push(browser.renderer_kb().1.saturating_sub(before) as f64 / 1024.0);
+                times.entry(name.clone()).or_default().push(made.ms);
+                let worst = blocked.entry(name.clone()).or_default();
+                *worst = worst.max(made.longest);
+                if let Ok(bytes) = made.bytes {
+                    results.insert((name.clone(), photo.clone()), bytes);
+                }
+            }
+        }
+    }
+    let mut scores: BTreeMap<String, Vec<(f64, f64, f64)>> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for photo in &photos {
+        let original = image::open(folder.join(photo)).unwrap().into_rgb8();
+        let mut references = BTreeMap::new();
+        for name in &names {
+            let Some(bytes) = results.get(&(name.clone(), photo.clone())) else { continue };
+            let (s2, ssim, size) = quality(&original, &mut references, bytes);
+            scores.entry(name.clone()).or_default().push((bytes.len() as f64, s2, ssim));
+            lines.push(format!(
+                "| {} | {name} | {}x{} | {} | {s2:.1} | {ssim:.4} |",
+                photo.trim_end_matches(".jpg"),
+                size.0,
+                size.1,
+                bytes.len()
+            ));
+        }
+    }
+    println!(
+        "| engine | warm ms | first ms | bytes | over 400 000 | SSIMULACRA2 | SSIM | peak MB, warm | peak MB, first | page blocked ms |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for name in &names {
+        let (score, none) = (scores.get(name), Vec::new());
+        let score = score.unwrap_or(&none);
+        let of = |f: &dyn Fn(&(f64, f64, f64)) -> f64| mean(&score.iter().map(f).collect::<Vec<_>>());
+        println!(
+            "| {name} | {:.0} | {:.0} | {:.0} | {} of {} | {:.1} | {:.4} | {:.0} | {:.0} | {:.0} |",
+            median(times[name].clone()),
+            cold[name].0,
+            of(&|s| s.0),
+            score.iter().filter(|s| s.0 > 400_000.0).count(),
+            photos.len(),
+            of(&|s| s.1),
+            of(&|s| s.2),
+            median(peaks[name].clone()),
+            cold[name].1,
+            blocked[name],
+        );
+    }
+    println!("\n| photograph | engine | size | bytes | SSIMULACRA2 | SSIM |\n|---|---|---|---|---|---|");
+    lines.iter().for_each(|l| println!("{l}"));
+
+    // Very large and odd files, each in its turn.
+    let mut odd: Vec<String> = std::fs::read_dir(folder.join("odd"))
+        .map(|all| all.filter_map(|e| e.ok()?.file_name().into_string().ok()).map(|n| format!("odd/{n}")).collect())
+        .unwrap_or_default();
+    odd.sort();
+    println!("\n| file | {} |", names.join(" | "));
+    println!("|---|{}", "---|".repeat(names.len()));
+    for file in &odd {
+        let mut row = Vec::new();
+        for (name, browser) in &open {
+            if name == "@jsquash/jpeg" {
+                row.push("-".to_owned());
+                continue;
+            }
+            browser.forget_peak();
+            let before = browser.renderer_kb().0;
+            let made = once(browser, name, file).await;
+            let rise = browser.renderer_kb().1.saturating_sub(before) / 1024;
+            row.push(match made.bytes {
+                Ok(bytes) => format!("{:.0} ms, {} KB, {rise} MB", made.ms, bytes.len() / 1000),
+                Err(why) => format!("{:.0} ms: {}", made.ms, why.chars().take(40).collect::<String>()),
+            });
+        }
+        println!("| {} | {} |", file.trim_start_matches("odd/"), row.join(" | "));
+    }
+}
