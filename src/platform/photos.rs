@@ -186,6 +186,7 @@ pub async fn prepare(file: &Picked, fit: Fit) -> Result<(Vec<u8>, Prepared), &'s
         height: number("height"),
         sha256: text("sha256"),
         original_sha256: text("original_sha256"),
+        salvaged: field(&answer, "salvaged").is_truthy(),
     };
     Ok((bytes, result))
 }

@@ -169,6 +169,7 @@ fn told(answer: Answer) -> (JsValue, Array) {
                 ("width", size.0.into()),
                 ("height", size.1.into()),
                 ("sha256", paper.sha256.clone().into()),
+                ("salvaged", paper.salvaged.into()),
                 ("original_sha256", paper.original_sha256.clone().into()),
                 ("paper", serde_json::to_string(&paper).unwrap_or_default().into()),
             ] {

@@ -78,7 +78,9 @@ fn card(session: Session, id: String) -> impl IntoView {
 fn state(session: Session, photo: &Photo) -> AnyView {
     match (&photo.state, &photo.result) {
         (PhotoState::Ready, Some(result)) => {
-            view! { <p class="shrunk">{format!("✓ {} → {}", size(photo.original_bytes), size(result.bytes))}</p> }.into_any()
+            // It goes as it is; better is to take it again.
+            let torn = result.salvaged.then(|| view! { <p class="wrong">{i18n::error(session.catalogue, "photo-salvaged")}</p> });
+            view! { <p class="shrunk">{format!("✓ {} → {}", size(photo.original_bytes), size(result.bytes))}</p>{torn} }.into_any()
         }
         (PhotoState::Failed { code }, _) => view! { <p class="wrong">{i18n::error(session.catalogue, code)}</p> }.into_any(),
         (PhotoState::Lost, _) => view! { <p class="wrong">{t().photo_lost}</p> }.into_any(),

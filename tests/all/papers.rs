@@ -319,16 +319,16 @@ async fn c2_doubts_among_files_and_of_what_was_typed_are_the_same_at_the_server(
     answer_all(&browser, &["payee_is_insured", "vehicle_towed"]).await;
     back_to_list(&browser).await;
 
-    // K08: the same thing taken twice. K12: taken long before the loss.
+    // K08: the same thing taken twice. K12: taken long before the loss. K02: a file that breaks off is used as far as it goes.
     let view = page(1600, 1200, 4);
     let again = image::imageops::brighten(&view, 3);
+    let whole = jpeg(&page(1700, 1250, 8));
+    let torn = whole[..whole.len() * 7 / 10].to_vec();
+    let old = dated(&card(680, 2), "2020:01:01 08:00:00");
     open_document(&browser, "scene").await;
-    choose(
-        &[file("view.jpg", jpeg(&view)), file("again.jpg", jpeg(&again)), file("old.jpg", dated(&card(680, 2), "2020:01:01 08:00:00"))],
-        3,
-    )
-    .await;
-    done(&mut codes, &["K08 photo-alike", "K12 photo-early"]).await;
+    let scenes = [("view.jpg", jpeg(&view)), ("again.jpg", jpeg(&again)), ("old.jpg", old), ("torn.jpg", torn)];
+    choose(&scenes.map(|(name, bytes)| file(name, bytes)), 4).await;
+    done(&mut codes, &["K08 photo-alike", "K12 photo-early", "K02 photo-salvaged"]).await;
     // K07: one file for two documents is doubted, twice for one is refused.
     let plate = file("plate.jpg", jpeg(&page(1500, 1100, 21)));
     for (document, wanted) in [("plate_photo", &[][..]), ("vin_photo", &["K07 photo-elsewhere"])] {

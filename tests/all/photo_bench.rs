@@ -65,6 +65,24 @@ fn quality(original: &RgbImage, references: &mut BTreeMap<(u32, u32), RgbImage>,
     (compute_frame_ssimulacra2(rgb(reference), rgb(&result)).unwrap(), ssim(reference, &result), size)
 }
 
+/// Words that tesseract reads on a picture; `None` where it is not installed (Debian: tesseract-ocr).
+fn words(picture: &Path) -> Option<Vec<String>> {
+    let read = Command::new("tesseract").args([picture, Path::new("-")]).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&read.stdout).to_lowercase();
+    Some(text.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() > 2).map(ToOwned::to_owned).collect())
+}
+
+/// Share of the words of a lossless picture that are read on the result, too.
+fn read_share(reference: &RgbImage, result: &[u8]) -> Option<f64> {
+    let folder = tempfile::tempdir().ok()?;
+    let (lossless, small) = (folder.path().join("a.png"), folder.path().join("b.jpg"));
+    reference.save(&lossless).ok()?;
+    std::fs::write(&small, result).ok()?;
+    let (wanted, mut found) = (words(&lossless)?, words(&small)?);
+    let hits = wanted.iter().filter(|w| found.iter().position(|f| f == *w).map(|at| found.swap_remove(at)).is_some()).count();
+    Some(hits as f64 / wanted.len().max(1) as f64)
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
@@ -168,12 +186,19 @@ async fn bench_of_the_photo_engine() {
     }
     let mut scores: BTreeMap<String, Vec<(f64, f64, f64)>> = BTreeMap::new();
     let mut lines = Vec::new();
+    let mut letters = Vec::new();
     for photo in &photos {
         let original = image::open(folder.join(photo)).unwrap().into_rgb8();
         let mut references = BTreeMap::new();
         for name in &names {
             let Some(bytes) = results.get(&(name.clone(), photo.clone())) else { continue };
             let (s2, ssim, size) = quality(&original, &mut references, bytes);
+            if photo.contains("_doc_")
+                && name != "ours, all WASM"
+                && let Some(share) = references.get(&size).and_then(|r| read_share(r, bytes))
+            {
+                letters.push(format!("| {} | {name} | {:.1} % |", photo.trim_end_matches(".jpg"), share * 100.0));
+            }
             scores.entry(name.clone()).or_default().push((bytes.len() as f64, s2, ssim));
             lines.push(format!(
                 "| {} | {name} | {}x{} | {} | {s2:.1} | {ssim:.4} |",
@@ -208,6 +233,9 @@ async fn bench_of_the_photo_engine() {
     }
     println!("\n| photograph | engine | size | bytes | SSIMULACRA2 | SSIM |\n|---|---|---|---|---|---|");
     lines.iter().for_each(|l| println!("{l}"));
+
+    println!("\n| document | engine | words read, of those on a lossless copy |\n|---|---|---|");
+    letters.iter().for_each(|l| println!("{l}"));
 
     // Very large and odd files, each in its turn.
     let mut odd: Vec<String> = std::fs::read_dir(folder.join("odd"))

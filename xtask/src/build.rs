@@ -168,7 +168,6 @@ pub fn finish() -> Result {
             "name-differs",
             "number-differs",
             "photo-small",
-            "photo-salvaged",
             "photo-blurred",
             "photo-dark",
             "photo-bright",

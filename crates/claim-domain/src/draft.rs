@@ -90,6 +90,9 @@ pub struct Prepared {
     /// Lower-case hex, of the small copy and of the file as it was.
     pub sha256: String,
     pub original_sha256: String,
+    /// Part of the chosen file was unreadable.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub salvaged: bool,
 }
 
 /// One page of the report, in the order they are asked.
@@ -330,7 +333,7 @@ mod tests {
     }
 
     fn result(sha: &str) -> Prepared {
-        Prepared { bytes: 1, width: 1, height: 1, sha256: sha.into(), original_sha256: sha.into() }
+        Prepared { bytes: 1, width: 1, height: 1, sha256: sha.into(), original_sha256: sha.into(), salvaged: false }
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Tuning {
-        Tuning { base: [10.0, 8.5, 12.3], slope: [0.093, 0.186], power: [1.52, 1.49], lambda: 0.095, masking: 0.43 }
+        Tuning { base: [10.0, 6.1, 10.8], slope: [0.115, 0.3], power: [1.72, 1.25], lambda: 0.095, masking: 0.3 }
     }
 }
 
