@@ -3,18 +3,16 @@
 use leptos::prelude::*;
 
 use crate::i18n::t;
+use crate::platform::storage::State;
 use crate::platform::{address, page};
 use crate::session::Session;
-use crate::visit::Visit;
 use crate::{claim, journey, ui};
 
 /// The first page and the report.
 pub fn report(session: Session) -> AnyView {
     let path = address::path();
-    let not_kept = move || (!session.durable.get()).then(|| banner(t().not_kept));
     view! {
-        {offline(session.visit)}
-        {ui::live(not_kept)}
+        {state(session)}
         <First session />
         {ui::live(move || report_page(session, &path.get()))}
     }
@@ -36,9 +34,9 @@ fn report_page(session: Session, path: &str) -> AnyView {
 pub fn claims(session: Session) -> AnyView {
     let (path, visit) = (address::path(), session.visit);
     view! {
-        {offline(visit)}
+        {state(session)}
         {ui::live(move || match parts(&path.get())[..] {
-            ["claims"] => claim::list(visit),
+            ["claims"] => claim::list(session),
             ["claims", no] => claim::overview(visit, no),
             ["claims", no, "documents"] => claim::tasks(session, no),
             ["claims", no, "documents", document] => claim::document(session, no, document),
@@ -56,8 +54,32 @@ fn parts(path: &str) -> Vec<&str> {
     path.trim_matches('/').split('/').collect()
 }
 
-fn offline(visit: Visit) -> AnyView {
-    ui::live(move || (!visit.online.get()).then(|| banner(t().offline)))
+/// What is wrong with the network or with what is kept, one sentence each with its way on.
+fn state(session: Session) -> AnyView {
+    ui::live(move || {
+        let kept = match session.kept.get() {
+            State::Kept => None,
+            State::Refused => Some(t().not_kept),
+            State::Full => Some(t().no_room),
+            State::Newer => Some(t().newer_app),
+            State::Damaged => Some(t().not_opened),
+        };
+        let offline = (!session.visit.online.get()).then_some(t().offline);
+        let sentences: Vec<AnyView> = offline.into_iter().chain(kept).map(banner).collect();
+        (sentences, session.conflict.get().then(|| two_pages(session))).into_any()
+    })
+}
+
+/// Two pages changed the same draft: nothing is overwritten before the person has chosen.
+fn two_pages(session: Session) -> AnyView {
+    view! {
+        <div class="banner" role="alert" id="two-pages">
+            <p>{t().two_pages}</p>
+            <button type="button" class="chip" id="keep-this" on:click=ui::click(move |_| session.keep_this())>{t().keep_this}</button>
+            <button type="button" class="chip" id="keep-other" on:click=ui::click(|_| page::reload())>{t().keep_other}</button>
+        </div>
+    }
+    .into_any()
 }
 
 fn banner(text: &'static str) -> AnyView {

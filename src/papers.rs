@@ -33,6 +33,19 @@ struct Kept {
     /// A file input was open for this document when the page was last seen.
     #[serde(default)]
     waiting: Option<String>,
+    /// The person agreed that ID and card numbers are kept here, too.
+    #[serde(default)]
+    keep_numbers: bool,
+}
+
+impl Kept {
+    /// What may be written down.
+    fn agreed(mut self) -> Kept {
+        if !self.keep_numbers {
+            self.here.typed.values_mut().for_each(|fields| fields.retain(|field, _| !field.is_personal()));
+        }
+        self
+    }
 }
 
 /// A chosen file that is being looked at, or why it cannot be used.
@@ -56,6 +69,7 @@ pub struct Papers {
     pub pictures: RwSignal<BTreeMap<String, String>>,
     /// Files whose bytes did not survive on this phone.
     pub lost: RwSignal<Vec<String>>,
+    pub keep_numbers: RwSignal<bool>,
     inner: StoredValue<Inner, LocalStorage>,
 }
 
@@ -87,10 +101,10 @@ impl Papers {
         let storage = session.storage();
         let fresh = http::get_whole::<ClaimView>(&format!("{BASE}/claims/{no}")).await;
         let kept = kept(&storage, no).await;
-        let (view, here, waiting) = match (fresh, kept) {
-            (Ok(view), Some(kept)) => (view, kept.here, kept.waiting),
-            (Ok(view), None) => (view, Folder::default(), None),
-            (Err(CallError::Offline), Some(kept)) => (kept.view, kept.here, kept.waiting),
+        let Kept { view, here, waiting, keep_numbers } = match (fresh, kept) {
+            (Ok(view), Some(kept)) => Kept { view, ..kept },
+            (Ok(view), None) => Kept { view, here: Folder::default(), waiting: None, keep_numbers: false },
+            (Err(CallError::Offline), Some(kept)) => kept,
             (Err(error), _) => return Err(error),
         };
         let catalogue = session.visit.rules(&view.rules_version).await?;
@@ -112,6 +126,7 @@ impl Papers {
             waiting: RwSignal::new(waiting),
             pictures: RwSignal::new(pictures),
             lost: RwSignal::new(lost),
+            keep_numbers: RwSignal::new(keep_numbers),
             inner: StoredValue::new_local(Inner::default()),
         })
     }
@@ -217,8 +232,13 @@ impl Papers {
     fn save(&self) {
         let papers = *self;
         spawn(async move {
-            let kept =
-                Kept { view: papers.view.get_untracked(), here: papers.here.get_untracked(), waiting: papers.waiting.get_untracked() };
+            let kept = Kept {
+                view: papers.view.get_untracked(),
+                here: papers.here.get_untracked(),
+                waiting: papers.waiting.get_untracked(),
+                keep_numbers: papers.keep_numbers.get_untracked(),
+            };
+            let kept = kept.agreed();
             papers.session.storage().save_text(&key(&papers.no()), serde_json::to_string(&kept).unwrap_or_default()).await;
         });
     }
@@ -238,6 +258,11 @@ impl Papers {
 
     pub fn type_in(&self, key: &str, field: Field, value: String) {
         self.here.update(|h| drop(h.typed.entry(key.to_owned()).or_default().insert(field, value)));
+        self.save();
+    }
+
+    pub fn agree_to_keep_numbers(&self, agreed: bool) {
+        self.keep_numbers.set(agreed);
         self.save();
     }
 
@@ -380,7 +405,7 @@ impl Papers {
             };
             (format!("{BASE}/claims/{no}/claim-request"), serde_json::to_string(&request).unwrap_or_default())
         });
-        self.session.send_for_claim(Outbox::for_claim(&new_id(), &no, photos, closing));
+        self.session.send_this(Outbox::for_claim(&new_id(), &no, photos, closing));
     }
 
     /// The newest sending of this claim, if any.

@@ -6,26 +6,33 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
 use claim_api::Receipt;
-use claim_api::outbox::{Next, OutPhoto, Outbox, Sending, next_of};
+use claim_api::outbox::{Body, Next, OutPhoto, Outbox, Reply, Sending, next_of};
 use claim_domain::Lob;
 use claim_domain::documents::Format;
 use claim_domain::draft::{Answers, Command, Draft, Effect, KnownPolicy, PhotoState, apply};
 use claim_domain::json;
+use futures::future::{LocalBoxFuture, join};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
 use crate::platform::http::{self, CallError};
 use crate::platform::photos::{self, Picked};
-use crate::platform::storage::Storage;
+use crate::platform::storage::{State, Storage};
 use crate::platform::{luck, new_id, now_ms, page, sleep_ms, spawn};
 use crate::visit::Visit;
 
 /// Photos of one notice.
 pub const MOST_PHOTOS: usize = 30;
+/// Bytes of a file that are sent at once: what is lost when the network goes.
 const CHUNK: u64 = 512 << 10;
+const SLOW_CHUNK: u64 = 64 << 10;
+/// A link on which a whole chunk takes longer than this is slow.
+const LONG_MS: u64 = 8_000;
 
 const DRAFT: &str = "draft";
-const OUTBOXES: &str = "outboxes";
+const OUTBOX: &str = "outbox:";
+/// Where version 1 kept all reports.
+const OLD_OUTBOXES: &str = "outboxes";
 
 #[derive(Clone, Copy)]
 pub struct Session {
@@ -33,8 +40,10 @@ pub struct Session {
     pub draft: RwSignal<Draft>,
     /// Reports that were sent, the newest last; earlier ones stay until all their photos have arrived.
     pub outboxes: RwSignal<Vec<Outbox>>,
-    /// `false`: this browser keeps nothing, and the person is told.
-    pub durable: RwSignal<bool>,
+    /// Whether this browser keeps what is typed; if not, the person is told.
+    pub kept: RwSignal<State>,
+    /// Another page changed the same draft at the same time: the person says which one stays.
+    pub conflict: RwSignal<bool>,
     /// Addresses of the photos' pictures.
     pub pictures: RwSignal<BTreeMap<String, String>>,
     inner: StoredValue<Inner, LocalStorage>,
@@ -45,6 +54,7 @@ struct Inner {
     saving: Cell<bool>,
     dirty: Cell<bool>,
     sending: Cell<bool>,
+    chunk: Cell<u64>,
     preparing: Cell<bool>,
     queue: RefCell<VecDeque<(String, Picked)>>,
 }
@@ -52,6 +62,10 @@ struct Inner {
 /// Reads what was kept under `key`; what cannot be read is put aside.
 async fn stored<T: DeserializeOwned>(storage: &Storage, key: &str) -> Option<T> {
     let text = storage.text(key).await?;
+    readable(storage, key, text).await
+}
+
+async fn readable<T: DeserializeOwned>(storage: &Storage, key: &str, text: String) -> Option<T> {
     let value = json::read(&text);
     if value.is_none() {
         storage.put_aside(key, text).await;
@@ -59,16 +73,47 @@ async fn stored<T: DeserializeOwned>(storage: &Storage, key: &str) -> Option<T> 
     value
 }
 
+fn outbox_name(key: &str) -> String {
+    format!("{OUTBOX}{key}")
+}
+
+fn text_of(outbox: &Outbox) -> String {
+    serde_json::to_string(outbox).unwrap_or_default()
+}
+
+/// All reports on their way, the newest last: their keys begin with the time. `None`: not all can be read now.
+async fn stored_outboxes(storage: &Storage) -> Option<Vec<Outbox>> {
+    let mut all = Vec::new();
+    for name in storage.names(OUTBOX).await? {
+        all.push(stored::<Outbox>(storage, &name).await?);
+    }
+    Some(all)
+}
+
 impl Session {
     /// Reads what was kept.
     pub async fn open(visit: Visit) -> Session {
         let storage = Storage::open().await;
-        let mut draft = stored(&storage, DRAFT).await.unwrap_or_else(|| Draft::new(new_id()));
-        let mut outboxes: Vec<Outbox> = stored(&storage, OUTBOXES).await.unwrap_or_default();
+        let kept: Option<Draft> = match storage.mine(DRAFT).await {
+            Some(text) => readable(&storage, DRAFT, text).await,
+            None => None,
+        };
+        let mut draft = kept.unwrap_or_else(|| Draft::new(new_id()));
+        if let Some(old) = stored::<Vec<Outbox>>(&storage, OLD_OUTBOXES).await {
+            for outbox in old {
+                storage.save_text(&outbox_name(&outbox.key), text_of(&outbox)).await;
+            }
+            storage.forget(OLD_OUTBOXES).await;
+        }
+        let mut outboxes = stored_outboxes(&storage).await.unwrap_or_default();
         // Killed between the two writes after an answer: what was received is no draft any more.
         if outboxes.iter().any(|o| o.key == draft.id && o.claim_no().is_some()) {
             draft = Draft::new(new_id());
         }
+        // A report that was never received stays as long as it takes.
+        let unsent = outboxes.iter().filter(|o| !o.is_done());
+        let files = unsent.flat_map(|o| o.photos.iter().map(|p| format!("photo:{}", p.id)).chain([outbox_name(&o.key)]));
+        storage.sweep(&files.collect::<Vec<_>>()).await;
         let mut pictures = BTreeMap::new();
         let ids = draft.photos.iter().map(|p| p.id.clone()).chain(outboxes.iter().flat_map(|o| o.photos.iter().map(|p| p.id.clone())));
         for id in ids.collect::<Vec<_>>() {
@@ -78,12 +123,14 @@ impl Session {
         }
         apply(&mut draft, Command::Restore { kept: pictures.keys().cloned().collect() });
         outboxes.iter_mut().for_each(Outbox::restarted);
-        let durable = RwSignal::new(storage.is_durable());
+        let kept = RwSignal::new(storage.state());
         let inner = Inner {
             storage,
             saving: Cell::new(false),
             dirty: Cell::new(false),
             sending: Cell::new(false),
+            // Until the link is known.
+            chunk: Cell::new(SLOW_CHUNK),
             preparing: Cell::new(false),
             queue: RefCell::default(),
         };
@@ -91,12 +138,14 @@ impl Session {
             visit,
             draft: RwSignal::new(draft),
             outboxes: RwSignal::new(outboxes),
-            durable,
+            kept,
+            conflict: RwSignal::new(false),
             pictures: RwSignal::new(pictures),
             inner: StoredValue::new_local(inner),
         };
         page::on_awake(move || {
             session.wake();
+            spawn(async move { session.catch_up().await });
         });
         session.send();
         spawn(async move {
@@ -152,11 +201,88 @@ impl Session {
 
     async fn write(&self) {
         let storage = self.storage();
-        // What is on its way first: a report that is in neither would be lost.
-        storage.save_text(OUTBOXES, self.outboxes.with_untracked(|o| serde_json::to_string(o).unwrap_or_default())).await;
-        storage.save_text(DRAFT, self.draft.with_untracked(|d| serde_json::to_string(d).unwrap_or_default())).await;
-        if self.durable.get_untracked() != storage.is_durable() {
-            self.durable.set(storage.is_durable());
+        if self.conflict.get_untracked() {
+            return;
+        }
+        let text = self.draft.with_untracked(|d| serde_json::to_string(&d.to_keep()).unwrap_or_default());
+        if storage.save_mine(DRAFT, text).await.is_err() {
+            self.conflict.set(true);
+        }
+        self.look_at_storage();
+    }
+
+    fn look_at_storage(&self) {
+        let state = self.storage().state();
+        if self.kept.get_untracked() != state {
+            self.kept.set(state);
+        }
+    }
+
+    /// What other pages of this browser did meanwhile, unless something is being written here.
+    async fn catch_up(&self) {
+        let busy = || self.inner.with_value(|i| i.saving.get() || i.preparing.get());
+        if !page::is_visible() || busy() || self.conflict.get_untracked() {
+            return;
+        }
+        let storage = self.storage();
+        let here = self.draft.with_untracked(|d| serde_json::to_string(&d.to_keep()).unwrap_or_default());
+        if let Some(there) = storage.text(DRAFT).await
+            && there != here
+            && let Some(draft) = json::read::<Draft>(&there)
+            && !busy()
+        {
+            for photo in &draft.photos {
+                self.show(&photo.id).await;
+            }
+            self.draft.set(draft);
+        }
+        if !self.inner.with_value(|i| i.sending.get()) {
+            self.catch_up_outboxes().await;
+        }
+    }
+
+    /// Takes over what another page did with the reports. Nothing may be under way here.
+    async fn catch_up_outboxes(&self) {
+        let Some(mut there) = stored_outboxes(&self.storage()).await else { return };
+        let here: Vec<String> = self.outboxes.with_untracked(|all| all.iter().map(text_of).collect());
+        let mut changed = here.len() != there.len();
+        for outbox in there.iter_mut().filter(|o| !here.contains(&text_of(o))) {
+            changed = true;
+            // Perhaps that page was killed in the middle.
+            outbox.restarted();
+        }
+        if changed {
+            self.outboxes.set(there);
+        }
+    }
+
+    /// Reads a stored picture that this page has not shown yet.
+    async fn show(&self, id: &str) {
+        if self.pictures.with_untracked(|p| p.contains_key(id)) {
+            return;
+        }
+        if let Some(url) = self.storage().photo(id).await.and_then(|bytes| page::picture(&bytes)) {
+            self.pictures.update(|p| drop(p.insert(id.to_owned(), url)));
+        }
+    }
+
+    /// Of two pages that changed the same draft, this one stays.
+    pub fn keep_this(&self) {
+        let session = *self;
+        spawn(async move {
+            // Whatever is there now was seen.
+            let _ = session.storage().text(DRAFT).await;
+            session.conflict.set(false);
+            session.save();
+        });
+    }
+
+    /// Writes a report on its way.
+    async fn keep(&self, key: &str) {
+        let text = self.outboxes.with_untracked(|all| all.iter().find(|o| o.key == key).map(text_of));
+        if let Some(text) = text {
+            self.storage().save_text(&outbox_name(key), text).await;
+            self.look_at_storage();
         }
     }
 
@@ -248,19 +374,31 @@ impl Session {
             })
         });
         let outbox = Outbox::freeze(&draft.id, &draft.notice(), photos);
-        self.outboxes.update(|all| {
-            all.retain(|o| !o.is_done());
-            all.push(outbox);
-        });
-        self.save();
-        self.send();
+        self.drop_outboxes(Outbox::is_done);
+        self.send_this(outbox);
     }
 
-    /// Sends files of a claim, and what is to be said once they have arrived.
-    pub fn send_for_claim(&self, outbox: Outbox) {
+    fn drop_outboxes(&self, over: impl Fn(&Outbox) -> bool) {
+        let names: Vec<String> = self.outboxes.with_untracked(|all| all.iter().filter(|o| over(o)).map(|o| outbox_name(&o.key)).collect());
+        self.outboxes.update(|all| all.retain(|o| !over(o)));
+        let storage = self.storage();
+        spawn(async move {
+            for name in names {
+                storage.forget(&name).await;
+            }
+        });
+    }
+
+    /// Sends a report, or files of a claim and what is to be said once they have arrived.
+    pub fn send_this(&self, outbox: Outbox) {
+        let session = *self;
+        let key = outbox.key.clone();
         self.outboxes.update(|all| all.push(outbox));
-        self.save();
-        self.send();
+        spawn(async move {
+            // On disk before the first byte leaves.
+            session.keep(&key).await;
+            session.send();
+        });
     }
 
     /// Looks at the newest report that was sent.
@@ -281,19 +419,24 @@ impl Session {
 
     /// Gives a refused report back to its pages. A new key: the frozen bytes were never accepted.
     pub fn unfreeze(&self) {
-        self.outboxes.update(|all| all.retain(|o| o.claim_no().is_some()));
+        self.drop_outboxes(|o| o.claim_no().is_none());
         self.draft.update(|d| d.id = new_id());
         self.save();
     }
 
-    /// Carries the outbox on until it rests. Safe to call at any time.
+    /// Carries the reports on until all rest, two requests at a time. Safe to call at any time.
     pub fn send(&self) {
-        if self.inner.with_value(|i| i.sending.replace(true)) {
+        let rests = self.outboxes.with_untracked(|all| matches!(next_of(all, now_ms(), CHUNK).1, Next::Rest));
+        if rests || self.inner.with_value(|i| i.sending.replace(true)) {
             return;
         }
         let session = *self;
         spawn(async move {
-            session.carry().await;
+            // One page of this browser sends; the server would see through two as well.
+            let _alone = session.storage().alone("sending").await;
+            session.catch_up_outboxes().await;
+            let (one, other): (LocalBoxFuture<()>, LocalBoxFuture<()>) = (Box::pin(session.carry()), Box::pin(session.carry()));
+            join(one, other).await;
             session.inner.with_value(|i| i.sending.set(false));
         });
     }
@@ -301,28 +444,37 @@ impl Session {
     async fn carry(&self) {
         let storage = self.storage();
         loop {
-            let (key, next) = self.outboxes.with_untracked(|all| {
-                let (which, next) = next_of(all, now_ms(), CHUNK);
-                (all.get(which).map_or_else(String::new, |o| o.key.clone()), next)
+            let begun = self.outboxes.try_update_untracked(|all| {
+                let (which, next) = next_of(all, now_ms(), self.inner.with_value(|i| i.chunk.get()));
+                let outbox = all.get_mut(which)?;
+                if let Next::Do(request) = &next {
+                    outbox.began(request);
+                }
+                Some((outbox.key.clone(), next))
             });
+            let Some((key, next)) = begun.flatten() else { break };
             match next {
                 Next::Rest => break,
                 // In short steps: being woken ends the wait.
                 Next::Wait(until) => sleep_ms((until - now_ms()).clamp(10, 500) as u32).await,
                 Next::Do(request) => {
-                    // Frozen bytes are on disk before they are sent.
-                    self.write().await;
+                    let began = now_ms();
                     let reply = http::perform(&request, &storage).await;
+                    if let (Body::Photo { length: length @ SLOW_CHUNK.., .. }, Reply::Answer { .. }) = (&request.body, &reply) {
+                        let would_take = (now_ms() - began).unsigned_abs() * CHUNK / length;
+                        self.inner.with_value(|i| i.chunk.set(if would_take > LONG_MS { SLOW_CHUNK } else { CHUNK }));
+                    }
                     let before = self.is_unanswered();
                     // Others may have come and gone meanwhile.
                     self.outboxes.update(|all| {
                         all.iter_mut().filter(|o| o.key == key).for_each(|o| o.on(&request, reply.clone(), now_ms(), luck()))
                     });
+                    self.keep(&key).await;
                     if before && !self.is_unanswered() {
                         // The server has it: what was typed is not kept on the phone any longer.
                         self.draft.set(Draft::new(new_id()));
+                        self.save();
                     }
-                    self.write().await;
                     self.release_received();
                 }
             }
@@ -354,6 +506,26 @@ impl Session {
         if self.who.with_untracked(|w| w.as_ref().is_some_and(|w| w.signed_in)) {
             self.outboxes.update(|all| all.iter_mut().for_each(Outbox::signed_in));
             self.send();
+        }
+        Ok(())
+    }
+
+    /// Signs out. What this browser kept is forgotten, its key first; a report that is being written or was not received
+    /// yet stays, and only the papers of claims go.
+    ///
+    /// # Errors
+    /// Why the server still knows the session.
+    pub async fn sign_out(&self) -> Result<(), CallError> {
+        self.visit.sign_out().await?;
+        let storage = self.storage();
+        let unsent = self.outboxes.with_untracked(|all| all.iter().any(|o| !o.is_done()));
+        if unsent || !self.draft.with_untracked(Draft::is_empty) {
+            for name in storage.names("papers:").await.unwrap_or_default() {
+                storage.forget(&name).await;
+            }
+        } else {
+            storage.wipe().await;
+            self.outboxes.set(Vec::new());
         }
         Ok(())
     }

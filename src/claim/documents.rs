@@ -423,7 +423,16 @@ fn fields(papers: Papers, key: String, fields: &'static [Field]) -> AnyView {
         };
         view! { <label class="label" for=id.clone()>{c().field(field)}</label>{input}<div role="status">{live(wrong)}</div> }
     };
-    fields.iter().map(one).collect_view().into_any()
+    let keep = fields.iter().any(|f| f.is_personal()).then(|| {
+        let agreed = move || papers.keep_numbers.get();
+        view! {
+            <label class="choice">
+                <input type="checkbox" id=format!("{key}-keep") prop:checked=Signal::derive(agreed) on:change=changed(move |_| papers.agree_to_keep_numbers(!papers.keep_numbers.get_untracked())) />
+                <span>{c().keep_numbers}</span>
+            </label>
+        }
+    });
+    (fields.iter().map(one).collect_view(), keep).into_any()
 }
 
 /// 我拿不到这个: a reason is an answer (保险法第二十二条).

@@ -15,6 +15,7 @@ use leptos::prelude::*;
 use crate::i18n::{self, c, t};
 use crate::platform::http::{self, CallError};
 use crate::platform::spawn;
+use crate::session::Session;
 use crate::ui::{button_link, call, click, live, sheet};
 use crate::visit::Visit;
 
@@ -43,7 +44,8 @@ fn trouble(visit: Visit, error: &CallError, here: &str) -> AnyView {
 }
 
 /// `/claims`: what waits for me first.
-pub fn list(visit: Visit) -> AnyView {
+pub fn list(session: Session) -> AnyView {
+    let visit = session.visit;
     let claims: Fetched<Vec<ClaimSummary>> = RwSignal::new(None);
     spawn(async move {
         claims.set(Some(http::get("/api/v1/claims").await));
@@ -72,7 +74,7 @@ pub fn list(visit: Visit) -> AnyView {
     let signed_in = move || visit.who.with(|w| w.as_ref().is_some_and(|w| w.signed_in));
     let leave = move |_| {
         spawn(async move {
-            if visit.sign_out().await.is_ok() {
+            if session.sign_out().await.is_ok() {
                 documents::forget();
                 claims.set(Some(http::get("/api/v1/claims").await));
             }

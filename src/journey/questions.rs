@@ -244,11 +244,16 @@ fn who(session: Session, errors: Errors) -> AnyView {
 }
 
 fn policy(session: Session, errors: Errors) -> AnyView {
+    let kept = move || session.draft.with(|d| d.answers.keep_id_no);
     view! {
         <p>{t().policy_any}</p>
         <TextField session errors field="/policy/plate" label=t().plate hint=t().plate_hint read=|n| n.policy.plate.clone() write=move |v| session.answer(|a| a.plate = v) />
         <TextField session errors field="/policy/no" label=t().policy_no read=|n| n.policy.no.clone() write=move |v| session.answer(|a| a.policy_no = v) />
         <TextField session errors field="/policy/id_no" label=t().id_no read=|n| n.policy.id_no.clone() write=move |v| session.answer(|a| a.id_no = v) />
+        <label class="choice">
+            <input type="checkbox" id="keep-id-no" prop:checked=Signal::derive(kept) on:change=changed(move |_| session.answer(|a| a.keep_id_no = !a.keep_id_no)) />
+            <span>{t().keep_id_no}</span>
+        </label>
         <p class="quiet">{t().policy_unknown}</p>
     }
     .into_any()

@@ -176,6 +176,11 @@ pub fn ask_to_persist() {
     let _ = window().navigator().storage().persist();
 }
 
+/// Starts the app again with what is kept.
+pub fn reload() {
+    let _ = window().location().reload();
+}
+
 /// The value of the form field that an event comes from.
 pub fn value_of(event: &web_sys::Event) -> String {
     use leptos::prelude::event_target_value;

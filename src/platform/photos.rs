@@ -79,6 +79,8 @@ impl Which {
 thread_local! {
     static WORKER: RefCell<[Option<Running>; 2]> = const { RefCell::new([None, None]) };
     static STARTING: Cell<bool> = const { Cell::new(false) };
+    /// How often a photo was given up.
+    static CANCELS: Cell<u32> = const { Cell::new(0) };
 }
 
 fn end(which: Which) {
@@ -87,6 +89,7 @@ fn end(which: Which) {
 
 /// Gives up the photo that is being prepared, and what it held.
 pub fn cancel() {
+    CANCELS.set(CANCELS.get() + 1);
     end(Which::Quick);
     end(Which::Rest);
 }
@@ -207,14 +210,16 @@ fn bytes_of(answer: &JsValue) -> Result<Vec<u8>, &'static str> {
     field(answer, "bytes").dyn_into::<ArrayBuffer>().map(|b| Uint8Array::new(&b).to_vec()).map_err(|_| "photo-damaged")
 }
 
-/// The quick worker first, with the browser's decoders; where those hang, without; where it does not carry what is
-/// needed, the other one.
+/// The quick worker first, with the browser's decoders; where it hangs or falls, without them; where that fails too or it
+/// does not carry what is needed, the other one.
 async fn ask(file: &Picked, fit: Fit, wanted: Wanted) -> Result<JsValue, &'static str> {
+    let cancels = CANCELS.get();
+    let is_wanted = || CANCELS.get() == cancels;
     let mut answer = order(Which::Quick, file, fit, wanted, true).await;
-    if answer == Err("photo-timeout") {
+    if answer.is_err() && is_wanted() {
         answer = order(Which::Quick, file, fit, wanted, false).await;
     }
-    if answer.as_ref().is_ok_and(|a| field(a, "other").is_truthy()) {
+    if answer.as_ref().map_or(true, |a| field(a, "other").is_truthy()) && is_wanted() {
         answer = order(Which::Rest, file, fit, wanted, false).await;
         end(Which::Rest);
     }

@@ -1,158 +1,269 @@
-//! What survives a killed tab, in IndexedDB: the draft, the reports on their way, the papers of each claim, and the
-//! bytes of each file.
+//! What survives a killed tab, sealed in IndexedDB (public/storage.js): the draft, the reports on their way, the papers
+//! of each claim, and the bytes of each file.
 //!
-//! Promise: a save that was reported is on disk. Where the browser refuses IndexedDB (a private window, a locked
-//! down webview, a database that a newer version of the app has taken over), everything stays in memory and
-//! [`Storage::is_durable`] says so; nothing else changes, and what cannot be read is never written over.
+//! Promise: a save that was reported is on disk. Where the browser keeps nothing, everything stays in memory and
+//! [`Storage::state`] says why; nothing else changes, and what cannot be read is put aside, never written over.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
-use js_sys::Uint8Array;
+use js_sys::{Array, Function, Reflect, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-const DATABASE: &str = "baoan";
-const STORE: &str = "kept";
-/// Goes up with every change of what is stored: an older app then leaves a newer database alone.
-const VERSION: u32 = 1;
+#[wasm_bindgen(js_namespace = baoanStore)]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    async fn open() -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn names(prefix: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn get(name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn put(name: &str, bytes: &Uint8Array, seen: f64) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn remove(name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn sweep(before: f64, keep: &Array) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn wipe() -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn alone(name: &str, most: u32) -> Result<JsValue, JsValue>;
+}
+
+/// Whether what is saved survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Kept,
+    /// This browser keeps nothing, or has stopped to: a private window, a locked down webview, no encryption.
+    Refused,
+    /// There is no room left.
+    Full,
+    /// A newer version of the app has taken the database over.
+    Newer,
+    /// Something that was kept could not be opened any more; it was put aside.
+    Damaged,
+}
+
+/// Another tab has written since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conflict;
 
 #[derive(Clone)]
 pub struct Storage(Rc<Inner>);
 
 struct Inner {
-    database: RefCell<Option<Rc<Database>>>,
-    /// Nothing is read from or written to the database.
-    refused: Cell<bool>,
-    /// What the database did not take.
-    memory: RefCell<BTreeMap<String, Vec<u8>>>,
+    state: Cell<State>,
+    /// The database was there at the start; else it is never asked again.
+    opened: bool,
+    /// What the database did not take. A handful at most.
+    memory: RefCell<Vec<(String, Vec<u8>)>>,
+    /// The record that is written by comparing, and its revision as this page knows it.
+    mine: RefCell<(String, f64)>,
 }
 
-async fn open() -> Result<Database, idb::Error> {
-    let mut request = Factory::new()?.open(DATABASE, Some(VERSION))?;
-    request.on_upgrade_needed(|event| {
-        if let Ok(database) = event.database() {
-            let _ = database.create_object_store(STORE, ObjectStoreParams::new());
-        }
-    });
-    request.await
-}
+const LONGEST_WAIT_MS: u32 = 15_000;
+/// Untouched this long, it is forgotten.
+const LIFETIME_MS: f64 = 7.0 * 86_400_000.0;
 
-enum Operation {
-    Put(JsValue),
-    Get,
-    Delete,
-}
-
-/// One operation in a transaction of its own, to its commit.
-async fn attempt(database: &Database, key: &JsValue, operation: &Operation) -> Result<JsValue, idb::Error> {
-    let mode = if matches!(operation, Operation::Get) { TransactionMode::ReadOnly } else { TransactionMode::ReadWrite };
-    let transaction = database.transaction(&[STORE], mode)?;
-    let store = transaction.object_store(STORE)?;
-    match operation {
-        Operation::Get => return Ok(store.get(key.clone())?.await?.unwrap_or(JsValue::UNDEFINED)),
-        Operation::Put(value) => drop(store.put(value, Some(key))?.await?),
-        Operation::Delete => store.delete(key.clone())?.await?,
-    }
-    transaction.commit()?.await?;
-    Ok(JsValue::UNDEFINED)
+fn name_of(error: &JsValue) -> String {
+    Reflect::get(error, &"name".into()).ok().and_then(|n| n.as_string()).unwrap_or_default()
 }
 
 impl Storage {
     pub async fn open() -> Storage {
-        let database = open().await.ok();
-        let refused = Cell::new(database.is_none());
-        Storage(Rc::new(Inner { database: RefCell::new(database.map(Rc::new)), refused, memory: RefCell::default() }))
+        let outcome = open().await;
+        let opened = outcome.is_ok();
+        let storage =
+            Storage(Rc::new(Inner { state: Cell::new(State::Kept), opened, memory: RefCell::default(), mine: RefCell::default() }));
+        if let Err(error) = outcome {
+            storage.failed(&error);
+        }
+        storage
     }
 
-    /// `false`: closing the page loses what was typed, and the person must be told.
-    pub fn is_durable(&self) -> bool {
-        !self.0.refused.get() && self.0.memory.borrow().is_empty()
+    pub fn state(&self) -> State {
+        self.0.state.get()
     }
 
-    /// Carries out one operation; a connection that the browser closed (WebKit in the background) is opened again
-    /// once. `None`: it failed twice.
-    async fn run(&self, key: &str, operation: Operation) -> Option<JsValue> {
-        for _ in 0..2 {
-            if self.0.refused.get() {
-                return None;
-            }
-            let known = self.0.database.borrow().clone();
-            let database = match known {
-                Some(database) => database,
-                None => {
-                    let fresh = Rc::new(open().await.ok()?);
-                    *self.0.database.borrow_mut() = Some(fresh.clone());
-                    fresh
+    fn failed(&self, error: &JsValue) {
+        self.0.state.set(match &*name_of(error) {
+            "newer" => State::Newer,
+            "full" => State::Full,
+            _ => State::Refused,
+        });
+    }
+
+    /// Nothing is read from or written to the database.
+    fn is_refused(&self) -> bool {
+        !self.0.opened
+    }
+
+    /// Writes; what the database does not take stays in memory.
+    async fn keep(&self, name: &str, bytes: Vec<u8>, seen: f64) -> Result<(), Conflict> {
+        if !self.is_refused() {
+            match put(name, &Uint8Array::from(&bytes[..]), seen).await {
+                Ok(revision) => {
+                    self.seen(name, &revision);
+                    self.unremember(name);
+                    self.catch_up().await;
+                    return Ok(());
                 }
-            };
-            match attempt(&database, &JsValue::from_str(key), &operation).await {
-                Ok(value) => return Some(value),
-                Err(_) => *self.0.database.borrow_mut() = None,
+                Err(error) if name_of(&error) == "conflict" => return Err(Conflict),
+                Err(error) => self.failed(&error),
             }
         }
-        None
+        self.unremember(name);
+        self.0.memory.borrow_mut().push((name.to_owned(), bytes));
+        Ok(())
     }
 
-    async fn put(&self, key: String, bytes: Vec<u8>) {
-        let value = JsValue::from(Uint8Array::from(&bytes[..]));
-        let kept = self.run(&key, Operation::Put(value)).await.is_some();
-        let mut memory = self.0.memory.borrow_mut();
-        if kept {
-            memory.remove(&key)
-        } else {
-            memory.insert(key, bytes)
-        };
-    }
-
-    async fn take(&self, key: &str) -> Option<Vec<u8>> {
-        if let Some(bytes) = self.0.memory.borrow().get(key) {
+    async fn read(&self, name: &str) -> Option<Vec<u8>> {
+        if let Some((_, bytes)) = self.0.memory.borrow().iter().find(|m| m.0 == name) {
             return Some(bytes.clone());
         }
-        let value = self.run(key, Operation::Get).await?;
-        Some(value.dyn_into::<Uint8Array>().ok()?.to_vec())
-    }
-
-    async fn remove(&self, key: &str) {
-        self.0.memory.borrow_mut().remove(key);
-        self.run(key, Operation::Delete).await;
-    }
-
-    /// A stored text. When even reading fails, the database is left as it is and everything stays in memory.
-    pub async fn text(&self, key: &str) -> Option<String> {
-        if let Some(bytes) = self.0.memory.borrow().get(key) {
-            return String::from_utf8(bytes.clone()).ok();
-        }
-        let Some(value) = self.run(key, Operation::Get).await else {
-            self.0.refused.set(true);
+        if self.is_refused() {
             return None;
-        };
-        String::from_utf8(value.dyn_into::<Uint8Array>().ok()?.to_vec()).ok()
+        }
+        match get(name).await {
+            Ok(record) => {
+                let field = |name: &str| Reflect::get(&record, &name.into()).ok();
+                let bytes = field("bytes")?.dyn_into::<Uint8Array>().ok()?.to_vec();
+                self.seen(name, &field("rev")?);
+                Some(bytes)
+            }
+            Err(error) if name_of(&error) == "damaged" => {
+                self.0.state.set(State::Damaged);
+                None
+            }
+            Err(_) => None,
+        }
     }
 
-    pub async fn save_text(&self, key: &str, text: String) {
-        self.put(key.to_owned(), text.into_bytes()).await;
+    /// The database works, perhaps again: what it did not take before is offered once more.
+    async fn catch_up(&self) {
+        let waiting = self.0.memory.take();
+        let mut kept = true;
+        for (name, bytes) in waiting {
+            if kept && put(&name, &Uint8Array::from(&bytes[..]), -1.0).await.is_ok() {
+                continue;
+            }
+            kept = false;
+            self.0.memory.borrow_mut().push((name, bytes));
+        }
+        if kept && self.state() != State::Damaged {
+            self.0.state.set(State::Kept);
+        }
+    }
+
+    fn unremember(&self, name: &str) {
+        self.0.memory.borrow_mut().retain(|m| m.0 != name);
+    }
+
+    fn seen(&self, name: &str, revision: &JsValue) {
+        let mut mine = self.0.mine.borrow_mut();
+        if mine.0 == name {
+            mine.1 = revision.as_f64().unwrap_or_default();
+        }
+    }
+
+    /// Everything that is kept under names that begin so, in their order. `None`: the database does not answer.
+    pub async fn names(&self, prefix: &str) -> Option<Vec<String>> {
+        let mut found: Vec<String> = Vec::new();
+        if !self.is_refused() {
+            found.extend(Array::from(&names(prefix).await.ok()?).iter().filter_map(|n| n.as_string()));
+        }
+        let memory = self.0.memory.borrow();
+        for (name, _) in memory.iter().filter(|m| m.0.starts_with(prefix)) {
+            if !found.contains(name) {
+                found.push(name.clone());
+            }
+        }
+        Some(found)
+    }
+
+    pub async fn text(&self, name: &str) -> Option<String> {
+        String::from_utf8(self.read(name).await?).ok()
+    }
+
+    /// A text that several pages may change: [`Storage::save_mine`] then compares. There is one such record.
+    pub async fn mine(&self, name: &str) -> Option<String> {
+        *self.0.mine.borrow_mut() = (name.to_owned(), 0.0);
+        self.text(name).await
+    }
+
+    pub async fn save_text(&self, name: &str, text: String) {
+        // Nothing is compared, so nothing conflicts.
+        let _ = self.keep(name, text.into_bytes(), -1.0).await;
+    }
+
+    /// The same, unless another tab has written it since it was read or saved here.
+    ///
+    /// # Errors
+    /// [`Conflict`]; nothing was written.
+    pub async fn save_mine(&self, name: &str, text: String) -> Result<(), Conflict> {
+        let seen = self.0.mine.borrow().1;
+        self.keep(name, text.into_bytes(), seen).await
     }
 
     /// Keeps a text that this app cannot read, for whoever can.
-    pub async fn put_aside(&self, key: &str, text: String) {
-        self.put(format!("{key}-aside"), text.into_bytes()).await;
+    pub async fn put_aside(&self, name: &str, text: String) {
+        self.save_text(&format!("aside:{name}"), text).await;
+    }
+
+    pub async fn forget(&self, name: &str) {
+        self.unremember(name);
+        if !self.is_refused() {
+            let _ = remove(name).await;
+        }
     }
 
     pub async fn photo(&self, id: &str) -> Option<Vec<u8>> {
-        self.take(&format!("photo:{id}")).await
+        self.read(&format!("photo:{id}")).await
     }
 
     /// Writes a photo and reads it back: some engines accept a write that they cannot give back.
     pub async fn save_photo(&self, id: &str, bytes: Vec<u8>) -> bool {
         let length = bytes.len();
-        self.put(format!("photo:{id}"), bytes).await;
+        let _ = self.keep(&format!("photo:{id}"), bytes, -1.0).await;
         self.photo(id).await.is_some_and(|b| b.len() == length)
     }
 
     pub async fn forget_photo(&self, id: &str) {
-        self.remove(&format!("photo:{id}")).await;
+        self.forget(&format!("photo:{id}")).await;
+    }
+
+    /// Forgets what nobody has touched for seven days, but for `keep`.
+    pub async fn sweep(&self, keep: &[String]) {
+        if !self.is_refused() {
+            let keep: Array = keep.iter().map(|n| JsValue::from_str(n)).collect();
+            let _ = sweep(js_sys::Date::now() - LIFETIME_MS, &keep).await;
+        }
+    }
+
+    /// Forgets everything, its key first.
+    pub async fn wipe(&self) {
+        self.0.memory.borrow_mut().clear();
+        self.0.mine.borrow_mut().1 = 0.0;
+        if !self.is_refused() {
+            let _ = wipe().await;
+        }
+    }
+
+    /// Until the guard is dropped, no other tab of this browser is past the same call. Where the browser cannot say so, or
+    /// a tab that sleeps does not let go, it is passed all the same: what is done meanwhile must be right without it.
+    pub async fn alone(&self, name: &str) -> Alone {
+        Alone(alone(name, LONGEST_WAIT_MS).await.ok().and_then(|free| free.dyn_into().ok()))
+    }
+}
+
+pub struct Alone(Option<Function>);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        if let Some(free) = &self.0 {
+            let _ = free.call0(&JsValue::UNDEFINED);
+        }
     }
 }
 
@@ -163,24 +274,66 @@ mod tests {
 
     wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
-    #[wasm_bindgen_test]
-    async fn what_was_saved_is_there_for_the_next_page() {
-        let storage = Storage::open().await;
-        assert!(storage.is_durable());
-        storage.save_text("record", "{\"v\":1}".into()).await;
-        assert!(storage.save_photo("a", vec![1, 2, 3]).await);
-        let next = Storage::open().await;
-        assert_eq!(next.text("record").await.as_deref(), Some("{\"v\":1}"));
-        assert_eq!(next.photo("a").await, Some(vec![1, 2, 3]));
-        next.forget_photo("a").await;
-        assert_eq!(storage.photo("a").await, None);
+    /// As the page loads it.
+    async fn storage() -> Storage {
+        if !Reflect::has(&js_sys::global(), &"baoanStore".into()).unwrap() {
+            js_sys::eval(include_str!("../../public/storage.js")).unwrap();
+        }
+        Storage::open().await
     }
 
     #[wasm_bindgen_test]
-    async fn a_connection_that_was_closed_is_opened_again() {
-        let storage = Storage::open().await;
-        storage.0.database.borrow().as_ref().unwrap().close();
-        assert!(storage.save_photo("b", vec![7; 1000]).await);
-        assert!(storage.is_durable());
+    async fn what_was_saved_is_there_for_the_next_page() {
+        let first = storage().await;
+        assert_eq!(first.state(), State::Kept);
+        first.save_text("record", "{\"v\":1}".into()).await;
+        assert!(first.save_photo("a", vec![1, 2, 3]).await);
+        let next = storage().await;
+        assert_eq!(next.text("record").await.as_deref(), Some("{\"v\":1}"));
+        assert_eq!(next.photo("a").await, Some(vec![1, 2, 3]));
+        next.forget_photo("a").await;
+        assert_eq!(first.photo("a").await, None);
+    }
+
+    #[wasm_bindgen_test]
+    async fn of_two_tabs_the_second_to_write_is_told() {
+        let (one, other) = (storage().await, storage().await);
+        one.forget("both").await;
+        assert_eq!((one.mine("both").await, other.mine("both").await), (None, None));
+        assert_eq!(one.save_mine("both", "1".into()).await, Ok(()));
+        assert_eq!(other.text("both").await.as_deref(), Some("1"));
+        assert_eq!(other.save_mine("both", "2".into()).await, Ok(()));
+        assert_eq!(one.save_mine("both", "3".into()).await, Err(Conflict));
+        assert_eq!(one.text("both").await.as_deref(), Some("2"));
+        assert_eq!(one.save_mine("both", "3".into()).await, Ok(()));
+    }
+
+    #[wasm_bindgen_test]
+    async fn after_a_wipe_nothing_is_there_and_saving_goes_on() {
+        let storage = storage().await;
+        storage.save_text("secret", "x".into()).await;
+        storage.wipe().await;
+        assert_eq!(storage.text("secret").await, None);
+        storage.save_text("secret", "y".into()).await;
+        assert_eq!(storage.text("secret").await.as_deref(), Some("y"));
+        assert_eq!(storage.state(), State::Kept);
+    }
+
+    #[wasm_bindgen_test]
+    async fn only_one_is_past_the_lock() {
+        let (one, other) = (storage().await, storage().await);
+        let held = one.alone("door").await;
+        let passed = Rc::new(Cell::new(false));
+        let seen = passed.clone();
+        wasm_bindgen_futures::spawn_local(async move {
+            let _held = other.alone("door").await;
+            seen.set(true);
+        });
+        super::super::sleep_ms(100).await;
+        assert!(!passed.get());
+        drop(held);
+        while !passed.get() {
+            super::super::sleep_ms(5).await;
+        }
     }
 }

@@ -79,20 +79,26 @@ pub async fn sign_in(browser: &Browser, server: &Server, phone: &str) {
     browser.tap("button[type=submit]").await;
 }
 
-/// What the app keeps in IndexedDB under `key`.
-async fn kept(browser: &Browser, key: &str) -> Value {
+/// What the app keeps under `name`.
+pub async fn kept(browser: &Browser, name: &str) -> Value {
     let text = browser
         .run_async(
             &"const done = arguments[arguments.length - 1];
-             const open = indexedDB.open('baoan');
-             open.onsuccess = () => {
-               const get = open.result.transaction('kept').objectStore('kept').get('KEY');
-               get.onsuccess = () => { open.result.close(); done(get.result ? new TextDecoder().decode(get.result) : 'null'); };
-             };"
-            .replace("KEY", key),
+              baoanStore.get('NAME').then((found) => done(found ? new TextDecoder().decode(found.bytes) : 'null'), () => done('null'));"
+                .replace("NAME", name),
         )
         .await;
     serde_json::from_str(text.as_str().unwrap_or("null")).unwrap()
+}
+
+/// The reports on their way that the app keeps.
+pub async fn outboxes(browser: &Browser) -> Vec<Value> {
+    let names = browser.run_async("baoanStore.names('outbox:').then(arguments[arguments.length - 1])").await;
+    let mut all = Vec::new();
+    for name in names.as_array().unwrap() {
+        all.push(kept(browser, name.as_str().unwrap()).await);
+    }
+    all
 }
 
 /// A stored picture is what it must be; the answer is its hash.
@@ -124,7 +130,7 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
     browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
 
     // What lies on the server's disk is what the phone computed.
-    let outboxes = kept(&browser, "outboxes").await;
+    let outboxes = outboxes(&browser).await;
     let mut promised: Vec<String> =
         outboxes[0]["photos"].as_array().unwrap().iter().map(|p| p["sha256"].as_str().unwrap().to_owned()).collect();
     let mut stored: Vec<String> = server.stored_files().iter().map(|f| examined(f)).collect();
@@ -239,11 +245,11 @@ async fn a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos() {
 }
 
 /// Waits until what the page shows is what IndexedDB holds: every typed text is in the draft, and it has stopped changing.
-async fn saved(browser: &Browser) {
+pub async fn saved(browser: &Browser) {
     let typed = "return JSON.stringify([...document.querySelectorAll('form .input:not([type=datetime-local])')].map((i) => i.value))";
     let mut before = Value::Null;
     loop {
-        let now = json!([kept(browser, "draft").await, kept(browser, "outboxes").await]);
+        let now = json!([kept(browser, "draft").await, outboxes(browser).await]);
         let text = now.to_string();
         let shown: Vec<String> = serde_json::from_str(browser.run(typed).await.as_str().unwrap_or("[]")).unwrap();
         if now == before && now[0] != Value::Null && shown.iter().all(|v| text.contains(v.as_str())) {
@@ -321,30 +327,19 @@ async fn a_record_that_cannot_be_read_is_put_aside_and_not_written_over() {
     browser.open(&server.url("/report")).await;
     browser.ready().await;
     browser.arrive("/report/safety").await;
-    let store = |script: &str| {
-        format!(
-            "const done = arguments[arguments.length - 1];
-             const open = indexedDB.open('baoan');
-             open.onsuccess = () => {{
-               const store = open.result.transaction('kept', 'readwrite').objectStore('kept');
-               {script}
-             }};"
-        )
-    };
     browser
-        .run_async(&store(
-            "store.put(new TextEncoder().encode('{\"id\": 7}'), 'draft').onsuccess = () => { open.result.close(); done(1); };",
-        ))
+        .run_async(
+            "const done = arguments[arguments.length - 1];
+             baoanStore.put('draft', new TextEncoder().encode('{\"id\": 7}'), -1).then(() => done(1));",
+        )
         .await;
     browser.client.refresh().await.unwrap();
     browser.ready().await;
     browser.arrive("/report/safety").await;
     browser.tap("input[name='/scene/injured'][value=no]").await;
     saved(&browser).await;
-    let aside = browser
-        .run_async(&store("const get = store.get('draft-aside'); get.onsuccess = () => { open.result.close(); done(get.result ? new TextDecoder().decode(get.result) : 'nothing'); };"))
-        .await;
-    assert_eq!(aside, json!("{\"id\": 7}"));
+    let aside = kept(&browser, "aside:draft").await;
+    assert_eq!(aside, json!({ "id": 7 }));
     assert_eq!(kept(&browser, "draft").await["answers"]["scene"]["injured"], json!(false));
 }
 

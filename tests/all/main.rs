@@ -5,8 +5,10 @@
 
 mod api;
 mod clients;
+mod engine;
 mod journeys;
 mod papers;
 mod photo_bench;
 mod screens;
+mod storage;
 mod supplements;

@@ -557,11 +557,7 @@ async fn stored(browser: &Browser) -> Vec<u8> {
         .run_async(
             "const done = arguments[arguments.length - 1];
              const id = document.querySelector('#files [data-file] .row') ? document.querySelector('#files li:has(.row)').dataset.file : '';
-             const open = indexedDB.open('baoan');
-             open.onsuccess = () => {
-               const get = open.result.transaction('kept').objectStore('kept').get('photo:' + id);
-               get.onsuccess = () => { open.result.close(); let s = ''; for (const b of get.result) { s += String.fromCharCode(b); } done(btoa(s)); };
-             };",
+             baoanStore.get('photo:' + id).then(({ bytes }) => { let s = ''; for (const b of bytes) { s += String.fromCharCode(b); } done(btoa(s)); });",
         )
         .await;
     base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap()

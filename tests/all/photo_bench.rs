@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use baoan_tests::{Browser, root};
+use crate::journeys::walk;
+use baoan_tests::{Browser, Server, root};
 use base64::Engine;
 use image::RgbImage;
 use serde_json::{Value, json};
@@ -262,4 +263,46 @@ async fn bench_of_the_photo_engine() {
         }
         println!("| {} | {} |", file.trim_start_matches("odd/"), row.join(" | "));
     }
+    drop(open);
+    typing(&folder, &photos).await;
+}
+
+/// Ten photographs are worked on while somebody types: the longest task of the page, and the longest wait for a key.
+async fn typing(folder: &Path, photos: &[String]) {
+    let server = Server::start();
+    let browser = Browser::phone().await;
+    browser.open(&server.base).await;
+    browser.ready().await;
+    browser.tap("#start").await;
+    let ten: Vec<PathBuf> = photos.iter().cycle().take(10).map(|name| folder.join(name)).collect();
+    walk(&browser, &[], async |browser, page| {
+        if page != "photos" {
+            return;
+        }
+        browser
+            .run(
+                "window.seen = { longtask: [], event: [] };
+                 for (const type of ['longtask', 'event']) {
+                   new PerformanceObserver((list) => list.getEntries().forEach((e) => window.seen[type].push(e.duration)))
+                     .observe({ type, durationThreshold: 16 });
+                 }",
+            )
+            .await;
+        browser.choose("#album", &ten).await;
+        browser.run("history.go(-3)").await;
+        browser.arrive("/report/damage").await;
+        browser.run("document.getElementById('narrative').focus()").await;
+        for letter in "the rear bumper is scratched and the left lamp is broken ".chars().cycle().take(100) {
+            browser.key(&letter.to_string(), u32::from(letter.to_ascii_uppercase()), &letter.to_string()).await;
+        }
+        let during = browser.run("return window.seen").await;
+        browser.run("history.go(3)").await;
+        browser.arrive("/report/photos").await;
+        let left = browser.run("return document.querySelectorAll('.shrunk').length").await;
+        browser.until("photos are small", "document.querySelectorAll('.shrunk').length === 10").await;
+        let longest = |kind: &str| during[kind].as_array().into_iter().flatten().filter_map(Value::as_f64).fold(0.0, f64::max);
+        println!("\nTyping while ten photographs are made small ({left} of them done after 100 keys): longest task of the page");
+        println!("{:.0} ms (tasks under 50 ms are not counted), longest wait for a key {:.0} ms.", longest("longtask"), longest("event"));
+    })
+    .await;
 }

@@ -6,7 +6,7 @@ mod photos;
 mod server;
 
 pub use browser::{Browser, Look};
-pub use photos::{broken_files, photographs, sha256_hex};
+pub use photos::{broken_files, odd_files, photographs, sha256_hex};
 pub use server::{Answer, Caller, Server, notice, unique_key};
 
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{flip_horizontal, flip_vertical, rotate90, rotate180, rotate270};
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 use sha2::{Digest, Sha256};
 
@@ -35,8 +36,13 @@ fn scene(width: u32, height: u32, seed: u32) -> RgbImage {
 /// JPEG with orientation, capture time and a GPS tag.
 fn as_phone_writes(upright: &RgbImage, orientation: u8) -> Vec<u8> {
     let stored = match orientation {
-        6 => image::imageops::rotate270(upright),
-        3 => image::imageops::rotate180(upright),
+        2 => flip_horizontal(upright),
+        3 => rotate180(upright),
+        4 => flip_vertical(upright),
+        5 => rotate270(&flip_horizontal(upright)),
+        6 => rotate270(upright),
+        7 => rotate90(&flip_horizontal(upright)),
+        8 => rotate90(upright),
         _ => upright.clone(),
     };
     let mut exif = b"II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0".to_vec();
@@ -66,6 +72,46 @@ pub fn photographs(folder: &Path) -> Vec<PathBuf> {
         path
     };
     [(1, 6), (2, 1), (3, 3)].into_iter().map(make).collect()
+}
+
+/// Pictures as they also come: turned all eight ways, grey, transparent, small, with something behind the end, torn off,
+/// too large to be true. With them those of `BAOAN_PHOTOS/odd`, where it is there.
+pub fn odd_files(folder: &Path) -> Vec<PathBuf> {
+    let upright = scene(2400, 1800, 5);
+    let mut files: Vec<(String, Vec<u8>)> = (1..=8).map(|n| (format!("turned{n}.jpg"), as_phone_writes(&upright, n))).collect();
+    let png = |picture: image::DynamicImage| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap_or_else(|e| panic!("{e}"));
+        bytes.into_inner()
+    };
+    let small = image::imageops::thumbnail(&upright, 800, 600);
+    let mut glass = image::DynamicImage::from(small.clone()).into_rgba8();
+    glass.enumerate_pixels_mut().for_each(|(x, _, p)| p[3] = (x % 256) as u8);
+    let mut grey = Vec::new();
+    let luma = image::DynamicImage::from(upright.clone()).into_luma8();
+    let encoded = JpegEncoder::new_with_quality(&mut grey, 92).write_image(&luma, luma.width(), luma.height(), ExtendedColorType::L8);
+    encoded.unwrap_or_else(|e| panic!("{e}"));
+    let whole = as_phone_writes(&upright, 1);
+    let torn = whole[..whole.len() * 6 / 10].to_vec();
+    let trailing = [&whole[..], b"ftypmp42 a film"].concat();
+    files.extend([
+        ("gray.jpg".into(), grey),
+        ("plain.png".into(), png(small.clone().into())),
+        ("glass.png".into(), png(glass.into())),
+        ("deep.png".into(), png(image::DynamicImage::from(small.clone()).into_rgb16().into())),
+        ("small.jpg".into(), as_phone_writes(&small, 1)),
+        ("trailing.jpg".into(), trailing),
+        ("torn.jpg".into(), torn),
+    ]);
+    let mut paths: Vec<PathBuf> = broken_files(folder).into_iter().map(|(path, _)| path).collect();
+    for (name, bytes) in files {
+        paths.push(folder.join(name));
+        fs::write(&paths[paths.len() - 1], bytes).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let real = std::env::var_os("BAOAN_PHOTOS").and_then(|real| fs::read_dir(PathBuf::from(real).join("odd")).ok());
+    paths.extend(real.into_iter().flatten().filter_map(|entry| entry.ok()?.path().canonicalize().ok()));
+    paths.sort();
+    paths
 }
 
 /// Files that are no usable picture, with the beginning of the sentence that must be said.

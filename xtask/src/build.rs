@@ -12,7 +12,7 @@ use claim_domain::Catalogue;
 use claim_domain::catalog::{Asked, Papers};
 use sha2::{Digest, Sha256};
 
-use crate::{Result, cargo, root, run, say, tools};
+use crate::{Result, cargo, root, run, say, slim, tools};
 
 /// Leaves `dist/` and `target/release/claim-server`.
 pub fn build() -> Result {
@@ -95,6 +95,17 @@ pub fn dev() -> Result {
     outcome
 }
 
+/// What the programs use (index.html tells trunk the same): the floor of docs/ARCHITECTURE.md, and no more.
+const FEATURES: [&str; 7] = [
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+
 /// After trunk: the worker in one file, addresses with hashes, integrity for every file, the deployment's words in
 /// the first page, brotli and gzip beside each file. Trunk calls this (Trunk.toml).
 pub fn finish() -> Result {
@@ -102,22 +113,33 @@ pub fn finish() -> Result {
     let read = |name: &str| fs::read(staging.join(name)).map_err(|e| format!("{name} cannot be read: {e}"));
     let write = |name: &str, bytes: &[u8]| fs::write(staging.join(name), bytes).map_err(|e| format!("{name} cannot be written: {e}"));
 
-    // The glue that wasm-bindgen writes is for reading; on the wire a third of it is enough.
+    // What is written to be read; on the wire a third of it is enough.
+    let terser = |name: &str, kind: &[&str]| {
+        let file = staging.join(name);
+        run(Command::new("terser").arg(&file).args(kind).args(["--compress", "--mangle", "--output"]).arg(&file).env("PATH", tools::path()))
+    };
     let glue = fs::read_dir(&staging)
         .map_err(|e| e.to_string())?
         .filter_map(|e| e.ok()?.file_name().into_string().ok())
         .find(|n| n.starts_with("baoan-") && n.ends_with(".js"));
     let glue = glue.ok_or("trunk left no baoan-….js")?;
     for (name, wasm) in [(glue.as_str(), glue.replace(".js", "_bg.wasm")), ("claims.js", "claims_bg.wasm".into())] {
-        let file = staging.join(name);
-        let (plain_glue, plain_wasm) = plain_imports(&read(name)?, &read(&wasm)?);
-        write(name, &plain_glue)?;
-        write(&wasm, &plain_wasm)?;
-        run(Command::new("terser")
+        let (glue, program) = (slim::without_streams_glue(&read(name)?), slim::without_streams(&read(&wasm)?));
+        write(&wasm, &program)?;
+        let file = staging.join(&wasm);
+        run(Command::new("wasm-opt")
             .arg(&file)
-            .args(["--module", "--compress", "--mangle", "--output"])
+            .args(FEATURES)
+            .args(["--remove-unused-module-elements", "-o"])
             .arg(&file)
             .env("PATH", tools::path()))?;
+        let (glue, program) = slim::plain_imports(&glue, &read(&wasm)?);
+        write(name, &glue)?;
+        write(&wasm, &program)?;
+        terser(name, &["--module"])?;
+    }
+    for name in ["floor.js", "storage.js", "boot.js"] {
+        terser(name, &[])?;
     }
 
     // The second program, under names that tell its content.
@@ -190,6 +212,7 @@ pub fn finish() -> Result {
     page = page.replace("</head>", &format!("{links}</head>"));
     for name in [
         "floor.js",
+        "storage.js",
         "boot.js",
         "claims.css",
         "catalog.zh.bin",
@@ -205,35 +228,6 @@ pub fn finish() -> Result {
     page = with_integrity(&page, &staging)?;
     write("index.html", page.as_bytes())?;
     pack(&staging)
-}
-
-/// wasm-bindgen names each import with 16 random digits, in the glue and again in the program: nothing packs them.
-/// Numbered instead they cost next to nothing. The length stays, so no offset of the program moves.
-fn plain_imports(glue: &[u8], wasm: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    const PREFIX: &[u8] = b"__wbg_";
-    const DIGITS: usize = 16;
-    let is_part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$');
-    let starts = |bytes: &[u8]| -> Vec<usize> { (0..bytes.len()).filter(|at| bytes[*at..].starts_with(PREFIX)).collect() };
-    let name_at = |bytes: &[u8], at: usize| {
-        let name: Vec<u8> = bytes[at..].iter().copied().take_while(is_part).collect();
-        let digits = name.len().checked_sub(DIGITS)?;
-        let random = name[digits..].iter().all(u8::is_ascii_hexdigit) && name[digits - 1] == b'_';
-        random.then_some(name)
-    };
-    let mut names: Vec<Vec<u8>> = starts(wasm).into_iter().filter_map(|at| name_at(wasm, at)).collect();
-    names.sort();
-    names.dedup();
-    let numbered = |bytes: &[u8]| {
-        let mut out = bytes.to_vec();
-        for at in starts(bytes) {
-            if let Some(number) = name_at(bytes, at).and_then(|name| names.binary_search(&name).ok()) {
-                let end = at + names[number].len();
-                out[end - DIGITS..end].copy_from_slice(format!("{number:016x}").as_bytes());
-            }
-        }
-        out
-    };
-    (numbered(glue), numbered(wasm))
 }
 
 /// Empties every text of one language.

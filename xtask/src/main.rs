@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod fuzz;
+mod slim;
 mod tests;
 mod tools;
 

@@ -89,21 +89,25 @@ fn npm() -> Result {
     fs::write(stamp, lock).map_err(|e| format!("node_modules cannot be written: {e}"))
 }
 
-/// Chromium, its driver and a font with Chinese characters.
 /// cargo-fuzz.
 pub fn for_fuzzing() -> Result {
     cargo_tool("cargo-fuzz", "0.13.2", &["cargo-fuzz"], &[])
 }
 
+/// Chromium, its driver, a font with Chinese characters, and the JPEG decoder that others use.
 pub fn for_browser_tests() -> Result {
     let font = || {
         Path::new("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc").exists()
             || answers("fc-list", &[":lang=zh"]).is_some_and(|l| !l.trim().is_empty())
     };
-    if answers("chromium", &["--version"]).is_some() && answers("chromedriver", &["--version"]).is_some() && font() {
+    if answers("chromium", &["--version"]).is_some()
+        && answers("chromedriver", &["--version"]).is_some()
+        && font()
+        && answers("sh", &["-c", "command -v djpeg"]).is_some()
+    {
         return Ok(());
     }
-    debian(&["chromium", "chromium-driver", "fonts-noto-cjk", "fontconfig"])
+    debian(&["chromium", "chromium-driver", "fonts-noto-cjk", "fontconfig", "libjpeg-turbo-progs"])
 }
 
 /// A virtual environment with the PyPI packages that tests use as foreign clients.

@@ -1,8 +1,9 @@
 //! Sending a report exactly once over a network that comes and goes, without doing any I/O.
 //!
-//! The machine says which one request comes next ([`Outbox::next`]); the caller performs it, hands back what came
-//! of it ([`Outbox::on`]), and stores the machine after each answer. Killed at any point and started again with
-//! [`Outbox::restarted`], it ends the same: the notice is one claim, each photo is attached once.
+//! The machine says which request comes next ([`Outbox::next`]); the caller says that it performs it
+//! ([`Outbox::began`]), hands back what came of it ([`Outbox::on`]), and stores the machine after each answer. Several
+//! may be under way, one for each photo. Killed at any point and started again with [`Outbox::restarted`], it ends the
+//! same: the notice is one claim, each photo is attached once.
 //!
 //! - The body is frozen before the first send; every retry sends the same bytes under the same key.
 //! - The notice goes first (a few KB), photos follow: the claim number never waits for a picture.
@@ -27,6 +28,9 @@ pub struct Outbox {
     pub stuck: Option<Stuck>,
     tries: u32,
     not_before_ms: i64,
+    /// What is being asked at this moment, by [`Request::photo`]; gone with the page.
+    #[serde(skip)]
+    under_way: Vec<Option<usize>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,6 +122,8 @@ pub enum Method {
 /// One request, ready to be sent with the session's cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// Which photo it carries on; none: the notice, or what is said at the end.
+    pub photo: Option<usize>,
     pub method: Method,
     pub path: String,
     pub headers: Vec<(&'static str, String)>,
@@ -176,6 +182,8 @@ pub fn next_of(all: &[Outbox], now_ms: i64, chunk: u64) -> (usize, Next) {
 
 const FIRST_DELAY_MS: i64 = 1_000;
 const LONGEST_DELAY_MS: i64 = 60_000;
+/// When to ask again while something else is under way.
+const MEANWHILE_MS: i64 = 100;
 
 impl Outbox {
     /// Freezes a checked notice and the photos that are ready.
@@ -194,7 +202,7 @@ impl Outbox {
 
     fn new(key: &str, body: String, phase: Phase, photos: impl IntoIterator<Item = OutPhoto>) -> Outbox {
         let photos = photos.into_iter().collect();
-        Outbox { key: key.into(), body, phase, photos, closing: None, stuck: None, tries: 0, not_before_ms: 0 }
+        Outbox { key: key.into(), body, phase, photos, closing: None, stuck: None, tries: 0, not_before_ms: 0, under_way: Vec::new() }
     }
 
     pub fn receipt(&self) -> Option<&Receipt> {
@@ -236,6 +244,7 @@ impl Outbox {
 
     /// After the app was started again: nothing that was on its way is certain any more.
     pub fn restarted(&mut self) {
+        self.under_way.clear();
         self.doubt_notice();
         for photo in &mut self.photos {
             if let Sending::Uploading { unsure, .. } = &mut photo.state {
@@ -259,7 +268,12 @@ impl Outbox {
         }
     }
 
-    /// The one request that comes next; `chunk` is the most bytes of a photo to send at once.
+    /// `request` is being performed: until its answer nothing else is asked for the same photo.
+    pub fn began(&mut self, request: &Request) {
+        self.under_way.push(request.photo);
+    }
+
+    /// The request that comes next beside those under way; `chunk` is the most bytes of a photo to send at once.
     pub fn next(&self, now_ms: i64, chunk: u64) -> Next {
         if self.stuck.is_some() || self.is_done() {
             return Next::Rest;
@@ -267,7 +281,16 @@ impl Outbox {
         if now_ms < self.not_before_ms {
             return Next::Wait(self.not_before_ms);
         }
-        let request = |method, path: String, headers, body| Next::Do(Request { method, path, headers, body });
+        // The notice and the closing words stand alone.
+        if self.under_way.contains(&None) {
+            return Next::Wait(now_ms + MEANWHILE_MS);
+        }
+        let waits = |(i, p): &(usize, &OutPhoto)| {
+            matches!(p.state, Sending::Waiting | Sending::Uploading { .. }) && !self.under_way.contains(&Some(*i))
+        };
+        let current = self.photos.iter().enumerate().find(waits);
+        let which = current.map(|(i, _)| i).filter(|_| self.claim_no().is_some());
+        let request = |method, path: String, headers, body| Next::Do(Request { photo: which, method, path, headers, body });
         let json = ("Content-Type", "application/json".to_owned());
         let no = match &self.phase {
             Phase::Frozen { sent: Sent::No } => {
@@ -278,12 +301,13 @@ impl Outbox {
             Phase::Accepted { receipt } => &receipt.claim_no,
             Phase::Claim { no } => no,
         };
-        let Some(photo) = self.photos.iter().find(|p| matches!(p.state, Sending::Waiting | Sending::Uploading { .. })) else {
+        let Some((_, photo)) = current else {
             return match &self.closing {
-                Some(Closing { path, body, answered: false }) => {
+                Some(Closing { path, body, answered: false }) if self.under_way.is_empty() => {
                     let headers = vec![("Idempotency-Key", format!("\"{}\"", self.key)), json];
                     request(Method::Post, path.clone(), headers, Body::Json(body.clone()))
                 }
+                _ if !self.under_way.is_empty() => Next::Wait(now_ms + MEANWHILE_MS),
                 _ => Next::Rest,
             };
         };
@@ -318,13 +342,14 @@ impl Outbox {
     /// Takes what came of `request`. `luck` is a random number: the delay before a retry is drawn from it.
     pub fn on(&mut self, request: &Request, reply: Reply, now_ms: i64, luck: u32) {
         let before = self.progress();
+        self.under_way.retain(|u| *u != request.photo);
         let retry = match reply {
             Reply::Broken => {
-                self.doubt();
+                self.doubt(request);
                 Some(None)
             }
             Reply::NoBytes => {
-                self.set_photo(Sending::Lost);
+                self.set_photo(request, Sending::Lost);
                 None
             }
             Reply::Answer { status, location, offset, retry_after, body } => {
@@ -348,7 +373,7 @@ impl Outbox {
         let problem = || json::read::<Problem>(body).unwrap_or_else(|| ProblemCode::Internal.into());
         // Never final, whatever was asked: slow, too many, failing, restarting.
         if matches!(status, 408 | 425 | 429 | 500..) || status == 423 {
-            self.doubt();
+            self.doubt(request);
             return true;
         }
         let closing = self.closing.as_mut().filter(|c| request.method == Method::Post && c.path == request.path);
@@ -371,7 +396,7 @@ impl Outbox {
                 }
                 // A captive portal answers 200 to everything.
                 None => {
-                    self.doubt();
+                    self.doubt(request);
                     true
                 }
             },
@@ -401,36 +426,36 @@ impl Outbox {
             }
             (Method::Post, Body::Empty, 201) => match location {
                 Some(path) => {
-                    self.set_photo(Sending::Uploading { path, offset: 0, unsure: false });
+                    self.set_photo(request, Sending::Uploading { path, offset: 0, unsure: false });
                     false
                 }
                 None => true,
             },
             (Method::Head, _, 200 | 204) | (Method::Patch, _, 204) => match offset {
                 Some(offset) => {
-                    self.move_to(offset);
+                    self.move_to(request, offset);
                     false
                 }
                 None => true,
             },
             (Method::Head, _, 403 | 404 | 410) | (Method::Patch, _, 403 | 404 | 410) | (Method::Put, _, 410) => {
-                self.set_photo(Sending::Waiting);
+                self.set_photo(request, Sending::Waiting);
                 true
             }
             (Method::Patch, _, 409) => {
-                self.doubt();
+                self.doubt(request);
                 false
             }
             (Method::Patch, _, 460) => {
                 // This chunk, or (at the end) the whole file, was damaged on the way.
-                self.doubt();
+                self.doubt(request);
                 true
             }
             // Received is what the server says of this very file; a captive portal answers 200 to everything.
             (Method::Put, _, 200 | 201) => {
-                let ours = self.current().is_some_and(|p| body.contains(&p.sha256));
+                let ours = self.photo_of(request).is_some_and(|p| body.contains(&p.sha256));
                 if ours {
-                    self.set_photo(Sending::Received);
+                    self.set_photo(request, Sending::Received);
                 }
                 !ours
             }
@@ -441,40 +466,39 @@ impl Outbox {
             }
             (_, _, 400..=499) => {
                 let code = problem().code.as_str().to_owned();
-                self.set_photo(Sending::Refused { code });
+                self.set_photo(request, Sending::Refused { code });
                 false
             }
             _ => {
-                self.doubt();
+                self.doubt(request);
                 true
             }
         }
     }
 
-    fn current(&mut self) -> Option<&mut OutPhoto> {
-        self.photos.iter_mut().find(|p| matches!(p.state, Sending::Waiting | Sending::Uploading { .. }))
+    fn photo_of(&mut self, request: &Request) -> Option<&mut OutPhoto> {
+        self.photos.get_mut(request.photo?)
     }
 
-    fn set_photo(&mut self, state: Sending) {
-        if let Some(photo) = self.current() {
+    fn set_photo(&mut self, request: &Request, state: Sending) {
+        if let Some(photo) = self.photo_of(request) {
             photo.state = state;
         }
     }
 
-    fn move_to(&mut self, to: u64) {
-        if let Some(OutPhoto { state: Sending::Uploading { offset, unsure, .. }, .. }) = self.current() {
+    fn move_to(&mut self, request: &Request, to: u64) {
+        if let Some(OutPhoto { state: Sending::Uploading { offset, unsure, .. }, .. }) = self.photo_of(request) {
             *offset = to;
             *unsure = false;
         }
     }
 
-    /// The last request may or may not have been carried out.
-    fn doubt(&mut self) {
-        self.doubt_notice();
-        if self.claim_no().is_some()
-            && let Some(OutPhoto { state: Sending::Uploading { unsure, .. }, .. }) = self.current()
-        {
-            *unsure = true;
+    /// The request may or may not have been carried out.
+    fn doubt(&mut self, request: &Request) {
+        match self.photo_of(request) {
+            Some(OutPhoto { state: Sending::Uploading { unsure, .. }, .. }) => *unsure = true,
+            Some(_) => {}
+            None => self.doubt_notice(),
         }
     }
 

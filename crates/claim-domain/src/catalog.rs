@@ -109,6 +109,11 @@ pub enum Field {
 }
 
 impl Field {
+    /// Kept on the phone only where the person agreed.
+    pub fn is_personal(self) -> bool {
+        matches!(self, Field::IdNo | Field::Card)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Field::Name => "name",

@@ -46,6 +46,8 @@ pub struct Answers {
     pub plate: String,
     pub policy_no: String,
     pub id_no: String,
+    /// The person agreed that the ID number is kept on the phone, too.
+    pub keep_id_no: bool,
     /// A policy of the signed-in person, with what is shown of it.
     pub policy: Option<KnownPolicy>,
     pub consents: Vec<Agreed>,
@@ -250,6 +252,15 @@ pub fn apply(draft: &mut Draft, command: Command) -> Vec<Effect> {
 impl Draft {
     pub fn new(id: String) -> Draft {
         Draft { schema: SCHEMA, id, answers: Answers::default(), photos: Vec::new(), passed: Vec::new(), waiting: false }
+    }
+
+    /// What may be written down: the ID number only where the person agreed.
+    pub fn to_keep(&self) -> Draft {
+        let mut draft = self.clone();
+        if !self.answers.keep_id_no {
+            draft.answers.id_no.clear();
+        }
+        draft
     }
 
     /// Nothing has been said yet.

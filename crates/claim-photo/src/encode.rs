@@ -80,27 +80,37 @@ struct Levels {
 /// The finished file and the coarseness that it took; `None` when even the coarsest does not fit.
 pub fn encode(picture: &Picture, target: &Target, tuning: &Tuning) -> Option<(Vec<u8>, f32)> {
     let components = components(picture);
-    let sample: Vec<Vec<usize>> = components.iter().map(sampled).collect();
     let mut costs: Vec<Costs> = components.iter().map(|_| Costs::typical()).collect();
     let wanted = target.max_bytes as f32 * AIM;
     let within = |scale: f32| scale.clamp(target.finest, target.coarsest);
-    // On a sample first. Bytes fall with about the 0.8th power of the coarseness.
-    let mut scale = within(0.8);
-    for _ in 0..4 {
+    // On a sample first, and a larger one when it is near. Bytes fall with about the 0.8th power of the coarseness,
+    // until two looks tell it better.
+    let (mut scale, mut power, mut share) = (within(0.8), 0.8, 16);
+    let mut before: Option<(f32, f32)> = None;
+    for _ in 0..6 {
         let tables = tables(tuning, scale);
         let mut bits = 0.0;
-        for (i, ((c, blocks), costs)) in components.iter().zip(&sample).zip(&mut costs).enumerate() {
+        for (i, (c, costs)) in components.iter().zip(&mut costs).enumerate() {
+            let blocks = sampled(c, share);
             let levels = quantise(c, &tables[c.table], tuning, costs, blocks.iter().copied());
             bits += scan::bits(i, &levels) * (c.own.0 * c.own.1) as f64 / blocks.len().max(1) as f64;
             *costs = Costs::of(&levels);
         }
         let ratio = (bits / 8.0 + HEADERS) as f32 / wanted;
-        let next = within(scale * ratio.powf(1.25));
-        let near = (ratio - 1.0).abs() < 0.05 || next == scale;
+        if let Some((old_scale, old_ratio)) = before.filter(|b| (b.0 / scale).ln().abs() > 0.02) {
+            power = ((ratio / old_ratio).ln() / (old_scale / scale).ln()).clamp(0.5, 1.5);
+        }
+        let last = before.replace((scale, ratio)).map(|b| b.0);
+        let next = within(scale * ratio.powf(1.0 / power));
+        let off = (ratio - 1.0).abs();
+        // The bits of symbols are those of the look before: far from here they were others.
+        let known = last.is_some_and(|l| (l / scale).ln().abs() < 0.7);
+        let settled = next == scale || (known && off < 0.04);
         scale = next;
-        if near {
+        if settled {
             break;
         }
+        share = 4;
     }
     // The largest file that fits, with its coarseness; and the size and coarseness of the last that did not.
     let mut best: Option<(Vec<u8>, f32)> = None;
@@ -140,11 +150,15 @@ const AIM: f32 = 0.984;
 /// Bytes of markers, tables and codes.
 const HEADERS: f64 = 900.0;
 
-/// Every eighth row of blocks: enough to count on, and runs of empty blocks are seen.
-fn sampled(component: &Component) -> Vec<usize> {
+/// One of so many blocks, in pieces long enough that runs are seen. Each row has its own places: the lines of a printed
+/// page would fall between whole rows, or all on them.
+fn sampled(component: &Component, share: usize) -> Vec<usize> {
+    const PIECE: usize = 32;
     let (across, down) = component.own;
-    let step = if across * down > 4096 { 8 } else { 1 };
-    (step / 2..down).step_by(step).flat_map(|y| y * component.across..y * component.across + across).collect()
+    let all = across * down <= 4096;
+    let is_taken = |x: usize, y: usize| all || (x / PIECE + 5 * y) % share == 0;
+    let row = |y: usize| (0..across).filter(move |x| is_taken(*x, y)).map(move |x| y * component.across + x);
+    (0..down).flat_map(row).collect()
 }
 
 fn tables(tuning: &Tuning, scale: f32) -> [[u16; 64]; 3] {

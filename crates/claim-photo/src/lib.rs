@@ -214,8 +214,10 @@ fn fit(picture: Picture, long_edge: usize) -> Picture {
     picture.resized(scaled(width), scaled(height))
 }
 
+/// What can be read of it: programs that leave a directory half written must not leave the picture lying on its side.
 fn exif(file: &[u8]) -> Option<exif::Exif> {
-    exif::Reader::new().read_from_container(&mut Cursor::new(file)).ok()
+    let read = exif::Reader::new().continue_on_error(true).read_from_container(&mut Cursor::new(file));
+    read.or_else(|e| e.distill_partial_result(|_| ())).ok()
 }
 
 /// 1 to 8, as EXIF has it; 1 where nothing is said.

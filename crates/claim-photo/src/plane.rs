@@ -4,7 +4,8 @@
 //! Sample values are JPEG's: full range, ITU-R BT.601 (JFIF 1.02). Chroma planes lie in the middle of the 2 x 2 luma
 //! samples that they colour.
 
-use wide::{i16x8, u8x16};
+use bytemuck::cast;
+use wide::{f32x4, i16x8, i32x4, u8x16};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plane {
@@ -97,7 +98,7 @@ impl Picture {
             match &self.planes[..] {
                 [_, cb, cr] => {
                     let shift = usize::from(self.is_halved());
-                    let at = (i / luma.width >> shift) * cb.width + (i % luma.width >> shift);
+                    let at = ((i / luma.width) >> shift) * cb.width + ((i % luma.width) >> shift);
                     rgb.extend(to_rgb([*y, cb.pixels[at], cr.pixels[at]]));
                 }
                 _ => rgb.extend([*y; 3]),
@@ -129,58 +130,54 @@ impl Plane {
     fn resized(&self, width: usize, height: usize, across: f64, down: f64) -> Plane {
         let columns = kernels(self.width, width, across);
         let rows = kernels(self.height, height, down);
-        let lanes = self.width.div_ceil(8);
+        let lanes = 2 * self.width.div_ceil(16);
         let mut pixels = vec![0u8; width * height];
-        // Eight rows of the result at a time: first down the columns, then along the rows, which are lanes by then.
-        let mut source: Vec<i16x8> = Vec::new();
+        // Samples go in pairs, which one instruction multiplies and adds. Eight rows of the result at a time: first down
+        // the columns, then along the rows, which are lanes by then.
+        let mut source: Vec<[i16x8; 2]> = Vec::new();
         let mut kept = 0..0;
         let mut strip = vec![i16x8::ZERO; lanes * 8];
-        let mut turned = vec![i16x8::ZERO; lanes * 8];
+        let mut turned = vec![[i16x8::ZERO; 2]; lanes * 4];
         for top in (0..height).step_by(8) {
             let strip_rows = &rows[top..(top + 8).min(height)];
             let first = strip_rows.iter().map(|k| k.first).min().unwrap_or(0);
             let last = strip_rows.iter().map(|k| k.first + k.weights.len()).max().unwrap_or(0);
             // Rows that the strip before had too stay.
             source.drain(..((first - kept.start) * lanes).min(source.len()));
-            for y in kept.end.max(first)..last {
-                widen(&self.pixels[y * self.width..][..self.width], &mut source);
+            for pair in kept.end.max(first)..last {
+                let row = |y: usize| &self.pixels[y.min(self.height - 1) * self.width..][..self.width];
+                paired(row(2 * pair), row(2 * pair + 1), &mut source);
             }
             kept = first..last;
             for (to, kernel) in strip.chunks_exact_mut(lanes).zip(strip_rows) {
                 let from = &source[(kernel.first - first) * lanes..];
-                let mut groups = to.chunks_exact_mut(GROUP);
-                let mut x = 0;
-                for to in &mut groups {
-                    let mut sums = [i16x8::ZERO; GROUP];
+                for (x, to) in to.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                    let mut sums = [i32x4::splat(1 << (BITS - FRACTION - 1)); 4];
                     for (weight, row) in kernel.weights.iter().zip(from.chunks_exact(lanes)) {
-                        if let Some(values) = row[x..].first_chunk::<GROUP>() {
-                            for i in 0..GROUP {
-                                sums[i] += values[i].mul_scale_round(*weight);
+                        if let [a, b] = row[2 * x..2 * x + 2] {
+                            for (sum, pairs) in sums.iter_mut().zip([a[0], a[1], b[0], b[1]]) {
+                                *sum += pairs.dot(*weight);
                             }
                         }
                     }
-                    to.copy_from_slice(&sums);
-                    x += GROUP;
-                }
-                for to in groups.into_remainder() {
-                    *to = kernel
-                        .weights
-                        .iter()
-                        .zip(from.chunks_exact(lanes))
-                        .fold(i16x8::ZERO, |sum, (w, row)| sum + row[x].mul_scale_round(*w));
-                    x += 1;
+                    let [a, b, c, d] = sums.map(|s| s >> (BITS - FRACTION));
+                    *to = [i16x8::from_i32x8_saturate(cast([a, b])), i16x8::from_i32x8_saturate(cast([c, d]))];
                 }
             }
             for x in 0..lanes {
-                let square = transposed(std::array::from_fn(|y| strip[y * lanes + x]));
-                turned[x * 8..][..8].copy_from_slice(&square);
+                let square = |y: usize| f32x4::transpose(std::array::from_fn(|i| cast(strip[(y + i) * lanes + x])));
+                for (to, (upper, lower)) in turned[x * 4..][..4].iter_mut().zip(square(0).into_iter().zip(square(4))) {
+                    *to = [cast(upper), cast(lower)];
+                }
             }
             for (x, kernel) in columns.iter().enumerate() {
-                let mut sum = i16x8::splat(1 << (FRACTION - 1));
+                let mut sums = [i32x4::splat(1 << (BITS + FRACTION - 1)); 2];
                 for (weight, from) in kernel.weights.iter().zip(&turned[kernel.first..]) {
-                    sum += from.mul_scale_round(*weight);
+                    sums[0] += from[0].dot(*weight);
+                    sums[1] += from[1].dot(*weight);
                 }
-                let eight: [i16; 8] = (sum >> FRACTION).max(i16x8::ZERO).min(i16x8::splat(255)).to_array();
+                let eight = i16x8::from_i32x8_saturate(cast(sums.map(|s| s >> (BITS + FRACTION))));
+                let eight = eight.max(i16x8::ZERO).min(i16x8::splat(255)).to_array();
                 for (y, value) in eight.iter().enumerate().take(strip_rows.len()) {
                     pixels[(top + y) * width + x] = *value as u8;
                 }
@@ -219,35 +216,30 @@ impl Plane {
     }
 }
 
-/// Samples of one row as lanes with room for fractions; the last is filled up with zeros.
-fn widen(row: &[u8], to: &mut Vec<i16x8>) {
-    let (whole, rest) = row.as_chunks::<16>();
-    for sixteen in whole {
-        let sixteen = u8x16::new(*sixteen);
-        to.push(i16x8::from_u8x16_low(sixteen) << FRACTION);
-        to.push(i16x8::from_u8x16_high(sixteen) << FRACTION);
-    }
-    for eight in rest.chunks(8) {
-        let mut lane = [0i16; 8];
-        for (to, from) in lane.iter_mut().zip(eight) {
-            *to = i16::from(*from) << FRACTION;
+/// Two rows as pairs of samples, one of each; the last lanes are filled up with zeros.
+fn paired(upper: &[u8], lower: &[u8], to: &mut Vec<[i16x8; 2]>) {
+    let mut push = |upper: [u8; 16], lower: [u8; 16]| {
+        let (upper, lower) = (u8x16::new(upper), u8x16::new(lower));
+        for eight in [u8x16::unpack_low(upper, lower), u8x16::unpack_high(upper, lower)] {
+            to.push([i16x8::from_u8x16_low(eight), i16x8::from_u8x16_high(eight)]);
         }
-        to.push(i16x8::new(lane));
+    };
+    let ((whole, rest), (under, under_rest)) = (upper.as_chunks::<16>(), lower.as_chunks::<16>());
+    for (upper, lower) in whole.iter().zip(under) {
+        push(*upper, *lower);
+    }
+    if !rest.is_empty() {
+        let filled = |rest: &[u8]| std::array::from_fn(|i| rest.get(i).copied().unwrap_or(0));
+        push(filled(rest), filled(under_rest));
     }
 }
 
-fn transposed(rows: [i16x8; 8]) -> [i16x8; 8] {
-    let rows = rows.map(i16x8::to_array);
-    std::array::from_fn(|x| i16x8::new(std::array::from_fn(|y| rows[y][x])))
-}
-
-/// Lanes that are summed at a time: as many as there are registers for.
-const GROUP: usize = 4;
-/// Bits behind the point while summing: 255 with its overshoot still fits.
+/// Weights are in 1/16384.
+const BITS: i32 = 14;
+/// Bits behind the point between the two ways: 255 with its overshoot still fits in sixteen.
 const FRACTION: i32 = 6;
 
-/// The samples that one sample of the result is made of, with their weights in 1/32768, eight
-/// times each.
+/// The pairs of samples that one sample of the result is made of, with both weights four times each.
 struct Kernel {
     first: usize,
     weights: Vec<i16x8>,
@@ -269,14 +261,19 @@ fn kernels(from: usize, to: usize, ratio: f64) -> Vec<Kernel> {
         let last = ((centre + 3.0 * stretch).ceil() as usize).min(from);
         let first = first.min(last.saturating_sub(1));
         let raw: Vec<f64> = (first..last).map(|s| lanczos((s as f64 + 0.5 - centre) / stretch)).collect();
-        let sum: f64 = raw.iter().sum();
-        let mut weights: Vec<i16> = raw.iter().map(|w| (w / sum * 32768.0).round().clamp(-32768.0, 32767.0) as i16).collect();
+        let (sum, one) = (raw.iter().sum::<f64>(), 1 << BITS);
+        let mut weights: Vec<i16> = raw.iter().map(|w| (w / sum * f64::from(one)).round() as i16).collect();
         // White stays white: what rounding lost goes to the heaviest.
-        let missing = 32768 - weights.iter().map(|w| i32::from(*w)).sum::<i32>();
+        let missing = one - weights.iter().map(|w| i32::from(*w)).sum::<i32>();
         if let Some(heaviest) = weights.iter_mut().max_by_key(|w| **w) {
-            *heaviest = (i32::from(*heaviest) + missing).min(32767) as i16;
+            *heaviest += missing as i16;
         }
-        Kernel { first, weights: weights.into_iter().map(i16x8::splat).collect() }
+        // From an even sample to an odd one.
+        if first % 2 == 1 {
+            weights.insert(0, 0);
+        }
+        let pair = |pair: &[i16]| i16x8::new(std::array::from_fn(|i| pair.get(i % 2).copied().unwrap_or(0)));
+        Kernel { first: first / 2, weights: weights.chunks(2).map(pair).collect() }
     };
     (0..to).map(kernel).collect()
 }

@@ -84,6 +84,15 @@ fn all_eight_orientations_come_out_upright_and_without_metadata() {
 }
 
 #[test]
+fn a_broken_directory_of_metadata_does_not_hide_how_to_turn() {
+    // The directory of the place (0x8825) begins where the block ends.
+    let mut exif = b"II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0".to_vec();
+    exif.extend(b"\x25\x88\x04\0\x01\0\0\0\x26\0\0\0\0\0\0\0\0\0");
+    let photo = prepare(&jpeg_with(&picture(400, 300), Some(exif)), &Limits::default()).unwrap();
+    assert_eq!((photo.width, photo.height), (300, 400));
+}
+
+#[test]
 fn transparent_pixels_become_white() {
     let mut file = Vec::new();
     let clear = image::RgbaImage::from_pixel(64, 64, image::Rgba([0, 0, 0, 0]));

@@ -21,10 +21,8 @@ extern "C" {
     type VideoFrame;
     #[wasm_bindgen(method, getter)]
     fn format(this: &VideoFrame) -> Option<String>;
-    #[wasm_bindgen(method, getter, js_name = displayWidth)]
-    fn width(this: &VideoFrame) -> u32;
-    #[wasm_bindgen(method, getter, js_name = displayHeight)]
-    fn height(this: &VideoFrame) -> u32;
+    #[wasm_bindgen(method, getter, js_name = visibleRect)]
+    fn visible(this: &VideoFrame) -> JsValue;
     #[wasm_bindgen(method, getter, js_name = colorSpace)]
     fn colour(this: &VideoFrame) -> JsValue;
     #[wasm_bindgen(method, catch, js_name = allocationSize)]
@@ -43,34 +41,44 @@ fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// A JPEG as it lies in the file, at this size: its own, or an eighth of it. `None` where this browser cannot.
-pub async fn jpeg(file: &ArrayBuffer, (width, height): (u32, u32)) -> Option<Picture> {
+/// The browser read the file and found that it breaks off or makes no sense.
+pub struct Torn;
+
+/// A JPEG as it lies in the file, at this size: its own, or an eighth of it. `None` where this browser has no decoder, or
+/// hands out planes that we do not take.
+pub async fn jpeg(file: &ArrayBuffer, (width, height): (u32, u32)) -> Result<Option<Picture>, Torn> {
     let init = Object::new();
     set(&init, "data", file);
     set(&init, "type", "image/jpeg");
     set(&init, "desiredWidth", width);
     set(&init, "desiredHeight", height);
-    let decoder = ImageDecoder::new(&init).ok()?;
+    let Ok(decoder) = ImageDecoder::new(&init) else { return Ok(None) };
     let decoded = JsFuture::from(decoder.decode()).await;
     decoder.close();
-    let frame: VideoFrame = get(&decoded.ok()?, "image").unchecked_into();
+    let frame: VideoFrame = get(&decoded.map_err(|_| Torn)?, "image").unchecked_into();
     let picture = planes(&frame).await;
     frame.close_frame();
-    picture.filter(|p| p.width() >= width as usize && p.height() >= height as usize)
+    Ok(picture.filter(|p| p.width() >= width as usize && p.height() >= height as usize))
 }
 
 /// Chromium hands out the planes of a file of 4:2:0 at its own size, pixels otherwise.
 async fn planes(frame: &VideoFrame) -> Option<Picture> {
     let full = get(&frame.colour(), "fullRange") == JsValue::TRUE;
     let format = frame.format().filter(|_| full)?;
-    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    // As the samples lie in the file: the frame's display size has changed places where EXIF says that it is turned.
+    let visible = frame.visible();
+    let side = |name: &str| get(&visible, name).as_f64().map(|n| n as usize);
+    let (width, height) = (side("width")?, side("height")?);
     let buffer = ArrayBuffer::new(frame.size().ok()?);
     let layout: Array = JsFuture::from(frame.copy_to(&buffer)).await.ok()?.dyn_into().ok()?;
     let plane = |i: u32, width: usize, height: usize| {
         let number = |name: &str| get(&layout.get(i), name).as_f64().map(|n| n as u32);
         let (offset, stride) = (number("offset")?, number("stride")?);
-        let bytes = Uint8Array::new_with_byte_offset_and_length(&buffer, offset, stride * height as u32);
-        let mut pixels = bytes.to_vec();
+        let end = u64::from(offset) + u64::from(stride) * height as u64;
+        if (stride as usize) < width || end > u64::from(buffer.byte_length()) {
+            return None;
+        }
+        let mut pixels = Uint8Array::new_with_byte_offset_and_length(&buffer, offset, stride * height as u32).to_vec();
         if stride as usize != width {
             for y in 0..height {
                 pixels.copy_within(y * stride as usize..y * stride as usize + width, y * width);
@@ -110,11 +118,15 @@ pub async fn pixels(file: &Blob, (width, height): (u32, u32)) -> Option<Picture>
     Some(Picture::from_rgb(width as usize, height as usize, &rgb, true))
 }
 
-/// SHA-256 as lower-case hex, by the browser where it has it (secure pages only).
-pub async fn sha256(bytes: &ArrayBuffer) -> Option<String> {
+/// SHA-256 by the browser, where it has it (secure pages only); it is worked out while others go on.
+pub fn sha256(bytes: &ArrayBuffer) -> Option<Promise> {
     let crypto = get(&js_sys::global(), "crypto");
     let subtle: web_sys::SubtleCrypto = get(&crypto, "subtle").dyn_into().ok()?;
-    let digest = JsFuture::from(subtle.digest_with_str_and_buffer_source("SHA-256", bytes).ok()?).await.ok()?;
-    let digest = Uint8Array::new(&digest).to_vec();
+    subtle.digest_with_str_and_buffer_source("SHA-256", bytes).ok()
+}
+
+/// What [`sha256`] came to, as lower-case hex.
+pub async fn hex(digest: Promise) -> Option<String> {
+    let digest = Uint8Array::new(&JsFuture::from(digest).await.ok()?).to_vec();
     Some(digest.iter().map(|b| format!("{b:02x}")).collect())
 }

@@ -4,8 +4,9 @@
 use std::cell::Cell;
 
 use claim_photo::{Kind, Limits, Photo, Picture, dimensions, eighth, has_profile, prepare_decoded, prepare_jpeg, sha256_hex, sniff};
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Promise, Uint8Array};
 
+use super::decoder::Torn;
 use super::{Answer, Order, decoder, measured, passed, read, serve};
 
 thread_local! {
@@ -36,18 +37,22 @@ async fn answer(order: Order) -> Answer {
         Err(error) => return error.into(),
     };
     let native = order.native && NATIVE.get();
-    let sha256 = decoder::sha256(&buffer).await.unwrap_or_else(|| sha256_hex(&file));
+    let digest = decoder::sha256(&buffer);
     let photo = if sniff(&file) == Kind::Jpeg {
         // Scaled, it gives pixels in colours of its own choice: not where they matter.
         let whole = u64::from(width) * u64::from(height) <= MOST_WHOLE;
         let size = if whole { (width, height) } else { eighth(width, height, limits.long_edge) };
-        let planes = if native && (whole || !has_profile(&file)) { decoder::jpeg(&buffer, size).await } else { None };
+        let planes = if native && (whole || !has_profile(&file)) { decoder::jpeg(&buffer, size).await } else { Ok(None) };
+        let sha256 = sum(digest, &file).await;
         match planes {
-            Some(picture) => prepare_decoded(&file, picture, true, &limits, sha256),
-            None => prepare_jpeg(&file, &limits, sha256).map(|photo| Photo { salvaged: native && whole, ..photo }),
+            Ok(Some(picture)) => prepare_decoded(&file, picture, true, &limits, sha256),
+            Ok(None) => prepare_jpeg(&file, &limits, sha256),
+            Err(Torn) => prepare_jpeg(&file, &limits, sha256).map(|photo| Photo { salvaged: true, ..photo }),
         }
     } else {
-        match decoder::pixels(&order.file, within(width, height, limits.long_edge)).await {
+        let pixels = decoder::pixels(&order.file, within(width, height, limits.long_edge)).await;
+        let sha256 = sum(digest, &file).await;
+        match pixels {
             Some(picture) if order.native => prepare_decoded(&file, picture, false, &limits, sha256),
             _ => return Answer::Other,
         }
@@ -58,6 +63,14 @@ async fn answer(order: Order) -> Answer {
         // Perhaps torn: the other program reads what can be read.
         Err(_) => Answer::Other,
     }
+}
+
+async fn sum(digest: Option<Promise>, file: &[u8]) -> String {
+    let sum = match digest {
+        Some(digest) => decoder::hex(digest).await,
+        None => None,
+    };
+    sum.unwrap_or_else(|| sha256_hex(file))
 }
 
 fn within(width: u32, height: u32, long_edge: u32) -> (u32, u32) {
@@ -83,7 +96,7 @@ async fn warm_up() {
     let Some((file, _)) = claim_photo::encode(&picture, &claim_photo::Target::default(), &claim_photo::Tuning::default()) else { return };
     let _ = prepare_jpeg(&file, &limits, String::new());
     let buffer: ArrayBuffer = Uint8Array::from(&file[..]).buffer();
-    let Some(theirs) = decoder::jpeg(&buffer, (width as u32, height as u32)).await else { return };
+    let Ok(Some(theirs)) = decoder::jpeg(&buffer, (width as u32, height as u32)).await else { return };
     NATIVE.set(claim_photo::planes(&file).is_some_and(|ours| claim_photo::alike(&ours, &theirs)));
     let _ = prepare_decoded(&file, theirs, true, &limits, String::new());
 }
