@@ -226,15 +226,23 @@ impl Session {
         }
         let storage = self.storage();
         let here = self.draft.with_untracked(|d| serde_json::to_string(&d.to_keep()).unwrap_or_default());
-        if let Some(there) = storage.text(DRAFT).await
-            && there != here
-            && let Some(draft) = json::read::<Draft>(&there)
-            && !busy()
-        {
-            for photo in &draft.photos {
-                self.show(&photo.id).await;
+        let there = storage.text(DRAFT).await.filter(|there| *there != here);
+        if let Some(mut draft) = there.and_then(|there| json::read::<Draft>(&there)) {
+            // Something was typed here while it was read.
+            if busy() {
+                return self.conflict.set(true);
             }
-            self.draft.set(draft);
+            let photos: Vec<String> = draft.photos.iter().map(|p| p.id.clone()).collect();
+            self.draft.update(|here| {
+                // Not written down without consent.
+                if draft.id == here.id && draft.answers.id_no.is_empty() {
+                    draft.answers.id_no = std::mem::take(&mut here.answers.id_no);
+                }
+                *here = draft;
+            });
+            for id in photos {
+                self.show(&id).await;
+            }
         }
         if !self.inner.with_value(|i| i.sending.get()) {
             self.catch_up_outboxes().await;

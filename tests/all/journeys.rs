@@ -248,7 +248,7 @@ async fn a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos() {
 pub async fn saved(browser: &Browser) {
     let typed = "return JSON.stringify([...document.querySelectorAll('form .input:not([type=datetime-local])')].map((i) => i.value))";
     let mut before = Value::Null;
-    loop {
+    for _ in 0..2000 {
         let now = json!([kept(browser, "draft").await, outboxes(browser).await]);
         let text = now.to_string();
         let shown: Vec<String> = serde_json::from_str(browser.run(typed).await.as_str().unwrap_or("[]")).unwrap();
@@ -257,6 +257,7 @@ pub async fn saved(browser: &Browser) {
         }
         before = now;
     }
+    panic!("what is shown was never kept: {before}");
 }
 
 #[tokio::test]

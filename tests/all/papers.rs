@@ -171,6 +171,7 @@ async fn in_airplane_mode_every_document_is_done_and_judged_and_nothing_leaves_b
     back_to_list(&browser).await;
     open_document(&browser, "bank_card").await;
     browser.type_in("#bank_card-card", "6222 0200 0000 0000 000").await;
+    browser.tap("#bank_card-keep").await;
     browser.key("Tab", 9, "").await;
     back_to_list(&browser).await;
     assert!(browser.text("#missing").await.contains("都齐了"), "{}", browser.text("#missing").await);
@@ -695,7 +696,7 @@ async fn bench_of_the_checks_in_the_worker() {
               const ask = (codes) => new Promise((ok) => {
                 const begin = performance.now();
                 window.worker.onmessage = (e) => ok([performance.now() - begin, e.data.measured_ms]);
-                window.worker.postMessage({ file: document.getElementById('bench').files[0], pdf: false, codes });
+                window.worker.postMessage({ file: document.getElementById('bench').files[0], pdf: false, codes, look: true, native: true });
               });
               await ask(false);
               const runs = [];

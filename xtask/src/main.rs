@@ -1,4 +1,4 @@
-//! The one door: `cargo xtask run | dev | build | test | check | bench | fuzz | screenshots`.
+//! The one door: `cargo xtask run | dev | build | test | check | bench | faults | fuzz | screenshots`.
 //!
 //! Promise: a command installs what it needs, pinned, with progress shown; what cannot be installed is said in one
 //! sentence. The second start takes seconds.
@@ -25,6 +25,7 @@ const USAGE: &str = "cargo xtask COMMAND
   check                                     layering, byte budgets, words
   bench checks [FOLDER]                     what the checks of files measure on the photographs of a folder
   bench photo [FOLDER]                      our photo engine against the field, in the same browser
+  faults                                    the full counts of the fault tests
   fuzz [--seconds 60]                       every parser, one after the other
   screenshots                               docs/screenshots from the running app";
 
@@ -54,6 +55,7 @@ fn dispatch(args: &[String]) -> Result {
             let seconds = option("--seconds").unwrap_or("60".into());
             fuzz::fuzz(seconds.parse().map_err(|_| format!("--seconds: {seconds:?} is no number"))?)
         }
+        Some("faults") => tests::faults(),
         Some("screenshots") => tests::screenshots(),
         _ => Err(format!("no such command\n{USAGE}")),
     }

@@ -79,6 +79,19 @@ pub fn bench(what: Option<&str>, folder: Option<&str>) -> Result {
     }
 }
 
+/// The full counts of what `test` runs in short: schedules of the outbox, mutated pictures through the workers, changed
+/// records of the store. Each prints how many it ran (docs/RELIABILITY.md).
+pub fn faults() -> Result {
+    say("a million schedules of the outbox");
+    let mut schedules = cargo(&["test", "--release", "--quiet", "-p", "claim-api", "whatever_is_lost", "--", "--nocapture"]);
+    run(schedules.env("BAOAN_SEEDS", "1000000"))?;
+    say("five thousand mutated pictures through the workers");
+    let mut mutations = e2e_command(&["mutated_pictures", "--nocapture"])?;
+    run(mutations.env("BAOAN_MUTATIONS", "5000"))?;
+    say("what the phone keeps");
+    run(&mut e2e_command(&["storage::", "--nocapture"])?)
+}
+
 /// Pictures of the app for the README, made by a journey.
 pub fn screenshots() -> Result {
     let folder = root().join("docs/screenshots");

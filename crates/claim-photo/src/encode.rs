@@ -156,7 +156,7 @@ fn sampled(component: &Component, share: usize) -> Vec<usize> {
     const PIECE: usize = 32;
     let (across, down) = component.own;
     let all = across * down <= 4096;
-    let is_taken = |x: usize, y: usize| all || (x / PIECE + 5 * y) % share == 0;
+    let is_taken = |x: usize, y: usize| all || (x / PIECE + 5 * y).is_multiple_of(share);
     let row = |y: usize| (0..across).filter(move |x| is_taken(*x, y)).map(move |x| y * component.across + x);
     (0..down).flat_map(row).collect()
 }
