@@ -477,12 +477,13 @@ impl Session {
                     self.outboxes.update(|all| {
                         all.iter_mut().filter(|o| o.key == key).for_each(|o| o.on(&request, reply.clone(), now_ms(), luck()))
                     });
-                    self.keep(&key).await;
+                    // The server has it: what was typed is not kept on the phone any longer. At once, because the next
+                    // report may be typed while this is written.
                     if before && !self.is_unanswered() {
-                        // The server has it: what was typed is not kept on the phone any longer.
                         self.draft.set(Draft::new(new_id()));
                         self.save();
                     }
+                    self.keep(&key).await;
                     self.release_received();
                 }
             }

@@ -10,7 +10,7 @@ use claim_domain::json;
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let _ = (json::read::<Problem>(text), json::read::<Receipt>(text), json::read::<SessionView>(text), json::read::<Draft>(text));
     if let Some(signature) = json::read::<Signature>(text) {
-        let _ = signature.check();
+        let _ = signature.check(text);
     }
     if let Some(outboxes) = json::read::<Vec<Outbox>>(text) {
         let _ = next_of(&outboxes, 0, 512);
