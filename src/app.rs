@@ -10,11 +10,10 @@ use crate::{claim, journey, ui};
 
 /// The first page and the report.
 pub fn report(session: Session) -> AnyView {
-    let path = address::path();
     view! {
         {state(session)}
         <First session />
-        {ui::live(move || report_page(session, &path.get()))}
+        {page_at(move |path| report_page(session, path))}
     }
     .into_any()
 }
@@ -32,10 +31,10 @@ fn report_page(session: Session, path: &str) -> AnyView {
 
 /// Everything after the report.
 pub fn claims(session: Session) -> AnyView {
-    let (path, visit) = (address::path(), session.visit);
+    let visit = session.visit;
     view! {
         {state(session)}
-        {ui::live(move || match parts(&path.get())[..] {
+        {page_at(move |path| match parts(path)[..] {
             ["claims"] => claim::list(session),
             ["claims", no] => claim::overview(visit, no),
             ["claims", no, "documents"] => claim::tasks(session, no),
@@ -48,6 +47,16 @@ pub fn claims(session: Session) -> AnyView {
         })}
     }
     .into_any()
+}
+
+/// Drawn again when the address changes and for nothing else: while photos arrive at the server the person types, and a
+/// page that is made anew takes the focus to its heading.
+fn page_at(page: impl Fn(&str) -> AnyView + Send + 'static) -> AnyView {
+    let path = address::path();
+    ui::live(move || {
+        let path = path.get();
+        untrack(|| page(&path))
+    })
 }
 
 fn parts(path: &str) -> Vec<&str> {

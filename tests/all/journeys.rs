@@ -303,11 +303,19 @@ async fn a_second_report_does_not_lose_the_photos_of_the_first() {
     browser.ready().await;
     walk(&browser, &photos, async |_, _| {}).await;
     // Two bars of signal: the photos of the first report are still on their way when the second is written.
-    browser.slow(60_000).await;
+    browser.slow(40_000).await;
     let first = send(&browser).await;
     browser.tap("a[href='/']").await;
     browser.tap("#start").await;
-    walk(&browser, &photos[..1], async |_, _| {}).await;
+    let undisturbed = async |browser: &Browser, page: &str| {
+        if page == "where" {
+            let pieces = "performance.getEntriesByType('resource').filter((r) => r.name.includes('/uploads/')).length";
+            let before = browser.run(&format!("return {pieces}")).await;
+            browser.until("two more pieces of photos arrive", &format!("{pieces} >= {before} + 2")).await;
+            assert_eq!(browser.run("return document.activeElement.id").await, "place-text", "who types keeps the focus");
+        }
+    };
+    walk(&browser, &photos[..1], undisturbed).await;
     let second = send(&browser).await;
     assert_ne!(first, second);
     assert!(browser.text("main").await.contains(&first), "the photos of the first report are shown under its number");
