@@ -34,7 +34,7 @@ pub fn photo_rest() {
 pub fn report() {
     start(
         "app",
-        Catalogue::from_compiled,
+        |bytes| Catalogue::from_compiled(i18n::open_report(bytes)?.1),
         |path| path == "/" || path == "/report" || path.starts_with("/report/"),
         async |visit| {
             let session = Session::open(visit).await;
@@ -47,7 +47,11 @@ pub fn report() {
 pub fn claims() {
     start(
         "claims",
-        Catalogue::whole_from_compiled,
+        |bytes| {
+            let (lines, catalogue) = i18n::open_report(bytes)?;
+            i18n::open_claims(lines);
+            Catalogue::whole_from_compiled(catalogue)
+        },
         |path| ["/claims", "/login", "/help"].iter().any(|p| path.starts_with(p)),
         async |visit| {
             let session = Session::open(visit).await;
@@ -59,7 +63,7 @@ pub fn claims() {
 /// Starts the program `name`, which answers the addresses `mine`.
 fn start(
     name: &'static str,
-    read: fn(&[u8]) -> Result<Catalogue, String>,
+    read: fn(Vec<u8>) -> Result<Catalogue, String>,
     mine: fn(&str) -> bool,
     open: impl AsyncFnOnce(Visit) -> Result<Box<dyn FnOnce() -> AnyView>, String> + 'static,
 ) {

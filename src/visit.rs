@@ -44,15 +44,15 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Reads what the server published; `read` takes as much of the catalogue as the program needs.
+    /// Reads what the server published; `read` takes the words and as much of the catalogue as the program needs.
     ///
     /// # Errors
     /// Why the app cannot begin.
-    pub async fn open(program: &str, read: fn(&[u8]) -> Result<Catalogue, String>) -> Result<Visit, String> {
+    pub async fn open(program: &str, read: fn(Vec<u8>) -> Result<Catalogue, String>) -> Result<Visit, String> {
         let catalogue = format!("{program}-catalog-{}", if i18n::is_english() { "en" } else { "zh" });
         // Both are on their way already (boot.js).
         let (catalogue, config) = (http::linked(&catalogue).await, http::linked("app-config").await);
-        let catalogue = read(&catalogue.ok_or("no catalogue")?)?;
+        let catalogue = read(catalogue.ok_or("no catalogue")?)?;
         let config: Config = config.and_then(|c| json::read(std::str::from_utf8(&c).ok()?)).ok_or("config.json cannot be read")?;
         let online = RwSignal::new(page::is_online());
         page::on_awake(move || online.set(page::is_online()));

@@ -275,7 +275,7 @@ fn standing(papers: Papers, document: &'static Document) -> AnyView {
 /// What a good picture looks like, as a drawing and in words.
 fn drawing(papers: Papers, document: &'static Document) -> AnyView {
     let words = papers.catalogue.papers.drawings.iter().find(|d| d.id == document.drawing);
-    let shots = document.shots.iter().map(|shot| view! { <li><img src=format!("/drawings/{shot}.svg") alt="" width="96" height="72" /><span>{c().shot(shot)}</span></li> }).collect_view();
+    let shots = document.shots.iter().map(|shot| view! { <li><img src=format!("/drawings/{shot}.svg") alt="" width="96" height="72" /><span>{c().shots.get(shot)}</span></li> }).collect_view();
     view! {
         <figure class="example">
             <img src=format!("/drawings/{}.svg", document.drawing) alt="" width="120" height="90" />
@@ -421,7 +421,7 @@ fn fields(papers: Papers, key: String, fields: &'static [Field]) -> AnyView {
         } else {
             view! { <input class="input" id=id.clone() type="text" autocomplete="off" prop:value=move || page::Typed(value.get()) on:change=changed(typed) /> }.into_any()
         };
-        view! { <label class="label" for=id.clone()>{c().field(field)}</label>{input}<div role="status">{live(wrong)}</div> }
+        view! { <label class="label" for=id.clone()>{c().typed.get(field.as_str())}</label>{input}<div role="status">{live(wrong)}</div> }
     };
     let keep = fields.iter().any(|f| f.is_personal()).then(|| {
         let agreed = move || papers.keep_numbers.get();

@@ -114,7 +114,7 @@ fn row(papers: Papers, line: FormLine) -> AnyView {
         "unavailable" => listed(&line.value),
         _ => line.value.clone(),
     };
-    view! { <div><dt>{c().form_label(&line.key)}</dt><dd>{value}</dd></div> }.into_any()
+    view! { <div><dt>{c().form.get(&line.key)}</dt><dd>{value}</dd></div> }.into_any()
 }
 
 /// A request that was signed: on its way, or received.

@@ -76,7 +76,7 @@ fn finder(papers: Papers, document: &'static Document, open: RwSignal<bool>, ref
     };
     let outline = move || outlines.get(at.get()).map(|shot| view! { <img class="outline" src=format!("/drawings/{shot}.svg") alt="" /> });
     let says = move || {
-        let shot = outlines.get(at.get()).map_or("", |s| c().shot(s));
+        let shot = outlines.get(at.get()).map_or("", |s| c().shots.get(s));
         let place = (outlines.len() > 1).then(|| format!("{} / {} · ", at.get() + 1, outlines.len()));
         view! { {place}{if shot.is_empty() { c().camera_fill } else { shot }} }
     };

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -55,6 +55,28 @@ impl WebDriverCompatibleCommand for Raw {
     }
 }
 
+/// A driver, what it prints, and its port.
+fn driver() -> Option<(Child, BufReader<ChildStdout>, String)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|e| panic!("chromedriver: {e}"));
+    let mut out = BufReader::new(driver.stdout.take()?);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if out.read_line(&mut line).is_ok_and(|n| n == 0) {
+            let _ = driver.wait();
+            return None;
+        }
+        if let Some(port) = line.trim().strip_prefix("ChromeDriver was started successfully on port ") {
+            return Some((driver, out, port.trim_end_matches('.').to_owned()));
+        }
+    }
+}
+
 const PATIENCE: Duration = Duration::from_secs(40);
 
 impl Browser {
@@ -63,21 +85,8 @@ impl Browser {
     }
 
     pub async fn start(width: u32, height: u32) -> Browser {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|e| panic!("chromedriver: {e}"));
-        let mut out = BufReader::new(driver.stdout.take().unwrap_or_else(|| panic!("no output")));
-        let mut line = String::new();
-        let port = loop {
-            line.clear();
-            assert!(out.read_line(&mut line).is_ok_and(|n| n > 0), "chromedriver did not start");
-            if let Some(port) = line.trim().strip_prefix("ChromeDriver was started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
+        // The port it picks may be taken at the same moment by somebody else: then it ends.
+        let (driver, out, port) = (0..3).find_map(|_| driver()).unwrap_or_else(|| panic!("chromedriver did not start"));
         // Kept reading, so that the driver never blocks on a full pipe.
         std::thread::spawn(move || out.lines().for_each(drop));
         let profile = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));

@@ -1,5 +1,6 @@
 //! Building the app and the server, and starting them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub fn app() -> Result {
         "public",
         "index.html",
         "Trunk.toml",
+        "build.rs",
         "Cargo.toml",
         "Cargo.lock",
         "package-lock.json",
@@ -176,7 +178,11 @@ pub fn finish() -> Result {
         silence(&mut whole, other);
         let mut catalogue: Catalogue = serde_json::from_value(whole).map_err(|e| format!("catalog.json: {e}"))?;
         catalogue.rules_version.clone_from(&rules_version);
-        write(&format!("catalog.{lang}.bin"), &catalogue.compiled())?;
+        let words = fs::read_to_string(root().join(format!("src/i18n/{lang}.json"))).map_err(|e| format!("src/i18n/{lang}.json: {e}"))?;
+        let words: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
+            serde_json::from_str(&words).map_err(|e| format!("src/i18n/{lang}.json: {e}"))?;
+        let [report, claims] = ["report", "claims"].map(|section| lines(&words[section]));
+        write(&format!("catalog.{lang}.bin"), &[report.as_bytes(), claims.as_bytes(), &[0xff], &catalogue.compiled()[..]].concat())?;
         catalogue.papers = Papers::default();
         catalogue.consents.retain(|c| c.at == Asked::Notice);
         // Nor does it sign in or speak to foreign sites.
@@ -201,7 +207,7 @@ pub fn finish() -> Result {
             "photo-late",
         ]);
         catalogue.errors.retain(|code, _| !unused.iter().chain(later.clone()).any(|u| code.starts_with(u)));
-        write(&format!("questions.{lang}.bin"), &catalogue.compiled())?;
+        write(&format!("questions.{lang}.bin"), &[report.as_bytes(), &[0xff], &catalogue.compiled()[..]].concat())?;
     }
     let config: serde_json::Value = serde_json::from_slice(&read("config.json")?).map_err(|e| format!("config.json: {e}"))?;
     let told = |pointer: &str| config.pointer(pointer).and_then(|v| v.as_str()).ok_or_else(|| format!("config.json: {pointer} is missing"));
@@ -228,6 +234,19 @@ pub fn finish() -> Result {
     page = with_integrity(&page, &staging)?;
     write("index.html", page.as_bytes())?;
     pack(&staging)
+}
+
+/// Words in the order of their names, each ended by a zero; before those that are found by name, how many there are.
+fn lines(section: &BTreeMap<String, serde_json::Value>) -> String {
+    let ended = |word: &str| format!("{word}\0");
+    let lines = section.values().map(|value| match value {
+        serde_json::Value::Object(names) => {
+            let pairs = names.iter().map(|(name, word)| ended(name) + &ended(word.as_str().unwrap_or_default()));
+            pairs.fold(ended(&names.len().to_string()), |all, pair| all + &pair)
+        }
+        word => ended(word.as_str().unwrap_or_default()),
+    });
+    lines.collect()
 }
 
 /// Empties every text of one language.

@@ -142,7 +142,8 @@ fn send(asset: &Asset, uri: &Uri, headers: &HeaderMap, status: StatusCode) -> Re
 
 /// Trunk's names: `baoan-0123456789abcdef_bg.wasm`.
 fn hashed_name(path: &str) -> bool {
-    let stem = path.rsplit('/').next().unwrap_or_default();
-    stem.split_once('-')
-        .is_some_and(|(_, rest)| rest.len() > 16 && rest.is_char_boundary(16) && rest[..16].bytes().all(|b| b.is_ascii_hexdigit()))
+    let Some((_, rest)) = path.rsplit('/').next().unwrap_or_default().split_once('-') else { return false };
+    // A number in hexadecimal: trunk writes no zeros before it.
+    let hash = rest.split(['_', '.']).next().unwrap_or_default();
+    (8..=16).contains(&hash.len()) && hash.bytes().all(|b| b.is_ascii_hexdigit())
 }
