@@ -1,6 +1,6 @@
 //! Chromium, driven by WebDriver: a phone of 390 x 844, with its own profile.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -63,17 +63,12 @@ fn driver() -> Option<(Child, BufReader<ChildStdout>, String)> {
         .stderr(Stdio::null())
         .spawn()
         .unwrap_or_else(|e| panic!("chromedriver: {e}"));
-    let mut out = BufReader::new(driver.stdout.take()?);
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if out.read_line(&mut line).is_ok_and(|n| n == 0) {
-            let _ = driver.wait();
-            return None;
-        }
-        if let Some(port) = line.trim().strip_prefix("ChromeDriver was started successfully on port ") {
-            return Some((driver, out, port.trim_end_matches('.').to_owned()));
-        }
+    let mut out = BufReader::new(driver.stdout.take().unwrap_or_else(|| panic!("no output")));
+    let said = "ChromeDriver was started successfully on port ";
+    let line = out.by_ref().lines().find_map(|line| line.ok().filter(|l| l.starts_with(said)));
+    match line {
+        Some(line) => Some((driver, out, line[said.len()..].trim_end_matches('.').to_owned())),
+        None => driver.wait().map_or(None, |_| None),
     }
 }
 
