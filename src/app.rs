@@ -85,7 +85,7 @@ fn two_pages(session: Session) -> AnyView {
         <div class="banner" role="alert" id="two-pages">
             <p>{t().two_pages}</p>
             <button type="button" class="chip" id="keep-this" on:click=ui::click(move |_| session.keep_this())>{t().keep_this}</button>
-            <button type="button" class="chip" id="keep-other" on:click=ui::click(|_| page::reload())>{t().keep_other}</button>
+            <button type="button" class="chip" id="keep-other" on:click=ui::click(move |_| session.keep_other())>{t().keep_other}</button>
         </div>
     }
     .into_any()

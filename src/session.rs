@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
-use claim_api::Receipt;
-use claim_api::outbox::{Body, Next, OutPhoto, Outbox, Reply, Sending, next_of};
+use claim_api::outbox::{Body, Method, Next, OutPhoto, Outbox, Reply, Request, Sending, next_of};
+use claim_api::{BASE, Receipt};
 use claim_domain::Lob;
 use claim_domain::documents::Format;
 use claim_domain::draft::{Answers, Command, Draft, Effect, KnownPolicy, PhotoState, apply};
@@ -28,6 +28,9 @@ const CHUNK: u64 = 512 << 10;
 const SLOW_CHUNK: u64 = 64 << 10;
 /// A link on which a whole chunk takes longer than this is slow.
 const LONG_MS: u64 = 8_000;
+
+/// From the last word to the server's draft.
+const KEPT_AFTER_MS: u32 = 2_000;
 
 const DRAFT: &str = "draft";
 const OUTBOX: &str = "outbox:";
@@ -56,6 +59,9 @@ struct Inner {
     sending: Cell<bool>,
     chunk: Cell<u64>,
     preparing: Cell<bool>,
+    /// Answers are on their way to the server, as a draft; and what it keeps where that is something else.
+    keeping: Cell<bool>,
+    elsewhere: RefCell<Option<Draft>>,
     queue: RefCell<VecDeque<(String, Picked)>>,
 }
 
@@ -77,8 +83,8 @@ fn outbox_name(key: &str) -> String {
     format!("{OUTBOX}{key}")
 }
 
-fn text_of(outbox: &Outbox) -> String {
-    serde_json::to_string(outbox).unwrap_or_default()
+fn text_of(kept: &impl serde::Serialize) -> String {
+    serde_json::to_string(kept).unwrap_or_default()
 }
 
 /// All reports on their way, the newest last: their keys begin with the time. `None`: not all can be read now.
@@ -132,6 +138,8 @@ impl Session {
             // Until the link is known.
             chunk: Cell::new(SLOW_CHUNK),
             preparing: Cell::new(false),
+            keeping: Cell::new(false),
+            elsewhere: RefCell::default(),
             queue: RefCell::default(),
         };
         let session = Session {
@@ -204,11 +212,84 @@ impl Session {
         if self.conflict.get_untracked() {
             return;
         }
-        let text = self.draft.with_untracked(|d| serde_json::to_string(&d.to_keep()).unwrap_or_default());
+        let text = self.draft.with_untracked(|d| text_of(&d.to_keep()));
         if storage.save_mine(DRAFT, text).await.is_err() {
             self.conflict.set(true);
         }
         self.look_at_storage();
+        self.keep_at_server();
+    }
+
+    /// For somebody who has signed in the answers are kept at the server too: webviews lose what they store.
+    fn keep_at_server(&self) {
+        if !self.is_signed_in() || self.inner.with_value(|i| i.keeping.replace(true)) {
+            return;
+        }
+        let session = *self;
+        spawn(async move {
+            let storage = session.storage();
+            let mut kept = String::new();
+            loop {
+                // What is typed meanwhile goes along.
+                sleep_ms(KEPT_AFTER_MS).await;
+                let draft = session.draft.with_untracked(Draft::to_keep);
+                let body = text_of(&Draft { server_rev: 0, ..draft.clone() });
+                if draft.is_empty() || body == kept || session.conflict.get_untracked() {
+                    break;
+                }
+                let follows = match draft.server_rev {
+                    0 => ("If-None-Match", "*".to_owned()),
+                    rev => ("If-Match", format!("\"{rev}\"")),
+                };
+                let headers = vec![follows, ("Content-Type", "application/json".to_owned())];
+                let path = format!("{BASE}/drafts/{}", draft.id);
+                kept.clone_from(&body);
+                let request = Request { photo: None, method: Method::Put, path, headers, body: Body::Json(body) };
+                let rev = match http::perform(&request, &storage).await {
+                    Reply::Answer { status: 204, .. } => draft.server_rev + 1,
+                    Reply::Answer { status: 412, .. } => match session.server_draft(&draft.id).await {
+                        // An earlier answer was lost on its way: these are our own words.
+                        Some(theirs) if theirs.answers == draft.answers => theirs.server_rev,
+                        Some(theirs) => {
+                            session.inner.with_value(|i| i.elsewhere.replace(Some(theirs)));
+                            session.conflict.set(true);
+                            break;
+                        }
+                        None => {
+                            kept.clear();
+                            0
+                        }
+                    },
+                    _ => break,
+                };
+                session.draft.update(|d| {
+                    if d.id == draft.id {
+                        d.server_rev = rev;
+                    }
+                });
+                session.save();
+            }
+            session.inner.with_value(|i| i.keeping.set(false));
+        });
+    }
+
+    fn is_signed_in(&self) -> bool {
+        self.who.with_untracked(|w| w.as_ref().is_some_and(|w| w.signed_in))
+    }
+
+    /// What the server keeps; `latest` for the newest.
+    async fn server_draft(&self, id: &str) -> Option<Draft> {
+        json::read(std::str::from_utf8(&http::bytes(&format!("{BASE}/drafts/{id}")).await?).ok()?)
+    }
+
+    /// Goes on with what the server keeps.
+    fn take_over(&self, mut theirs: Draft) {
+        self.draft.update(|d| {
+            theirs.answers.id_no = std::mem::take(&mut d.answers.id_no);
+            theirs.photos = std::mem::take(&mut d.photos);
+            *d = theirs;
+        });
+        self.save();
     }
 
     fn look_at_storage(&self) {
@@ -225,7 +306,7 @@ impl Session {
             return;
         }
         let storage = self.storage();
-        let here = self.draft.with_untracked(|d| serde_json::to_string(&d.to_keep()).unwrap_or_default());
+        let here = self.draft.with_untracked(|d| text_of(&d.to_keep()));
         let there = storage.text(DRAFT).await.filter(|there| *there != here);
         if let Some(mut draft) = there.and_then(|there| json::read::<Draft>(&there)) {
             // Something was typed here while it was read.
@@ -252,7 +333,7 @@ impl Session {
     /// Takes over what another page did with the reports. Nothing may be under way here.
     async fn catch_up_outboxes(&self) {
         let Some(mut there) = stored_outboxes(&self.storage()).await else { return };
-        let here: Vec<String> = self.outboxes.with_untracked(|all| all.iter().map(text_of).collect());
+        let here: Vec<String> = self.outboxes.with_untracked(|all| all.iter().map(|o| text_of(o)).collect());
         let mut changed = here.len() != there.len();
         for outbox in there.iter_mut().filter(|o| !here.contains(&text_of(o))) {
             changed = true;
@@ -280,14 +361,28 @@ impl Session {
         spawn(async move {
             // Whatever is there now was seen.
             let _ = session.storage().text(DRAFT).await;
+            if let Some(theirs) = session.inner.with_value(|i| i.elsewhere.take()) {
+                session.draft.update(|d| d.server_rev = theirs.server_rev);
+            }
             session.conflict.set(false);
             session.save();
         });
     }
 
+    /// The other one stays.
+    pub fn keep_other(&self) {
+        match self.inner.with_value(|i| i.elsewhere.take()) {
+            Some(theirs) => {
+                self.conflict.set(false);
+                self.take_over(theirs);
+            }
+            None => page::reload(),
+        }
+    }
+
     /// Writes a report on its way.
     async fn keep(&self, key: &str) {
-        let text = self.outboxes.with_untracked(|all| all.iter().find(|o| o.key == key).map(text_of));
+        let text = self.outboxes.with_untracked(|all| all.iter().find(|o| o.key == key).map(|o| text_of(o)));
         if let Some(text) = text {
             self.storage().save_text(&outbox_name(key), text).await;
             self.look_at_storage();
@@ -512,7 +607,14 @@ impl Session {
     /// Asks the server who is there; somebody who has signed in since goes on where sending stopped.
     async fn refresh(&self) -> Result<(), CallError> {
         self.visit.refresh().await?;
-        if self.who.with_untracked(|w| w.as_ref().is_some_and(|w| w.signed_in)) {
+        if self.is_signed_in() {
+            if self.draft.with_untracked(Draft::is_empty)
+                && let Some(newest) = self.server_draft("latest").await
+                && self.draft.with_untracked(Draft::is_empty)
+            {
+                self.take_over(newest);
+            }
+            self.keep_at_server();
             self.outboxes.update(|all| all.iter_mut().for_each(Outbox::signed_in));
             self.send();
         }

@@ -10,9 +10,10 @@ use leptos::ev;
 use leptos::prelude::*;
 
 use crate::i18n::t;
+use crate::platform::storage::State;
 use crate::platform::{address, now, spawn};
 use crate::session::Session;
-use crate::ui::{ErrorSummary, Errors, primary, sheet};
+use crate::ui::{ErrorSummary, Errors, live, primary, sheet};
 
 pub use done::done;
 
@@ -89,8 +90,18 @@ fn page(session: Session, step: Step) -> AnyView {
             {fields}
             {primary(button)}
         </form>
+        {live(move || where_it_stands(session))}
     };
     sheet(title, Some(back), content.into_any())
+}
+
+/// 仅保存在本机 · 照片正在上传
+fn where_it_stands(session: Session) -> AnyView {
+    let saved = session.draft.with(|d| if d.server_rev > 0 { t().saved_both } else { t().saved_here });
+    let saved = (session.kept.get() == State::Kept).then_some(saved);
+    let sending = session.outboxes.with(|all| all.iter().any(|o| !o.is_done())).then_some(t().photos_going);
+    let line: Vec<&str> = saved.into_iter().chain(sending).collect();
+    view! { <p class="quiet" id="saved">{line.join(" · ")}</p> }.into_any()
 }
 
 /// The page before, or the check page when this one is off the road.

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claim_photo::{Limits, Picture, Target, Tuning};
 use image::RgbImage;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Talks to the workers of the app as its page does; a worker that is silent for five seconds hangs.
 const HARNESS: &str = "
@@ -45,18 +45,9 @@ const HARNESS: &str = "
 
 async fn engine(server: &Server) -> Browser {
     let browser = Browser::phone().await;
-    browser.open(&server.base).await;
-    browser.ready().await;
+    browser.at(&server.base).await;
     browser.run(HARNESS).await;
     browser
-}
-
-async fn awaited(browser: &Browser, expression: &str) -> Value {
-    browser
-        .run_async(&format!(
-            "const done = arguments[arguments.length - 1]; (async () => done(await {expression}))().catch((e) => done(String(e)));"
-        ))
-        .await
 }
 
 fn decoded(jpeg: &[u8]) -> RgbImage {
@@ -84,14 +75,12 @@ async fn odd_files_come_out_in_the_browser_as_they_do_natively() {
         let ours = claim_photo::prepare(&file, &Limits::default());
         browser.choose("#odd", std::slice::from_ref(&path)).await;
         for native in [true, false] {
-            let answer = awaited(
-                &browser,
-                &format!(
-                    "prepare(document.getElementById('odd').files[0], {native}).then(async (a) =>
+            let answer = browser
+                .awaited(&format!(
+                    "return await prepare(document.getElementById('odd').files[0], {native}).then(async (a) =>
                        a.error ? a : {{ jpeg: await base64(a.bytes), salvaged: a.salvaged }})"
-                ),
-            )
-            .await;
+                ))
+                .await;
             let what = format!("{name}, native decoders: {native}: {}", answer["error"]);
             match &ours {
                 Err(error) => assert_eq!(answer["error"], json!(error.code().as_str()), "{what}"),
@@ -155,7 +144,7 @@ async fn mutated_pictures_end_with_a_picture_or_a_sentence() {
              }})()",
             seeds = json!(seeds)
         );
-        let found = awaited(&browser, &script).await;
+        let found = browser.awaited(&script).await;
         assert_eq!(found["wrong"], json!([]), "seed and what happened: {found}");
         pictures += found["pictures"].as_u64().unwrap();
         refused += found["refused"].as_u64().unwrap();
@@ -197,7 +186,7 @@ async fn what_we_write_is_read_alike_by_other_decoders() {
          }}))",
         json!(files.iter().map(|f| STANDARD.encode(f)).collect::<Vec<_>>())
     );
-    let shown = awaited(&browser, &script).await;
+    let shown = browser.awaited(&script).await;
     let shown = shown.as_array().unwrap_or_else(|| panic!("{shown}"));
     assert_eq!(shown.len(), files.len());
     for (file, shown) in files.iter().zip(shown) {

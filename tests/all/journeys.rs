@@ -8,6 +8,13 @@ use serde_json::{Value, json};
 /// What a form of the staff pages holds.
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
+/// A server, and a phone on the first page of a report to it.
+pub async fn reporting() -> (Server, Browser) {
+    let (server, browser) = (Server::start(), Browser::phone().await);
+    browser.at(&server.url("/report")).await;
+    (server, browser)
+}
+
 /// The pages of the common road, answered; `visit` is called on each before it is left.
 pub async fn walk(browser: &Browser, photos: &[std::path::PathBuf], mut visit: impl AsyncFnMut(&Browser, &'static str)) {
     browser.arrive("/report/safety").await;
@@ -121,8 +128,7 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
     let photos = photographs(folder.path());
     let server = Server::start();
     let browser = Browser::phone().await;
-    browser.open(&server.base).await;
-    browser.ready().await;
+    browser.at(&server.base).await;
     browser.tap("#start").await;
     walk(&browser, &photos, async |_, _| {}).await;
     let number = send(&browser).await;
@@ -188,8 +194,7 @@ fn claim_number(text: &str) -> bool {
 async fn signed_in_with_one_policy_it_takes_three_screens() {
     let server = Server::start();
     let browser = Browser::phone().await;
-    browser.open(&server.url("/login?next=/")).await;
-    browser.ready().await;
+    browser.at(&server.url("/login?next=/")).await;
     sign_in(&browser, &server, "13800138000").await;
     browser.until("home", "location.pathname === '/' && document.documentElement.dataset.ready").await;
     browser.tap("#start").await;
@@ -220,10 +225,7 @@ async fn signed_in_with_one_policy_it_takes_three_screens() {
 async fn a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
-    let server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (server, browser) = reporting().await;
     walk(&browser, &photos[..2], async |browser, page| {
         let state = "return JSON.stringify([[...document.querySelectorAll('form input:checked')].map((i) => i.id), [...document.querySelectorAll('form .input')].map((i) => i.value), document.querySelectorAll('.shrunk').length])";
         let before = browser.run(state).await;
@@ -264,10 +266,7 @@ pub async fn saved(browser: &Browser) {
 async fn a_network_cut_while_sending_heals_by_itself_and_sends_once() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
-    let mut server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (mut server, browser) = reporting().await;
     walk(&browser, &photos, async |_, _| {}).await;
     browser.offline(true).await;
     browser.tap("button[type=submit]").await;
@@ -297,10 +296,7 @@ async fn a_network_cut_while_sending_heals_by_itself_and_sends_once() {
 async fn a_second_report_does_not_lose_the_photos_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
-    let server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (server, browser) = reporting().await;
     walk(&browser, &photos, async |_, _| {}).await;
     // Two bars of signal: the photos of the first report are still on their way when the second is written.
     browser.slow(40_000).await;
@@ -331,10 +327,7 @@ async fn a_second_report_does_not_lose_the_photos_of_the_first() {
 
 #[tokio::test]
 async fn a_record_that_cannot_be_read_is_put_aside_and_not_written_over() {
-    let server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (_server, browser) = reporting().await;
     browser.arrive("/report/safety").await;
     browser
         .run_async(
@@ -356,10 +349,7 @@ async fn a_record_that_cannot_be_read_is_put_aside_and_not_written_over() {
 async fn files_that_are_no_photo_get_their_own_sentence_and_break_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (photos, broken) = (photographs(folder.path()), broken_files(folder.path()));
-    let server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (server, browser) = reporting().await;
     walk(&browser, &photos[..1], async |browser, page| {
         if page != "photos" {
             return;
@@ -388,10 +378,7 @@ async fn files_that_are_no_photo_get_their_own_sentence_and_break_nothing() {
 
 #[tokio::test]
 async fn wrong_values_are_named_kept_and_mended_with_one_tap() {
-    let server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (_server, browser) = reporting().await;
     walk(&browser, &[], async |browser, page| {
         let (fields, said): (&[(&str, &str)], &[&str]) = match page {
             "where" => (&[("#place-text", "路")], &["请写得再具体一点"]),
@@ -434,8 +421,7 @@ async fn wrong_values_are_named_kept_and_mended_with_one_tap() {
 async fn the_keyboard_alone_completes_a_report() {
     let server = Server::start();
     let browser = Browser::phone().await;
-    browser.open(&server.base).await;
-    browser.ready().await;
+    browser.at(&server.base).await;
     let press = async |keys: &str| {
         let active = browser.client.active_element().await.unwrap();
         active.send_keys(keys).await.unwrap();

@@ -6,6 +6,7 @@
 mod api;
 mod clients;
 mod engine;
+mod faults;
 mod journeys;
 mod papers;
 mod photo_bench;

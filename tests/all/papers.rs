@@ -48,8 +48,7 @@ pub fn attached(caller: &mut Caller, no: &str, document: &str, bytes: &[u8]) -> 
 
 pub async fn open_documents(server: &Server, number: &str) -> Browser {
     let browser = Browser::phone().await;
-    browser.open(&server.url(&format!("/login?next=/claims/{number}/documents"))).await;
-    browser.ready().await;
+    browser.at(&server.url(&format!("/login?next=/claims/{number}/documents"))).await;
     sign_in(&browser, server, PHONE).await;
     browser.find("#missing").await;
     browser
@@ -672,8 +671,7 @@ async fn bench_of_the_checks_in_the_worker() {
     let folder = std::path::PathBuf::from(std::env::var_os("BAOAN_PHOTOS").expect("BAOAN_PHOTOS names the folder")).canonicalize().unwrap();
     let server = Server::start();
     let browser = Browser::phone().await;
-    browser.open(&server.base).await;
-    browser.ready().await;
+    browser.at(&server.base).await;
     browser
         .run(
             "const input = document.createElement('input'); input.type = 'file'; input.id = 'bench'; document.body.append(input);

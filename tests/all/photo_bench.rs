@@ -118,8 +118,7 @@ impl Field {
 
     async fn browser(&self, warm: bool) -> Browser {
         let browser = Browser::start(800, 600).await;
-        browser.open(&format!("http://127.0.0.1:{}/bench/photo.html", self.port)).await;
-        browser.ready().await;
+        browser.at(&format!("http://127.0.0.1:{}/bench/photo.html", self.port)).await;
         browser.patient(std::time::Duration::from_secs(180)).await;
         if warm {
             browser.run_async("window.warm().then(() => arguments[arguments.length - 1](true))").await;
@@ -271,8 +270,7 @@ async fn bench_of_the_photo_engine() {
 async fn typing(folder: &Path, photos: &[String]) {
     let server = Server::start();
     let browser = Browser::phone().await;
-    browser.open(&server.base).await;
-    browser.ready().await;
+    browser.at(&server.base).await;
     browser.tap("#start").await;
     // The same picture twice is refused: others of the odd ones fill up.
     let more = ["gray", "cmyk", "orient1", "progressive"].map(|name| folder.join(format!("odd/{name}.jpg")));

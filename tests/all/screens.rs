@@ -15,8 +15,7 @@ async fn axe_finds_nothing_on_any_screen_in_any_look() {
     for (look, phone) in [(Look::Zh, "13800138000"), (Look::En, "13900139000"), (Look::Care, "13700137000")] {
         let browser = Browser::phone().await;
         browser.look(&server.base, look).await;
-        browser.open(&server.base).await;
-        browser.ready().await;
+        browser.at(&server.base).await;
         let mut seen = Vec::new();
         let examine = async |browser: &Browser, name: &str| -> Vec<String> {
             browser.axe().await.into_iter().map(|v| format!("{look:?} {name}: {v}")).collect()
@@ -28,8 +27,7 @@ async fn axe_finds_nothing_on_any_screen_in_any_look() {
         browser.until("summary", "document.activeElement.id === 'summary'").await;
         found.extend(examine(&browser, "error summary").await);
         let mut on_the_way = Vec::new();
-        browser.open(&server.url("/report/safety")).await;
-        browser.ready().await;
+        browser.at(&server.url("/report/safety")).await;
         walk(&browser, &photos[..1], async |browser, page| {
             seen.push(page);
             on_the_way.extend(examine(browser, page).await);
@@ -40,16 +38,14 @@ async fn axe_finds_nothing_on_any_screen_in_any_look() {
         browser.until("sent", "document.querySelector('#photo-status') && document.querySelector('progress').value === document.querySelector('progress').max").await;
         found.extend(examine(&browser, "done").await);
         for (page, wait) in [("/help", "details"), ("/nowhere", "h1"), ("/login?next=/claims", "#phone")] {
-            browser.open(&server.url(page)).await;
-            browser.ready().await;
+            browser.at(&server.url(page)).await;
             browser.find(wait).await;
             found.extend(examine(&browser, page).await);
         }
         sign_in(&browser, &server, phone).await;
         browser.until("claims", "location.pathname === '/claims'").await;
         found.extend(examine(&browser, "claims").await);
-        browser.open(&server.url(&format!("/claims/{number}"))).await;
-        browser.ready().await;
+        browser.at(&server.url(&format!("/claims/{number}"))).await;
         browser.until("claim or sign-in", "document.querySelector('.timeline') || document.querySelector('.note')").await;
         found.extend(examine(&browser, "claim").await);
         for page in ["/lite", "/demo", "/demo/outbox", "/staff/login"] {
@@ -90,8 +86,7 @@ async fn screenshots() {
     for (look, suffix) in [(Look::Zh, ""), (Look::Care, "-care"), (Look::En, "-en")] {
         let browser = Browser::phone().await;
         browser.look(&server.base, look).await;
-        browser.open(&server.base).await;
-        browser.ready().await;
+        browser.at(&server.base).await;
         browser.screenshot(&folder.join(format!("first{suffix}.png"))).await;
         browser.tap("#start").await;
         walk(&browser, &photos, async |browser, page| {
@@ -112,8 +107,7 @@ async fn screenshots() {
         staff.step(&number, &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")]);
         staff.step(&number, &[("kind", "survey-reported"), ("report", "左前保险杠擦伤")]);
         staff.step(&number, &[("kind", "assessed"), ("lines", "前保险杠 800.00\n喷漆 400")]);
-        browser.open(&server.url(&format!("/login?next=/claims/{number}"))).await;
-        browser.ready().await;
+        browser.at(&server.url(&format!("/login?next=/claims/{number}"))).await;
         browser.find("#phone").await;
         browser.screenshot(&folder.join("login.png")).await;
         sign_in(&browser, &server, "13800138000").await;
@@ -121,8 +115,7 @@ async fn screenshots() {
         browser.screenshot(&folder.join("claim.png")).await;
         browser.run("document.querySelector('.timeline').scrollIntoView()").await;
         browser.screenshot(&folder.join("timeline.png")).await;
-        browser.open(&server.url("/help")).await;
-        browser.ready().await;
+        browser.at(&server.url("/help")).await;
         browser.find("details").await;
         browser.screenshot(&folder.join("help.png")).await;
         browser.open(&server.url("/lite")).await;
@@ -135,8 +128,7 @@ async fn axe_finds_nothing_on_the_pages_of_documents_in_any_look() {
     let server = Server::start();
     let number = crate::papers::claim_of(&mut server.caller(), &server, |_| {});
     let browser = Browser::phone().await;
-    browser.open(&server.url("/login?next=/claims")).await;
-    browser.ready().await;
+    browser.at(&server.url("/login?next=/claims")).await;
     sign_in(&browser, &server, "13800138000").await;
     browser.find(".card").await;
     let mut found = Vec::new();
@@ -150,8 +142,7 @@ async fn axe_finds_nothing_on_the_pages_of_documents_in_any_look() {
             ("questions", "fieldset.pair"),
             ("request", "#form"),
         ] {
-            browser.open(&server.url(&format!("/claims/{number}/{page}"))).await;
-            browser.ready().await;
+            browser.at(&server.url(&format!("/claims/{number}/{page}"))).await;
             browser.find(wait).await;
             if page == "request" {
                 browser.tap("#send-request").await;
@@ -184,8 +175,7 @@ async fn screenshots_of_task_lists() {
         };
         numbers.push((name, crate::papers::claim_of(&mut server.caller(), &server, change)));
     }
-    browser.open(&server.url("/login?next=/claims")).await;
-    browser.ready().await;
+    browser.at(&server.url("/login?next=/claims")).await;
     sign_in(&browser, &server, "13800138000").await;
     browser.find(".card").await;
     for look in [Look::Zh, Look::Care] {
@@ -197,8 +187,7 @@ async fn screenshots_of_task_lists() {
                 ("documents/id_front", ".why", "document"),
                 ("request", "#form", "request"),
             ] {
-                browser.open(&server.url(&format!("/claims/{number}/{page}"))).await;
-                browser.ready().await;
+                browser.at(&server.url(&format!("/claims/{number}/{page}"))).await;
                 browser.find(wait).await;
                 let care = if look == Look::Care { "-large" } else { "" };
                 browser.whole_page(&folder.join(format!("{name}-{id}{care}.png"))).await;

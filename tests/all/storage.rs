@@ -4,17 +4,7 @@
 use baoan_tests::{Browser, Caller, Server};
 use serde_json::{Value, json};
 
-use crate::journeys::{kept, outboxes, saved, send, walk};
-
-async fn awaited(browser: &Browser, script: &str) -> Value {
-    browser
-        .run_async(&format!(
-            "const done = arguments[arguments.length - 1];
-             const asked = (request) => new Promise((ok, no) => {{ request.onsuccess = () => ok(request.result); request.onerror = () => no(request.error); }});
-             (async () => {{ {script} }})().then(done, (e) => done('failed: ' + e));"
-        ))
-        .await
-}
+use crate::journeys::{kept, outboxes, reporting, saved, send, walk};
 
 /// A page of this origin that is not the app.
 async fn beside(browser: &Browser, server: &Server) {
@@ -32,15 +22,10 @@ fn claims(server: &Server) -> usize {
 
 #[tokio::test]
 async fn what_is_kept_cannot_be_read_without_its_key_and_one_changed_byte_is_noticed() {
-    let server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (_server, browser) = reporting().await;
     walk(&browser, &[], async |_, _| {}).await;
     saved(&browser).await;
-    let raw = awaited(
-        &browser,
-        "const database = await asked(indexedDB.open('baoan'));
+    let raw = browser.awaited("const database = await asked(indexedDB.open('baoan'));
          const get = (store, name) => asked(database.transaction(store).objectStore(store).get(name));
          const record = await get('kept', 'draft');
          const key = await get('keys', 'key');
@@ -55,9 +40,9 @@ async fn what_is_kept_cannot_be_read_without_its_key_and_one_changed_byte_is_not
     assert!(!raw["text"].as_str().unwrap().contains(&plain), "the address lies in the clear");
 
     // Every byte of the record, its number too; the rest stays readable.
-    let found = awaited(
-        &browser,
-        "const database = await asked(indexedDB.open('baoan'));
+    let found = browser
+        .awaited(
+            "const database = await asked(indexedDB.open('baoan'));
          const kept = (mode) => database.transaction('kept', mode).objectStore('kept');
          const record = await asked(kept('readonly').get('draft'));
          await baoanStore.put('other', new Uint8Array([5]), -1);
@@ -82,8 +67,8 @@ async fn what_is_kept_cannot_be_read_without_its_key_and_one_changed_byte_is_not
          outcome.other = (await baoanStore.get('other')).bytes[0];
          database.close();
          return outcome;",
-    )
-    .await;
+        )
+        .await;
     let flips = found["flips"].as_u64().unwrap_or_else(|| panic!("{found}"));
     println!("{flips} changed records, all noticed");
     assert!(flips > 500, "{found}");
@@ -106,10 +91,7 @@ async fn written(browser: &Browser, answer: &str, wanted: &str) {
 
 #[tokio::test]
 async fn the_id_number_is_written_down_only_where_the_person_agreed() {
-    let server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (_server, browser) = reporting().await;
     walk(&browser, &[], async |browser, page| {
         if page == "policy" {
             browser.type_in("#policy-id_no", "11010519491231002X").await;
@@ -127,23 +109,19 @@ async fn the_id_number_is_written_down_only_where_the_person_agreed() {
 
 #[tokio::test]
 async fn a_damaged_draft_is_told_and_a_new_report_goes_out() {
-    let server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (server, browser) = reporting().await;
     browser.arrive("/report/safety").await;
     browser.tap("input[name='/scene/injured'][value=no]").await;
     saved(&browser).await;
-    awaited(
-        &browser,
-        "const database = await asked(indexedDB.open('baoan'));
+    browser
+        .awaited(
+            "const database = await asked(indexedDB.open('baoan'));
          await asked(database.transaction('keys', 'readwrite').objectStore('keys').put(
            await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']), 'key'));
          database.close();",
-    )
-    .await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+        )
+        .await;
+    browser.at(&server.url("/report")).await;
     browser.until("the person is told", "document.body.innerText.includes('打不开了')").await;
     walk(&browser, &[], async |_, _| {}).await;
     send(&browser).await;
@@ -157,9 +135,8 @@ async fn a_database_of_version_1_is_taken_over_and_sealed() {
     let browser = Browser::phone().await;
     beside(&browser, &server).await;
     let golden = include_str!("../../crates/claim-domain/golden/draft-1.json");
-    let wrote = awaited(
-        &browser,
-        &format!(
+    let wrote = browser
+        .awaited(&format!(
             "const request = indexedDB.open('baoan', 1);
              request.onupgradeneeded = () => request.result.createObjectStore('kept');
              const database = await asked(request);
@@ -168,25 +145,23 @@ async fn a_database_of_version_1_is_taken_over_and_sealed() {
              database.close();
              return 'written';",
             json!(golden)
-        ),
-    )
-    .await;
+        ))
+        .await;
     assert_eq!(wrote, json!("written"));
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    browser.at(&server.url("/report")).await;
     let golden: Value = serde_json::from_str(golden).unwrap();
     browser.until("the page of the draft is open", "location.pathname.startsWith('/report/')").await;
     let now = kept(&browser, "draft").await;
     assert_eq!(now["answers"]["place"], golden["answers"]["place"]);
     assert_eq!(now["id"], golden["id"]);
-    let raw = awaited(
-        &browser,
-        "const database = await asked(indexedDB.open('baoan'));
+    let raw = browser
+        .awaited(
+            "const database = await asked(indexedDB.open('baoan'));
          const all = await asked(database.transaction('kept').objectStore('kept').getAll());
          database.close();
          return all.every((r) => r.v === 2 && !(r instanceof Uint8Array));",
-    )
-    .await;
+        )
+        .await;
     assert_eq!(raw, json!(true));
 }
 
@@ -195,28 +170,27 @@ async fn a_newer_database_is_left_alone_and_the_report_goes_out() {
     let server = Server::start();
     let browser = Browser::phone().await;
     beside(&browser, &server).await;
-    awaited(
-        &browser,
-        "const request = indexedDB.open('baoan', 99);
+    browser
+        .awaited(
+            "const request = indexedDB.open('baoan', 99);
          request.onupgradeneeded = () => request.result.createObjectStore('kept').put('of the future', 'draft');
          (await asked(request)).close();",
-    )
-    .await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+        )
+        .await;
+    browser.at(&server.url("/report")).await;
     browser.until("the person is told", "document.body.innerText.includes('更新版本')").await;
     walk(&browser, &[], async |_, _| {}).await;
     send(&browser).await;
     assert_eq!(claims(&server), 1);
-    let there = awaited(
-        &browser,
-        "const database = await asked(indexedDB.open('baoan'));
+    let there = browser
+        .awaited(
+            "const database = await asked(indexedDB.open('baoan'));
          const found = await asked(database.transaction('kept').objectStore('kept').get('draft'));
          const version = database.version;
          database.close();
          return [version, found];",
-    )
-    .await;
+        )
+        .await;
     assert_eq!(there, json!([99, "of the future"]));
 }
 
@@ -251,8 +225,7 @@ async fn where_nothing_can_be_kept_the_person_is_told_and_the_report_goes_out() 
         let server = Server::start();
         let browser = Browser::phone().await;
         before_all(&browser, script).await;
-        browser.open(&server.url("/report")).await;
-        browser.ready().await;
+        browser.at(&server.url("/report")).await;
         walk(&browser, &[], async |_, _| {}).await;
         let shown = browser.text("body").await;
         assert!(shown.contains(said), "{what}: {shown}");
@@ -276,11 +249,10 @@ async fn a_connection_that_dies_now_and_then_or_cleared_storage_loses_nothing() 
          };",
     )
     .await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    browser.at(&server.url("/report")).await;
     walk(&browser, &[], async |browser, page| {
         if page == "where" {
-            let gone = awaited(browser, "await asked(indexedDB.deleteDatabase('baoan')); return 'gone';").await;
+            let gone = browser.awaited("await asked(indexedDB.deleteDatabase('baoan')); return 'gone';").await;
             assert_eq!(gone, json!("gone"));
         }
     })
@@ -288,8 +260,7 @@ async fn a_connection_that_dies_now_and_then_or_cleared_storage_loses_nothing() 
     saved(&browser).await;
     assert_eq!(browser.run("return [...document.querySelectorAll('.banner')].map((b) => b.innerText)").await, json!([]));
     // What was written since is there for the next page.
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    browser.at(&server.url("/report")).await;
     browser.arrive("/report/check").await;
     browser.tap("button[type=submit]").await;
     browser.until("the number is there", "document.querySelector('#claim-no') !== null").await;
@@ -312,8 +283,7 @@ async fn a_full_phone_is_told_and_the_photographs_are_sent_all_the_same() {
          };",
     )
     .await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    browser.at(&server.url("/report")).await;
     walk(&browser, &photos[..2], async |_, _| {}).await;
     browser.until("the person is told", "document.body.innerText.includes('空间满了')").await;
     send(&browser).await;
@@ -323,10 +293,7 @@ async fn a_full_phone_is_told_and_the_photographs_are_sent_all_the_same() {
 
 #[tokio::test]
 async fn two_pages_never_overwrite_each_other_in_silence_and_send_one_claim() {
-    let server = Server::start();
-    let browser = Browser::phone().await;
-    browser.open(&server.url("/report")).await;
-    browser.ready().await;
+    let (server, browser) = reporting().await;
     walk(&browser, &[], async |_, _| {}).await;
     saved(&browser).await;
     let first = browser.client.window().await.unwrap();
@@ -334,8 +301,7 @@ async fn two_pages_never_overwrite_each_other_in_silence_and_send_one_claim() {
 
     // One after the other: the second page begins with what the first wrote, and the first takes over what came since.
     browser.client.switch_to_window(second.clone()).await.unwrap();
-    browser.open(&server.url("/report/where")).await;
-    browser.ready().await;
+    browser.at(&server.url("/report/where")).await;
     browser.arrive("/report/where").await;
     browser.type_in("#place-text", "从第二页").await;
     saved(&browser).await;
@@ -360,8 +326,7 @@ async fn two_pages_never_overwrite_each_other_in_silence_and_send_one_claim() {
 
     // Both send.
     browser.client.switch_to_window(second).await.unwrap();
-    browser.open(&server.url("/report/check")).await;
-    browser.ready().await;
+    browser.at(&server.url("/report/check")).await;
     browser.arrive("/report/check").await;
     for id in ["#consents-privacy", "#consents-truth"] {
         let agreed = browser.run(&format!("return document.querySelector('{id}').checked")).await;
@@ -385,4 +350,112 @@ async fn two_pages_never_overwrite_each_other_in_silence_and_send_one_claim() {
     browser.until("nothing is on its way", "baoanStore && true").await;
     assert!(!outboxes(&browser).await.is_empty());
     assert_eq!(claims(&server), 1);
+}
+
+/// The cookie of a caller who has signed in, in the browser.
+async fn signed_in_as(browser: &Browser, server: &Server, caller: &Caller) {
+    let cookie = caller.cookie();
+    let (name, value) = cookie.split_once('=').unwrap();
+    browser.cdp("Network.setCookie", json!({ "name": name, "value": value, "url": server.base })).await;
+}
+
+#[tokio::test]
+async fn a_customers_draft_survives_its_phone_and_two_phones_do_not_overwrite_each_other() {
+    let (server, browser) = (Server::start(), Browser::phone().await);
+    let mut caller = server.caller();
+    caller.sign_in(&server, "13912345678");
+    signed_in_as(&browser, &server, &caller).await;
+    browser.at(&server.url("/report")).await;
+    browser.arrive("/report/safety").await;
+    assert!(browser.text("#saved").await.contains("仅保存在本机"));
+    for name in ["injured'][value=no", "road'][value=clear", "special'][value=none"] {
+        browser.tap(&format!("input[name='/scene/{name}]")).await;
+    }
+    browser.tap("button[type=submit]").await;
+    browser.arrive("/report/what").await;
+    browser.until("it is kept in the account", "document.querySelector('#saved').innerText.includes('您的账户')").await;
+    browser.tap("input[value='motor.single']").await;
+    server.until("the server has the last answer", || {
+        caller.get("/api/v1/drafts/latest").json()["answers"]["incident"] == json!("motor.single")
+    });
+
+    // The webview forgets everything.
+    beside(&browser, &server).await;
+    browser.awaited("await asked(indexedDB.deleteDatabase('baoan')); return 1;").await;
+    browser.at(&server.base).await;
+    browser
+        .until(
+            "the report is offered",
+            "document.querySelector('.resume') && document.querySelector('.resume').innerText.includes('接着填')",
+        )
+        .await;
+    browser.tap("#start").await;
+    browser.arrive("/report/when").await;
+
+    // Another phone goes on with it meanwhile.
+    let theirs = caller.get("/api/v1/drafts/latest");
+    let path = format!("/api/v1/drafts/{}", theirs.json()["id"].as_str().unwrap());
+    for (answer, said) in [("keep-other", "城西的路口"), ("keep-this", "再改一次")] {
+        let now = caller.get(&path);
+        let mut other = now.json();
+        other["answers"]["place"] = json!(said);
+        let headers = [("content-type", "application/json"), ("if-match", now.header("etag").unwrap())];
+        assert_eq!(caller.send("PUT", &path, &headers, other.to_string().as_bytes()).status, 204);
+        browser.at(&server.url("/report/what")).await;
+        browser.arrive("/report/what").await;
+        browser.tap(&format!("input[value='{}']", if answer == "keep-this" { "motor.single" } else { "motor.multi" })).await;
+        browser.tap(&format!("#{answer}")).await;
+        browser.until("the banner goes", "!document.querySelector('#two-pages')").await;
+        server.until("one of both is kept", || {
+            let kept = caller.get(&path).json()["answers"].clone();
+            let (place, incident) = (kept["place"].as_str().unwrap(), kept["incident"].as_str().unwrap());
+            if answer == "keep-other" { place == said } else { place != said && incident == "motor.single" }
+        });
+    }
+}
+
+#[test]
+fn a_draft_is_written_over_only_by_who_has_seen_it() {
+    let server = Server::start();
+    let (mut mine, mut foreign) = (server.caller(), server.caller());
+    let path = "/api/v1/drafts/0190-draft-of-mine";
+    let draft = |words: &str| json!({ "schema": 1, "id": "x", "answers": { "narrative": words }, "photos": [] }).to_string();
+    let put = |caller: &mut Caller, condition: Option<(&str, &str)>, words: &str| {
+        let headers: Vec<(&str, &str)> = [("content-type", "application/json")].into_iter().chain(condition).collect();
+        let answer = caller.send("PUT", path, &headers, draft(words).as_bytes());
+        (answer.status, answer.header("etag").map(str::to_owned))
+    };
+    let first = Some(("if-none-match", "*"));
+    assert_eq!(put(&mut mine, first, "a").0, 401, "before a code was given nothing is kept");
+    mine.sign_in(&server, "13912345678");
+    foreign.sign_in(&server, "13912345679");
+    assert_eq!(put(&mut mine, None, "a").0, 428);
+    assert_eq!(put(&mut mine, Some(("if-match", "*")), "a").0, 428, "whatever is there is nothing that was seen");
+    assert_eq!(put(&mut mine, first, "a"), (204, Some("\"1\"".into())));
+    assert_eq!(put(&mut mine, first, "b"), (412, Some("\"1\"".into())));
+    assert_eq!(put(&mut mine, Some(("if-match", "\"1\"")), "b"), (204, Some("\"2\"".into())));
+    assert_eq!(put(&mut mine, Some(("if-match", "\"1\"")), "c").0, 412);
+    let kept = mine.get(path).json();
+    assert_eq!((kept["answers"]["narrative"].clone(), kept["server_rev"].clone()), (json!("b"), json!(2)));
+    assert_eq!(foreign.get(path).status, 404);
+    assert_eq!(put(&mut foreign, first, "his").0, 204, "the same name is another draft");
+    assert_eq!(put(&mut mine, Some(("if-match", "\"2\"")), &"长".repeat(9_000)).0, 413);
+    // In the database nobody reads it.
+    let raw = std::fs::read(server.data().join("claims.sqlite-wal")).unwrap();
+    assert!(!raw.windows(11).any(|w| w == b"\"narrative\""), "sealed");
+    // Sent: the draft goes in the same moment, and does not come back.
+    let at = mine.get("/api/v1/config").json()["server_time"].as_str().unwrap().to_owned();
+    assert_eq!(mine.report("0190-draft-of-mine", &baoan_tests::notice(&at)).status, 201);
+    assert_eq!(mine.get(path).status, 404);
+    assert_eq!(put(&mut mine, first, "late").0, 409);
+    // Of more than five the oldest goes.
+    for i in 0..7 {
+        let path = format!("/api/v1/drafts/draft-number-{i}");
+        let headers = [("content-type", "application/json"), ("if-none-match", "*")];
+        assert_eq!(mine.send("PUT", &path, &headers, draft("d").as_bytes()).status, 204);
+    }
+    let left = (0..7).filter(|i| mine.get(&format!("/api/v1/drafts/draft-number-{i}")).status == 200).count();
+    assert_eq!(left, 5);
+    assert_eq!(mine.send("DELETE", "/api/v1/drafts/draft-number-6", &[], b"").status, 204);
+    assert_eq!(mine.get("/api/v1/drafts/draft-number-6").status, 404);
 }

@@ -121,6 +121,12 @@ impl Browser {
         self.client.goto(url).await.unwrap_or_else(|e| panic!("{url}: {e}"));
     }
 
+    /// Opens a page and waits until its program stands.
+    pub async fn at(&self, url: &str) {
+        self.open(url).await;
+        self.ready().await;
+    }
+
     /// Waits until the program of this page stands.
     pub async fn ready(&self) {
         self.find("html[data-ready]").await;
@@ -177,6 +183,16 @@ impl Browser {
 
     pub async fn run_async(&self, script: &str) -> Value {
         self.client.execute_async(script, Vec::new()).await.unwrap_or_else(|e| panic!("{script}: {e}"))
+    }
+
+    /// What the body of an async function gives; `asked` awaits a request of IndexedDB.
+    pub async fn awaited(&self, body: &str) -> Value {
+        self.run_async(&format!(
+            "const done = arguments[arguments.length - 1];
+             const asked = (request) => new Promise((ok, no) => {{ request.onsuccess = () => ok(request.result); request.onerror = () => no(request.error); }});
+             (async () => {{ {body} }})().then(done, (e) => done('failed: ' + e));"
+        ))
+        .await
     }
 
     /// Waits until a script answers true.

@@ -2,12 +2,16 @@
 
 mod browser;
 pub mod papers;
+mod phone;
 mod photos;
+mod proxy;
 mod server;
 
 pub use browser::{Browser, Look};
+pub use phone::{Phone, Raw};
 pub use photos::{broken_files, odd_files, photographs, sha256_hex};
-pub use server::{Answer, Caller, Server, notice, unique_key};
+pub use proxy::{End, Fault, Link, Proxy};
+pub use server::{Answer, Caller, Server, Setting, notice, unique_key};
 
 use std::path::PathBuf;
 

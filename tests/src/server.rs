@@ -10,10 +10,18 @@ use serde_json::{Value, json};
 
 use crate::root;
 
+/// What a server gets beside the usual.
+#[derive(Default)]
+pub struct Setting {
+    pub args: &'static [&'static str],
+    pub env: Vec<(&'static str, String)>,
+}
+
 pub struct Server {
     child: Child,
     pub base: String,
     data: tempfile::TempDir,
+    setting: Setting,
 }
 
 impl Drop for Server {
@@ -23,10 +31,11 @@ impl Drop for Server {
     }
 }
 
-fn launch(data: &Path, addr: &str) -> (Child, String) {
+fn launch(data: &Path, addr: &str, more: &Setting) -> (Child, String) {
     let program = root().join("target/release/claim-server");
     let mut command = Command::new(&program);
     command.args(["--addr", addr, "--demo", "--keep-free-mb", "1", "--data"]).arg(data).arg("--dist").arg(root().join("dist"));
+    command.args(more.args).envs(more.env.iter().map(|(name, value)| (name, value)));
     let mut child =
         command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask build` first", program.display()));
     let out = child.stdout.take().unwrap_or_else(|| panic!("no output"));
@@ -39,9 +48,27 @@ fn launch(data: &Path, addr: &str) -> (Child, String) {
 impl Server {
     /// With demo data, on a free port.
     pub fn start() -> Server {
+        Server::with(Setting::default())
+    }
+
+    pub fn with(setting: Setting) -> Server {
         let data = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
-        let (child, base) = launch(data.path(), "127.0.0.1:0");
-        Server { child, base, data }
+        let (child, base) = launch(data.path(), "127.0.0.1:0", &setting);
+        Server { child, base, data, setting }
+    }
+
+    /// One number out of the database, by SQL.
+    pub fn count(&self, sql: &'static str) -> i64 {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("claims.sqlite")).read_only(true);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
+        runtime.block_on(async {
+            let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap_or_else(|e| panic!("{e}"));
+            sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
+        })
+    }
+
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Ends the process at once, as a power cut would.
@@ -53,7 +80,7 @@ impl Server {
     /// Starts it again on the same data and port.
     pub fn start_again(&mut self) {
         let addr = self.base.trim_start_matches("http://").to_owned();
-        (self.child, self.base) = launch(self.data.path(), &addr);
+        (self.child, self.base) = launch(self.data.path(), &addr, &self.setting);
     }
 
     pub fn url(&self, path: &str) -> String {

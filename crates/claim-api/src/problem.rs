@@ -43,6 +43,8 @@ codes! {
     CrossSite "cross-site" 403 "Requests from other sites are refused",
     NotFound "not-found" 404 "There is nothing here for you",
     MethodNotAllowed "method-not-allowed" 405 "This method is not offered here",
+    PreconditionRequired "precondition-required" 428 "If-Match or If-None-Match is needed",
+    DraftChanged "draft-changed" 412 "The draft was changed from elsewhere",
     NotAllowed "not-allowed" 409 "The claim is not at this point",
     StorageFull "storage-full" 507 "No space is left",
     Timeout "timeout" 408 "The body arrived too slowly",

@@ -13,6 +13,7 @@ use crate::{Lob, Moment};
 pub const SCHEMA: u16 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Draft {
     pub schema: u16,
     /// UUIDv7, chosen on the phone; it becomes the Idempotency-Key of the notice.
@@ -26,14 +27,19 @@ pub struct Draft {
     /// A camera or album was opened and nothing has come back yet.
     #[serde(default)]
     pub waiting: bool,
+    /// The revision that the server keeps for this person; 0: none.
+    #[serde(default)]
+    pub server_rev: i64,
 }
 
 /// What the person has said so far; empty means not answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Answers {
     pub scene: Scene,
     pub incident: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub loss_at: Option<Moment>,
     pub about: bool,
     pub place: String,
@@ -54,6 +60,7 @@ pub struct Answers {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KnownPolicy {
     pub id: String,
     pub title: String,
@@ -61,6 +68,7 @@ pub struct KnownPolicy {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Photo {
     pub id: String,
     pub state: PhotoState,
@@ -71,6 +79,7 @@ pub struct Photo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PhotoState {
     Preparing,
@@ -85,6 +94,7 @@ pub enum PhotoState {
 
 /// What the photo worker made of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Prepared {
     pub bytes: u64,
     pub width: u32,
@@ -99,6 +109,7 @@ pub struct Prepared {
 
 /// One page of the report, in the order they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     Safety,
@@ -251,7 +262,7 @@ pub fn apply(draft: &mut Draft, command: Command) -> Vec<Effect> {
 
 impl Draft {
     pub fn new(id: String) -> Draft {
-        Draft { schema: SCHEMA, id, answers: Answers::default(), photos: Vec::new(), passed: Vec::new(), waiting: false }
+        Draft { schema: SCHEMA, id, answers: Answers::default(), photos: Vec::new(), passed: Vec::new(), waiting: false, server_rev: 0 }
     }
 
     /// What may be written down: the ID number only where the person agreed.

@@ -8,6 +8,7 @@ mod claims;
 mod config;
 pub mod demo;
 mod documents;
+mod drafts;
 mod failure;
 mod guard;
 mod notices;
@@ -121,6 +122,7 @@ impl App {
             .route("/session", get(session::view).post(session::sign_in).delete(session::sign_out))
             .route("/session/code", post(session::send_code))
             .route("/notices", post(notices::create))
+            .route("/drafts/{id}", get(drafts::show).put(drafts::put).delete(drafts::delete))
             .route("/submissions/{key}", get(notices::submission))
             .route("/uploads", post(uploads::create).options(uploads::options))
             .route(
@@ -149,10 +151,12 @@ impl App {
         router.fallback(any(assets::serve)).layer(axum::middleware::from_fn_with_state(self.clone(), guard::guard)).with_state(self.clone())
     }
 
-    /// What must be done from time to time: uploads that nobody finished are removed.
+    /// What must be done from time to time: uploads and drafts that nobody went on with are removed.
     pub async fn housekeeping(&self) {
-        if let Err(failure) = uploads::expire(self).await {
-            failure.problem();
+        for done in [uploads::expire(self).await, drafts::expire(self).await] {
+            if let Err(failure) = done {
+                failure.problem();
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use sqlx::Row;
 use crate::failure::Result;
 use crate::session::Session;
 use crate::vault::{random, sha256_hex, token};
-use crate::{App, guard, now, store};
+use crate::{App, drafts, guard, now, store};
 
 /// New claims that one session may make in a day; a repeated key is not a new claim.
 const CLAIMS_A_DAY: i64 = 20;
@@ -23,8 +23,17 @@ const MOST_BYTES: usize = 32 << 10;
 pub fn key(headers: &HeaderMap) -> Result<String> {
     let text = headers.get("idempotency-key").and_then(|v| v.to_str().ok()).unwrap_or_default().trim();
     let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-    let plain = (8..=64).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    if plain { Ok(bare.to_owned()) } else { Err(ProblemCode::IdempotencyKeyMissing.into()) }
+    well_formed(bare)?;
+    Ok(bare.to_owned())
+}
+
+/// What may be a key, and so the name of a draft.
+///
+/// # Errors
+/// `idempotency-key-missing` for everything else.
+pub fn well_formed(key: &str) -> Result<()> {
+    let plain = (8..=64).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if plain { Ok(()) } else { Err(ProblemCode::IdempotencyKeyMissing.into()) }
 }
 
 /// Reports a loss. The same key gives the same answer for ever.
@@ -176,6 +185,7 @@ pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, no
     );
     store::send_message(&mut tx, &app.vault, &notice.reporter.phone, &text, at).await?;
     remember(&mut tx, session, key, body_hash, &id, &serde_json::to_string(&receipt).unwrap_or_default(), at).await?;
+    drafts::forget(&mut tx, &session.subject, key).await?;
     tx.commit().await?;
     Ok((receipt, false))
 }
@@ -235,6 +245,7 @@ async fn next_handler(tx: &mut store::Tx) -> Result<Option<String>> {
         .bind(Desk::Intake.as_str())
         .fetch_all(&mut **tx)
         .await?;
-    let claims: i64 = sqlx::query_scalar("SELECT count(*) FROM claim").fetch_one(&mut **tx).await?;
+    // The newest row's number is as good as counting them all.
+    let claims: i64 = sqlx::query_scalar("SELECT coalesce(max(rowid), 0) FROM claim").fetch_one(&mut **tx).await?;
     Ok(usize::try_from(claims).ok().and_then(|n| desk.get(n % desk.len().max(1))).cloned())
 }

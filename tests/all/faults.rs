@@ -1,0 +1,334 @@
+//! What must hold whatever breaks: an acknowledged report exists once, an acknowledged byte is there, a resumed file
+//! is the phone's, nothing is half visible. Each test prints how much it tried; `cargo xtask faults` runs all of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use baoan_tests::{End, Fault, Phone, Proxy, Server, Setting, notice, sha256_hex};
+use claim_api::outbox::{OutPhoto, Outbox, Sending};
+use claim_domain::documents::{Folder, Format, claim_form, form_sha256};
+use claim_domain::{Catalogue, Notice};
+use serde_json::{Value, json};
+
+use crate::papers::now;
+
+/// How thorough: every n-th byte, 1 for all of them.
+fn step() -> usize {
+    std::env::var("BAOAN_CUT_STEP").ok().and_then(|s| s.parse().ok()).unwrap_or(61)
+}
+
+/// A JPEG of about 4 KiB that no other test uses.
+fn picture(number: u32) -> Vec<u8> {
+    let mut state = number.wrapping_mul(2_654_435_761).max(1);
+    let noise = image::RgbImage::from_fn(72, 72, |_, _| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        image::Rgb([state as u8, (state >> 8) as u8, (state >> 16) as u8])
+    });
+    baoan_tests::papers::jpeg(&noise)
+}
+
+/// A server that believes the address each phone says, and a way to it that breaks.
+struct Rig {
+    server: Server,
+    proxy: Proxy,
+    at: String,
+    phones: AtomicU32,
+}
+
+fn rig() -> Rig {
+    let server = Server::with(Setting { args: &["--behind-proxy"], env: Vec::new() });
+    let (proxy, at) = (Proxy::to(&server.base, None), now(&server));
+    Rig { server, proxy, at, phones: AtomicU32::new(0) }
+}
+
+type Plan = Vec<(&'static str, Fault)>;
+
+impl Rig {
+    /// A phone with a session of its own, before anything goes wrong.
+    fn phone(&self) -> (Phone<'_>, u32) {
+        let number = self.phones.fetch_add(1, Ordering::Relaxed);
+        let mut phone = Phone::new(&self.server.base, &self.proxy, number);
+        assert_eq!(phone.call("GET", "/api/v1/session", &[], b"").unwrap().status, 200);
+        (phone, number)
+    }
+
+    /// One report with one photo, carried to its end whatever goes wrong on the way.
+    fn report(&self, plan: Plan) -> Vec<(String, (u64, u64))> {
+        let (mut phone, number) = self.phone();
+        let told = format!("{plan:?}");
+        phone.plan = plan;
+        if told.contains("Silence") {
+            phone.patience = Duration::from_millis(300);
+        }
+        let bytes = picture(number);
+        let sha256 = sha256_hex(&bytes);
+        let photo = OutPhoto {
+            id: "photo".into(),
+            document: "scene".into(),
+            format: Format::Jpeg,
+            bytes: bytes.len() as u64,
+            sha256: sha256.clone(),
+            facts: None,
+            state: Sending::Waiting,
+        };
+        let words: Notice = serde_json::from_value(notice(&self.at)).unwrap();
+        let mut outbox = Outbox::freeze(&format!("cut-{number:08}"), &words, [photo]);
+        let photos = BTreeMap::from([("photo".to_owned(), bytes)]);
+        phone.carry(&mut outbox, &photos, 512 << 10);
+        assert!(phone.plan.is_empty(), "{told}: not reached: {:?}", phone.plan);
+        assert!(outbox.is_done() && outbox.photos[0].state == Sending::Received, "{told}: {outbox:?}");
+        let kept = phone.call("GET", &format!("/api/v1/submissions/{}", outbox.key), &[], b"").unwrap().text();
+        assert_eq!(serde_json::from_str::<Value>(&kept).unwrap()["claim_no"], json!(outbox.claim_no()), "{told}");
+        phone.sizes
+    }
+
+    /// An upload that the person takes back.
+    fn delete(&self, plan: Plan) -> Vec<(String, (u64, u64))> {
+        let (mut phone, _) = self.phone();
+        let tus = ("Tus-Resumable", "1.0.0");
+        let made = phone.call("POST", "/api/v1/uploads", &[tus, ("Upload-Length", "10")], b"").unwrap();
+        let path = made.header("location").unwrap().to_owned();
+        phone.plan = plan;
+        let gone = loop {
+            let answer = phone.call("DELETE", &path, &[tus], b"");
+            if let Some(answer) = answer {
+                break answer.status;
+            }
+        };
+        assert!(matches!(gone, 204 | 404), "{gone}");
+        assert_eq!(phone.call("HEAD", &path, &[tus], b"").unwrap().status, 404);
+        phone.sizes
+    }
+
+    /// A report without a login, then a code and signing in; the report must be there afterwards, once.
+    fn sign_in(&self, code_plan: Plan, plan: Plan) -> Vec<(String, (u64, u64))> {
+        let (mut phone, number) = self.phone();
+        let told = format!("{code_plan:?} {plan:?}");
+        let mine = format!("139{number:08}");
+        let mut words = notice(&self.at);
+        words["reporter"]["phone"] = json!("13712345678");
+        let json = ("content-type", "application/json");
+        let key = format!("otp-{number:08}");
+        let reported = phone.call("POST", "/api/v1/notices", &[json, ("idempotency-key", &key)], words.to_string().as_bytes()).unwrap();
+        assert_eq!(reported.status, 201);
+        let ask = json!({ "phone": mine }).to_string();
+        phone.plan = code_plan;
+        // Not heard: the person asks again, and is told to wait if the first had arrived.
+        let asked = (0..2).find_map(|_| phone.call("POST", "/api/v1/session/code", &[json], ask.as_bytes())).unwrap();
+        assert!(matches!(asked.status, 204 | 429), "{told}: {}", asked.text());
+        let code = self.server.code_for(&mine);
+        let login = json!({ "phone": mine, "code": code }).to_string();
+        phone.plan = plan;
+        let before = phone.cookie.clone();
+        let heard = phone.call("POST", "/api/v1/session", &[json], login.as_bytes());
+        assert!(phone.plan.is_empty(), "{told}: not reached");
+        if let Some(signed_in) = heard.or_else(|| phone.call("POST", "/api/v1/session", &[json], login.as_bytes())) {
+            // Either this answer was heard, or the first had been carried out, the code is used, and the old token ended.
+            match signed_in.status {
+                200 => {
+                    let claims = phone.call("GET", "/api/v1/claims", &[], b"").unwrap();
+                    assert_eq!(serde_json::from_str::<Value>(&claims.text()).unwrap().as_array().unwrap().len(), 1, "{told}");
+                }
+                401 | 403 | 422 => assert_ne!(phone.cookie, before, "{told}: the old token is no longer good"),
+                other => panic!("{told}: {other} {}", signed_in.text()),
+            }
+        }
+        phone.sizes
+    }
+}
+
+/// Each byte of request and answer of what `line` begins with, cut in both ways, as far as `step` says.
+fn cuts(sizes: &[(String, (u64, u64))], line: &'static str, before: &Plan) -> Vec<Plan> {
+    let (up, down) = sizes.iter().rfind(|(l, _)| l.starts_with(line)).unwrap_or_else(|| panic!("no {line} in {sizes:?}")).1;
+    let all = (1..=up).map(|n| (true, n)).chain((1..=down).map(|n| (false, n)));
+    let chosen = all.step_by(step()).enumerate();
+    // Both ways of breaking at each byte when all are tried, by turns when not.
+    let ends = |i: usize| {
+        if step() == 1 {
+            vec![End::Fin, End::Rst]
+        } else if i % 2 == 0 {
+            vec![End::Fin]
+        } else {
+            vec![End::Rst]
+        }
+    };
+    chosen
+        .flat_map(|(i, (is_up, n))| ends(i).into_iter().map(move |end| if is_up { Fault::Up(n, end) } else { Fault::Down(n, end) }))
+        .map(|fault| before.iter().copied().chain([(line, fault)]).collect())
+        .collect()
+}
+
+const NOTICE: &str = "POST /api/v1/notices";
+const CREATE: &str = "POST /api/v1/uploads";
+const ASK: &str = "GET /api/v1/submissions";
+
+#[test]
+fn cut_at_every_byte_a_report_arrives_once_and_whole() {
+    let rig = rig();
+    let lost = |line| (line, Fault::Down(1, End::Rst));
+    let plain = rig.report(Vec::new());
+    let asked = rig.report(vec![lost(NOTICE)]);
+    let resumed = rig.report(vec![lost("PATCH")]);
+    let mut all = Vec::new();
+    for line in [NOTICE, CREATE, "PATCH", "PUT"] {
+        all.extend(cuts(&plain, line, &Vec::new()));
+        all.push(vec![(line, Fault::Twice)]);
+        all.push(vec![(line, Fault::Up(1, End::Rst)), (line, Fault::Up(9, End::Fin)), (line, Fault::Up(99, End::Rst))]);
+    }
+    all.extend(cuts(&asked, ASK, &vec![lost(NOTICE)]));
+    all.extend(cuts(&resumed, "HEAD", &vec![lost("PATCH")]));
+    let reports = all.len() as i64 + 3;
+    for plan in all {
+        rig.report(plan);
+    }
+    // What the database says of it all.
+    let server = &rig.server;
+    assert_eq!(server.count("SELECT count(*) FROM submission"), reports);
+    assert_eq!(server.count("SELECT count(*) FROM claim"), reports, "one claim each");
+    assert_eq!(server.count("SELECT count(*) FROM document"), reports, "one document each");
+    assert_eq!(server.count("SELECT count(DISTINCT claim_id) FROM document"), reports);
+    assert_eq!(server.count("SELECT count(*) FROM event WHERE what LIKE '%reported%'"), reports);
+    assert_eq!(server.count("SELECT count(*) FROM message"), reports, "one message each");
+    assert_eq!(server.count("SELECT count(*) FROM document d JOIN upload u ON u.id = d.upload_id AND u.sha256 = d.sha256"), reports);
+    let wanted: std::collections::BTreeSet<String> = (0..rig.phones.load(Ordering::Relaxed)).map(|n| sha256_hex(&picture(n))).collect();
+    let there: std::collections::BTreeSet<String> =
+        server.stored_files().iter().map(|f| sha256_hex(&std::fs::read(f).unwrap())).filter(|s| wanted.contains(s)).collect();
+    assert_eq!(there.len() as i64, reports, "the phone's bytes are on the server's disk");
+    println!("reports cut: {}, violations: 0", reports - 3);
+}
+
+#[test]
+fn cut_at_every_byte_taking_back_and_signing_in_are_done_or_not_done() {
+    let rig = rig();
+    let deleted = rig.delete(Vec::new());
+    let signed_in = rig.sign_in(Vec::new(), Vec::new());
+    let mut count = 0;
+    for plan in cuts(&deleted, "DELETE", &Vec::new()) {
+        rig.delete(plan);
+        count += 1;
+    }
+    for plan in cuts(&signed_in, "POST /api/v1/session/code", &Vec::new()) {
+        rig.sign_in(plan, Vec::new());
+        count += 1;
+    }
+    for plan in cuts(&signed_in, "POST /api/v1/session", &Vec::new()) {
+        rig.sign_in(Vec::new(), plan);
+        count += 1;
+    }
+    let server = &rig.server;
+    assert_eq!(server.stored_files().len(), 0, "what was taken back is gone");
+    assert_eq!(server.count("SELECT count(*) FROM upload"), 0);
+    let claims = server.count("SELECT count(*) FROM claim");
+    assert_eq!(server.count("SELECT count(DISTINCT claim_id) FROM party"), claims, "every report belongs to somebody");
+    let foreign = "SELECT count(*) FROM party p JOIN subject s ON s.id = p.subject_id WHERE s.phone_index IS NULL \
+                   AND p.claim_id IN (SELECT p2.claim_id FROM party p2 JOIN subject s2 ON s2.id = p2.subject_id WHERE s2.phone_index IS NOT NULL)";
+    assert_eq!(server.count(foreign), 0, "moved along whole or not at all");
+    let twice = "SELECT count(*) FROM (SELECT phone_index FROM otp GROUP BY phone_index HAVING count(*) > 1)";
+    assert_eq!(server.count(twice), 0, "one message a minute");
+    println!("requests cut: {count}, violations: 0");
+}
+
+#[test]
+fn cut_at_every_byte_a_claim_request_is_taken_once() {
+    let rig = rig();
+    let server = &rig.server;
+    let catalogue = Catalogue::load(include_str!("../../public/catalog.json")).unwrap();
+    let words = notice(&rig.at);
+    let (mut phone, _) = rig.phone();
+    let json = ("content-type", "application/json");
+    // Each from another phone: one alone may not report so often.
+    let report = |i: usize| -> String {
+        let (mut phone, _) = rig.phone();
+        let key = format!("request-{i:08}");
+        let answer = phone.call("POST", "/api/v1/notices", &[json, ("idempotency-key", &key)], words.to_string().as_bytes()).unwrap();
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        serde_json::from_str::<Value>(&answer.text()).unwrap()["claim_no"].as_str().unwrap().to_owned()
+    };
+    let first = report(0);
+    let person = json!({ "phone": "13800138000" }).to_string();
+    assert_eq!(phone.call("POST", "/api/v1/session/code", &[json], person.as_bytes()).unwrap().status, 204);
+    let login = json!({ "phone": "13800138000", "code": server.code_for("13800138000") }).to_string();
+    assert_eq!(phone.call("POST", "/api/v1/session", &[json], login.as_bytes()).unwrap().status, 200);
+    let mut request = json!({ "answers": {}, "unavailable": {}, "typed": {}, "consents": [], "signature": { "strokes": [] }, "form_sha256": "", "tasks": [], "doubts": [] });
+    let path = |no: &str| format!("/api/v1/claims/{no}/claim-request");
+    let refused =
+        phone.call("POST", &path(&first), &[json, ("idempotency-key", "request-refused")], request.to_string().as_bytes()).unwrap();
+    let refused: Value = serde_json::from_str(&refused.text()).unwrap();
+    for error in refused["errors"].as_array().unwrap() {
+        if let Some(document) = error["field"].as_str().unwrap().strip_prefix("/documents/") {
+            request["unavailable"][document] = json!("都没有了");
+        }
+    }
+    request["consents"] = json!(["account", "inquiry", "esign"].map(|id| json!({ "id": id, "version": 1, "at": rig.at })));
+    request["signature"]["strokes"] = json!([(0..40).map(|i| json!([100 + i * 10, 200 + i % 7 * 60])).collect::<Vec<_>>()]);
+    let folder: Folder = serde_json::from_value(json!({ "unavailable": request["unavailable"] })).unwrap();
+    let mut made = 0;
+    let mut run = |plan: Plan| {
+        made += 1;
+        let number = report(made);
+        let told = format!("{plan:?}");
+        let view = phone.call("GET", &format!("/api/v1/claims/{number}"), &[], b"").unwrap().text();
+        let notice: Notice = serde_json::from_value(serde_json::from_str::<Value>(&view).unwrap()["notice"].clone()).unwrap();
+        let mut request = request.clone();
+        request["form_sha256"] = json!(form_sha256(&claim_form(&catalogue, &number, &notice, &folder)));
+        let closing = Some((path(&number), request.to_string()));
+        let mut outbox = Outbox::for_claim(&format!("closing-{made:08}"), &number, [], closing);
+        phone.plan = plan;
+        phone.carry(&mut outbox, &BTreeMap::new(), 1);
+        assert!(outbox.is_done() && phone.plan.is_empty(), "{told}: {outbox:?}");
+        phone.sizes.clone()
+    };
+    let plain = run(Vec::new());
+    let line = "POST /api/v1/claims";
+    let plans = cuts(&plain, line, &Vec::new());
+    let count = plans.len();
+    plans.into_iter().for_each(|plan| drop(run(plan)));
+    drop(run(vec![(line, Fault::Twice)]));
+    assert_eq!(server.count("SELECT count(*) FROM folder WHERE request_sealed IS NOT NULL"), made as i64);
+    assert_eq!(server.count("SELECT count(*) FROM event WHERE what LIKE '%requested%'"), made as i64);
+    println!("claim requests cut: {count}, violations: 0");
+}
+
+/// Nobody hears anything for a while: who waits gives up and asks again.
+#[test]
+fn silence_ends_by_itself() {
+    let rig = rig();
+    for line in [NOTICE, CREATE, "PATCH", "PUT"] {
+        rig.report(vec![(line, Fault::Up(100, End::Silence))]);
+        rig.report(vec![(line, Fault::Down(10, End::Silence))]);
+    }
+}
+
+#[test]
+fn a_hundred_at_once_are_one_claim() {
+    let rounds: u32 = std::env::var("BAOAN_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(5);
+    let rig = rig();
+    let words = notice(&rig.at).to_string();
+    let mut other = notice(&rig.at);
+    other["narrative"] = json!("别的话");
+    let json = ("content-type", "application/json");
+    for round in 0..rounds {
+        let (phone, _) = rig.phone();
+        let key = format!("round-{round:06}");
+        let say = |cookie: &str, body: &str| {
+            let mut one = Phone::new(&rig.server.base, &rig.proxy, round);
+            one.cookie = cookie.to_owned();
+            one.call("POST", "/api/v1/notices", &[json, ("idempotency-key", &key)], body.as_bytes()).unwrap()
+        };
+        let statuses: Vec<(u16, String)> = std::thread::scope(|all| {
+            let asked: Vec<_> = (0..100).map(|_| all.spawn(|| say(&phone.cookie, &words))).collect();
+            asked.into_iter().map(|a| a.join().unwrap()).map(|a| (a.status, a.text())).collect()
+        });
+        assert_eq!(statuses.iter().filter(|(s, _)| *s == 201).count(), 1, "round {round}");
+        assert_eq!(statuses.iter().filter(|(s, _)| *s == 200).count(), 99, "round {round}");
+        assert!(statuses.iter().all(|(_, text)| *text == statuses[0].1), "one answer for all");
+        assert_eq!(say(&phone.cookie, &other.to_string()).status, 422);
+        let (stranger, _) = rig.phone();
+        assert_eq!(say(&stranger.cookie, &words).status, 404);
+    }
+    assert_eq!(rig.server.count("SELECT count(*) FROM claim"), i64::from(rounds));
+    println!("identical submissions: {rounds} x 100, claims: {rounds}");
+}
