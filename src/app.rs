@@ -40,6 +40,8 @@ pub fn claims(session: Session) -> AnyView {
             ["claims", no, "documents"] => claim::tasks(session, no),
             ["claims", no, "documents", document] => claim::document(session, no, document),
             ["claims", no, "questions"] => claim::questions(session, no),
+            ["claims", no, "receipt"] => claim::receipt(session, no),
+            ["verify"] => claim::verify(session),
             ["claims", no, "request"] => claim::request(session, no),
             ["login"] => claim::login(visit),
             ["help"] => claim::help(visit),

@@ -472,7 +472,11 @@ impl Session {
                 format: Format::Jpeg,
                 bytes: result.bytes,
                 sha256: result.sha256.clone(),
-                facts: None,
+                // What the insurer confirms in its receipt is the file as it was, too.
+                facts: Some(format!(
+                    r#"{{"id":"","document":"{document}","format":"jpeg","bytes":{},"sha256":"{}","original_sha256":"{}"}}"#,
+                    result.bytes, result.sha256, result.original_sha256
+                )),
                 state: Sending::Waiting,
             })
         });

@@ -3,6 +3,7 @@
 mod documents;
 mod login;
 mod overview;
+mod receipt;
 mod request;
 mod viewfinder;
 
@@ -22,6 +23,7 @@ use crate::visit::Visit;
 pub use documents::{document, questions, tasks};
 pub use login::login;
 pub use overview::overview;
+pub use receipt::{receipt, verify};
 pub use request::request;
 
 /// What the server was asked for: still on its way, there, or why not.

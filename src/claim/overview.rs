@@ -116,6 +116,7 @@ fn shown(visit: Visit, claim: Fetched<ClaimView>, view: ClaimView) -> AnyView {
             <ul id="history">{history}</ul>
         </details>
         <p class="quiet">{c().by_server_time}</p>
+        {button_link(format!("/claims/{}/receipt", view.summary.claim_no), c().receipt_title, false)}
         {call(number, t().call_us.replace("{n}", number))}
     }
     .into_any()
@@ -185,7 +186,7 @@ fn happened(visit: Visit, lob: Lob, event: &Event) -> AnyView {
     view! { <li><span class="quiet">{event.at.to_local_text()}" · "{actor(&event.actor)}</span><br/>{text}</li> }.into_any()
 }
 
-fn name_of(visit: Visit, document: &str) -> &'static str {
+pub(super) fn name_of(visit: Visit, document: &str) -> &'static str {
     visit.catalogue.document(document).map_or("", |d| i18n::text(&d.name))
 }
 

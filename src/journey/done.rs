@@ -89,6 +89,7 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
         <p>{t().papers_hint}</p>
         <ul>{later(Phase::Claim)}{later(Phase::Payment)}</ul>
         {button_link(format!("/claims/{number}"), t().follow, true)}
+        {button_link(format!("/claims/{number}/receipt"), t().receipt, false)}
         {button_link("/".into(), t().home, false)}
     }
     .into_any()

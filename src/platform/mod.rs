@@ -7,6 +7,7 @@ pub mod http;
 pub mod pad;
 pub mod page;
 pub mod photos;
+pub mod picture;
 pub mod storage;
 pub mod worker;
 

@@ -157,12 +157,16 @@ pub async fn locate() -> Option<(i32, i32)> {
     receive.await.ok().flatten()
 }
 
-/// An address under which the page can show bytes as a picture; the old one of the same photo is given back by
-/// [`release`].
+/// An address under which the page can show a photo; the old one of the same photo is given back by [`release`].
 pub fn picture(jpeg: &[u8]) -> Option<String> {
-    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(jpeg));
+    file(jpeg, "image/jpeg")
+}
+
+/// An address under which the page can show or give away bytes.
+pub fn file(bytes: &[u8], kind: &str) -> Option<String> {
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
     let options = web_sys::BlobPropertyBag::new();
-    options.set_type("image/jpeg");
+    options.set_type(kind);
     let blob = web_sys::Blob::new_with_u8_array_sequence_and_options(&parts, &options).ok()?;
     web_sys::Url::create_object_url_with_blob(&blob).ok()
 }

@@ -34,6 +34,15 @@ impl Picked {
     pub fn bytes(&self) -> u64 {
         self.0.size() as u64
     }
+
+    pub fn name(&self) -> String {
+        self.0.name()
+    }
+
+    /// The whole file; `None` where the host has taken it back meanwhile.
+    pub async fn read(&self) -> Option<Vec<u8>> {
+        gloo::file::futures::read_as_bytes(&gloo::file::Blob::from(web_sys::Blob::from(self.0.clone()))).await.ok()
+    }
 }
 
 /// The files of an `<input type=file>`; the input is emptied, so that the same file may be chosen again.

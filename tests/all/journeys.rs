@@ -516,3 +516,74 @@ async fn without_script_the_quick_report_gives_a_number_in_twenty_kilobytes() {
     assert!(bytes <= 20_000, "{bytes} bytes");
     assert!(!sheet.text.contains("<script"));
 }
+
+/// 存证回执: from the receipt of a report to a check without a network, by anybody.
+#[tokio::test]
+async fn the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path());
+    let (_server, browser) = reporting().await;
+    walk(&browser, &photos[..2], async |_, _| {}).await;
+    let number = send(&browser).await;
+    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    browser.tap(&format!("a[href='/claims/{number}/receipt']")).await;
+    browser.find("#receipt-true").await;
+    let said = browser.text("#receipt").await;
+    assert!(said.contains(&number) && said.contains("示例保险确认已收到"), "{said}");
+    for photo in &photos[..2] {
+        assert!(said.contains(&sha256_hex(&std::fs::read(photo).unwrap())), "the file as it was chosen");
+    }
+    browser.tap("#receipt-draw").await;
+    browser.find("#receipt-picture").await;
+    let taken = folder.path().join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    browser.cdp("Browser.setDownloadBehavior", json!({ "behavior": "allow", "downloadPath": taken })).await;
+    browser.tap("#receipt-picture").await;
+    let picture = taken.join(format!("{number}.png"));
+    for _ in 0..400 {
+        if picture.exists() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    let png = std::fs::read(&picture).unwrap();
+    let shown = image::load_from_memory(&png).unwrap().into_luma8();
+    assert!(shown.width() == 750 && shown.pixels().filter(|p| p.0[0] < 64).count() > 5_000, "a picture that can be read");
+
+    // Anybody's phone, later, without a network.
+    let elsewhere = Browser::phone().await;
+    let verify = browser.run("return location.origin + '/verify'").await;
+    elsewhere.at(verify.as_str().unwrap()).await;
+    elsewhere.arrive("/verify").await;
+    elsewhere.until("the keys are here", "performance.getEntriesByType('resource').some((r) => r.name.includes('jwks'))").await;
+    elsewhere.offline(true).await;
+    elsewhere.choose("#verify-picture", std::slice::from_ref(&picture)).await;
+    elsewhere.find("#receipt-true").await;
+    assert!(elsewhere.text("#receipt").await.contains(&number));
+    let changed = folder.path().join("changed.jpg");
+    let mut bytes = std::fs::read(&photos[0]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&changed, bytes).unwrap();
+    elsewhere.choose("#verify-files", &[photos[0].clone(), changed]).await;
+    elsewhere.until("both were compared", "document.querySelectorAll('#compared li').length === 2").await;
+    let compared = elsewhere.text("#compared").await;
+    assert!(compared.contains("与回执一致") && compared.contains("回执里没有，或被改动过"), "{compared}");
+
+    // One character of the signed words.
+    let mut forged = png.clone();
+    let at = forged.windows(13).position(|w| w == b"baoan-receipt").unwrap() + 200;
+    forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+    let forgery = folder.path().join("forged.png");
+    std::fs::write(&forgery, forged).unwrap();
+    elsewhere.choose("#verify-picture", &[forgery]).await;
+    elsewhere.until("the forgery is noticed", "document.querySelector('#receipt-untrue').innerText.includes('被改动过')").await;
+    assert!(!elsewhere.has("#receipt-true").await);
+    // A picture that a chat has made anew.
+    let plain = folder.path().join("plain.png");
+    shown.save(&plain).unwrap();
+    elsewhere.choose("#verify-picture", &[plain]).await;
+    elsewhere.until("no receipt in it", "document.querySelector('#receipt-untrue').innerText.includes('请用原图')").await;
+    assert_eq!(elsewhere.complaints().await, Vec::<String>::new());
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}

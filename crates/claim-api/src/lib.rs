@@ -6,6 +6,7 @@
 
 pub mod outbox;
 mod problem;
+pub mod proof;
 pub mod tus;
 
 use std::collections::BTreeMap;

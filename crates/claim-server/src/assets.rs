@@ -85,9 +85,9 @@ fn media(name: &str) -> &'static str {
 fn is_app_route(path: &str) -> bool {
     matches!(
         path.trim_matches('/').split('/').collect::<Vec<_>>()[..],
-        ["" | "report" | "claims" | "login" | "help"]
+        ["" | "report" | "claims" | "login" | "help" | "verify"]
             | ["report" | "claims", _]
-            | ["claims", _, "documents" | "questions" | "request"]
+            | ["claims", _, "documents" | "questions" | "request" | "receipt"]
             | ["claims", _, "documents", _]
     )
 }

@@ -27,7 +27,7 @@ use crate::claims::{Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::store::{append, events, send_message};
-use crate::vault::sha256_hex;
+use crate::vault::{is_sha256, sha256_hex};
 use crate::{App, guard, notices, now, uploads};
 
 const MOST_FACTS: usize = 64 << 10;
@@ -265,6 +265,9 @@ pub async fn attach(
     let said = guard::body(request, MOST_FACTS).await?;
     let said: Option<File> =
         if said.is_empty() { None } else { Some(serde_json::from_slice(&said).map_err(|_| ProblemCode::MalformedJson)?) };
+    if said.as_ref().is_some_and(|s| !is_sha256(&s.original_sha256)) {
+        return Err(ProblemCode::MalformedJson.into());
+    }
     let (bytes, sha256) = uploads::finished(&app, &session.subject, &upload).await?;
     let attempt = async |codes: bool| {
         let (known, sha256, said, bytes) = (known.clone(), sha256.clone(), said.clone(), bytes.clone());

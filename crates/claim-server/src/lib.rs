@@ -14,6 +14,7 @@ mod guard;
 mod notices;
 mod openapi;
 mod pages;
+mod proofs;
 mod serve;
 mod session;
 mod staff;
@@ -138,13 +139,14 @@ impl App {
             .route("/claims/{no}/requirements", get(documents::requirements))
             .route("/claims/{no}/claim-request", post(documents::claim_request))
             .route("/rules/{version}", get(documents::compiled_rules))
+            .route("/claims/{no}/receipt", get(proofs::receipt))
             .route("/claims/{no}/timeline", get(claims::timeline))
             .route("/claims/{no}/steps", post(claims::step))
             .route("/claims/{no}/documents/{document}/{upload}", put(documents::attach))
             .route("/claims/{no}/photos/{id}", get(documents::photo))
             .method_not_allowed_fallback(guard::method_not_allowed)
             .fallback(guard::unknown_api);
-        let mut router = Router::new().nest(claim_api::BASE, api).route("/healthz", get(config::health)).merge(pages::router());
+        let mut router = Router::new().nest(claim_api::BASE, api).route("/healthz", get(config::health)).route(claim_api::proof::KEYS, get(proofs::keys)).merge(pages::router());
         if self.options.demo {
             router = router.merge(pages::demo_router());
         }

@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use crate::{claims, config, documents, drafts, notices, session, uploads};
+use crate::{claims, config, documents, drafts, notices, proofs, session, uploads};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +23,8 @@ use crate::{claims, config, documents, drafts, notices, session, uploads};
         session::sign_out,
         notices::create,
         notices::submission,
+        proofs::receipt,
+        proofs::keys,
         drafts::show,
         drafts::put,
         drafts::delete,

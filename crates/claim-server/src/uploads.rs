@@ -29,7 +29,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::failure::{Failure, Result};
 use crate::session::Session;
-use crate::vault::{hex, token};
+use crate::vault::{hex, is_sha256, token};
 use crate::{App, now};
 
 const MOST_BYTES: u64 = 20 << 20;
@@ -260,7 +260,7 @@ async fn begin(app: &App, session: &Session, headers: &HeaderMap) -> Result<Resp
         .map_or(Some(Vec::new()), |v| tus::parse_metadata(v.to_str().ok()?))
         .ok_or(ProblemCode::MalformedJson)?;
     let sha256 = metadata.into_iter().find(|(k, _)| k == "sha256").map(|(_, v)| v.to_ascii_lowercase());
-    if sha256.as_ref().is_some_and(|s| s.len() != 64 || !s.bytes().all(|b| b.is_ascii_hexdigit())) {
+    if sha256.as_ref().is_some_and(|s| !is_sha256(s)) {
         return Err(ProblemCode::MalformedJson.into());
     }
     if fs4::available_space(&app.uploads.folder)? < app.uploads.keep_free + length {

@@ -9,6 +9,7 @@ use aes_gcm::aead::{Aead, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use claim_api::proof::Signer;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 pub struct Vault {
     cipher: Aes256Gcm,
     index_key: [u8; 32],
+    receipt_seed: [u8; 32],
 }
 
 /// `N` bytes of the operating system's randomness.
@@ -37,6 +39,11 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Whether somebody's text can be a SHA-256: hex in lower case.
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Vault {
@@ -63,7 +70,7 @@ impl Vault {
         };
         let key: [u8; 32] = key.try_into().map_err(|_| io::Error::other(format!("{} is not a key of 32 bytes", path.display())))?;
         let derived = |purpose: &str| -> [u8; 32] { mac(&key, purpose.as_bytes()) };
-        Ok(Vault { cipher: Aes256Gcm::new(&derived("seal").into()), index_key: derived("index") })
+        Ok(Vault { cipher: Aes256Gcm::new(&derived("seal").into()), index_key: derived("index"), receipt_seed: derived("receipt") })
     }
 
     pub fn seal(&self, text: &str) -> String {
@@ -78,6 +85,11 @@ impl Vault {
         let bytes = STANDARD_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<12>()?;
         String::from_utf8(self.cipher.decrypt(&Nonce::from(*nonce), sealed).ok()?).ok()
+    }
+
+    /// What receipts are signed with.
+    pub fn signer(&self) -> Signer {
+        Signer::new(self.receipt_seed)
     }
 
     /// The same text always gives the same index, and nothing else tells the text.

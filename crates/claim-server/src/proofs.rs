@@ -1,0 +1,66 @@
+//! 存证回执: what was received of a claim, signed with the key of this data directory.
+
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use claim_api::proof::{Keys, Proof, ProvenFile};
+use claim_api::{Problem, ProblemCode};
+use claim_domain::Moment;
+use claim_domain::documents::File;
+use sqlx::Row;
+
+use crate::claims::mine;
+use crate::failure::Result;
+use crate::session::Session;
+use crate::{App, now};
+
+/// The signed receipt of a claim, for its parties; who has just reported needs no code for it.
+#[utoipa::path(get, path = "/api/v1/claims/{no}/receipt", params(("no" = String, Path)),
+    responses((status = 200, content_type = "application/jose", description = "JWS in compact form over `Proof`", body = String), (status = 404, body = Problem)))]
+pub async fn receipt(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>) -> Result<Response> {
+    let Some(Extension(session)) = session else { return Err(ProblemCode::NotFound.into()) };
+    let claim = mine(&app, &session.subject, &no).await?;
+    let db = &app.store.read;
+    let notice_sha256: Option<String> =
+        sqlx::query_scalar("SELECT body_hash FROM submission WHERE claim_id = ? ORDER BY created_at, key LIMIT 1")
+            .bind(&claim.id)
+            .fetch_optional(db)
+            .await?;
+    let (events, events_sha256): (u32, String) = sqlx::query_as("SELECT seq, hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1")
+        .bind(&claim.id)
+        .fetch_one(db)
+        .await?;
+    let rows = sqlx::query("SELECT slot, bytes, sha256, received_at, facts FROM document WHERE claim_id = ? ORDER BY rowid")
+        .bind(&claim.id)
+        .fetch_all(db)
+        .await?;
+    let mut files = Vec::new();
+    for row in rows {
+        let facts: Option<File> = row.try_get::<Option<String>, _>("facts")?.and_then(|f| serde_json::from_str(&f).ok());
+        files.push(ProvenFile {
+            document: row.try_get("slot")?,
+            bytes: row.try_get::<i64, _>("bytes")?.unsigned_abs(),
+            sha256: row.try_get("sha256")?,
+            original_sha256: facts.map(|f| f.original_sha256).unwrap_or_default(),
+            received_at: Moment(row.try_get("received_at")?),
+        });
+    }
+    let proof = Proof {
+        insurer: app.deployment.insurer.zh.clone(),
+        claim_no: claim.no,
+        reported_at: claim.reported_at,
+        issued_at: now(),
+        notice_sha256: notice_sha256.unwrap_or_default(),
+        events,
+        events_sha256,
+        files,
+    };
+    Ok(([(header::CONTENT_TYPE, "application/jose")], app.vault.signer().sign(&proof)).into_response())
+}
+
+/// The keys that receipts of this insurer are signed with.
+#[utoipa::path(get, path = "/.well-known/jwks.json", responses((status = 200, body = Keys)))]
+pub async fn keys(State(app): State<App>) -> Response {
+    ([(header::CACHE_CONTROL, "no-cache")], Json(Keys { keys: vec![app.vault.signer().key()] })).into_response()
+}
