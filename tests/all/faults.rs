@@ -1,6 +1,7 @@
 //! What must hold whatever breaks: an acknowledged report exists once, an acknowledged byte is there, a resumed file
 //! is the phone's, nothing is half visible. Each test prints how much it tried; `cargo xtask faults` runs all of it.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -39,12 +40,37 @@ struct Rig {
 }
 
 fn rig() -> Rig {
-    let server = Server::with(Setting { args: &["--behind-proxy"], env: Vec::new() });
+    let server = Server::with(Setting { args: &["--behind-proxy"], disk: None });
     let (proxy, at) = (Proxy::to(&server.base, None), now(&server));
     Rig { server, proxy, at, phones: AtomicU32::new(0) }
 }
 
 type Plan = Vec<(&'static str, Fault)>;
+
+/// A report with one photo from this phone, to its end.
+fn report(phone: &mut Phone, number: u32, at: &str) {
+    let told = format!("{:?}", phone.plan);
+    if told.contains("Silence") {
+        phone.patience = Duration::from_millis(300);
+    }
+    let bytes = picture(number);
+    let photo = OutPhoto {
+        id: "photo".into(),
+        document: "scene".into(),
+        format: Format::Jpeg,
+        bytes: bytes.len() as u64,
+        sha256: sha256_hex(&bytes),
+        facts: None,
+        state: Sending::Waiting,
+    };
+    let words: Notice = serde_json::from_value(notice(at)).unwrap();
+    let mut outbox = Outbox::freeze(&format!("cut-{number:08}"), &words, [photo]);
+    phone.carry(&mut outbox, &BTreeMap::from([("photo".to_owned(), bytes)]), 512 << 10);
+    assert!(phone.plan.is_empty(), "{told}: not reached: {:?}", phone.plan);
+    assert!(outbox.is_done() && outbox.photos[0].state == Sending::Received, "{told}: {outbox:?}");
+    let kept = phone.call("GET", &format!("/api/v1/submissions/{}", outbox.key), &[], b"").unwrap().text();
+    assert_eq!(serde_json::from_str::<Value>(&kept).unwrap()["claim_no"], json!(outbox.claim_no()), "{told}");
+}
 
 impl Rig {
     /// A phone with a session of its own, before anything goes wrong.
@@ -58,30 +84,8 @@ impl Rig {
     /// One report with one photo, carried to its end whatever goes wrong on the way.
     fn report(&self, plan: Plan) -> Vec<(String, (u64, u64))> {
         let (mut phone, number) = self.phone();
-        let told = format!("{plan:?}");
         phone.plan = plan;
-        if told.contains("Silence") {
-            phone.patience = Duration::from_millis(300);
-        }
-        let bytes = picture(number);
-        let sha256 = sha256_hex(&bytes);
-        let photo = OutPhoto {
-            id: "photo".into(),
-            document: "scene".into(),
-            format: Format::Jpeg,
-            bytes: bytes.len() as u64,
-            sha256: sha256.clone(),
-            facts: None,
-            state: Sending::Waiting,
-        };
-        let words: Notice = serde_json::from_value(notice(&self.at)).unwrap();
-        let mut outbox = Outbox::freeze(&format!("cut-{number:08}"), &words, [photo]);
-        let photos = BTreeMap::from([("photo".to_owned(), bytes)]);
-        phone.carry(&mut outbox, &photos, 512 << 10);
-        assert!(phone.plan.is_empty(), "{told}: not reached: {:?}", phone.plan);
-        assert!(outbox.is_done() && outbox.photos[0].state == Sending::Received, "{told}: {outbox:?}");
-        let kept = phone.call("GET", &format!("/api/v1/submissions/{}", outbox.key), &[], b"").unwrap().text();
-        assert_eq!(serde_json::from_str::<Value>(&kept).unwrap()["claim_no"], json!(outbox.claim_no()), "{told}");
+        report(&mut phone, number, &self.at);
         phone.sizes
     }
 
@@ -331,4 +335,85 @@ fn a_hundred_at_once_are_one_claim() {
     }
     assert_eq!(rig.server.count("SELECT count(*) FROM claim"), i64::from(rounds));
     println!("identical submissions: {rounds} x 100, claims: {rounds}");
+}
+
+/// What must be there after these reports, each with one photo, and nothing else.
+fn whole(server: &Server, reports: i64, what: &str) {
+    for sql in [
+        "SELECT count(*) FROM submission",
+        "SELECT count(*) FROM claim",
+        "SELECT count(*) FROM document",
+        "SELECT count(DISTINCT claim_id) FROM document",
+        "SELECT count(*) FROM event WHERE what LIKE '%reported%'",
+        "SELECT count(*) FROM message",
+        "SELECT count(*) FROM document d JOIN upload u ON u.id = d.upload_id AND u.sha256 = d.sha256 AND u.at_offset = u.length",
+    ] {
+        assert_eq!(server.count(sql), reports, "{what}: {sql}");
+    }
+    assert_eq!(server.count("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0, "{what}");
+    let stored: Vec<String> = server.stored_files().iter().map(|f| sha256_hex(&std::fs::read(f).unwrap())).collect();
+    for number in 0..reports {
+        assert!(stored.contains(&sha256_hex(&picture(number as u32))), "{what}: the bytes of photo {number} are on the disk");
+    }
+}
+
+/// At each thing that the server does to its disk during reports, the disk fails in every way: the process is killed, the
+/// power goes and takes what was not synced, no space is left, the device gives errors.
+#[test]
+fn whatever_the_disk_does_what_was_acknowledged_is_there() {
+    const REPORTS: u32 = 2;
+    let template = Server::start();
+    let (proxy, at) = (Proxy::to(&template.base, None), now(&template));
+    let data = template.data().to_path_buf();
+    // Nothing is written while it is copied.
+    let mut template = template;
+    template.kill();
+    let run = |disk: Option<String>| -> (usize, Vec<u16>, bool) {
+        let what = format!("{disk:?}");
+        let server = RefCell::new(Server::on_copy(&data, Setting { args: &["--behind-proxy"], disk }));
+        let base = server.borrow().base.clone();
+        let fell = Cell::new(false);
+        let mut failures = Vec::new();
+        for number in 0..REPORTS {
+            let mut phone = Phone::new(&base, &proxy, number);
+            let revive = || fell.set(server.borrow_mut().revive() || fell.get());
+            for _ in 0..20 {
+                match phone.call("GET", "/api/v1/session", &[], b"") {
+                    Some(answer) if answer.status == 200 => break,
+                    Some(answer) => failures.push(answer.status),
+                    None => revive(),
+                }
+            }
+            phone.unanswered = Some(Box::new(revive));
+            report(&mut phone, number, &at);
+            for failure in &phone.failures {
+                // HEAD has no body.
+                let named = failure.body.is_empty() || serde_json::from_slice::<Value>(&failure.body).is_ok_and(|p| p["code"].is_string());
+                let typed = failure.header("content-type") == Some("application/problem+json");
+                assert!(matches!(failure.status, 503 | 507) && named && typed, "{what}: {failure:?} {}", failure.text());
+                failures.push(failure.status);
+            }
+        }
+        let server = server.into_inner();
+        whole(&server, i64::from(REPORTS), &what);
+        let log = std::fs::read_to_string(server.data().join("disk.log")).unwrap_or_default();
+        (log.lines().count(), failures, fell.get())
+    };
+    let things = run(Some("none 0 0".into())).0;
+    assert!(things > 30, "{things} things were done to the disk");
+    let step = match std::env::var("BAOAN_CUT_STEP") {
+        Ok(_) => step(),
+        Err(_) => 9,
+    };
+    for kind in ["kill", "power", "full", "error"] {
+        let (mut runs, mut falls, mut refusals) = (0, 0, 0);
+        for n in (1..=things).step_by(step) {
+            let (_, failures, fell) = run(Some(format!("{kind} {n} 3")));
+            runs += 1;
+            falls += u32::from(fell);
+            refusals += failures.len();
+        }
+        println!("disk, {kind}: at {runs} of {things} things, fell {falls} times, refused {refusals} times, violations: 0");
+        assert!(if matches!(kind, "kill" | "power") { falls > 0 } else { refusals > 0 && falls == 0 }, "{kind}: nothing was tried");
+    }
 }

@@ -43,12 +43,16 @@ pub struct Phone<'a> {
     pub sizes: Vec<(String, (u64, u64))>,
     /// The most the server has acknowledged, by upload.
     acknowledged: BTreeMap<String, u64>,
+    /// Answers that were neither good nor the phone's fault.
+    pub failures: Vec<Raw>,
+    /// Called when no answer came.
+    pub unanswered: Option<Box<dyn FnMut() + 'a>>,
     /// How long an answer is waited for.
     pub patience: Duration,
 }
 
-impl Phone<'_> {
-    pub fn new<'a>(base: &str, proxy: &'a Proxy, number: u32) -> Phone<'a> {
+impl<'a> Phone<'a> {
+    pub fn new(base: &str, proxy: &'a Proxy, number: u32) -> Phone<'a> {
         Phone {
             base: base.trim_start_matches("http://").to_owned(),
             proxy,
@@ -58,6 +62,8 @@ impl Phone<'_> {
             plan: Vec::new(),
             sizes: Vec::new(),
             acknowledged: BTreeMap::new(),
+            failures: Vec::new(),
+            unanswered: None,
             patience: Duration::from_secs(20),
         }
     }
@@ -139,20 +145,29 @@ impl Phone<'_> {
                 piece
             }
         };
-        let Some(raw) = self.call(method, &request.path, &headers, body) else { return Reply::Broken };
+        let Some(raw) = self.call(method, &request.path, &headers, body) else {
+            if let Some(unanswered) = &mut self.unanswered {
+                unanswered();
+            }
+            return Reply::Broken;
+        };
         let offset = raw.header("upload-offset").and_then(|o| o.parse().ok());
         if let (200..300, Some(offset), Method::Head | Method::Patch) = (raw.status, offset, request.method) {
             let most = self.acknowledged.entry(request.path.clone()).or_default();
             assert!(offset >= *most, "{}: {offset} after {most} had been acknowledged", request.path);
             *most = offset;
         }
-        Reply::Answer {
+        let reply = Reply::Answer {
             status: raw.status,
             location: raw.header("location").map(str::to_owned),
             offset,
             retry_after: raw.header("retry-after").and_then(|s| s.parse().ok()),
             body: raw.text(),
+        };
+        if raw.status >= 500 {
+            self.failures.push(raw);
         }
+        reply
     }
 
     /// Carries an outbox to its end, as the app would; returns how many requests that took.

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ use crate::root;
 #[derive(Default)]
 pub struct Setting {
     pub args: &'static [&'static str],
-    pub env: Vec<(&'static str, String)>,
+    /// What its disk does wrong: `kind n few` of tests/faults/disk.c.
+    pub disk: Option<String>,
 }
 
 pub struct Server {
@@ -31,18 +33,38 @@ impl Drop for Server {
     }
 }
 
-fn launch(data: &Path, addr: &str, more: &Setting) -> (Child, String) {
+/// `None`: it ended before it listened.
+fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     let program = root().join("target/release/claim-server");
     let mut command = Command::new(&program);
     command.args(["--addr", addr, "--demo", "--keep-free-mb", "1", "--data"]).arg(data).arg("--dist").arg(root().join("dist"));
-    command.args(more.args).envs(more.env.iter().map(|(name, value)| (name, value)));
+    command.args(more.args);
+    if let Some(disk) = &more.disk {
+        command.env("LD_PRELOAD", disk_that_fails()).env("BAOAN_DISK", disk).env("BAOAN_DISK_FOLDER", data);
+        command.env("BAOAN_DISK_LOG", data.join("disk.log")).stderr(if std::env::var_os("DBG").is_some() { Stdio::inherit() } else { Stdio::null() });
+    }
     let mut child =
         command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask build` first", program.display()));
     let out = child.stdout.take().unwrap_or_else(|| panic!("no output"));
     let mut line = String::new();
     BufReader::new(out).read_line(&mut line).unwrap_or_else(|e| panic!("{e}"));
-    let base = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("the server said {line:?}")).to_owned();
-    (child, base)
+    match line.trim().strip_prefix("listening on ") {
+        Some(base) => Some((child, base.to_owned())),
+        None => child.wait().map_or(None, |_| None),
+    }
+}
+
+/// The library that makes the disk fail (tests/faults/disk.c), compiled once.
+fn disk_that_fails() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let made = root().join("target/tmp/disk.so");
+        let _ = std::fs::create_dir_all(root().join("target/tmp"));
+        let source = root().join("tests/faults/disk.c");
+        let done = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&made).arg(source).args(["-ldl", "-lpthread"]).status();
+        assert!(done.is_ok_and(|s| s.success()), "cc could not compile tests/faults/disk.c");
+        made
+    })
 }
 
 impl Server {
@@ -53,8 +75,36 @@ impl Server {
 
     pub fn with(setting: Setting) -> Server {
         let data = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
-        let (child, base) = launch(data.path(), "127.0.0.1:0", &setting);
+        let (child, base) = launch(data.path(), "127.0.0.1:0", &setting).unwrap_or_else(|| panic!("the server does not start"));
         Server { child, base, data, setting }
+    }
+
+    /// On a copy of another server's data.
+    pub fn on_copy(of: &Path, setting: Setting) -> Server {
+        let data = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+        let done = Command::new("cp").arg("-a").arg(of.join(".")).arg(data.path()).status();
+        assert!(done.is_ok_and(|s| s.success()), "the data could not be copied");
+        let started = launch(data.path(), "127.0.0.1:0", &setting);
+        // It fell while it started: whoever runs it starts it again, now on a disk that works.
+        let (setting, (child, base)) = match started {
+            Some(started) => (setting, started),
+            None => {
+                let sound = Setting { disk: None, ..setting };
+                let again = launch(data.path(), "127.0.0.1:0", &sound).unwrap_or_else(|| panic!("it does not start again"));
+                (sound, again)
+            }
+        };
+        Server { child, base, data, setting }
+    }
+
+    /// Starts it again, on a disk that works, if it has ended by itself.
+    pub fn revive(&mut self) -> bool {
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        if ended {
+            self.setting.disk = None;
+            self.start_again();
+        }
+        ended
     }
 
     /// One number out of the database, by SQL.
@@ -80,7 +130,8 @@ impl Server {
     /// Starts it again on the same data and port.
     pub fn start_again(&mut self) {
         let addr = self.base.trim_start_matches("http://").to_owned();
-        (self.child, self.base) = launch(self.data.path(), &addr, &self.setting);
+        (self.child, self.base) =
+            launch(self.data.path(), &addr, &self.setting).unwrap_or_else(|| panic!("the server does not start again"));
     }
 
     pub fn url(&self, path: &str) -> String {

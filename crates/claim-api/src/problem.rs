@@ -47,6 +47,7 @@ codes! {
     DraftChanged "draft-changed" 412 "The draft was changed from elsewhere",
     NotAllowed "not-allowed" 409 "The claim is not at this point",
     StorageFull "storage-full" 507 "No space is left",
+    StorageFailing "storage-failing" 503 "The disk of the server fails",
     Timeout "timeout" 408 "The body arrived too slowly",
     Internal "internal" 500 "Something failed on the server",
 }

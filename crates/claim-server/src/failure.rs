@@ -31,11 +31,12 @@ impl From<Problem> for Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Failure {
-        // SQLITE_FULL
-        if error.as_database_error().and_then(|e| e.code()).as_deref() == Some("13") {
-            return ProblemCode::StorageFull.into();
+        // The low byte of SQLite's extended codes: 13 is SQLITE_FULL, 10 SQLITE_IOERR.
+        match error.as_database_error().and_then(|e| e.code()?.parse().ok()).map(|code: u32| code & 0xff) {
+            Some(13) => ProblemCode::StorageFull.into(),
+            Some(10) => storage_failing(error),
+            _ => Failure::internal("database", error),
         }
-        Failure::internal("database", error)
     }
 }
 
@@ -44,8 +45,18 @@ impl From<io::Error> for Failure {
         if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             return ProblemCode::StorageFull.into();
         }
+        // EIO, which has no kind of its own.
+        if error.raw_os_error() == Some(5) {
+            return storage_failing(error);
+        }
         Failure::internal("file", error)
     }
+}
+
+/// The device gives errors: the operator must know, and the client comes again.
+fn storage_failing(error: impl Display) -> Failure {
+    tracing::error!(%error, "the disk fails");
+    Problem::after(ProblemCode::StorageFailing, 5).into()
 }
 
 impl Failure {

@@ -146,7 +146,11 @@ impl App {
             .route("/claims/{no}/photos/{id}", get(documents::photo))
             .method_not_allowed_fallback(guard::method_not_allowed)
             .fallback(guard::unknown_api);
-        let mut router = Router::new().nest(claim_api::BASE, api).route("/healthz", get(config::health)).route(claim_api::proof::KEYS, get(proofs::keys)).merge(pages::router());
+        let mut router = Router::new()
+            .nest(claim_api::BASE, api)
+            .route("/healthz", get(config::health))
+            .route(claim_api::proof::KEYS, get(proofs::keys))
+            .merge(pages::router());
         if self.options.demo {
             router = router.merge(pages::demo_router());
         }

@@ -27,10 +27,8 @@ pub async fn receipt(State(app): State<App>, session: Option<Extension<Session>>
             .bind(&claim.id)
             .fetch_optional(db)
             .await?;
-    let (events, events_sha256): (u32, String) = sqlx::query_as("SELECT seq, hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1")
-        .bind(&claim.id)
-        .fetch_one(db)
-        .await?;
+    let (events, events_sha256): (u32, String) =
+        sqlx::query_as("SELECT seq, hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1").bind(&claim.id).fetch_one(db).await?;
     let rows = sqlx::query("SELECT slot, bytes, sha256, received_at, facts FROM document WHERE claim_id = ? ORDER BY rowid")
         .bind(&claim.id)
         .fetch_all(db)

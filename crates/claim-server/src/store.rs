@@ -8,7 +8,7 @@ use claim_domain::lifecycle::{Actor, Claim, Event, Refusal, What};
 use claim_domain::validate::Code;
 use claim_domain::{FieldError, Lob, Moment};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
 
 use crate::failure::{Failure, Result};
 use crate::vault::sha256_hex;
@@ -30,8 +30,19 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        let write =
-            SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(30)).connect_with(options.clone()).await?;
+        // On a full disk SQLite rolls back by itself, the driver's own ROLLBACK fails then, and it believes for ever to be in
+        // a transaction: such a connection is not used again.
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(30))
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
+            .connect_with(options.clone())
+            .await?;
         sqlx::migrate!().run(&write).await?;
         let read = SqlitePoolOptions::new().max_connections(8).connect_with(options.read_only(true).create_if_missing(false)).await?;
         Ok(Store { read, write })
