@@ -41,7 +41,7 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     command.args(more.args);
     if let Some(disk) = &more.disk {
         command.env("LD_PRELOAD", disk_that_fails()).env("BAOAN_DISK", disk).env("BAOAN_DISK_FOLDER", data);
-        command.env("BAOAN_DISK_LOG", data.join("disk.log")).stderr(if std::env::var_os("DBG").is_some() { Stdio::inherit() } else { Stdio::null() });
+        command.env("BAOAN_DISK_LOG", data.join("disk.log")).stderr(Stdio::null());
     }
     let mut child =
         command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask build` first", program.display()));
@@ -97,14 +97,17 @@ impl Server {
         Server { child, base, data, setting }
     }
 
-    /// Starts it again, on a disk that works, if it has ended by itself.
+    /// Starts it again, on a disk that works, if it has ended by itself or does so within a second.
     pub fn revive(&mut self) -> bool {
-        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
-        if ended {
-            self.setting.disk = None;
-            self.start_again();
+        for _ in 0..500 {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                self.setting.disk = None;
+                self.start_again();
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(2));
         }
-        ended
+        false
     }
 
     /// One number out of the database, by SQL.
