@@ -3,15 +3,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use baoan_tests::{End, Fault, Phone, Proxy, Server, Setting, notice, sha256_hex};
+use baoan_tests::{Browser, End, Fault, Link, Phone, Proxy, Server, Setting, notice, photographs, sha256_hex, some_photographs};
 use claim_api::outbox::{OutPhoto, Outbox, Sending};
 use claim_domain::documents::{Folder, Format, claim_form, form_sha256};
 use claim_domain::{Catalogue, Notice};
 use serde_json::{Value, json};
 
+use crate::journeys::{kept, send, walk};
 use crate::papers::now;
 
 /// How thorough: every n-th byte, 1 for all of them.
@@ -416,4 +418,317 @@ fn whatever_the_disk_does_what_was_acknowledged_is_there() {
         println!("disk, {kind}: at {runs} of {things} things, fell {falls} times, refused {refusals} times, violations: 0");
         assert!(if matches!(kind, "kill" | "power") { falls > 0 } else { refusals > 0 && falls == 0 }, "{kind}: nothing was tried");
     }
+}
+
+/// So many times, unless `cargo xtask faults` says more.
+fn times(name: &str, in_short: u32) -> u32 {
+    std::env::var(name).ok().and_then(|s| s.parse().ok()).unwrap_or(in_short)
+}
+
+/// The next of a row of numbers that look random and are the same in every run.
+fn drawn(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % below
+}
+
+#[test]
+fn killed_at_any_moment_the_server_loses_nothing() {
+    let kills = times("BAOAN_KILLS", 12);
+    let template = Server::start();
+    let (proxy, at) = (Proxy::to(&template.base, None), now(&template));
+    let server = RefCell::new(Server::on_copy(template.data(), Setting { args: &["--behind-proxy"], disk: None }));
+    let base = server.borrow().base.clone();
+    let (mut luck, mut number, mut fell) = (7, 0, 0);
+    while fell < kills {
+        let killer = server.borrow().killer();
+        let after = Duration::from_micros(drawn(&mut luck, 60_000));
+        let moment = std::thread::spawn(move || {
+            std::thread::sleep(after);
+            killer();
+        });
+        let revived = Cell::new(0);
+        let revive = || revived.set(revived.get() + u32::from(server.borrow_mut().revive()));
+        while revived.get() == 0 {
+            let mut phone = Phone::new(&base, &proxy, number);
+            while phone.call("GET", "/api/v1/session", &[], b"").is_none_or(|a| a.status != 200) {
+                revive();
+            }
+            phone.unanswered = Some(Box::new(revive));
+            report(&mut phone, number, &at);
+            number += 1;
+            if moment.is_finished() {
+                // It fell between two requests.
+                revive();
+            }
+        }
+        moment.join().unwrap();
+        fell += 1;
+    }
+    whole(&server.borrow(), i64::from(number), "killed");
+    println!("server killed at {fell} moments during {number} reports, violations: 0");
+}
+
+#[test]
+fn with_ten_thousand_open_uploads_it_starts_in_three_seconds() {
+    let mut server = Server::start();
+    server.kill();
+    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
+                INSERT INTO upload (id, subject_id, length, at_offset, touched_at) \
+                SELECT substr('upload-' || i || '-------------------------------------------', 1, 43), (SELECT id FROM subject LIMIT 1), 1000, 500, \
+                unixepoch() FROM n";
+    server.write("INSERT INTO subject (id, created_at) VALUES ('somebody', 0)");
+    server.write(fill);
+    for i in 1..=10_000 {
+        let name: String = format!("upload-{i}-------------------------------------------").chars().take(43).collect();
+        std::fs::write(server.data().join("uploads").join(name), [0; 600]).unwrap();
+    }
+    assert_eq!(server.count("SELECT count(*) FROM upload"), 10_000);
+    let began = Instant::now();
+    server.start_again();
+    assert_eq!(server.caller().get("/healthz").status, 200);
+    println!("10 000 open uploads: answers after {} ms", began.elapsed().as_millis());
+    assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+/// Of real system calls: bytes and fdatasync of the upload, then of the database, then the answer.
+#[test]
+fn nothing_is_answered_before_it_is_on_the_disk() {
+    let rig = rig();
+    let (mut phone, _) = rig.phone();
+    let log = rig.server.data().join("calls.txt");
+    let calls = "trace=write,pwrite64,writev,sendto,sendmsg,fsync,fdatasync";
+    let mut tracer = std::process::Command::new("strace")
+        .args(["-f", "-y", "-s", "60", "-e", calls, "-o"])
+        .arg(&log)
+        .args(["-p", &rig.server.pid().to_string()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("strace: {e}"));
+    let mut said = std::io::BufRead::lines(std::io::BufReader::new(tracer.stderr.take().unwrap()));
+    assert!(said.any(|line| line.unwrap().contains("attached")), "strace did not attach");
+    let tus = ("Tus-Resumable", "1.0.0");
+    let made = phone.call("POST", "/api/v1/uploads", &[tus, ("Upload-Length", "4096")], b"").unwrap();
+    let path = made.header("location").unwrap().to_owned();
+    let headers = [tus, ("Upload-Offset", "0"), ("Content-Type", "application/offset+octet-stream")];
+    assert_eq!(phone.call("PATCH", &path, &headers, &[7; 4096]).unwrap().status, 204);
+    let words = notice(&rig.at).to_string();
+    let keyed = [("content-type", "application/json"), ("idempotency-key", "order-00001")];
+    assert_eq!(phone.call("POST", "/api/v1/notices", &keyed, words.as_bytes()).unwrap().status, 201);
+    let _ = std::process::Command::new("kill").args(["-INT", &tracer.id().to_string()]).status();
+    let _ = tracer.wait();
+    let text = std::fs::read_to_string(&log).unwrap();
+    // When a call ended; an answer counts from its beginning. Calls of several threads are told in two lines.
+    let (mut begun, mut ended) = (BTreeMap::new(), Vec::new());
+    for line in text.lines() {
+        let (thread, call) = line.split_once(' ').unwrap_or_default();
+        let call = call.trim();
+        if let Some(first) = call.strip_suffix("<unfinished ...>") {
+            if first.contains("HTTP/1.1") {
+                ended.push(first.to_owned());
+            } else {
+                begun.insert(thread, first.to_owned());
+            }
+        } else if call.contains("resumed>") {
+            ended.extend(begun.remove(thread));
+        } else {
+            ended.push(call.to_owned());
+        }
+    }
+    let place = |from: usize, what: &str, words: &[&str]| {
+        let found = ended[from..].iter().position(|c| words.iter().all(|w| c.contains(w)));
+        from + found.unwrap_or_else(|| panic!("{what} is missing after call {from}:\n{}", ended.join("\n")))
+    };
+    let upload = path.rsplit('/').next().unwrap();
+    let written = place(0, "the upload's bytes", &["write(", upload]);
+    let synced = place(written, "their fdatasync", &["fdatasync(", upload]);
+    let committed = place(synced, "the offset", &["write", "-wal"]);
+    let durable = place(committed, "its sync", &["sync(", "-wal"]);
+    let answered = place(0, "the answer", &["HTTP/1.1 204"]);
+    assert!(durable < answered, "answered at {answered}, durable at {durable}");
+    let noticed = place(answered, "the notice", &["write", "-wal"]);
+    let durable = place(noticed, "its sync", &["sync(", "-wal"]);
+    let answers = ended.iter().enumerate().filter(|(_, c)| c.contains("HTTP/1.1 201")).map(|(i, _)| i).collect::<Vec<_>>();
+    assert!(answers.last().is_some_and(|answer| durable < *answer), "durable at {durable}, answered at {answers:?}");
+}
+
+/// Goes on with a report wherever it stands, as somebody would whose phone has thrown the page away; `typed` is told what
+/// is in the fields, and when.
+async fn go_on(browser: &Browser, photos: &[PathBuf], typed: &mut Vec<(&'static str, &'static str, Instant)>) -> Option<()> {
+    // Every step may be the last: the browser is killed under it.
+    let driver = &browser.client;
+    let run = async |script: &str| driver.execute(script, Vec::new()).await.ok();
+    let tap = async |css: &str| -> Option<()> {
+        run(&format!("document.querySelector({css:?}).scrollIntoView({{block:'center'}})")).await?;
+        driver.find(fantoccini::Locator::Css(css)).await.ok()?.click().await.ok()
+    };
+    loop {
+        let page =
+            run("return [location.pathname, document.querySelectorAll('.shrunk').length, Boolean(document.querySelector('#claim-no'))]")
+                .await?;
+        let path = page[0].as_str()?.to_owned();
+        let mut write = async |field: &'static str, words: &'static str| -> Option<()> {
+            let element = driver.find(fantoccini::Locator::Css(field)).await.ok()?;
+            if element.prop("value").await.ok()?.unwrap_or_default() != words {
+                element.clear().await.ok()?;
+                element.send_keys(words).await.ok()?;
+                typed.push((field, words, Instant::now()));
+            }
+            Some(())
+        };
+        match path.as_str() {
+            "/report/safety" => {
+                for name in ["injured'][value=no", "road'][value=clear", "special'][value=none"] {
+                    tap(&format!("input[name='/scene/{name}]")).await?;
+                }
+            }
+            "/report/what" => tap("input[value='motor.single']").await?,
+            "/report/where" => write("#place-text", "杭州市西湖区文三路 90 号").await?,
+            "/report/damage" => {
+                if run("return document.querySelector('#part-front-left').getAttribute('aria-pressed') !== 'true' && !document.querySelector('#part-front-left').checked").await? == true {
+                    tap("#part-front-left").await?;
+                }
+                write("#narrative", "倒车时撞到柱子").await?;
+            }
+            "/report/who" => {
+                tap("input[name='/reporter/role'][value=driver]").await?;
+                write("#reporter-name", "张伟").await?;
+                write("#reporter-phone", "13800138000").await?;
+            }
+            "/report/policy" => write("#policy-plate", "浙A12345").await?,
+            "/report/photos" => {
+                // Shown as lost, or never ready: taken away, and chosen again.
+                let missing = run("for (const b of document.querySelectorAll('.photos li:not(:has(.shrunk)) button')) { b.click(); } return document.querySelectorAll('.shrunk').length").await?;
+                for photo in photos.iter().skip(missing.as_u64()? as usize) {
+                    let album = driver.find(fantoccini::Locator::Css("#album")).await.ok()?;
+                    album.send_keys(&photo.display().to_string()).await.ok()?;
+                }
+                let all = format!("return document.querySelectorAll('.shrunk').length === {}", photos.len());
+                while run(&all).await? != true {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                }
+            }
+            "/report/check" => {
+                for consent in ["#consents-privacy", "#consents-truth"] {
+                    if run(&format!("return document.querySelector({consent:?}).checked")).await? == false {
+                        tap(consent).await?;
+                    }
+                }
+            }
+            "/report/done" => {
+                let over = "return Boolean(document.querySelector('#photo-status') && document.querySelector('#photo-status').innerText.includes('照片已全部收到'))";
+                while run(over).await? != true {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                }
+                return Some(());
+            }
+            _ => {}
+        }
+        if path.starts_with("/report/") && path != "/report/done" {
+            tap("button[type=submit]").await?;
+            let moved = format!("return location.pathname !== {path:?}");
+            for _ in 0..200 {
+                if run(&moved).await? == true {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(15)).await;
+            }
+        } else {
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+    }
+}
+
+/// The whole browser, not only its page, with SIGKILL, at moments spread over a journey with photos.
+#[tokio::test]
+async fn killed_at_any_moment_the_phone_loses_nothing() {
+    let kills = times("BAOAN_BROWSER_KILLS", 3);
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path());
+    let server = Server::start();
+    let (mut luck, mut fell, mut reports) = (11, 0, 0);
+    while fell < kills {
+        let mut browser = Browser::phone().await;
+        browser.at(&server.url("/report")).await;
+        let mut typed = Vec::new();
+        loop {
+            let killer = browser.killer();
+            let after = Duration::from_millis(300 + drawn(&mut luck, 4_000));
+            let kill = fell < kills;
+            let moment = tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                if kill {
+                    tokio::task::spawn_blocking(killer).await.unwrap();
+                }
+            });
+            let over = go_on(&browser, &photos, &mut typed).await;
+            let killed = Instant::now();
+            if over.is_some() {
+                moment.abort();
+                break;
+            }
+            moment.await.unwrap();
+            fell += 1;
+            browser = browser.again().await;
+            browser.at(&server.url("/report")).await;
+            // What was typed more than a second before is there.
+            let kept = kept(&browser, "draft").await;
+            for (field, words, at) in &typed {
+                let answer = match *field {
+                    "#place-text" => "place",
+                    "#narrative" => "narrative",
+                    "#reporter-name" => "name",
+                    "#reporter-phone" => "phone",
+                    _ => "plate",
+                };
+                // A report that was received meanwhile is no draft any more.
+                let received = browser.run("return location.pathname").await == json!("/report/done");
+                if killed.duration_since(*at) > Duration::from_secs(1) && kept["id"].is_string() && !received {
+                    let there = kept["answers"][answer].as_str().unwrap_or_default();
+                    let sent = kept["answers"]["incident"] == json!("");
+                    assert!(there == *words || sent, "{answer} is {there:?} after {fell} kills: {kept}");
+                }
+            }
+        }
+        reports += 1;
+    }
+    assert_eq!(server.count("SELECT count(*) FROM claim"), reports, "one claim each");
+    assert_eq!(server.count("SELECT count(*) FROM document"), reports * photos.len() as i64, "every photo once");
+    println!("browser killed at {fell} moments during {reports} reports, violations: 0");
+}
+
+/// 3G at the edge of a cell: 400 kbit/s, 300 ms, 5 % of the packets sent twice, and the network gone in the middle.
+#[tokio::test]
+async fn five_photos_arrive_over_a_bad_link_without_a_hand() {
+    // In short: a link four times as good.
+    let outage = Duration::from_secs(u64::from(times("BAOAN_OUTAGE", 3)));
+    let better = if outage.as_secs() < 60 { 4 } else { 1 };
+    let folder = tempfile::tempdir().unwrap();
+    let photos = some_photographs(folder.path(), 5);
+    let server = Server::start();
+    let link = Link { bytes_per_second: 50_000 * better, delay: Duration::from_millis(300 / better), lost_percent: 5 };
+    let proxy = Proxy::to(&server.base, Some(link));
+    let browser = Browser::phone().await;
+    browser.at(&format!("{}/report", proxy.base)).await;
+    walk(&browser, &photos, async |_, _| {}).await;
+    let began = Instant::now();
+    let number = send(&browser).await;
+    let numbered = began.elapsed();
+    // The first pieces are on their way.
+    browser.until("sending", "document.querySelector('progress').value > 0").await;
+    proxy.outage(outage);
+    let end = Instant::now() + Duration::from_secs(200);
+    let all = "return document.querySelector('#photo-status').innerText.includes('照片已全部收到')";
+    while browser.run(all).await != true {
+        assert!(Instant::now() < end, "{}", browser.text("main").await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let bytes: u64 = server.stored_files().iter().map(|f| f.metadata().unwrap().len()).sum();
+    println!(
+        "{number}: after {} ms; five photos, {} KB, through an outage of {} s: {} s",
+        numbered.as_millis(),
+        bytes / 1000,
+        outage.as_secs(),
+        began.elapsed().as_secs()
+    );
+    assert_eq!(server.count("SELECT count(*) FROM document"), 5);
 }

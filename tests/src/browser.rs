@@ -16,7 +16,7 @@ use crate::root;
 pub struct Browser {
     pub client: Client,
     driver: Child,
-    _profile: tempfile::TempDir,
+    profile: Option<tempfile::TempDir>,
 }
 
 /// How the app is looked at.
@@ -80,11 +80,15 @@ impl Browser {
     }
 
     pub async fn start(width: u32, height: u32) -> Browser {
+        Browser::on(tempfile::tempdir().unwrap_or_else(|e| panic!("{e}")), width, height).await
+    }
+
+    /// With what an earlier one left on its disk.
+    async fn on(profile: tempfile::TempDir, width: u32, height: u32) -> Browser {
         // The port it picks may be taken at the same moment by somebody else: then it ends.
         let (driver, out, port) = (0..3).find_map(|_| driver()).unwrap_or_else(|| panic!("chromedriver did not start"));
         // Kept reading, so that the driver never blocks on a full pipe.
         std::thread::spawn(move || out.lines().for_each(drop));
-        let profile = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
         let args = [
             "--headless=new",
             "--no-sandbox",
@@ -114,7 +118,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap_or_else(|e| panic!("chromium: {e}"));
-        Browser { client, driver, _profile: profile }
+        Browser { client, driver, profile: Some(profile) }
     }
 
     pub async fn open(&self, url: &str) {
@@ -254,6 +258,24 @@ impl Browser {
     pub async fn patient(&self, time: Duration) {
         let timeouts = fantoccini::wd::TimeoutConfiguration::new(Some(time), None, None);
         self.client.update_timeouts(timeouts).await.unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// Ends every process of the browser at once, as a phone does that needs its memory: [`Browser::again`].
+    pub fn killer(&self) -> impl FnOnce() + Send + 'static {
+        let named = self.profile.as_ref().map(|p| format!("user-data-dir={}", p.path().display())).unwrap_or_default();
+        move || drop(Command::new("pkill").args(["-KILL", "-f", &named]).status())
+    }
+
+    /// The same phone, started again after [`Browser::killer`].
+    pub async fn again(mut self) -> Browser {
+        (self.killer())();
+        let profile = self.profile.take().unwrap_or_else(|| panic!("a profile"));
+        // What tells a second Chromium that the first still runs.
+        for name in ["SingletonLock", "SingletonCookie", "SingletonSocket"] {
+            let _ = std::fs::remove_file(profile.path().join(name));
+        }
+        drop(self);
+        Browser::on(profile, 390, 844).await
     }
 
     /// The page's process: the largest renderer below the driver.

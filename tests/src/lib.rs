@@ -9,7 +9,7 @@ mod server;
 
 pub use browser::{Browser, Look};
 pub use phone::{Phone, Raw};
-pub use photos::{broken_files, odd_files, photographs, sha256_hex};
+pub use photos::{broken_files, odd_files, photographs, sha256_hex, some_photographs};
 pub use proxy::{End, Fault, Link, Proxy};
 pub use server::{Answer, Caller, Server, Setting, notice, unique_key};
 

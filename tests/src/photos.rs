@@ -58,11 +58,16 @@ fn as_phone_writes(upright: &RgbImage, orientation: u8) -> Vec<u8> {
 
 /// Three photographs of 12 megapixels, landscape when upright.
 pub fn photographs(folder: &Path) -> Vec<PathBuf> {
+    some_photographs(folder, 3)
+}
+
+/// So many different ones, five at most.
+pub fn some_photographs(folder: &Path, count: u32) -> Vec<PathBuf> {
     let real = std::env::var_os("BAOAN_PHOTOS").map(PathBuf::from);
     if let Some(real) = real {
-        let names = ["p11_out_facade.jpg", "p14_out_mountain.jpg", "p15_out_panda.jpg"];
-        let files: Vec<PathBuf> = names.iter().filter_map(|n| real.join(n).canonicalize().ok()).collect();
-        if files.len() == names.len() {
+        let names = ["p11_out_facade.jpg", "p14_out_mountain.jpg", "p15_out_panda.jpg", "p12_out_stream.jpg", "p07_doc_thesis.jpg"];
+        let files: Vec<PathBuf> = names.iter().take(count as usize).filter_map(|n| real.join(n).canonicalize().ok()).collect();
+        if files.len() == count as usize {
             return files;
         }
     }
@@ -71,7 +76,7 @@ pub fn photographs(folder: &Path) -> Vec<PathBuf> {
         fs::write(&path, as_phone_writes(&scene(4000, 3000, seed), orientation)).unwrap_or_else(|e| panic!("{e}"));
         path
     };
-    [(1, 6), (2, 1), (3, 3)].into_iter().map(make).collect()
+    [(1, 6), (2, 1), (3, 3), (4, 1), (5, 8)].into_iter().take(count as usize).map(make).collect()
 }
 
 /// Pictures as they also come: turned all eight ways, grey, transparent, small, with something behind the end, torn off,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 /// What happens to one connection. Bytes are counted as the proxy passes them on.
 #[derive(Clone, Copy, Debug)]
@@ -39,22 +39,22 @@ pub struct Link {
     pub delay: Duration,
     /// Of 100 packets of 1400 bytes, how many wait for being sent again.
     pub lost_percent: u64,
-    /// From when, after the first byte, and for how long nothing passes and everything open breaks.
-    pub outage: Option<(Duration, Duration)>,
 }
 
 pub struct Proxy {
     pub base: String,
     shared: Arc<Shared>,
-    _runtime: Runtime,
+    /// Dropped, it ends the thread.
+    _alive: oneshot::Sender<()>,
 }
 
 struct Shared {
     server: SocketAddr,
     faults: Mutex<VecDeque<Fault>>,
     link: Option<Link>,
-    /// When each direction of the link is free again, and when the first byte came.
-    free: Mutex<([Option<Instant>; 2], Option<Instant>)>,
+    /// When each direction of the link is free again, and how many packets went.
+    free: Mutex<([Option<Instant>; 2], u64)>,
+    down_until: Mutex<Option<Instant>>,
 }
 
 /// When a packet was lost, TCP needs at least this long to notice (RFC 6298, section 2.4, as Linux has it).
@@ -69,28 +69,50 @@ impl Proxy {
     /// To a server's `http://address`.
     pub fn to(base: &str, link: Option<Link>) -> Proxy {
         let server = base.trim_start_matches("http://").parse().unwrap_or_else(|e| panic!("{base}: {e}"));
-        let shared = Arc::new(Shared { server, faults: Mutex::default(), link, free: Mutex::default() });
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap_or_else(|e| panic!("{e}"));
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap_or_else(|e| panic!("{e}"));
+        let shared = Arc::new(Shared { server, faults: Mutex::default(), link, free: Mutex::default(), down_until: Mutex::default() });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap_or_else(|e| panic!("{e}"));
         let base = format!("http://{}", listener.local_addr().unwrap_or_else(|e| panic!("{e}")));
+        let (alive, mut over) = oneshot::channel();
         let all = shared.clone();
-        runtime.spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let fault = locked(&all.faults).pop_front();
-                tokio::spawn(all.clone().carry(client, fault));
-            }
+        // On a thread of its own: tests of both kinds, waiting and blocking, use it.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
+            runtime.block_on(async move {
+                listener.set_nonblocking(true).unwrap_or_else(|e| panic!("{e}"));
+                let listener = TcpListener::from_std(listener).unwrap_or_else(|e| panic!("{e}"));
+                loop {
+                    let (client, _) = tokio::select! {
+                        _ = &mut over => return,
+                        Ok(accepted) = listener.accept() => accepted,
+                    };
+                    let fault = locked(&all.faults).pop_front();
+                    tokio::spawn(all.clone().carry(client, fault));
+                }
+            });
         });
-        Proxy { base, shared, _runtime: runtime }
+        Proxy { base, shared, _alive: alive }
     }
 
     /// The next connection gets this.
     pub fn arm(&self, fault: Fault) {
         locked(&self.shared.faults).push_back(fault);
     }
+
+    /// For so long nothing passes: what is open breaks at its next byte, what is begun breaks at once.
+    pub fn outage(&self, long: Duration) {
+        *locked(&self.shared.down_until) = Some(Instant::now() + long);
+    }
 }
 
 impl Shared {
+    fn is_down(&self) -> bool {
+        locked(&self.down_until).is_some_and(|until| Instant::now() < until)
+    }
+
     async fn carry(self: Arc<Shared>, mut client: TcpStream, fault: Option<Fault>) {
+        if self.is_down() {
+            return;
+        }
         let Ok(mut server) = TcpStream::connect(self.server).await else { return };
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let limits = match fault {
@@ -145,24 +167,22 @@ impl Shared {
     /// Takes the time that the link takes for so many bytes; false where it is down.
     async fn wait(&self, way: usize, bytes: usize) -> bool {
         let Some(link) = self.link else { return true };
-        let (until, down) = {
+        let until = {
             let mut free = locked(&self.free);
             let now = Instant::now();
-            let began = *free.1.get_or_insert(now);
-            let down = link.outage.is_some_and(|(from, long)| (from..from + long).contains(&(now - began)));
             let mut takes = Duration::from_micros(bytes as u64 * 1_000_000 / link.bytes_per_second);
-            // The same packets are lost in every run.
-            let packet = (now - began).as_millis() as u64 / 37;
-            for i in 0..bytes.div_ceil(PACKET) as u64 {
-                if (packet + i).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32 & 0xFFFF < 65_536 * link.lost_percent / 100 {
+            for _ in 0..bytes.div_ceil(PACKET) {
+                free.1 += 1;
+                // The same packets are lost in every run.
+                if (free.1.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 100 < link.lost_percent {
                     takes += SENT_AGAIN + link.delay;
                 }
             }
             let from = free.0[way].filter(|f| *f > now).unwrap_or(now + link.delay / 2);
             free.0[way] = Some(from + takes);
-            (from + takes, down)
+            from + takes
         };
         tokio::time::sleep_until(until.into()).await;
-        !down
+        !self.is_down()
     }
 }

@@ -54,6 +54,16 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     }
 }
 
+fn on_database<T>(data: &Path, ask: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> sqlx::Result<T>) -> T {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("claims.sqlite"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
+    let answer = runtime.block_on(async {
+        let mut db = sqlx::ConnectOptions::connect(&options).await?;
+        ask(&mut db).await
+    });
+    answer.unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// The library that makes the disk fail (tests/faults/disk.c), compiled once.
 fn disk_that_fails() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
@@ -112,12 +122,25 @@ impl Server {
 
     /// One number out of the database, by SQL.
     pub fn count(&self, sql: &'static str) -> i64 {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("claims.sqlite")).read_only(true);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
-        runtime.block_on(async {
-            let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap_or_else(|e| panic!("{e}"));
-            sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
-        })
+        let data = self.data().to_path_buf();
+        // On a thread of its own: tests that wait call it, too.
+        let asked = std::thread::spawn(move || on_database(&data, async |db| sqlx::query_scalar(sql).fetch_one(db).await));
+        asked.join().unwrap_or_else(|_| panic!("{sql}"))
+    }
+
+    /// Changes the database behind the server's back.
+    pub fn write(&self, sql: &'static str) {
+        on_database(self.data(), async |db| sqlx::query(sql).execute(db).await);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the process from another thread.
+    pub fn killer(&self) -> impl FnOnce() + Send + 'static {
+        let pid = self.pid().to_string();
+        move || drop(Command::new("kill").args(["-KILL", &pid]).status())
     }
 
     pub fn data(&self) -> &Path {
