@@ -333,7 +333,7 @@ impl Session {
     /// Takes over what another page did with the reports. Nothing may be under way here.
     async fn catch_up_outboxes(&self) {
         let Some(mut there) = stored_outboxes(&self.storage()).await else { return };
-        let here: Vec<String> = self.outboxes.with_untracked(|all| all.iter().map(|o| text_of(o)).collect());
+        let here: Vec<String> = self.outboxes.with_untracked(|all| all.iter().map(text_of).collect());
         let mut changed = here.len() != there.len();
         for outbox in there.iter_mut().filter(|o| !here.contains(&text_of(o))) {
             changed = true;
@@ -382,7 +382,7 @@ impl Session {
 
     /// Writes a report on its way.
     async fn keep(&self, key: &str) {
-        let text = self.outboxes.with_untracked(|all| all.iter().find(|o| o.key == key).map(|o| text_of(o)));
+        let text = self.outboxes.with_untracked(|all| all.iter().find(|o| o.key == key).map(text_of));
         if let Some(text) = text {
             self.storage().save_text(&outbox_name(key), text).await;
             self.look_at_storage();

@@ -116,7 +116,7 @@ impl<'a> Phone<'a> {
         let body = heard[end + 4..].to_vec();
         let length = headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap_or(usize::MAX));
         let whole = no_body || body.len() >= length;
-        (whole && !(broke && length == 0 && !body.is_empty())).then(|| Raw {
+        (whole && !(broke && length == 0 && !body.is_empty())).then_some(Raw {
             status,
             headers,
             size: (said.len() as u64, heard.len() as u64),

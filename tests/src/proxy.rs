@@ -170,17 +170,19 @@ impl Shared {
         let until = {
             let mut free = locked(&self.free);
             let now = Instant::now();
-            let mut takes = Duration::from_micros(bytes as u64 * 1_000_000 / link.bytes_per_second);
+            let takes = Duration::from_micros(bytes as u64 * 1_000_000 / link.bytes_per_second);
+            // What is sent again holds up its own connection only.
+            let mut again = Duration::ZERO;
             for _ in 0..bytes.div_ceil(PACKET) {
                 free.1 += 1;
                 // The same packets are lost in every run.
                 if (free.1.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 100 < link.lost_percent {
-                    takes += SENT_AGAIN + link.delay;
+                    again += SENT_AGAIN + link.delay;
                 }
             }
             let from = free.0[way].filter(|f| *f > now).unwrap_or(now + link.delay / 2);
             free.0[way] = Some(from + takes);
-            from + takes
+            from + takes + again
         };
         tokio::time::sleep_until(until.into()).await;
         !self.is_down()

@@ -182,6 +182,8 @@ pub fn next_of(all: &[Outbox], now_ms: i64, chunk: u64) -> (usize, Next) {
 
 const FIRST_DELAY_MS: i64 = 1_000;
 const LONGEST_DELAY_MS: i64 = 60_000;
+/// Where no answer came: asking again burdens no server, and the network may be back at any moment.
+const LONGEST_UNANSWERED_MS: i64 = 8_000;
 /// When to ask again while something else is under way.
 const MEANWHILE_MS: i64 = 100;
 
@@ -343,6 +345,7 @@ impl Outbox {
     pub fn on(&mut self, request: &Request, reply: Reply, now_ms: i64, luck: u32) {
         let before = self.progress();
         self.under_way.retain(|u| *u != request.photo);
+        let longest = if reply == Reply::Broken { LONGEST_UNANSWERED_MS } else { LONGEST_DELAY_MS };
         let retry = match reply {
             Reply::Broken => {
                 self.doubt(request);
@@ -358,7 +361,7 @@ impl Outbox {
         };
         match retry {
             Some(after) => {
-                let most = (FIRST_DELAY_MS << self.tries.min(6)).min(LONGEST_DELAY_MS);
+                let most = (FIRST_DELAY_MS << self.tries.min(6)).min(longest);
                 let drawn = most * i64::from(luck % 1000) / 1000;
                 self.not_before_ms = now_ms + after.map_or(drawn, |s| drawn.max(i64::from(s) * 1000));
                 self.tries += 1;
