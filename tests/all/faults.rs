@@ -155,7 +155,7 @@ fn cuts(sizes: &[(String, (u64, u64))], line: &'static str, before: &Plan) -> Ve
     let ends = |i: usize| {
         if step() == 1 {
             vec![End::Fin, End::Rst]
-        } else if i % 2 == 0 {
+        } else if i.is_multiple_of(2) {
             vec![End::Fin]
         } else {
             vec![End::Rst]
