@@ -490,65 +490,47 @@ fn with_ten_thousand_open_uploads_it_starts_in_three_seconds() {
     assert!(began.elapsed() < Duration::from_secs(3));
 }
 
-/// Of real system calls: bytes and fdatasync of the upload, then of the database, then the answer.
+/// Of real calls: the upload's bytes and their sync, the offset and the database's sync, then the answer.
 #[test]
 fn nothing_is_answered_before_it_is_on_the_disk() {
-    let rig = rig();
-    let (mut phone, _) = rig.phone();
-    let log = rig.server.data().join("calls.txt");
-    let calls = "trace=write,pwrite64,writev,sendto,sendmsg,fsync,fdatasync";
-    let mut tracer = std::process::Command::new("strace")
-        .args(["-f", "-y", "-s", "60", "-e", calls, "-o"])
-        .arg(&log)
-        .args(["-p", &rig.server.pid().to_string()])
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|e| panic!("strace: {e}"));
-    let mut said = std::io::BufRead::lines(std::io::BufReader::new(tracer.stderr.take().unwrap()));
-    assert!(said.any(|line| line.unwrap().contains("attached")), "strace did not attach");
+    let server = Server::with(Setting { args: &["--behind-proxy"], disk: Some("none 0 0".into()) });
+    let (proxy, at) = (Proxy::to(&server.base, None), now(&server));
+    let mut phone = Phone::new(&server.base, &proxy, 0);
+    assert_eq!(phone.call("GET", "/api/v1/session", &[], b"").unwrap().status, 200);
+    let log = server.data().join("disk.log");
+    let mut read = 0;
+    // What was done since the last look.
+    let mut since = || {
+        let text = std::fs::read_to_string(&log).unwrap();
+        let news: Vec<String> = text[read..].lines().map(str::to_owned).collect();
+        read = text.len();
+        news
+    };
+    let in_order = |calls: &[String], wanted: &[&str]| {
+        let mut rest = calls.iter();
+        for call in wanted {
+            assert!(rest.any(|c| c.starts_with(call)), "{call} is missing, or not in its place {wanted:?}: {calls:#?}");
+        }
+        assert!(!calls[..calls.len() - rest.len() - 1].iter().any(|c| c.starts_with("answer")), "answered too early: {calls:#?}");
+    };
+    since();
     let tus = ("Tus-Resumable", "1.0.0");
     let made = phone.call("POST", "/api/v1/uploads", &[tus, ("Upload-Length", "4096")], b"").unwrap();
     let path = made.header("location").unwrap().to_owned();
+    let upload = format!("uploads/{}", path.rsplit('/').next().unwrap());
+    in_order(
+        &since(),
+        &[&format!("create {upload}"), &format!("sync {upload}"), "write claims.sqlite-wal", "sync claims.sqlite-wal", "answer 201"],
+    );
     let headers = [tus, ("Upload-Offset", "0"), ("Content-Type", "application/offset+octet-stream")];
     assert_eq!(phone.call("PATCH", &path, &headers, &[7; 4096]).unwrap().status, 204);
-    let words = notice(&rig.at).to_string();
+    in_order(
+        &since(),
+        &[&format!("write {upload}"), &format!("sync {upload}"), "write claims.sqlite-wal", "sync claims.sqlite-wal", "answer 204"],
+    );
     let keyed = [("content-type", "application/json"), ("idempotency-key", "order-00001")];
-    assert_eq!(phone.call("POST", "/api/v1/notices", &keyed, words.as_bytes()).unwrap().status, 201);
-    let _ = std::process::Command::new("kill").args(["-INT", &tracer.id().to_string()]).status();
-    let _ = tracer.wait();
-    let text = std::fs::read_to_string(&log).unwrap();
-    // When a call ended; an answer counts from its beginning. Calls of several threads are told in two lines.
-    let (mut begun, mut ended) = (BTreeMap::new(), Vec::new());
-    for line in text.lines() {
-        let (thread, call) = line.split_once(' ').unwrap_or_default();
-        let call = call.trim();
-        if let Some(first) = call.strip_suffix("<unfinished ...>") {
-            if first.contains("HTTP/1.1") {
-                ended.push(first.to_owned());
-            } else {
-                begun.insert(thread, first.to_owned());
-            }
-        } else if call.contains("resumed>") {
-            ended.extend(begun.remove(thread));
-        } else {
-            ended.push(call.to_owned());
-        }
-    }
-    let place = |from: usize, what: &str, words: &[&str]| {
-        let found = ended[from..].iter().position(|c| words.iter().all(|w| c.contains(w)));
-        from + found.unwrap_or_else(|| panic!("{what} is missing after call {from}:\n{}", ended.join("\n")))
-    };
-    let upload = path.rsplit('/').next().unwrap();
-    let written = place(0, "the upload's bytes", &["write(", upload]);
-    let synced = place(written, "their fdatasync", &["fdatasync(", upload]);
-    let committed = place(synced, "the offset", &["write", "-wal"]);
-    let durable = place(committed, "its sync", &["sync(", "-wal"]);
-    let answered = place(0, "the answer", &["HTTP/1.1 204"]);
-    assert!(durable < answered, "answered at {answered}, durable at {durable}");
-    let noticed = place(answered, "the notice", &["write", "-wal"]);
-    let durable = place(noticed, "its sync", &["sync(", "-wal"]);
-    let answers = ended.iter().enumerate().filter(|(_, c)| c.contains("HTTP/1.1 201")).map(|(i, _)| i).collect::<Vec<_>>();
-    assert!(answers.last().is_some_and(|answer| durable < *answer), "durable at {durable}, answered at {answers:?}");
+    assert_eq!(phone.call("POST", "/api/v1/notices", &keyed, notice(&at).to_string().as_bytes()).unwrap().status, 201);
+    in_order(&since(), &["write claims.sqlite-wal", "sync claims.sqlite-wal", "answer 201"]);
 }
 
 /// Goes on with a report wherever it stands, as somebody would whose phone has thrown the page away; `typed` is told what

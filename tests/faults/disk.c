@@ -6,7 +6,8 @@
  *   full   fails it, and the next few, with ENOSPC;
  *   error  fails it, and the next few, with EIO.
  *
- * BAOAN_DISK is "kind n few", BAOAN_DISK_FOLDER the folder, BAOAN_DISK_LOG gets a line for each thing. */
+ * BAOAN_DISK is "kind n few", BAOAN_DISK_FOLDER the folder. BAOAN_DISK_LOG gets a line for each thing, and one for each
+ * answer over HTTP before it is sent; a thing is over when the next line is written. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -48,7 +51,7 @@ static void start(void) {
   const char *plan = getenv("BAOAN_DISK"), *in = getenv("BAOAN_DISK_FOLDER"), *to = getenv("BAOAN_DISK_LOG");
   if (plan && sscanf(plan, "%15s %ld %ld", kind, &at, &few) < 2) kind[0] = 0;
   if (in) snprintf(folder, sizeof folder, "%s/", in);
-  if (to) record = (int)syscall(257 /* openat */, AT_FDCWD, to, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (to) record = (int)syscall(SYS_openat, AT_FDCWD, to, O_WRONLY | O_CREAT | O_APPEND, 0600);
 }
 
 /* The file behind a descriptor, if it lies in the folder. */
@@ -69,10 +72,10 @@ static int ours(int fd, char *path, size_t room) {
 static void power_cut(void) {
   for (struct undo *u = undone; u; u = u->next) {
     if (u->created) { unlink(u->path); continue; }
-    int fd = (int)syscall(257, AT_FDCWD, u->path, O_RDWR, 0);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, u->path, O_RDWR, 0);
     if (fd < 0) continue;
-    if (u->held) syscall(18 /* pwrite64 */, fd, u->old, u->held, u->offset);
-    syscall(77 /* ftruncate */, fd, u->size);
+    if (u->held) syscall(SYS_pwrite64, fd, u->old, u->held, u->offset);
+    syscall(SYS_ftruncate, fd, u->size);
     close(fd);
   }
 }
@@ -83,7 +86,7 @@ static int thing(const char *what, const char *path) {
   if (record >= 0) {
     char line[640];
     int length = snprintf(line, sizeof line, "%s %s\n", what, path + strlen(folder));
-    syscall(1 /* write */, record, line, length);
+    syscall(SYS_write, record, line, length);
   }
   if (!strcmp(kind, "kill") && n == at) kill(getpid(), SIGKILL);
   if (!strcmp(kind, "power") && n == at) { power_cut(); kill(getpid(), SIGKILL); }
@@ -118,6 +121,19 @@ static void synced(int fd) {
   }
 }
 
+ssize_t writev(int fd, const struct iovec *parts, int count_of_parts) {
+  REAL(writev);
+  start();
+  if (record >= 0 && count_of_parts > 0 && parts[0].iov_len > 12 && !memcmp(parts[0].iov_base, "HTTP/1.1", 8)) {
+    char line[32];
+    int length = snprintf(line, sizeof line, "answer %.3s\n", (const char *)parts[0].iov_base + 9);
+    pthread_mutex_lock(&lock);
+    syscall(SYS_write, record, line, length);
+    pthread_mutex_unlock(&lock);
+  }
+  return real(fd, parts, count_of_parts);
+}
+
 ssize_t write(int fd, const void *bytes, size_t length) {
   REAL(write);
   char path[512];
@@ -137,13 +153,13 @@ ssize_t write(int fd, const void *bytes, size_t length) {
 
 static ssize_t write_at(int fd, const void *bytes, size_t length, off_t offset) {
   char path[512];
-  if (!ours(fd, path, sizeof path)) return syscall(18, fd, bytes, length, offset);
+  if (!ours(fd, path, sizeof path)) return syscall(SYS_pwrite64, fd, bytes, length, offset);
   pthread_mutex_lock(&lock);
   int failed = thing("write", path);
   ssize_t n = -1;
   if (!failed) {
     remember(fd, path, offset, length, 0);
-    n = syscall(18, fd, bytes, length, offset);
+    n = syscall(SYS_pwrite64, fd, bytes, length, offset);
   }
   pthread_mutex_unlock(&lock);
   if (failed) errno = failed;
@@ -165,17 +181,17 @@ static int sync_of(int fd, int number, const char *what) {
   if (failed) errno = failed;
   return n;
 }
-int fsync(int fd) { return sync_of(fd, 74, "sync"); }
-int fdatasync(int fd) { return sync_of(fd, 75, "sync"); }
+int fsync(int fd) { return sync_of(fd, SYS_fsync, "sync"); }
+int fdatasync(int fd) { return sync_of(fd, SYS_fdatasync, "sync"); }
 
 static int cut(int fd, off_t size) {
   char path[512];
-  if (!ours(fd, path, sizeof path)) return (int)syscall(77, fd, size);
+  if (!ours(fd, path, sizeof path)) return (int)syscall(SYS_ftruncate, fd, size);
   pthread_mutex_lock(&lock);
   int failed = thing("cut", path), n = -1;
   if (!failed) {
     remember(fd, path, size, (size_t)-1 >> 1, 0);
-    n = (int)syscall(77, fd, size);
+    n = (int)syscall(SYS_ftruncate, fd, size);
   }
   pthread_mutex_unlock(&lock);
   if (failed) errno = failed;
@@ -186,16 +202,16 @@ int ftruncate64(int fd, off_t size) { return cut(fd, size); }
 
 static int open_at(int dir, const char *name, int flags, mode_t mode) {
   start();
-  if (!(flags & O_CREAT) || strncmp(name, folder, strlen(folder)) || !folder[0]) return (int)syscall(257, dir, name, flags, mode);
+  if (!(flags & O_CREAT) || strncmp(name, folder, strlen(folder)) || !folder[0]) return (int)syscall(SYS_openat, dir, name, flags, mode);
   size_t length = strlen(name);
-  if (length > 4 && !strcmp(name + length - 4, "-shm")) return (int)syscall(257, dir, name, flags, mode);
+  if (length > 4 && !strcmp(name + length - 4, "-shm")) return (int)syscall(SYS_openat, dir, name, flags, mode);
   struct stat s;
   int is_new = stat(name, &s) != 0;
-  if (!is_new) return (int)syscall(257, dir, name, flags, mode);
+  if (!is_new) return (int)syscall(SYS_openat, dir, name, flags, mode);
   pthread_mutex_lock(&lock);
   int failed = thing("create", name), fd = -1;
   if (!failed) {
-    fd = (int)syscall(257, dir, name, flags, mode);
+    fd = (int)syscall(SYS_openat, dir, name, flags, mode);
     if (fd >= 0) remember(fd, name, 0, 0, 1);
   }
   pthread_mutex_unlock(&lock);
