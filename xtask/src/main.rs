@@ -25,7 +25,7 @@ const USAGE: &str = "cargo xtask COMMAND
   check                                     layering, byte budgets, words
   bench checks [FOLDER]                     what the checks of files measure on the photographs of a folder
   bench photo [FOLDER]                      our photo engine against the field, in the same browser
-  faults                                    the full counts of the fault tests
+  faults [PART]                             the full counts of the fault tests, into docs/RELIABILITY.md
   fuzz [--seconds 60]                       every parser, one after the other
   screenshots                               docs/screenshots from the running app";
 
@@ -55,7 +55,7 @@ fn dispatch(args: &[String]) -> Result {
             let seconds = option("--seconds").unwrap_or("60".into());
             fuzz::fuzz(seconds.parse().map_err(|_| format!("--seconds: {seconds:?} is no number"))?)
         }
-        Some("faults") => tests::faults(),
+        Some("faults") => tests::faults(rest.first().copied()),
         Some("screenshots") => tests::screenshots(),
         _ => Err(format!("no such command\n{USAGE}")),
     }

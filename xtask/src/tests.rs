@@ -79,17 +79,55 @@ pub fn bench(what: Option<&str>, folder: Option<&str>) -> Result {
     }
 }
 
-/// The full counts of what `test` runs in short: schedules of the outbox, mutated pictures through the workers, changed
-/// records of the store. Each prints how many it ran (docs/RELIABILITY.md).
-pub fn faults() -> Result {
-    say("a million schedules of the outbox");
-    let mut schedules = cargo(&["test", "--release", "--quiet", "-p", "claim-api", "whatever_is_lost", "--", "--nocapture"]);
-    run(schedules.env("BAOAN_SEEDS", "1000000"))?;
+/// What else the tests say when they have counted something.
+const FAULT_COUNTS: [&str; 5] = ["schedules with", "identical submissions", "open uploads", "five photos", "all noticed"];
+
+/// What `faults` runs: a name for people, the test, and what makes it run in full.
+const FAULTS: [(&str, &str, &[(&str, &str)]); 11] = [
+    ("schedules of the outbox", "whatever_is_lost", &[("BAOAN_SEEDS", "1000000")]),
+    ("cut at every byte", "faults::cut_at_every_byte", &[("BAOAN_CUT_STEP", "1")]),
+    ("silence", "faults::silence", &[]),
+    ("identical submissions", "faults::a_hundred_at_once", &[("BAOAN_ROUNDS", "1000")]),
+    ("the disk, at each thing done to it", "faults::whatever_the_disk_does", &[("BAOAN_CUT_STEP", "1")]),
+    ("order on the disk", "faults::nothing_is_answered_before", &[]),
+    ("the server killed", "faults::killed_at_any_moment_the_server", &[("BAOAN_KILLS", "300")]),
+    ("open uploads at the start", "faults::with_ten_thousand", &[]),
+    ("the browser killed", "faults::killed_at_any_moment_the_phone", &[("BAOAN_BROWSER_KILLS", "200")]),
+    ("a bad link", "faults::five_photos", &[("BAOAN_OUTAGE", "60")]),
+    ("what the phone keeps", "storage::", &[]),
+];
+
+/// The full counts of what `test` runs in short, into the table of docs/RELIABILITY.md. `only` names a part of it.
+pub fn faults(only: Option<&str>) -> Result {
+    let path = root().join("docs/RELIABILITY.md");
+    let read = || std::fs::read_to_string(&path).map_err(|e| format!("docs/RELIABILITY.md: {e}"));
+    for (name, test, full) in FAULTS.into_iter().filter(|(name, test, _)| only.is_none_or(|o| name.contains(o) || test.contains(o))) {
+        say(&format!("{name}: {test}"));
+        let mut command = if test == "whatever_is_lost" {
+            cargo(&["test", "--release", "--quiet", "-p", "claim-api", test, "--", "--nocapture"])
+        } else {
+            e2e_command(&[test, "--nocapture"])?
+        };
+        let began = std::time::Instant::now();
+        let output = command.envs(full.iter().copied()).stderr(std::process::Stdio::inherit()).output().map_err(|e| format!("{test}: {e}"))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        print!("{text}");
+        if !output.status.success() {
+            return Err(format!("{test} failed"));
+        }
+        // Lines that tell counts; those of the test harness tell none.
+        let told = text.lines().map(|l| l.trim_start_matches('.').trim());
+        let told: Vec<&str> = told.filter(|l| l.contains("violations") || FAULT_COUNTS.iter().any(|c| l.contains(c))).collect();
+        let row = format!("| {name} | {} | {} s |", told.join("; "), began.elapsed().as_secs());
+        let (start, marked) = (format!("| {name} |"), read()?);
+        let rows: Vec<String> = marked.lines().map(|l| if l.starts_with(&start) { row.clone() } else { l.to_owned() }).collect();
+        std::fs::write(&path, rows.join("\n") + "\n").map_err(|e| format!("docs/RELIABILITY.md: {e}"))?;
+    }
     say("five thousand mutated pictures through the workers");
-    let mut mutations = e2e_command(&["mutated_pictures", "--nocapture"])?;
-    run(mutations.env("BAOAN_MUTATIONS", "5000"))?;
-    say("what the phone keeps");
-    run(&mut e2e_command(&["storage::", "--nocapture"])?)
+    if only.is_none_or(|o| o == "pictures") {
+        run(e2e_command(&["mutated_pictures", "--nocapture"])?.env("BAOAN_MUTATIONS", "5000"))?;
+    }
+    Ok(())
 }
 
 /// Pictures of the app for the README, made by a journey.
