@@ -55,7 +55,7 @@ fn dispatch(args: &[String]) -> Result {
             let seconds = option("--seconds").unwrap_or("60".into());
             fuzz::fuzz(seconds.parse().map_err(|_| format!("--seconds: {seconds:?} is no number"))?)
         }
-        Some("faults") => tests::faults(rest.first().copied()),
+        Some("faults") => tests::faults(args.get(1).map(String::as_str)),
         Some("screenshots") => tests::screenshots(),
         _ => Err(format!("no such command\n{USAGE}")),
     }

@@ -109,7 +109,8 @@ pub fn faults(only: Option<&str>) -> Result {
             e2e_command(&[test, "--nocapture"])?
         };
         let began = std::time::Instant::now();
-        let output = command.envs(full.iter().copied()).stderr(std::process::Stdio::inherit()).output().map_err(|e| format!("{test}: {e}"))?;
+        let output =
+            command.envs(full.iter().copied()).stderr(std::process::Stdio::inherit()).output().map_err(|e| format!("{test}: {e}"))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         print!("{text}");
         if !output.status.success() {
