@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use baoan_tests::{Answer, Caller, Server, root, sha256_hex};
+use baoan_tests::{Answer, Caller, Server, Setting, root, sha256_hex};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
@@ -305,4 +305,56 @@ fn only_a_finished_photo_of_ours_is_attached_and_only_once() {
     assert_eq!(attach(&mut caller, &again).text, first.text);
     // Linked, it can no longer be taken away.
     assert_eq!(caller.send("DELETE", &path, &[TUS], b"").status, 409);
+}
+
+/// What one session may hold, and what the disk must keep.
+#[test]
+fn more_than_anybody_needs_is_refused() {
+    let server = Server::start();
+    let begin = |caller: &mut Caller, length: u64| {
+        let answer = caller.send("POST", "/api/v1/uploads", &[TUS, ("upload-length", &length.to_string())], b"");
+        (answer.status, if answer.status == 201 { answer.header("location").unwrap().to_owned() } else { answer.code() })
+    };
+    let mut many = session(&server);
+    assert_eq!(begin(&mut many, (20 << 20) + 1), (413, "upload-too-large".into()));
+    let first = begin(&mut many, 10).1;
+    for _ in 1..30 {
+        assert_eq!(begin(&mut many, 10).0, 201);
+    }
+    assert_eq!(begin(&mut many, 10), (429, "quota".into()), "thirty files");
+    assert_eq!(many.send("DELETE", &first, &[TUS], b"").status, 204);
+    assert_eq!(begin(&mut many, 10).0, 201, "one was given back");
+    let mut large = session(&server);
+    for _ in 0..10 {
+        assert_eq!(begin(&mut large, 20 << 20).0, 201);
+    }
+    assert_eq!(begin(&mut large, 1), (429, "quota".into()), "200 MiB");
+
+    // Five requests at a time write; the sixth is told to wait, until one has ended.
+    let mut writer = session(&server);
+    let uploads: Vec<String> = (0..6).map(|_| begin(&mut writer, 1000).1).collect();
+    let hanging: Vec<TcpStream> = uploads[..5]
+        .iter()
+        .map(|path| {
+            let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+            let head = format!(
+                "PATCH {path} HTTP/1.1\r\nhost: x\r\ncookie: {}\r\ntus-resumable: 1.0.0\r\nupload-offset: 0\r\ncontent-type: application/offset+octet-stream\r\ncontent-length: 1000\r\n\r\npart",
+                writer.cookie()
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let sixth = |writer: &mut Caller| writer.send("PATCH", &uploads[5], &[TUS, CHUNK, ("upload-offset", "0")], b"");
+    server.until("five are writing", || {
+        let answer = sixth(&mut writer);
+        answer.status == 429 && answer.code() == "quota" && answer.header("retry-after") == Some("1")
+    });
+    drop(hanging);
+    server.until("they have ended", || sixth(&mut writer).status == 204);
+
+    // Space that must stay free.
+    let full = Server::with(Setting { args: &["--keep-free-mb", "99999999"], disk: None });
+    assert_eq!(begin(&mut session(&full), 10), (507, "storage-full".into()));
+    assert!(full.stored_files().is_empty());
 }

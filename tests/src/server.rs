@@ -37,8 +37,10 @@ impl Drop for Server {
 fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     let program = root().join("target/release/claim-server");
     let mut command = Command::new(&program);
-    command.args(["--addr", addr, "--demo", "--keep-free-mb", "1", "--data"]).arg(data).arg("--dist").arg(root().join("dist"));
-    command.args(more.args);
+    command.args(["--addr", addr, "--demo", "--data"]).arg(data).arg("--dist").arg(root().join("dist")).args(more.args);
+    if !more.args.contains(&"--keep-free-mb") {
+        command.args(["--keep-free-mb", "1"]);
+    }
     if let Some(disk) = &more.disk {
         command.env("LD_PRELOAD", disk_that_fails()).env("BAOAN_DISK", disk).env("BAOAN_DISK_FOLDER", data);
         command.env("BAOAN_DISK_LOG", data.join("disk.log")).stderr(Stdio::null());

@@ -26,6 +26,7 @@ use sqlx::Row;
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::time::Instant;
 
 use crate::failure::{Failure, Result};
 use crate::session::Session;
@@ -39,12 +40,19 @@ const MOST_OPEN_BYTES: i64 = 200 << 20;
 const LIVES: i64 = 7 * 86_400;
 const OLDER_REQUEST_ENDS_WITHIN: Duration = Duration::from_secs(5);
 const READ_WITHIN: Duration = Duration::from_secs(15);
+/// Who sends less than this a second, after the first half minute, holds a connection and no more.
+const SLOWEST: u64 = 1 << 10;
+const SLOW_FOR: Duration = Duration::from_secs(30);
+/// Requests of one subject that write at the same time; the app has two.
+const MOST_WRITING: usize = 5;
 const EXTENSIONS: &str = "creation,checksum,expiration,termination";
 
 pub struct Uploads {
     folder: PathBuf,
     keep_free: u64,
     turns: Mutex<HashMap<String, Arc<Turns>>>,
+    /// How many requests each subject is writing with.
+    writing: Mutex<HashMap<String, usize>>,
 }
 
 /// Whose turn it is to write one upload. Each request takes the next number; the one that holds the lock stops
@@ -60,6 +68,23 @@ struct Turn {
     _lock: OwnedMutexGuard<()>,
 }
 
+struct Writing<'a> {
+    uploads: &'a Uploads,
+    subject: &'a str,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let mut all = self.uploads.writing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(mine) = all.get_mut(self.subject) {
+            *mine -= 1;
+            if *mine == 0 {
+                all.remove(self.subject);
+            }
+        }
+    }
+}
+
 impl Turn {
     /// Ends when a newer request wants this upload.
     async fn over(&mut self) {
@@ -72,7 +97,7 @@ impl Uploads {
     pub fn open(data: &Path, keep_free: u64) -> io::Result<Uploads> {
         let folder = data.join("uploads");
         std::fs::create_dir_all(&folder)?;
-        Ok(Uploads { folder, keep_free, turns: Mutex::default() })
+        Ok(Uploads { folder, keep_free, turns: Mutex::default(), writing: Mutex::default() })
     }
 
     fn path(&self, id: &str) -> Result<PathBuf> {
@@ -83,6 +108,20 @@ impl Uploads {
 
     pub async fn read(&self, id: &str) -> Result<Bytes> {
         Ok(fs::read(self.path(id)?).await?.into())
+    }
+
+    /// Counts a request of `subject` as long as the answer is held.
+    ///
+    /// # Errors
+    /// `quota` when it has too many.
+    fn writes<'a>(&'a self, subject: &'a str) -> Result<Writing<'a>> {
+        let mut all = self.writing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mine = all.entry(subject.to_owned()).or_default();
+        if *mine >= MOST_WRITING {
+            return Err(Problem::after(ProblemCode::Quota, 1).into());
+        }
+        *mine += 1;
+        Ok(Writing { uploads: self, subject })
     }
 
     async fn turn(&self, id: &str) -> Result<Turn> {
@@ -423,6 +462,7 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
     let at = number(headers, "upload-offset").ok_or(ProblemCode::MalformedJson)?;
     let announced = number(headers, "content-length");
     let mut checksum = Checksum::wanted(headers)?;
+    let _writing = app.uploads.writes(&session.subject)?;
     let mut turn = app.uploads.turn(id).await?;
     let mut stored = load(app, &session.subject, id).await?;
     if stored.offset != at {
@@ -472,7 +512,7 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
 /// Copies the body until it ends; what was written stays to be synced by the caller.
 async fn copy(file: &mut File, body: Body, left: u64, checksum: &mut Checksum, turn: &mut Turn) -> Result<(Ended, u64)> {
     let mut stream: BodyDataStream = body.into_data_stream();
-    let mut got = 0;
+    let (mut got, began) = (0, Instant::now());
     loop {
         let part = tokio::select! {
             part = tokio::time::timeout(READ_WITHIN, stream.next()) => part,
@@ -492,7 +532,34 @@ async fn copy(file: &mut File, body: Body, left: u64, checksum: &mut Checksum, t
         file.write_all(&bytes).await?;
         checksum.update(&bytes);
         got += bytes.len() as u64;
+        if began.elapsed() > SLOW_FOR && got < SLOWEST * began.elapsed().as_secs() {
+            file.flush().await?;
+            return Ok((Ended::Cut, got));
+        }
     }
     file.flush().await?;
     Ok((Ended::Whole, got))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Time does not pass by itself here: a drop every five seconds, for ever.
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_a_drop_now_and_then_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = File::create(folder.path().join("slow")).await.unwrap();
+        let drops = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Some((io::Result::Ok(Bytes::from_static(b"drop")), ()))
+        });
+        let newest = watch::Sender::new(1);
+        let lock = Arc::new(tokio::sync::Mutex::new(())).lock_owned().await;
+        let mut turn = Turn { number: 1, newest: newest.subscribe(), _lock: lock };
+        let began = Instant::now();
+        let (ended, got) = copy(&mut file, Body::from_stream(drops), 1 << 20, &mut Checksum::None, &mut turn).await.unwrap();
+        assert!(matches!(ended, Ended::Cut) && got == 28, "{got} bytes");
+        assert_eq!(began.elapsed().as_secs(), 35);
+    }
 }
