@@ -1,7 +1,7 @@
 //! Uploads by clients that others wrote: tus-js-client (npm) and tuspy (PyPI); and what the protocol demands beyond.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -338,18 +338,20 @@ fn more_than_anybody_needs_is_refused() {
         .map(|path| {
             let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
             let head = format!(
-                "PATCH {path} HTTP/1.1\r\nhost: x\r\ncookie: {}\r\ntus-resumable: 1.0.0\r\nupload-offset: 0\r\ncontent-type: application/offset+octet-stream\r\ncontent-length: 1000\r\n\r\npart",
+                "PATCH {path} HTTP/1.1\r\nhost: x\r\ncookie: {}\r\ntus-resumable: 1.0.0\r\nupload-offset: 0\r\ncontent-type: application/offset+octet-stream\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n",
                 writer.cookie()
             );
             stream.write_all(head.as_bytes()).unwrap();
+            // Asked for the body: from now on it writes.
+            let mut go_on = [0; 21];
+            stream.read_exact(&mut go_on).unwrap();
+            assert!(go_on.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&go_on));
             stream
         })
         .collect();
     let sixth = |writer: &mut Caller| writer.send("PATCH", &uploads[5], &[TUS, CHUNK, ("upload-offset", "0")], b"");
-    server.until("five are writing", || {
-        let answer = sixth(&mut writer);
-        answer.status == 429 && answer.code() == "quota" && answer.header("retry-after") == Some("1")
-    });
+    let refused = sixth(&mut writer);
+    assert_eq!((refused.status, refused.code().as_str(), refused.header("retry-after")), (429, "quota", Some("1")));
     drop(hanging);
     server.until("they have ended", || sixth(&mut writer).status == 204);
 

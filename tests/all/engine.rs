@@ -119,7 +119,7 @@ async fn mutated_pictures_end_with_a_picture_or_a_sentence() {
     while done < count {
         let batch = (count - done).min(250);
         let script = format!(
-            "(async () => {{
+            "return await (async () => {{
                const seeds = {seeds}.map((s) => Uint8Array.from(atob(s), (c) => c.charCodeAt(0)));
                const found = {{ pictures: 0, refused: 0, wrong: [] }};
                for (let seed = {done}; seed < {done} + {batch}; seed += 1) {{
@@ -176,7 +176,7 @@ async fn what_we_write_is_read_alike_by_other_decoders() {
         })
         .collect();
     let script = format!(
-        "Promise.all({}.map(async (text) => {{
+        "return await Promise.all({}.map(async (text) => {{
            const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
            const bitmap = await createImageBitmap(new Blob([bytes], {{ type: 'image/jpeg' }}));
            const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);

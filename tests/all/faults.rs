@@ -70,7 +70,7 @@ fn report(phone: &mut Phone, number: u32, at: &str) {
     phone.carry(&mut outbox, &BTreeMap::from([("photo".to_owned(), bytes)]), 512 << 10);
     assert!(phone.plan.is_empty(), "{told}: not reached: {:?}", phone.plan);
     assert!(outbox.is_done() && outbox.photos[0].state == Sending::Received, "{told}: {outbox:?}");
-    let kept = phone.call("GET", &format!("/api/v1/submissions/{}", outbox.key), &[], b"").unwrap().text();
+    let kept = phone.ask(&format!("/api/v1/submissions/{}", outbox.key)).text();
     assert_eq!(serde_json::from_str::<Value>(&kept).unwrap()["claim_no"], json!(outbox.claim_no()), "{told}");
 }
 
@@ -450,10 +450,8 @@ fn killed_at_any_moment_the_server_loses_nothing() {
         let revive = || revived.set(revived.get() + u32::from(server.borrow_mut().revive()));
         while revived.get() == 0 {
             let mut phone = Phone::new(&base, &proxy, number);
-            while phone.call("GET", "/api/v1/session", &[], b"").is_none_or(|a| a.status != 200) {
-                revive();
-            }
             phone.unanswered = Some(Box::new(revive));
+            assert_eq!(phone.ask("/api/v1/session").status, 200);
             report(&mut phone, number, &at);
             number += 1;
             if moment.is_finished() {

@@ -100,6 +100,19 @@ impl<'a> Phone<'a> {
         Some(raw)
     }
 
+    /// Asks until a whole answer comes.
+    pub fn ask(&mut self, path: &str) -> Raw {
+        for _ in 0..50 {
+            if let Some(answer) = self.call("GET", path, &[], b"") {
+                return answer;
+            }
+            if let Some(unanswered) = &mut self.unanswered {
+                unanswered();
+            }
+        }
+        panic!("{path}: no answer");
+    }
+
     fn exchange(&self, address: &str, said: &[u8], no_body: bool) -> Option<Raw> {
         let mut stream = TcpStream::connect(address).ok()?;
         stream.set_read_timeout(Some(self.patience)).ok()?;

@@ -33,6 +33,18 @@ impl Drop for Server {
     }
 }
 
+/// Below those that the system gives to clients: such a client, connecting to a server that is down, could take its port.
+fn free_port() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let port = 12_000 + (std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        let addr = format!("127.0.0.1:{port}");
+        if std::net::TcpListener::bind(&addr).is_ok() {
+            return addr;
+        }
+    }
+}
+
 /// `None`: it ended before it listened.
 fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     let program = root().join("target/release/claim-server");
@@ -87,7 +99,7 @@ impl Server {
 
     pub fn with(setting: Setting) -> Server {
         let data = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
-        let (child, base) = launch(data.path(), "127.0.0.1:0", &setting).unwrap_or_else(|| panic!("the server does not start"));
+        let (child, base) = launch(data.path(), &free_port(), &setting).unwrap_or_else(|| panic!("the server does not start"));
         Server { child, base, data, setting }
     }
 
@@ -96,13 +108,13 @@ impl Server {
         let data = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
         let done = Command::new("cp").arg("-a").arg(of.join(".")).arg(data.path()).status();
         assert!(done.is_ok_and(|s| s.success()), "the data could not be copied");
-        let started = launch(data.path(), "127.0.0.1:0", &setting);
+        let started = launch(data.path(), &free_port(), &setting);
         // It fell while it started: whoever runs it starts it again, now on a disk that works.
         let (setting, (child, base)) = match started {
             Some(started) => (setting, started),
             None => {
                 let sound = Setting { disk: None, ..setting };
-                let again = launch(data.path(), "127.0.0.1:0", &sound).unwrap_or_else(|| panic!("it does not start again"));
+                let again = launch(data.path(), &free_port(), &sound).unwrap_or_else(|| panic!("it does not start again"));
                 (sound, again)
             }
         };
