@@ -65,7 +65,7 @@ async fn nothing_is_cut_off_at_320_pixels() {
     let browser = Browser::start(320, 640).await;
     for look in [Look::Zh, Look::En, Look::Care] {
         browser.look(&server.base, look).await;
-        for page in ["/", "/report/safety", "/help", "/login", "/lite", "/demo", "/staff/login"] {
+        for page in ["/", "/report/safety", "/help", "/login", "/verify", "/lite", "/demo", "/staff/login"] {
             browser.open(&server.url(page)).await;
             browser.find("h1").await;
             browser.until(page, "document.scripts.length === 0 || document.documentElement.dataset.ready").await;
@@ -100,6 +100,9 @@ async fn screenshots() {
         browser.until("sent", "document.querySelector('progress').value === document.querySelector('progress').max").await;
         browser.run("window.scrollTo(0, 0)").await;
         browser.screenshot(&folder.join(format!("done{suffix}.png"))).await;
+        browser.tap(&format!("a[href='/claims/{number}/receipt']")).await;
+        browser.find("#receipt-true").await;
+        browser.screenshot(&folder.join(format!("receipt{suffix}.png"))).await;
         if look != Look::Zh {
             continue;
         }
@@ -141,10 +144,13 @@ async fn axe_finds_nothing_on_the_pages_of_documents_in_any_look() {
             ("documents/bank_card", "#bank_card-card"),
             ("questions", "fieldset.pair"),
             ("request", "#form"),
+            ("receipt", "#receipt-true"),
+            ("/verify", "#verify-text"),
         ] {
-            browser.at(&server.url(&format!("/claims/{number}/{page}"))).await;
+            let page = if page.starts_with('/') { page.to_owned() } else { format!("/claims/{number}/{page}") };
+            browser.at(&server.url(&page)).await;
             browser.find(wait).await;
-            if page == "request" {
+            if page.ends_with("request") {
                 browser.tap("#send-request").await;
                 browser.until("summary", "document.activeElement.id === 'summary'").await;
             }
