@@ -2,7 +2,7 @@
 //! it, without anybody's help and without a network.
 
 use claim_api::BASE;
-use claim_api::proof::{self, KEYS, Keys, Proof, Untrue};
+use claim_api::proof::{self, KEYS, Keys, Proof, ProvenFile, Untrue};
 use leptos::ev;
 use leptos::prelude::*;
 
@@ -69,40 +69,46 @@ fn untrue(why: Untrue) -> AnyView {
     view! { <p class="note bad" role="alert" id="receipt-untrue">"✗ "{text}</p> }.into_any()
 }
 
-/// Everything a receipt says, in the order in which it is read: on the page and in the picture.
-fn lines(visit: Visit, proof: &Proof) -> Vec<(Line, String)> {
-    let mut lines = vec![
-        (Line::Title, proof.claim_no.clone()),
-        (Line::Plain, c().receipt_by.replace("{insurer}", &proof.insurer)),
-        (Line::Plain, c().receipt_reported.replace("{t}", &proof.reported_at.to_local_text())),
-        (Line::Plain, c().receipt_issued.replace("{t}", &proof.issued_at.to_local_text())),
-        (Line::Plain, c().receipt_notice.into()),
-        (Line::Exact, proof.notice_sha256.clone()),
-        (Line::Plain, c().receipt_events.replace("{n}", &proof.events.to_string())),
-        (Line::Exact, proof.events_sha256.clone()),
+/// What a person reads of it.
+fn facts(visit: Visit, proof: &Proof) -> Vec<String> {
+    let said = [
+        c().receipt_by.replace("{insurer}", &proof.insurer),
+        c().receipt_reported.replace("{t}", &proof.reported_at.to_local_text()),
+        c().receipt_issued.replace("{t}", &proof.issued_at.to_local_text()),
+    ];
+    let file = |(i, f): (usize, &ProvenFile)| format!("{} {} · {}", i + 1, name_of(visit, &f.document), size(f.bytes));
+    said.into_iter().chain(proof.files.iter().enumerate().map(file)).collect()
+}
+
+/// What a machine compares: a name and a SHA-256 each.
+fn fingerprints(visit: Visit, proof: &Proof) -> Vec<(String, String)> {
+    let mut all = vec![
+        (c().receipt_notice.to_owned(), proof.notice_sha256.clone()),
+        (c().receipt_events.replace("{n}", &proof.events.to_string()), proof.events_sha256.clone()),
     ];
     for (i, file) in proof.files.iter().enumerate() {
-        let name = name_of(visit, &file.document);
-        lines.push((Line::Plain, format!("{} {name} · {} · {}", i + 1, size(file.bytes), file.received_at.to_local_text())));
-        lines.push((Line::Plain, c().receipt_stored.into()));
-        lines.push((Line::Exact, file.sha256.clone()));
+        let name = format!("{} {} · {}", i + 1, name_of(visit, &file.document), file.received_at.to_local_text());
+        all.push((format!("{name} · {}", c().receipt_stored), file.sha256.clone()));
         if !file.original_sha256.is_empty() {
-            lines.push((Line::Plain, c().receipt_original.into()));
-            lines.push((Line::Exact, file.original_sha256.clone()));
+            all.push((c().receipt_original.into(), file.original_sha256.clone()));
         }
     }
-    lines
+    all
 }
 
 fn shown(visit: Visit, proof: &Proof) -> AnyView {
-    let line = |(kind, text): (Line, String)| match kind {
-        Line::Title => view! { <p class="number">{text}</p> }.into_any(),
-        Line::Plain => view! { <p>{text}</p> }.into_any(),
-        Line::Exact => view! { <p class="exact">{text}</p> }.into_any(),
-    };
+    let facts = facts(visit, proof).into_iter().map(|fact| view! { <p>{fact}</p> }).collect_view();
+    let exact = |(name, sha256): (String, String)| view! { <p class="quiet">{name}</p><p class="exact">{sha256}</p> };
     view! {
         <p class="note" role="status" id="receipt-true">"✓ "{c().receipt_true}</p>
-        <div id="receipt">{lines(visit, proof).into_iter().map(line).collect_view()}</div>
+        <div id="receipt">
+            <p class="number">{proof.claim_no.clone()}</p>
+            {facts}
+            <details>
+                <summary>{c().receipt_exact}</summary>
+                {fingerprints(visit, proof).into_iter().map(exact).collect_view()}
+            </details>
+        </div>
     }
     .into_any()
 }
@@ -115,8 +121,11 @@ fn keeping(visit: Visit, proof: Proof, text: String) -> AnyView {
     let draw = {
         let text = text.clone();
         move |_| {
-            let mut lines = lines(visit, &proof);
-            lines.insert(0, (Line::Title, c().receipt_title.into()));
+            let mut lines = vec![(Line::Title, c().receipt_title.to_owned()), (Line::Title, proof.claim_no.clone())];
+            lines.extend(facts(visit, &proof).into_iter().map(|fact| (Line::Plain, fact)));
+            for (name, sha256) in fingerprints(visit, &proof) {
+                lines.extend([(Line::Plain, name), (Line::Exact, sha256)]);
+            }
             let png = picture::of_lines(&lines).map(|png| proof::in_picture(&png, &text));
             address.set(png.and_then(|png| page::file(&png, "image/png")));
         }

@@ -528,6 +528,7 @@ async fn the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
     browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
     browser.tap(&format!("a[href='/claims/{number}/receipt']")).await;
     browser.find("#receipt-true").await;
+    browser.tap("#receipt summary").await;
     let said = browser.text("#receipt").await;
     assert!(said.contains(&number) && said.contains("示例保险确认已收到"), "{said}");
     for photo in &photos[..2] {
