@@ -7,17 +7,22 @@ use claim_domain::notice::Agreed;
 use leptos::prelude::*;
 
 use crate::i18n::{self, t};
-use crate::platform::now;
+use crate::platform::{address, now};
 use crate::session::Session;
 use crate::ui::{Errors, changed, click, error_text, field_id, field_wrong, live};
 
 pub fn answers(session: Session, errors: Errors) -> AnyView {
     let known = session.draft.with_untracked(|d| d.answers.policy.clone());
+    // Who and which policy are asked then.
+    let other = move |_| {
+        session.other_policy();
+        address::go("/report");
+    };
     view! {
         {known.map(|policy| view! {
             <p class="note">
                 {t().your_policy} " " <strong>{policy.title}</strong> " "
-                <button class="link" type="button" on:click=click(move |_| session.other_policy())>{t().not_this_policy}</button>
+                <button class="link" type="button" on:click=click(other)>{t().not_this_policy}</button>
             </p>
         })}
         <dl class="answers">{live(move || rows(session))}</dl>

@@ -216,6 +216,20 @@ async fn signed_in_with_one_policy_it_takes_three_screens() {
     let number = send(&browser).await;
     assert!(claim_number(&number));
     assert_eq!(screens.len(), 3);
+    // Somebody else's car: the pages that were left out are asked then, with what was said kept.
+    browser.at(&server.url("/report")).await;
+    browser.arrive("/report/safety").await;
+    browser.tap("input[name='/scene/injured'][value=no]").await;
+    browser.tap("input[name='/scene/road'][value=clear]").await;
+    browser.tap("button[type=submit]").await;
+    browser.arrive("/report/event").await;
+    browser.tap("input[value='motor.single']").await;
+    browser.type_in("#place-text", "文三路 90 号").await;
+    browser.tap("button[type=submit]").await;
+    browser.arrive("/report/check").await;
+    browser.tap(".note .link").await;
+    browser.arrive("/report/damage").await;
+    assert_eq!(kept(&browser, "draft").await["answers"]["place"], "文三路 90 号");
     let page = Caller::staff(&server, "intake").get(&format!("/staff/claims/{number}")).text;
     assert!(page.contains("已核对") && page.contains("张伟"), "the policy was not recognised");
     assert_eq!(browser.complaints().await, Vec::<String>::new());
