@@ -5,7 +5,7 @@ mod check;
 mod done;
 mod questions;
 
-use claim_domain::draft::{Command, Step};
+use claim_domain::draft::{Command, Draft, Step};
 use leptos::ev;
 use leptos::prelude::*;
 
@@ -42,6 +42,10 @@ fn redirect(to: String) -> AnyView {
 pub fn step(session: Session, name: &str) -> AnyView {
     match Step::parse(name) {
         Some(step) if !session.is_unanswered() && may_open(session, step) => page(session, step),
+        // The page was killed when the server had just received it: its number is what is looked for.
+        Some(step) if step != Step::Safety && session.draft.with_untracked(Draft::is_empty) && session.newest(|_| ()).is_some() => {
+            redirect("/report/done".into())
+        }
         Some(_) => start(session),
         None => sheet(t().not_found, Some("/"), view! { <p>{t().not_found_hint}</p> }.into_any()),
     }

@@ -534,8 +534,13 @@ fn nothing_is_answered_before_it_is_on_the_disk() {
 }
 
 /// Goes on with a report wherever it stands, as somebody would whose phone has thrown the page away; `typed` is told what
-/// is in the fields, and when.
-async fn go_on(browser: &Browser, photos: &[PathBuf], typed: &mut Vec<(&'static str, &'static str, Instant)>) -> Option<()> {
+/// is in the fields, and when; `last` the page.
+async fn go_on(
+    browser: &Browser,
+    photos: &[PathBuf],
+    typed: &mut Vec<(&'static str, &'static str, Instant)>,
+    last: &mut String,
+) -> Option<()> {
     // Every step may be the last: the browser is killed under it.
     let driver = &browser.client;
     let run = async |script: &str| driver.execute(script, Vec::new()).await.ok();
@@ -548,6 +553,7 @@ async fn go_on(browser: &Browser, photos: &[PathBuf], typed: &mut Vec<(&'static 
             run("return [location.pathname, document.querySelectorAll('.shrunk').length, Boolean(document.querySelector('#claim-no'))]")
                 .await?;
         let path = page[0].as_str()?.to_owned();
+        last.clone_from(&path);
         let mut write = async |field: &'static str, words: &'static str| -> Option<()> {
             let element = driver.find(fantoccini::Locator::Css(field)).await.ok()?;
             if element.prop("value").await.ok()?.unwrap_or_default() != words {
@@ -631,7 +637,7 @@ async fn killed_at_any_moment_the_phone_loses_nothing() {
     while fell < kills {
         let mut browser = Browser::phone().await;
         browser.at(&server.url("/report")).await;
-        let mut typed = Vec::new();
+        let (mut typed, mut last) = (Vec::new(), String::new());
         loop {
             let killer = browser.killer();
             let after = Duration::from_millis(300 + drawn(&mut luck, 4_000));
@@ -645,7 +651,7 @@ async fn killed_at_any_moment_the_phone_loses_nothing() {
                 }
                 at
             });
-            let over = go_on(&browser, &photos, &mut typed).await;
+            let over = go_on(&browser, &photos, &mut typed, &mut last).await;
             if over.is_some() {
                 moment.abort();
                 break;
@@ -653,7 +659,8 @@ async fn killed_at_any_moment_the_phone_loses_nothing() {
             let killed = moment.await.unwrap();
             fell += 1;
             browser = browser.again().await;
-            browser.at(&server.url("/report")).await;
+            // Where the phone brings the person back to.
+            browser.at(&server.url(&last)).await;
             // What was typed more than a second before is there.
             let kept = kept(&browser, "draft").await;
             for (field, words, at) in &typed {
