@@ -217,7 +217,8 @@ async fn signed_in_with_one_policy_it_takes_three_screens() {
     assert!(claim_number(&number));
     assert_eq!(screens.len(), 3);
     // Somebody else's car: the pages that were left out are asked then, with what was said kept.
-    browser.at(&server.url("/report")).await;
+    browser.tap("a[href='/']").await;
+    browser.tap("#start").await;
     browser.arrive("/report/safety").await;
     browser.tap("input[name='/scene/injured'][value=no]").await;
     browser.tap("input[name='/scene/road'][value=clear]").await;
