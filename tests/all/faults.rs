@@ -702,7 +702,7 @@ async fn five_photos_arrive_over_a_bad_link_without_a_hand() {
     browser.at(&format!("{}/report", proxy.base)).await;
     walk(&browser, &photos, async |_, _| {}).await;
     let began = Instant::now();
-    let number = send(&browser).await;
+    send(&browser).await;
     let numbered = began.elapsed();
     // The first pieces are on their way.
     browser.until("sending", "document.querySelector('progress').value > 0").await;
@@ -715,7 +715,7 @@ async fn five_photos_arrive_over_a_bad_link_without_a_hand() {
     }
     let bytes: u64 = server.stored_files().iter().map(|f| f.metadata().unwrap().len()).sum();
     println!(
-        "{number}: after {} ms; five photos, {} KB, through an outage of {} s: {} s",
+        "the number after {} ms; five photos, {} KB, through an outage of {} s: {} s",
         numbered.as_millis(),
         bytes / 1000,
         outage.as_secs(),
