@@ -232,12 +232,13 @@ impl Session {
             loop {
                 // What is typed meanwhile goes along.
                 sleep_ms(KEPT_AFTER_MS).await;
-                let draft = session.draft.with_untracked(Draft::to_keep);
-                let body = text_of(&Draft { server_rev: 0, ..draft.clone() });
+                let mut draft = session.draft.with_untracked(Draft::to_keep);
+                let seen = std::mem::take(&mut draft.server_rev);
+                let body = text_of(&draft);
                 if draft.is_empty() || body == kept || session.conflict.get_untracked() {
                     break;
                 }
-                let follows = match draft.server_rev {
+                let follows = match seen {
                     0 => ("If-None-Match", "*".to_owned()),
                     rev => ("If-Match", format!("\"{rev}\"")),
                 };
@@ -246,7 +247,7 @@ impl Session {
                 kept.clone_from(&body);
                 let request = Request { photo: None, method: Method::Put, path, headers, body: Body::Json(body) };
                 let rev = match http::perform(&request, &storage).await {
-                    Reply::Answer { status: 204, .. } => draft.server_rev + 1,
+                    Reply::Answer { status: 204, .. } => seen + 1,
                     Reply::Answer { status: 412, .. } => match session.server_draft(&draft.id).await {
                         // An earlier answer was lost on its way: these are our own words.
                         Some(theirs) if theirs.answers == draft.answers => theirs.server_rev,
@@ -285,7 +286,10 @@ impl Session {
     /// Goes on with what the server keeps.
     fn take_over(&self, mut theirs: Draft) {
         self.draft.update(|d| {
-            theirs.answers.id_no = std::mem::take(&mut d.answers.id_no);
+            // Kept at the server only with consent; what was typed here is not lost.
+            if theirs.answers.id_no.is_empty() {
+                theirs.answers.id_no = std::mem::take(&mut d.answers.id_no);
+            }
             theirs.photos = std::mem::take(&mut d.photos);
             *d = theirs;
         });

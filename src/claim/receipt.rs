@@ -89,7 +89,7 @@ fn fingerprints(visit: Visit, proof: &Proof) -> Vec<(String, String)> {
     for (i, file) in proof.files.iter().enumerate() {
         let name = format!("{} {} · {}", i + 1, name_of(visit, &file.document), file.received_at.to_local_text());
         all.push((format!("{name} · {}", c().receipt_stored), file.sha256.clone()));
-        if !file.original_sha256.is_empty() {
+        if file.original_sha256 != file.sha256 {
             all.push((c().receipt_original.into(), file.original_sha256.clone()));
         }
     }
@@ -210,7 +210,7 @@ pub fn verify(session: Session) -> AnyView {
 
 /// The document that the receipt names for exactly these bytes.
 async fn compare(visit: Visit, file: &Picked, judged: RwSignal<Option<Result<Proof, Untrue>>>) -> Option<String> {
-    let sha256 = proof::sha256_hex(&file.read().await?);
+    let sha256 = claim_photo::sha256_hex(&file.read().await?);
     judged.with_untracked(|judged| {
         let Some(Ok(proof)) = judged else { return None };
         let file = proof.files.iter().find(|f| f.sha256 == sha256 || f.original_sha256 == sha256)?;

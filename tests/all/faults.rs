@@ -16,9 +16,14 @@ use serde_json::{Value, json};
 use crate::journeys::{kept, send, walk};
 use crate::papers::now;
 
-/// How thorough: every n-th byte, 1 for all of them.
-fn step() -> usize {
-    std::env::var("BAOAN_CUT_STEP").ok().and_then(|s| s.parse().ok()).unwrap_or(61)
+/// So many, unless `cargo xtask faults` says more.
+fn times(name: &str, in_short: u32) -> u32 {
+    std::env::var(name).ok().and_then(|s| s.parse().ok()).unwrap_or(in_short)
+}
+
+/// How thorough: every n-th byte, or thing done to the disk; 1 for all of them.
+fn step(in_short: u32) -> usize {
+    times("BAOAN_CUT_STEP", in_short) as usize
 }
 
 /// A JPEG of about 4 KiB that no other test uses.
@@ -146,14 +151,15 @@ impl Rig {
     }
 }
 
-/// Each byte of request and answer of what `line` begins with, cut in both ways, as far as `step` says.
+/// Each byte of request and answer of what `line` begins with, cut in both ways, as far as [`step`] says.
 fn cuts(sizes: &[(String, (u64, u64))], line: &'static str, before: &Plan) -> Vec<Plan> {
     let (up, down) = sizes.iter().rfind(|(l, _)| l.starts_with(line)).unwrap_or_else(|| panic!("no {line} in {sizes:?}")).1;
+    let step = step(61);
     let all = (1..=up).map(|n| (true, n)).chain((1..=down).map(|n| (false, n)));
-    let chosen = all.step_by(step()).enumerate();
+    let chosen = all.step_by(step).enumerate();
     // Both ways of breaking at each byte when all are tried, by turns when not.
     let ends = |i: usize| {
-        if step() == 1 {
+        if step == 1 {
             vec![End::Fin, End::Rst]
         } else if i.is_multiple_of(2) {
             vec![End::Fin]
@@ -190,19 +196,7 @@ fn cut_at_every_byte_a_report_arrives_once_and_whole() {
     for plan in all {
         rig.report(plan);
     }
-    // What the database says of it all.
-    let server = &rig.server;
-    assert_eq!(server.count("SELECT count(*) FROM submission"), reports);
-    assert_eq!(server.count("SELECT count(*) FROM claim"), reports, "one claim each");
-    assert_eq!(server.count("SELECT count(*) FROM document"), reports, "one document each");
-    assert_eq!(server.count("SELECT count(DISTINCT claim_id) FROM document"), reports);
-    assert_eq!(server.count("SELECT count(*) FROM event WHERE what LIKE '%reported%'"), reports);
-    assert_eq!(server.count("SELECT count(*) FROM message"), reports, "one message each");
-    assert_eq!(server.count("SELECT count(*) FROM document d JOIN upload u ON u.id = d.upload_id AND u.sha256 = d.sha256"), reports);
-    let wanted: std::collections::BTreeSet<String> = (0..rig.phones.load(Ordering::Relaxed)).map(|n| sha256_hex(&picture(n))).collect();
-    let there: std::collections::BTreeSet<String> =
-        server.stored_files().iter().map(|f| sha256_hex(&std::fs::read(f).unwrap())).filter(|s| wanted.contains(s)).collect();
-    assert_eq!(there.len() as i64, reports, "the phone's bytes are on the server's disk");
+    whole(&rig.server, reports, "cut");
     println!("reports cut: {}, violations: 0", reports - 3);
 }
 
@@ -311,7 +305,7 @@ fn silence_ends_by_itself() {
 
 #[test]
 fn a_hundred_at_once_are_one_claim() {
-    let rounds: u32 = std::env::var("BAOAN_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(5);
+    let rounds = times("BAOAN_ROUNDS", 5);
     let rig = rig();
     let words = notice(&rig.at).to_string();
     let mut other = notice(&rig.at);
@@ -404,13 +398,9 @@ fn whatever_the_disk_does_what_was_acknowledged_is_there() {
     };
     let things = run(Some("none 0 0".into())).0;
     assert!(things > 30, "{things} things were done to the disk");
-    let step = match std::env::var("BAOAN_CUT_STEP") {
-        Ok(_) => step(),
-        Err(_) => 9,
-    };
     for kind in ["kill", "power", "full", "error"] {
         let (mut runs, mut falls, mut refusals) = (0, 0, 0);
-        for n in (1..=things).step_by(step) {
+        for n in (1..=things).step_by(step(9)) {
             let (_, failures, fell) = run(Some(format!("{kind} {n} 3")));
             runs += 1;
             falls += u32::from(fell);
@@ -419,11 +409,6 @@ fn whatever_the_disk_does_what_was_acknowledged_is_there() {
         println!("disk, {kind}: at {runs} of {things} things, fell {falls} times, refused {refusals} times, violations: 0");
         assert!(if matches!(kind, "kill" | "power") { falls > 0 } else { refusals > 0 && falls == 0 }, "{kind}: nothing was tried");
     }
-}
-
-/// So many times, unless `cargo xtask faults` says more.
-fn times(name: &str, in_short: u32) -> u32 {
-    std::env::var(name).ok().and_then(|s| s.parse().ok()).unwrap_or(in_short)
 }
 
 /// The next of a row of numbers that look random and are the same in every run.

@@ -178,9 +178,7 @@ pub fn finish() -> Result {
         silence(&mut whole, other);
         let mut catalogue: Catalogue = serde_json::from_value(whole).map_err(|e| format!("catalog.json: {e}"))?;
         catalogue.rules_version.clone_from(&rules_version);
-        let words = fs::read_to_string(root().join(format!("src/i18n/{lang}.json"))).map_err(|e| format!("src/i18n/{lang}.json: {e}"))?;
-        let words: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
-            serde_json::from_str(&words).map_err(|e| format!("src/i18n/{lang}.json: {e}"))?;
+        let words = words(lang)?;
         let [report, claims] = ["report", "claims"].map(|section| lines(&words[section]));
         write(&format!("catalog.{lang}.bin"), &[report.as_bytes(), claims.as_bytes(), &[0xff], &catalogue.compiled()[..]].concat())?;
         catalogue.papers = Papers::default();
@@ -246,6 +244,13 @@ pub fn finish() -> Result {
     page = with_integrity(&page, &staging)?;
     write("index.html", page.as_bytes())?;
     pack(&staging)
+}
+
+/// The words of one language: section, name, sentence (or names of their own).
+pub fn words(lang: &str) -> Result<BTreeMap<String, BTreeMap<String, serde_json::Value>>> {
+    let wrong = |e: &dyn std::fmt::Display| format!("src/i18n/{lang}.json: {e}");
+    let text = fs::read_to_string(root().join(format!("src/i18n/{lang}.json"))).map_err(|e| wrong(&e))?;
+    serde_json::from_str(&text).map_err(|e| wrong(&e))
 }
 
 /// Words in the order of their names, each ended by a zero; before those that are found by name, how many there are.

@@ -87,8 +87,7 @@ fn words(wrong: &mut Vec<String>) -> Result {
             }
         }
     }
-    let words = fs::read_to_string(root().join("src/i18n/zh.json")).map_err(|e| e.to_string())?;
-    let words: BTreeMap<String, BTreeMap<String, serde_json::Value>> = serde_json::from_str(&words).map_err(|e| e.to_string())?;
+    let words = build::words("zh")?;
     for name in words.values().flat_map(BTreeMap::keys) {
         let used = app.iter().filter(|(p, _)| !p.to_string_lossy().contains("i18n")).any(|(_, text)| {
             ["t()", "c()"].iter().any(|words| {

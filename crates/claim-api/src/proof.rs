@@ -41,7 +41,7 @@ pub struct ProvenFile {
     pub bytes: u64,
     /// Of the copy that the insurer stores.
     pub sha256: String,
-    /// Of the file as it was chosen on the phone; empty where the phone did not say.
+    /// Of the file as it was chosen on the phone; the same where nothing was changed, or the phone did not say.
     pub original_sha256: String,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub received_at: Moment,
@@ -128,14 +128,6 @@ pub fn check(receipt: &str, keys: &Keys) -> Result<Proof, Untrue> {
     let signed = receipt.rfind('.').map_or("", |end| &receipt[..end]);
     key.verify(signed, &signature).map_err(|_| Untrue::Changed)?;
     serde_json::from_slice(&body).map_err(|_| Untrue::Malformed)
-}
-
-/// Lower-case hex.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// Where an `iTXt` chunk of ours begins its text: keyword, no compression, no language, no translated keyword

@@ -111,12 +111,13 @@ async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Resu
     Ok(folder)
 }
 
-async fn rows(db: impl sqlx::Executor<'_, Database = Sqlite>, claim_id: &str) -> Result<Vec<SqliteRow>> {
+/// The documents of a claim, in the order they came.
+pub async fn rows(db: impl sqlx::Executor<'_, Database = Sqlite>, claim_id: &str) -> Result<Vec<SqliteRow>> {
     let query = "SELECT id, slot, bytes, sha256, received_at, facts, doubts FROM document WHERE claim_id = ? ORDER BY rowid";
     Ok(sqlx::query(query).bind(claim_id).fetch_all(db).await?)
 }
 
-fn file_of(row: &SqliteRow) -> Result<File> {
+pub fn file_of(row: &SqliteRow) -> Result<File> {
     let (sha256, facts): (String, Option<String>) = (row.try_get("sha256")?, row.try_get("facts")?);
     let bytes: i64 = row.try_get("bytes")?;
     match facts {

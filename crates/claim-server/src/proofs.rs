@@ -7,13 +7,12 @@ use axum::{Extension, Json};
 use claim_api::proof::{Keys, Proof, ProvenFile};
 use claim_api::{Problem, ProblemCode};
 use claim_domain::Moment;
-use claim_domain::documents::File;
 use sqlx::Row;
 
 use crate::claims::mine;
 use crate::failure::Result;
 use crate::session::Session;
-use crate::{App, now};
+use crate::{App, documents, now};
 
 /// The signed receipt of a claim, for its parties; who has just reported needs no code for it.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/receipt", params(("no" = String, Path)),
@@ -29,18 +28,14 @@ pub async fn receipt(State(app): State<App>, session: Option<Extension<Session>>
             .await?;
     let (events, events_sha256): (u32, String) =
         sqlx::query_as("SELECT seq, hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1").bind(&claim.id).fetch_one(db).await?;
-    let rows = sqlx::query("SELECT slot, bytes, sha256, received_at, facts FROM document WHERE claim_id = ? ORDER BY rowid")
-        .bind(&claim.id)
-        .fetch_all(db)
-        .await?;
     let mut files = Vec::new();
-    for row in rows {
-        let facts: Option<File> = row.try_get::<Option<String>, _>("facts")?.and_then(|f| serde_json::from_str(&f).ok());
+    for row in documents::rows(db, &claim.id).await? {
+        let file = documents::file_of(&row)?;
         files.push(ProvenFile {
-            document: row.try_get("slot")?,
-            bytes: row.try_get::<i64, _>("bytes")?.unsigned_abs(),
-            sha256: row.try_get("sha256")?,
-            original_sha256: facts.map(|f| f.original_sha256).unwrap_or_default(),
+            document: file.document,
+            bytes: file.bytes,
+            sha256: file.sha256,
+            original_sha256: file.original_sha256,
             received_at: Moment(row.try_get("received_at")?),
         });
     }
