@@ -15,6 +15,9 @@
 
   let database = null;
   let key = null;
+  // How far this device's clock is ahead of the server's, once that is known: clocks are wrong and jump, and what was
+  // written under a wrong one must not seem old.
+  let ahead;
   // Why there is no key.
   let missing = 'refused';
 
@@ -78,7 +81,7 @@
     // Encrypted before the transaction begins: it would end by itself while this is awaited.
     const iv = crypto.getRandomValues(new Uint8Array(12));
     const ct = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: bound(name, rev) }, key, bytes);
-    return { v: FORM, rev, at: Date.now(), iv, ct };
+    return { v: FORM, rev, at: ahead === undefined ? 0 : Date.now() - ahead, iv, ct };
   };
   const unseal = async (name, record) => {
     const additionalData = bound(name, record.rev);
@@ -152,12 +155,18 @@
       return rev;
     },
     remove: (name) => within(KEPT, 'readwrite', (store) => asked(store.delete(name))),
-    // Forgets what nobody has touched since `before` (milliseconds), but for the names in `keep`.
-    sweep: (before, keep) => within(KEPT, 'readwrite', async (store) => {
+    // Forgets what nobody has touched for `life` ms, but for the names in `keep`. `now`: the server's time; from now on
+    // records bear it, and those that were written without it begin their life.
+    sweep: (now, life, keep) => within(KEPT, 'readwrite', async (store) => {
+      ahead = Date.now() - now;
       for (const name of await asked(store.getAllKeys())) {
         const record = await asked(store.get(name));
-        // A receipt is for later.
-        if (!keep.includes(name) && !String(name).startsWith('receipt') && record.at < before) { await asked(store.delete(name)); }
+        if (!record.at || record.at > now) {
+          await asked(store.put({ ...record, at: now }, name));
+          // A receipt is for later.
+        } else if (!keep.includes(name) && !String(name).startsWith('receipt') && record.at < now - life) {
+          await asked(store.delete(name));
+        }
       }
     }),
     // The key first: what is left behind by a kill in between cannot be read by anybody.

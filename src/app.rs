@@ -65,7 +65,7 @@ fn parts(path: &str) -> Vec<&str> {
     path.trim_matches('/').split('/').collect()
 }
 
-/// What is wrong with the network or with what is kept, one sentence each with its way on.
+/// What is wrong with the network, the clock, the app or with what is kept: one sentence each with its way on.
 fn state(session: Session) -> AnyView {
     ui::live(move || {
         let kept = match session.kept.get() {
@@ -75,26 +75,36 @@ fn state(session: Session) -> AnyView {
             State::Newer => Some(t().newer_app),
             State::Damaged => Some(t().not_opened),
         };
-        let offline = (!session.visit.online.get()).then_some(t().offline);
-        let sentences: Vec<AnyView> = offline.into_iter().chain(kept).map(banner).collect();
-        (sentences, session.conflict.get().then(|| two_pages(session))).into_any()
+        let offline = (!session.visit.online.get()).then_some(("offline", t().offline));
+        let wrong_clock = session.visit.wrong_clock.get().then_some(("wrong-clock", t().wrong_clock));
+        let mut all: Vec<AnyView> = offline
+            .into_iter()
+            .chain(kept.map(|text| ("kept", text)))
+            .chain(wrong_clock)
+            .map(|(id, text)| banner(session, id, text, &[]))
+            .collect();
+        // Opened again, a page that keeps nothing would lose what was typed; this one goes on working.
+        if session.visit.outdated.get() && kept.is_none() {
+            all.push(banner(session, "outdated", t().outdated, &[("open-anew", t().open_anew, |_| page::reload())]));
+        }
+        // Two pages changed the same draft: nothing is overwritten before the person has chosen.
+        if session.conflict.get() {
+            let choices: [Choice; 2] =
+                [("keep-this", t().keep_this, Session::keep_this), ("keep-other", t().keep_other, Session::keep_other)];
+            all.push(banner(session, "two-pages", t().two_pages, &choices));
+        }
+        all.into_any()
     })
 }
 
-/// Two pages changed the same draft: nothing is overwritten before the person has chosen.
-fn two_pages(session: Session) -> AnyView {
-    view! {
-        <div class="banner" role="alert" id="two-pages">
-            <p>{t().two_pages}</p>
-            <button type="button" class="chip" id="keep-this" on:click=ui::click(move |_| session.keep_this())>{t().keep_this}</button>
-            <button type="button" class="chip" id="keep-other" on:click=ui::click(move |_| session.keep_other())>{t().keep_other}</button>
-        </div>
-    }
-    .into_any()
-}
+/// Id, label and deed of a button.
+type Choice = (&'static str, &'static str, fn(&Session));
 
-fn banner(text: &'static str) -> AnyView {
-    view! { <p class="banner" role="status">{text}</p> }.into_any()
+fn banner(session: Session, id: &'static str, text: &'static str, choices: &[Choice]) -> AnyView {
+    let button = |&(id, label, deed): &Choice| {
+        view! { <button type="button" class="chip" id=id on:click=ui::click(move |_| deed(&session))>{label}</button> }.into_any()
+    };
+    view! { <div class="banner" role="status" id=id><p>{text}</p>{choices.iter().map(button).collect::<Vec<_>>()}</div> }.into_any()
 }
 
 /// The first page stands in index.html; here it is shown and hidden, and completed by what the app knows.

@@ -5,10 +5,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
-use claim_api::outbox::{Body, Method, Next, OutPhoto, Outbox, Reply, Request, Sending, next_of};
+use claim_api::outbox::{Body, Method, Next, Outbox, Reply, Request, Sending, found, next_of};
 use claim_api::{BASE, Receipt};
 use claim_domain::Lob;
-use claim_domain::documents::Format;
 use claim_domain::draft::{Answers, Command, Draft, Effect, KnownPolicy, PhotoState, apply};
 use claim_domain::json;
 use futures::future::{LocalBoxFuture, join};
@@ -18,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::platform::http::{self, CallError};
 use crate::platform::photos::{self, Picked};
 use crate::platform::storage::{State, Storage};
-use crate::platform::{luck, new_id, now_ms, page, sleep_ms, spawn};
+use crate::platform::{address, luck, new_id, now_ms, page, sleep_ms, spawn};
 use crate::visit::Visit;
 
 /// Photos of one notice.
@@ -104,7 +103,6 @@ impl Session {
             Some(text) => readable(&storage, DRAFT, text).await,
             None => None,
         };
-        let mut draft = kept.unwrap_or_else(|| Draft::new(new_id()));
         if let Some(old) = stored::<Vec<Outbox>>(&storage, OLD_OUTBOXES).await {
             for outbox in old {
                 storage.save_text(&outbox_name(&outbox.key), text_of(&outbox)).await;
@@ -112,14 +110,7 @@ impl Session {
             storage.forget(OLD_OUTBOXES).await;
         }
         let mut outboxes = stored_outboxes(&storage).await.unwrap_or_default();
-        // Killed between the two writes after an answer: what was received is no draft any more.
-        if outboxes.iter().any(|o| o.key == draft.id && o.claim_no().is_some()) {
-            draft = Draft::new(new_id());
-        }
-        // A report that was never received stays as long as it takes.
-        let unsent = outboxes.iter().filter(|o| !o.is_done());
-        let files = unsent.flat_map(|o| o.photos.iter().map(|p| format!("photo:{}", p.id)).chain([outbox_name(&o.key)]));
-        storage.sweep(&files.collect::<Vec<_>>()).await;
+        let mut draft = found(kept, &mut outboxes, || Draft::new(new_id()));
         let mut pictures = BTreeMap::new();
         let ids = draft.photos.iter().map(|p| p.id.clone()).chain(outboxes.iter().flat_map(|o| o.photos.iter().map(|p| p.id.clone())));
         for id in ids.collect::<Vec<_>>() {
@@ -128,7 +119,6 @@ impl Session {
             }
         }
         apply(&mut draft, Command::Restore { kept: pictures.keys().cloned().collect() });
-        outboxes.iter_mut().for_each(Outbox::restarted);
         let kept = RwSignal::new(storage.state());
         let inner = Inner {
             storage,
@@ -153,13 +143,40 @@ impl Session {
         };
         page::on_awake(move || {
             session.wake();
-            spawn(async move { session.catch_up().await });
+            spawn(async move {
+                session.catch_up().await;
+                // Hours may have passed: another app, another day, another person.
+                if page::is_visible() {
+                    let _ = session.refresh().await;
+                }
+            });
         });
         session.send();
         spawn(async move {
-            let _ = session.refresh().await;
+            if session.refresh().await.is_ok() {
+                session.sweep().await;
+            }
         });
         session
+    }
+
+    /// Forgets what is old. Only now, because only the server knows what day it is.
+    async fn sweep(&self) {
+        let storage = self.storage();
+        // A report that was never received stays as long as it takes, and so does one that is being looked at.
+        let mut keep: Vec<String> = self.outboxes.with_untracked(|all| {
+            let unsent = all.iter().filter(|o| !o.is_done());
+            unsent.flat_map(|o| o.photos.iter().map(|p| format!("photo:{}", p.id)).chain([outbox_name(&o.key)])).collect()
+        });
+        let writing = address::path().get_untracked() != "/";
+        if writing {
+            keep.push(DRAFT.into());
+            self.draft.with_untracked(|d| keep.extend(d.photos.iter().map(|p| format!("photo:{}", p.id))));
+        }
+        storage.sweep(&keep).await;
+        if !writing && self.kept.get_untracked() == State::Kept && storage.mine(DRAFT).await.is_none() {
+            self.draft.set(Draft::new(new_id()));
+        }
     }
 
     pub fn storage(&self) -> Storage {
@@ -337,6 +354,10 @@ impl Session {
     /// Takes over what another page did with the reports. Nothing may be under way here.
     async fn catch_up_outboxes(&self) {
         let Some(mut there) = stored_outboxes(&self.storage()).await else { return };
+        // One that is being written is not among them yet.
+        if !self.outboxes.with_untracked(|all| all.iter().all(Outbox::is_written)) {
+            return;
+        }
         let here: Vec<String> = self.outboxes.with_untracked(|all| all.iter().map(text_of).collect());
         let mut changed = here.len() != there.len();
         for outbox in there.iter_mut().filter(|o| !here.contains(&text_of(o))) {
@@ -468,25 +489,7 @@ impl Session {
         let draft = self.draft.get_untracked();
         let health = self.catalogue.incident(&draft.answers.incident).is_some_and(|i| i.lob == Lob::Health);
         let document = if health { "medical_record" } else { "scene" };
-        let photos = draft.photos.iter().filter(|p| p.state == PhotoState::Ready).filter_map(|p| {
-            let result = p.result.as_ref()?;
-            Some(OutPhoto {
-                id: p.id.clone(),
-                document: document.into(),
-                format: Format::Jpeg,
-                bytes: result.bytes,
-                sha256: result.sha256.clone(),
-                // What the insurer confirms in its receipt is the file as it was, too.
-                facts: Some(format!(
-                    r#"{{"id":"","document":"{document}","format":"jpeg","bytes":{},"sha256":"{}","original_sha256":"{}"}}"#,
-                    result.bytes, result.sha256, result.original_sha256
-                )),
-                state: Sending::Waiting,
-            })
-        });
-        let outbox = Outbox::freeze(&draft.id, &draft.notice(), photos);
-        self.drop_outboxes(Outbox::is_done);
-        self.send_this(outbox);
+        self.send_this(Outbox::of_report(&draft, new_id() + &new_id(), document));
     }
 
     fn drop_outboxes(&self, over: impl Fn(&Outbox) -> bool) {
@@ -503,11 +506,17 @@ impl Session {
     /// Sends a report, or files of a claim and what is to be said once they have arrived.
     pub fn send_this(&self, outbox: Outbox) {
         let session = *self;
-        let key = outbox.key.clone();
+        let (key, report) = (outbox.key.clone(), outbox.is_report());
         self.outboxes.update(|all| all.push(outbox));
         spawn(async move {
-            // On disk before the first byte leaves.
+            // On disk before the first byte leaves. Earlier reports go after the draft is: killed in between, the app must
+            // not take theirs for a new one.
+            if report {
+                session.write().await;
+            }
             session.keep(&key).await;
+            session.drop_outboxes(|o| report && o.is_done() && o.key != key);
+            session.outboxes.update(|all| all.iter_mut().filter(|o| o.key == key).for_each(Outbox::written));
             session.send();
         });
     }
@@ -586,26 +595,24 @@ impl Session {
                         self.draft.set(Draft::new(new_id()));
                         self.save();
                     }
+                    let received = self.received(&key);
                     self.keep(&key).await;
-                    self.release_received();
+                    for id in received {
+                        storage.forget_photo(&id).await;
+                    }
                 }
             }
         }
     }
 
-    /// Bytes that the server has acknowledged leave the phone; the pictures stay until the page closes.
-    fn release_received(&self) {
-        let storage = self.storage();
-        // Files of a claim are released by its papers: another document may hold the same one.
-        let received: Vec<String> = self.outboxes.with_untracked(|all| {
-            let photos = all.iter().filter(|o| o.is_report()).flat_map(|o| &o.photos);
+    /// Photos of a report that the server has acknowledged: their bytes leave the phone once that is written down; the
+    /// pictures stay until the page closes. Files of a claim are released by its papers: another document may hold the same
+    /// one.
+    fn received(&self, key: &str) -> Vec<String> {
+        self.outboxes.with_untracked(|all| {
+            let photos = all.iter().filter(|o| o.key == key && o.is_report()).flat_map(|o| &o.photos);
             photos.filter(|p| p.state == Sending::Received).map(|p| p.id.clone()).collect()
-        });
-        spawn(async move {
-            for id in received {
-                storage.forget_photo(&id).await;
-            }
-        });
+        })
     }
 
     pub fn receipt(&self) -> Option<Receipt> {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use crate::i18n;
 use crate::platform::http::{self, CallError};
-use crate::platform::page;
 use crate::platform::photos::Fit;
+use crate::platform::{page, set_clock};
 
 /// `config.json`, as far as the app needs it.
 #[derive(Deserialize)]
@@ -41,6 +41,10 @@ pub struct Visit {
     /// `None` until the server has said who is there.
     pub who: RwSignal<Option<SessionView>>,
     pub online: RwSignal<bool>,
+    /// The phone's clock is wrong; the server's is used.
+    pub wrong_clock: RwSignal<bool>,
+    /// The server has another app than this page, which goes on working.
+    pub outdated: RwSignal<bool>,
 }
 
 impl Visit {
@@ -56,7 +60,8 @@ impl Visit {
         let config: Config = config.and_then(|c| json::read(std::str::from_utf8(&c).ok()?)).ok_or("config.json cannot be read")?;
         let online = RwSignal::new(page::is_online());
         page::on_awake(move || online.set(page::is_online()));
-        Ok(Visit { catalogue: Box::leak(Box::new(catalogue)), config: Box::leak(Box::new(config)), who: RwSignal::new(None), online })
+        let (catalogue, config) = (Box::leak(Box::new(catalogue)), Box::leak(Box::new(config)));
+        Ok(Visit { catalogue, config, who: RwSignal::new(None), online, wrong_clock: RwSignal::new(false), outdated: RwSignal::new(false) })
     }
 
     /// The rules of this version: a claim keeps those it began with.
@@ -75,9 +80,19 @@ impl Visit {
         Fit { long_edge: photos.long_edge, bytes: if scene { photos.scene_bytes } else { photos.document_bytes } }
     }
 
-    /// Asks the server who is there.
+    /// Asks the server who is there, what time it is and whether this page is outdated.
     pub async fn refresh(&self) -> Result<(), CallError> {
-        self.who.set(Some(http::get("/api/v1/session").await?));
+        let mut view: SessionView = http::get("/api/v1/session").await?;
+        if let Some(time) = view.server_time.take() {
+            self.wrong_clock.set(set_clock(time));
+        }
+        if let Some(build) = view.build.take() {
+            self.outdated.set(page::link_href("build") != Some(build));
+        }
+        // The same again draws nothing anew.
+        if self.who.with_untracked(|w| w.as_ref() != Some(&view)) {
+            self.who.set(Some(view));
+        }
         Ok(())
     }
 

@@ -11,15 +11,27 @@ pub mod picture;
 pub mod storage;
 pub mod worker;
 
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
 use claim_domain::Moment;
 
-/// The phone's clock. It only advises: the server's time is the truth for every deadline.
+/// How far the phone's clock is ahead of the server's, in milliseconds.
+static AHEAD: AtomicI64 = AtomicI64::new(0);
+
+/// The server's time as far as it is known, else the phone's. It only advises: every deadline is the server's.
 pub fn now() -> Moment {
     Moment(now_ms() / 1000)
 }
 
 pub fn now_ms() -> i64 {
-    js_sys::Date::now() as i64
+    js_sys::Date::now() as i64 - AHEAD.load(Relaxed)
+}
+
+/// The server has told its time; whether the phone's clock is wrong, so that a person would notice.
+pub fn set_clock(server: Moment) -> bool {
+    let ahead = js_sys::Date::now() as i64 - server.0 * 1000;
+    AHEAD.store(ahead, Relaxed);
+    ahead.abs() > 300_000
 }
 
 /// A random number, for spreading retries.

@@ -11,6 +11,8 @@ use js_sys::{Array, Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
+use super::now_ms;
+
 #[wasm_bindgen(js_namespace = baoanStore)]
 extern "C" {
     #[wasm_bindgen(catch)]
@@ -24,7 +26,7 @@ extern "C" {
     #[wasm_bindgen(catch)]
     async fn remove(name: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch)]
-    async fn sweep(before: f64, keep: &Array) -> Result<JsValue, JsValue>;
+    async fn sweep(now: f64, life: f64, keep: &Array) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch)]
     async fn wipe() -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch)]
@@ -233,11 +235,11 @@ impl Storage {
         self.forget(&format!("photo:{id}")).await;
     }
 
-    /// Forgets what nobody has touched for seven days, but for `keep`.
+    /// Forgets what nobody has touched for seven days of the server's time, which is known, but for `keep`.
     pub async fn sweep(&self, keep: &[String]) {
         if !self.is_refused() {
             let keep: Array = keep.iter().map(|n| JsValue::from_str(n)).collect();
-            let _ = sweep(js_sys::Date::now() - LIFETIME_MS, &keep).await;
+            let _ = sweep(now_ms() as f64, LIFETIME_MS, &keep).await;
         }
     }
 

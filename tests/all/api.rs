@@ -15,6 +15,40 @@ fn problem(answer: &Answer) -> (u16, String) {
     (answer.status, answer.code())
 }
 
+/// A phone that was killed before it wrote its cookie down: the same words and the secret, from a new session.
+#[test]
+fn a_report_goes_over_to_who_knows_its_secret_until_somebody_signs_in() {
+    let server = Server::start();
+    let (key, secret) = (unique_key(), "0123456789abcdef0123456789abcdef");
+    let say = |caller: &mut Caller, secret: &str, body: &Value| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", &*key), ("submission-secret", secret)];
+        caller.send("POST", "/api/v1/notices", &headers, body.to_string().as_bytes())
+    };
+    let mut first = server.caller();
+    let answer = say(&mut first, secret, &notice(NOW));
+    assert_eq!(answer.status, 201);
+    let kept = format!("/api/v1/submissions/{key}");
+    let tus = [("tus-resumable", "1.0.0"), ("upload-length", "4096")];
+    let upload = first.send("POST", "/api/v1/uploads", &tus, b"").header("location").unwrap().to_owned();
+
+    let mut other = server.caller();
+    let mut words = notice(NOW);
+    words["narrative"] = json!("别的话");
+    for (secret, body) in [("", notice(NOW)), ("short", notice(NOW)), ("0123456789abcdef0123456789abcdeX", notice(NOW)), (secret, words)] {
+        assert_eq!(problem(&say(&mut other, secret, &body)), (404, "not-found".into()), "{secret}");
+    }
+    assert_eq!(other.get(&kept).status, 404);
+    let again = say(&mut other, secret, &notice(NOW));
+    assert_eq!((again.status, again.header("idempotency-replayed"), &again.text), (200, Some("true"), &answer.text));
+    assert_eq!((other.get(&kept).status, first.get(&kept).status), (200, 404));
+    assert_eq!(other.send("HEAD", &upload, &[("tus-resumable", "1.0.0")], b"").status, 200);
+
+    // Whoever has signed in is asked to do it again.
+    other.sign_in(&server, "13800138000");
+    assert_eq!(problem(&say(&mut first, secret, &notice(NOW))), (404, "not-found".into()));
+    assert_eq!((other.get(&kept).status, server.count("SELECT count(*) FROM claim")), (200, 1));
+}
+
 #[test]
 fn the_same_notice_a_hundred_times_at_once_is_one_claim() {
     let server = Server::start();

@@ -356,7 +356,7 @@ fn more_than_anybody_needs_is_refused() {
     server.until("they have ended", || sixth(&mut writer).status == 204);
 
     // Space that must stay free.
-    let full = Server::with(Setting { args: &["--keep-free-mb", "99999999"], disk: None });
+    let full = Server::with(Setting { args: &["--keep-free-mb", "99999999"], ..Setting::default() });
     assert_eq!(begin(&mut session(&full), 10), (507, "storage-full".into()));
     assert!(full.stored_files().is_empty());
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use baoan_tests::{Browser, End, Fault, Link, Phone, Proxy, Server, Setting, notice, photographs, sha256_hex, some_photographs};
+use baoan_tests::{Browser, Caller, End, Fault, Link, Phone, Proxy, Server, Setting, notice, photographs, sha256_hex, some_photographs};
 use claim_api::outbox::{OutPhoto, Outbox, Sending};
 use claim_domain::documents::{Folder, Format, claim_form, form_sha256};
 use claim_domain::{Catalogue, Notice};
@@ -47,7 +47,7 @@ struct Rig {
 }
 
 fn rig() -> Rig {
-    let server = Server::with(Setting { args: &["--behind-proxy"], disk: None });
+    let server = Server::with(Setting { args: &["--behind-proxy"], ..Setting::default() });
     let (proxy, at) = (Proxy::to(&server.base, None), now(&server));
     Rig { server, proxy, at, phones: AtomicU32::new(0) }
 }
@@ -71,7 +71,8 @@ fn report(phone: &mut Phone, number: u32, at: &str) {
         state: Sending::Waiting,
     };
     let words: Notice = serde_json::from_value(notice(at)).unwrap();
-    let mut outbox = Outbox::freeze(&format!("cut-{number:08}"), &words, [photo]);
+    let mut outbox = Outbox::freeze(&format!("cut-{number:08}"), format!("secret-{number:032}"), &words, [photo]);
+    outbox.written();
     phone.carry(&mut outbox, &BTreeMap::from([("photo".to_owned(), bytes)]), 512 << 10);
     assert!(phone.plan.is_empty(), "{told}: not reached: {:?}", phone.plan);
     assert!(outbox.is_done() && outbox.photos[0].state == Sending::Received, "{told}: {outbox:?}");
@@ -367,7 +368,7 @@ fn whatever_the_disk_does_what_was_acknowledged_is_there() {
     template.kill();
     let run = |disk: Option<String>| -> (usize, Vec<u16>, bool) {
         let what = format!("{disk:?}");
-        let server = RefCell::new(Server::on_copy(&data, Setting { args: &["--behind-proxy"], disk }));
+        let server = RefCell::new(Server::on_copy(&data, Setting { args: &["--behind-proxy"], disk, ..Setting::default() }));
         let base = server.borrow().base.clone();
         let fell = Cell::new(false);
         let mut failures = Vec::new();
@@ -422,7 +423,7 @@ fn killed_at_any_moment_the_server_loses_nothing() {
     let kills = times("BAOAN_KILLS", 12);
     let template = Server::start();
     let (proxy, at) = (Proxy::to(&template.base, None), now(&template));
-    let server = RefCell::new(Server::on_copy(template.data(), Setting { args: &["--behind-proxy"], disk: None }));
+    let server = RefCell::new(Server::on_copy(template.data(), Setting { args: &["--behind-proxy"], ..Setting::default() }));
     let base = server.borrow().base.clone();
     let (mut luck, mut number, mut fell) = (7, 0, 0);
     while fell < kills {
@@ -477,7 +478,7 @@ fn with_ten_thousand_open_uploads_it_starts_in_three_seconds() {
 /// Of real calls: the upload's bytes and their sync, the offset and the database's sync, then the answer.
 #[test]
 fn nothing_is_answered_before_it_is_on_the_disk() {
-    let server = Server::with(Setting { args: &["--behind-proxy"], disk: Some("none 0 0".into()) });
+    let server = Server::with(Setting { args: &["--behind-proxy"], disk: Some("none 0 0".into()), ..Setting::default() });
     let (proxy, at) = (Proxy::to(&server.base, None), now(&server));
     let mut phone = Phone::new(&server.base, &proxy, 0);
     assert_eq!(phone.call("GET", "/api/v1/session", &[], b"").unwrap().status, 200);
@@ -611,6 +612,9 @@ async fn go_on(
     }
 }
 
+/// A report, without a kill, takes seconds.
+const LONGEST: Duration = Duration::from_secs(120);
+
 /// The whole browser, not only its page, with SIGKILL, at moments spread over a journey with photos.
 #[tokio::test]
 async fn killed_at_any_moment_the_phone_loses_nothing() {
@@ -636,7 +640,10 @@ async fn killed_at_any_moment_the_phone_loses_nothing() {
                 }
                 at
             });
-            let over = go_on(&browser, &photos, &mut typed, &mut last).await;
+            let Ok(over) = tokio::time::timeout(LONGEST, go_on(&browser, &photos, &mut typed, &mut last)).await else {
+                let shown = tokio::time::timeout(LONGEST, browser.text("body")).await;
+                panic!("after {fell} kills nothing goes on at {last}: {shown:?}");
+            };
             if over.is_some() {
                 moment.abort();
                 break;
@@ -707,4 +714,57 @@ async fn five_photos_arrive_over_a_bad_link_without_a_hand() {
         began.elapsed().as_secs()
     );
     assert_eq!(server.count("SELECT count(*) FROM document"), 5);
+}
+
+/// One hour and ten years, forward and back, while the server runs: codes and sessions fail closed, nothing that was
+/// received is lost, and the timeline keeps its order.
+#[test]
+fn when_the_servers_clock_jumps_nothing_is_lost_and_nobody_is_let_in() {
+    let (hour, years) = (3_600, 10 * 365 * 86_400);
+    let (mut cases, mut refused) = (0, 0);
+    for wrong in [hour, -hour, years, -years] {
+        let server = Server::with(Setting { clock: true, ..Setting::default() });
+        let at = now(&server);
+        let mut reporter = server.caller();
+        let answer = reporter.report("clock-0001", &notice(&at));
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let no = answer.json()["claim_no"].as_str().unwrap().to_owned();
+        let headers = [("tus-resumable", "1.0.0"), ("upload-length", "4096")];
+        let upload = reporter.send("POST", "/api/v1/uploads", &headers, b"").header("location").unwrap().to_owned();
+        let part = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", "application/offset+octet-stream")];
+        assert_eq!(reporter.send("PATCH", &upload, &part, &[7; 1000]).status, 204);
+        // A customer who is there, and one whose code is on its way.
+        let (mut there, mut coming) = (server.caller(), server.caller());
+        there.sign_in(&server, "13800138000");
+        let asked = json!({ "phone": "13900139000" });
+        assert_eq!(coming.post("/api/v1/session/code", &asked).status, 204);
+        let code = json!({ "phone": "13900139000", "code": server.code_for("13900139000") });
+        let mut staff = Caller::staff(&server, "supervisor");
+
+        server.set_clock(wrong);
+        assert_eq!(coming.post("/api/v1/session", &code).code(), "otp-invalid", "{wrong}");
+        assert_eq!(there.get("/api/v1/session").json()["signed_in"], json!(false), "{wrong}");
+        assert_eq!(there.get(&format!("/api/v1/claims/{no}")).code(), "session-expired", "{wrong}");
+        assert_eq!(staff.get(&format!("/staff/claims/{no}")).status, 303, "{wrong}");
+        refused += 4;
+        // The other clock is no reason to keep anybody out for long.
+        assert_eq!(coming.post("/api/v1/session/code", &asked).status, 204, "{wrong}");
+        let code = json!({ "phone": "13900139000", "code": server.code_for("13900139000") });
+        assert_eq!(coming.post("/api/v1/session", &code).status, 200, "{wrong}");
+        there.sign_in(&server, "13800138000");
+        let mut staff = Caller::staff(&server, "supervisor");
+        let step = staff.step(&no, &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")]);
+        assert_eq!(step.status, 303, "{wrong}: {step:?}");
+
+        let events = there.get(&format!("/api/v1/claims/{no}/timeline?after=0")).json();
+        let order: Vec<i64> = events["events"].as_array().unwrap().iter().filter_map(|e| e["seq"].as_i64()).collect();
+        assert!(order.len() >= 3 && order.is_sorted(), "{wrong}: {events}");
+
+        server.set_clock(0);
+        assert_eq!(reporter.send("HEAD", &upload, &[("tus-resumable", "1.0.0")], b"").header("upload-offset"), Some("1000"), "{wrong}");
+        assert_eq!(reporter.report("clock-0001", &notice(&at)).status, 200, "{wrong}");
+        assert_eq!((server.count("SELECT count(*) FROM claim"), server.count("SELECT count(*) FROM submission")), (1, 1));
+        cases += 1;
+    }
+    println!("the server's clock jumped {cases} times and back, {refused} codes and sessions refused, violations: 0");
 }

@@ -1,7 +1,8 @@
 //! What the phone keeps, and what happens when it cannot: sealed records, old and newer databases, no room, no
-//! permission, a connection that dies, two pages at once. In every case the person is told and the report goes out.
+//! permission, a connection that dies, two pages at once, a clock that is wrong, an app that is older than its server. In
+//! every case the person is told and the report goes out.
 
-use baoan_tests::{Browser, Caller, Server};
+use baoan_tests::{Browser, Caller, Server, root};
 use serde_json::{Value, json};
 
 use crate::journeys::{kept, outboxes, reporting, saved, send, walk};
@@ -458,4 +459,91 @@ fn a_draft_is_written_over_only_by_who_has_seen_it() {
     assert_eq!(left, 5);
     assert_eq!(mine.send("DELETE", "/api/v1/drafts/draft-number-6", &[], b"").status, 204);
     assert_eq!(mine.get("/api/v1/drafts/draft-number-6").status, 404);
+}
+
+/// Chromium writes its cookies down every 30 seconds: a page that is killed before that has lost its session.
+#[tokio::test]
+async fn a_cookie_that_was_lost_loses_no_photo_and_nobody_must_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = baoan_tests::photographs(folder.path());
+    let (server, browser) = reporting().await;
+    walk(&browser, &photos[..2], async |_, _| {}).await;
+    browser.slow(20_000).await;
+    send(&browser).await;
+    browser.cdp("Network.clearBrowserCookies", json!({})).await;
+    browser.at(&server.url("/report/done")).await;
+    assert_ne!(server.count("SELECT count(*) FROM document"), 2, "the link was too fast for this test");
+    browser.slow(10_000_000).await;
+    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    assert_eq!((claims(&server), server.count("SELECT count(*) FROM document")), (1, 2));
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_told_loses_nothing_and_reports_the_servers_time() {
+    let (server, browser) = (Server::start(), Browser::phone().await);
+    before_all(&browser, "const real = Date.now; Date.now = () => real() + Number(localStorage.getItem('clock'));").await;
+    browser.at(&server.url("/")).await;
+    let (hour, years) = (3_600_000_i64, 10 * 365 * 86_400_000_i64);
+    let told = "document.body.innerText.includes('手机的时间不准')";
+    for wrong in [hour, -hour, years, -years] {
+        // Typed under a wrong clock, found again under a right one, and under a wrong one once more.
+        for (visit, clock) in [wrong, 0, wrong].into_iter().enumerate() {
+            browser.run(&format!("localStorage.setItem('clock', '{clock}')")).await;
+            browser.at(&server.url("/report/safety")).await;
+            browser.until("the server has told its time", &format!("({told}) === {}", clock != 0)).await;
+            if visit == 0 {
+                browser.tap("input[name='/scene/injured'][value=no]").await;
+                saved(&browser).await;
+            }
+            browser.find("input[name='/scene/injured'][value=no]:checked").await;
+        }
+        // The clock jumps while the page is open.
+        browser.run(&format!("localStorage.setItem('clock', '{}')", -wrong)).await;
+        browser.at(&server.url("/report/safety")).await;
+        walk(&browser, &[], async |_, _| {}).await;
+        let no = send(&browser).await;
+        assert!(no.starts_with("BA"), "{no}");
+    }
+    let late = "SELECT count(*) FROM claim WHERE abs(loss_at - reported_at) > 300";
+    assert_eq!((claims(&server), server.count(late)), (4, 0), "the time of the loss is the server's");
+    browser.run("localStorage.setItem('clock', '0')").await;
+}
+
+/// A deployment while a page is open: it says so, goes on with its own programs, and opens anew when the person likes.
+#[tokio::test]
+async fn an_older_page_goes_on_after_a_deployment_and_offers_the_newer_app() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = baoan_tests::photographs(folder.path());
+    let (mut server, browser) = reporting().await;
+    browser.arrive("/report/safety").await;
+    browser.tap("input[name='/scene/injured'][value=no]").await;
+    saved(&browser).await;
+    // The next build: another page, and none of the old workers.
+    let next = folder.path().join("dist");
+    let done = std::process::Command::new("cp").arg("-a").arg(root().join("dist")).arg(&next).status();
+    assert!(done.is_ok_and(|s| s.success()));
+    let page = std::fs::read_to_string(next.join("index.html")).unwrap();
+    let build = page.split("id=\"build\"").nth(1).and_then(|rest| rest.split("href=\"/").nth(1)).and_then(|rest| rest.split('"').next());
+    std::fs::write(next.join("index.html"), page.replace(build.unwrap(), "0123456789abcdef")).unwrap();
+    for file in std::fs::read_dir(&next).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().to_string_lossy().into_owned();
+        if name.starts_with("photo_") || name.starts_with("index.html.") {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    server.kill();
+    server.deploy(next);
+    server.start_again();
+    assert!(!browser.has("#outdated").await);
+    // Back from another app.
+    browser.run("document.dispatchEvent(new Event('visibilitychange'))").await;
+    browser.find("#outdated").await;
+    browser.run("document.querySelector('h1').focus()").await;
+    walk(&browser, &photos[..1], async |_, _| {}).await;
+    browser.run("document.querySelector('#outdated button').click()").await;
+    browser.until("opened anew", "document.documentElement.dataset.ready && !document.querySelector('#outdated')").await;
+    browser.find("#consents-truth:checked").await;
+    send(&browser).await;
+    browser.until("the photo arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
 }

@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -17,6 +17,10 @@ pub struct Setting {
     pub args: &'static [&'static str],
     /// What its disk does wrong: `kind n few` of tests/faults/disk.c.
     pub disk: Option<String>,
+    /// Seconds by which its clock is wrong, when [`Server::set_clock`] has said so (tests/faults/clock.c).
+    pub clock: bool,
+    /// Another build of the app.
+    pub dist: Option<PathBuf>,
 }
 
 pub struct Server {
@@ -49,13 +53,17 @@ fn free_port() -> String {
 fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     let program = root().join("target/release/claim-server");
     let mut command = Command::new(&program);
-    command.args(["--addr", addr, "--demo", "--data"]).arg(data).arg("--dist").arg(root().join("dist")).args(more.args);
+    command.args(["--addr", addr, "--demo", "--data"]).arg(data).arg("--dist");
+    command.arg(more.dist.clone().unwrap_or_else(|| root().join("dist"))).args(more.args);
     if !more.args.contains(&"--keep-free-mb") {
         command.args(["--keep-free-mb", "1"]);
     }
     if let Some(disk) = &more.disk {
-        command.env("LD_PRELOAD", disk_that_fails()).env("BAOAN_DISK", disk).env("BAOAN_DISK_FOLDER", data);
+        command.env("LD_PRELOAD", preloaded("disk")).env("BAOAN_DISK", disk).env("BAOAN_DISK_FOLDER", data);
         command.env("BAOAN_DISK_LOG", data.join("disk.log")).stderr(Stdio::null());
+    }
+    if more.clock {
+        command.env("LD_PRELOAD", preloaded("clock")).env("BAOAN_CLOCK", data.join("clock"));
     }
     let mut child =
         command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask build` first", program.display()));
@@ -78,17 +86,19 @@ fn on_database<T>(data: &Path, ask: impl AsyncFnOnce(&mut sqlx::SqliteConnection
     answer.unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// The library that makes the disk fail (tests/faults/disk.c), compiled once.
-fn disk_that_fails() -> &'static Path {
-    static MADE: OnceLock<PathBuf> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let made = root().join("target/tmp/disk.so");
+/// A library of tests/faults, compiled once.
+fn preloaded(name: &str) -> PathBuf {
+    static MADE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let made = root().join(format!("target/tmp/{name}.so"));
+    let mut known = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if !known.iter().any(|k| k == name) {
         let _ = std::fs::create_dir_all(root().join("target/tmp"));
-        let source = root().join("tests/faults/disk.c");
-        let done = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&made).arg(source).args(["-ldl", "-lpthread"]).status();
-        assert!(done.is_ok_and(|s| s.success()), "cc could not compile tests/faults/disk.c");
-        made
-    })
+        let source = root().join(format!("tests/faults/{name}.c"));
+        let done = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&made).arg(&source).args(["-ldl", "-lpthread"]).status();
+        assert!(done.is_ok_and(|s| s.success()), "cc could not compile {}", source.display());
+        known.push(name.to_owned());
+    }
+    made
 }
 
 impl Server {
@@ -145,6 +155,19 @@ impl Server {
     /// Changes the database behind the server's back.
     pub fn write(&self, sql: &'static str) {
         on_database(self.data(), async |db| sqlx::query(sql).execute(db).await);
+    }
+
+    /// Puts the clock of a server with [`Setting::clock`] forward or back, while it runs.
+    pub fn set_clock(&self, seconds: i64) {
+        // Replaced at once: the server reads it at any moment.
+        let fresh = self.data().join("clock.new");
+        let done = std::fs::write(&fresh, seconds.to_string()).and_then(|()| std::fs::rename(&fresh, self.data().join("clock")));
+        done.unwrap_or_else(|e| panic!("the clock cannot be set: {e}"));
+    }
+
+    /// The next start is with another build of the app.
+    pub fn deploy(&mut self, dist: PathBuf) {
+        self.setting.dist = Some(dist);
     }
 
     pub fn pid(&self) -> u32 {

@@ -57,7 +57,7 @@ pub struct LoginRequest {
     pub code: String,
 }
 
-/// Who the server thinks is there.
+/// Who the server thinks is there, what time it is, and which app it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionView {
@@ -68,6 +68,13 @@ pub struct SessionView {
     /// Policies in force, masked: a code by SMS proves the phone, not the person.
     #[serde(default)]
     pub policies: Vec<PolicyView>,
+    /// Phones are often wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub server_time: Option<Moment>,
+    /// Names the app of this server: `index.html` carries the same at `#build`. Another one there is an older page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

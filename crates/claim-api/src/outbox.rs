@@ -10,6 +10,7 @@
 //! - A photo is received only when the server has compared its SHA-256 and attached it.
 
 use claim_domain::documents::Format;
+use claim_domain::draft::{Draft, PhotoState};
 use claim_domain::json;
 use claim_domain::notice::Notice;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ use crate::{BASE, Problem, ProblemCode, Receipt, tus};
 pub struct Outbox {
     /// Idempotency key: the draft's id.
     pub key: String,
+    /// Says to the server that this device is the one that reported, even without its cookie.
+    #[serde(default)]
+    secret: String,
     body: String,
     phase: Phase,
     pub photos: Vec<OutPhoto>,
@@ -28,9 +32,15 @@ pub struct Outbox {
     pub stuck: Option<Stuck>,
     tries: u32,
     not_before_ms: i64,
+    /// When that wait began.
+    #[serde(default)]
+    waits_since_ms: i64,
     /// What is being asked at this moment, by [`Request::photo`]; gone with the page.
     #[serde(skip)]
     under_way: Vec<Option<usize>>,
+    /// Not on this device's disk yet: nothing is sent.
+    #[serde(skip)]
+    unwritten: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +51,13 @@ enum Phase {
     },
     Accepted {
         receipt: Receipt,
+        /// The server does not know this session: a browser that is killed soon after its first answer has not written the
+        /// cookie down (Chromium does so every 30 s). The notice is said again, with its secret.
+        #[serde(default)]
+        doubted: bool,
+        /// How often that was done since the app was started.
+        #[serde(skip)]
+        proofs: u8,
     },
     /// Files for a claim that exists already.
     Claim {
@@ -167,6 +184,15 @@ pub enum Next {
     Rest,
 }
 
+/// What an app that was killed finds on its disk: the draft to go on with. One whose report was received meanwhile is none
+/// any more; `fresh` begins another.
+pub fn found(draft: Option<Draft>, outboxes: &mut [Outbox], fresh: impl FnOnce() -> Draft) -> Draft {
+    outboxes.iter_mut().for_each(Outbox::restarted);
+    // Killed between the two writes after an answer.
+    let received = |d: &Draft| outboxes.iter().any(|o| o.key == d.id && o.claim_no().is_some());
+    draft.filter(|d| !received(d)).unwrap_or_else(fresh)
+}
+
 /// The one request that comes next of several reports, and which report it belongs to: an unanswered notice before
 /// the photos of the others. A wait is the shortest of theirs.
 pub fn next_of(all: &[Outbox], now_ms: i64, chunk: u64) -> (usize, Next) {
@@ -184,14 +210,37 @@ const FIRST_DELAY_MS: i64 = 1_000;
 const LONGEST_DELAY_MS: i64 = 60_000;
 /// Where no answer came: asking again burdens no server, and the network may be back at any moment.
 const LONGEST_UNANSWERED_MS: i64 = 8_000;
+/// More would be a quarrel with another device.
+const MOST_PROOFS: u8 = 10;
 /// When to ask again while something else is under way.
 const MEANWHILE_MS: i64 = 100;
 
 impl Outbox {
-    /// Freezes a checked notice and the photos that are ready.
-    pub fn freeze(key: &str, notice: &Notice, photos: impl IntoIterator<Item = OutPhoto>) -> Outbox {
+    /// Freezes a checked notice and the photos that are ready. `secret`: at least 128 random bits, known to this device.
+    pub fn freeze(key: &str, secret: String, notice: &Notice, photos: impl IntoIterator<Item = OutPhoto>) -> Outbox {
         let body = serde_json::to_string(notice).unwrap_or_default();
-        Outbox::new(key, body, Phase::Frozen { sent: Sent::No }, photos)
+        Outbox { secret, ..Outbox::new(key, body, Phase::Frozen { sent: Sent::No }, photos) }
+    }
+
+    /// Freezes a report; its ready photos go to `document`. The draft itself stays until the server has it.
+    pub fn of_report(draft: &Draft, secret: String, document: &str) -> Outbox {
+        let photos = draft.photos.iter().filter(|p| p.state == PhotoState::Ready).filter_map(|p| {
+            let result = p.result.as_ref()?;
+            Some(OutPhoto {
+                id: p.id.clone(),
+                document: document.into(),
+                format: Format::Jpeg,
+                bytes: result.bytes,
+                sha256: result.sha256.clone(),
+                // What the insurer confirms in its receipt is the file as it was, too.
+                facts: Some(format!(
+                    r#"{{"id":"","document":"{document}","format":"jpeg","bytes":{},"sha256":"{}","original_sha256":"{}"}}"#,
+                    result.bytes, result.sha256, result.original_sha256
+                )),
+                state: Sending::Waiting,
+            })
+        });
+        Outbox::freeze(&draft.id, secret, &draft.notice(), photos)
     }
 
     /// Files for the claim `no`, and what is said when all have arrived: path and JSON body of a request that the
@@ -204,12 +253,26 @@ impl Outbox {
 
     fn new(key: &str, body: String, phase: Phase, photos: impl IntoIterator<Item = OutPhoto>) -> Outbox {
         let photos = photos.into_iter().collect();
-        Outbox { key: key.into(), body, phase, photos, closing: None, stuck: None, tries: 0, not_before_ms: 0, under_way: Vec::new() }
+        let secret = String::new();
+        Outbox {
+            key: key.into(),
+            secret,
+            body,
+            phase,
+            photos,
+            closing: None,
+            stuck: None,
+            tries: 0,
+            not_before_ms: 0,
+            waits_since_ms: 0,
+            under_way: Vec::new(),
+            unwritten: true,
+        }
     }
 
     pub fn receipt(&self) -> Option<&Receipt> {
         match &self.phase {
-            Phase::Accepted { receipt } => Some(receipt),
+            Phase::Accepted { receipt, .. } => Some(receipt),
             Phase::Frozen { .. } | Phase::Claim { .. } => None,
         }
     }
@@ -223,7 +286,7 @@ impl Outbox {
     pub fn claim_no(&self) -> Option<&str> {
         match &self.phase {
             Phase::Frozen { .. } => None,
-            Phase::Accepted { receipt } => Some(&receipt.claim_no),
+            Phase::Accepted { receipt, .. } => Some(&receipt.claim_no),
             Phase::Claim { no } => Some(no),
         }
     }
@@ -248,6 +311,9 @@ impl Outbox {
     pub fn restarted(&mut self) {
         self.under_way.clear();
         self.doubt_notice();
+        if let Phase::Accepted { proofs, .. } = &mut self.phase {
+            *proofs = 0;
+        }
         for photo in &mut self.photos {
             if let Sending::Uploading { unsure, .. } = &mut photo.state {
                 *unsure = true;
@@ -270,6 +336,15 @@ impl Outbox {
         }
     }
 
+    /// It is on the disk: what is sent can be asked for after a kill.
+    pub fn written(&mut self) {
+        self.unwritten = false;
+    }
+
+    pub fn is_written(&self) -> bool {
+        !self.unwritten
+    }
+
     /// `request` is being performed: until its answer nothing else is asked for the same photo.
     pub fn began(&mut self, request: &Request) {
         self.under_way.push(request.photo);
@@ -277,10 +352,11 @@ impl Outbox {
 
     /// The request that comes next beside those under way; `chunk` is the most bytes of a photo to send at once.
     pub fn next(&self, now_ms: i64, chunk: u64) -> Next {
-        if self.stuck.is_some() || self.is_done() {
+        if self.stuck.is_some() || self.is_done() || self.unwritten {
             return Next::Rest;
         }
-        if now_ms < self.not_before_ms {
+        // Before the wait began: the phone's clock was put back.
+        if (self.waits_since_ms..self.not_before_ms).contains(&now_ms) {
             return Next::Wait(self.not_before_ms);
         }
         // The notice and the closing words stand alone.
@@ -295,12 +371,14 @@ impl Outbox {
         let request = |method, path: String, headers, body| Next::Do(Request { photo: which, method, path, headers, body });
         let json = ("Content-Type", "application/json".to_owned());
         let no = match &self.phase {
-            Phase::Frozen { sent: Sent::No } => {
-                let headers = vec![("Idempotency-Key", format!("\"{}\"", self.key)), json];
-                return request(Method::Post, format!("{BASE}/notices"), headers, Body::Json(self.body.clone()));
+            Phase::Frozen { sent: Sent::No } | Phase::Accepted { doubted: true, .. } => {
+                let (path, body) = (format!("{BASE}/notices"), Body::Json(self.body.clone()));
+                let key = ("Idempotency-Key", format!("\"{}\"", self.key));
+                let headers = vec![key, ("Submission-Secret", self.secret.clone()), json];
+                return Next::Do(Request { photo: None, method: Method::Post, path, headers, body });
             }
             Phase::Frozen { .. } => return request(Method::Get, format!("{BASE}/submissions/{}", self.key), vec![], Body::Empty),
-            Phase::Accepted { receipt } => &receipt.claim_no,
+            Phase::Accepted { receipt, .. } => &receipt.claim_no,
             Phase::Claim { no } => no,
         };
         let Some((_, photo)) = current else {
@@ -364,6 +442,7 @@ impl Outbox {
                 let most = (FIRST_DELAY_MS << self.tries.min(6)).min(longest);
                 let drawn = most * i64::from(luck % 1000) / 1000;
                 self.not_before_ms = now_ms + after.map_or(drawn, |s| drawn.max(i64::from(s) * 1000));
+                self.waits_since_ms = now_ms;
                 self.tries += 1;
             }
             None if self.progress() != before || self.tries == 0 => self.wake(),
@@ -393,7 +472,8 @@ impl Outbox {
             }
             (Method::Post, Body::Json(_), 200 | 201) | (Method::Get, _, 200) => match json::read(body) {
                 Some(receipt) => {
-                    self.phase = Phase::Accepted { receipt };
+                    let proofs = if let Phase::Accepted { proofs, .. } = self.phase { proofs + 1 } else { 0 };
+                    self.phase = Phase::Accepted { receipt, doubted: false, proofs };
                     self.tries = 0;
                     false
                 }
@@ -414,6 +494,11 @@ impl Outbox {
             (Method::Get, _, _) => true,
             (Method::Post, Body::Json(_), 409) => true,
             (_, _, 401) => {
+                self.stuck = Some(Stuck::Login);
+                false
+            }
+            // The secret is not enough: somebody has signed in with this report since.
+            (Method::Post, Body::Json(_), 400..=499) if matches!(self.phase, Phase::Accepted { .. }) && closing.is_none() => {
                 self.stuck = Some(Stuck::Login);
                 false
             }
@@ -441,6 +526,13 @@ impl Outbox {
                 }
                 None => true,
             },
+            (Method::Head | Method::Patch | Method::Put, _, 404) if self.may_prove() => {
+                self.doubt(request);
+                if let Phase::Accepted { doubted, .. } = &mut self.phase {
+                    *doubted = true;
+                }
+                false
+            }
             (Method::Head, _, 403 | 404 | 410) | (Method::Patch, _, 403 | 404 | 410) | (Method::Put, _, 410) => {
                 self.set_photo(request, Sending::Waiting);
                 true
@@ -479,6 +571,11 @@ impl Outbox {
         }
     }
 
+    /// The session may have been lost, and this device can show that it is the one that reported.
+    fn may_prove(&self) -> bool {
+        matches!(self.phase, Phase::Accepted { proofs: ..MOST_PROOFS, .. }) && !self.secret.is_empty()
+    }
+
     fn photo_of(&mut self, request: &Request) -> Option<&mut OutPhoto> {
         self.photos.get_mut(request.photo?)
     }
@@ -515,3 +612,7 @@ impl Outbox {
 #[cfg(test)]
 #[path = "outbox_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "journey_tests.rs"]
+mod journey_tests;

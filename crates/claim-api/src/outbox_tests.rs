@@ -23,7 +23,12 @@ fn notice() -> Notice {
 }
 
 fn outbox(photos: u64) -> Outbox {
-    Outbox::freeze("k", &notice(), (0..photos).map(|i| photo(i, None)))
+    written(Outbox::freeze("k", "s".into(), &notice(), (0..photos).map(|i| photo(i, None))))
+}
+
+fn written(mut outbox: Outbox) -> Outbox {
+    outbox.written();
+    outbox
 }
 
 fn photo(i: u64, facts: Option<String>) -> OutPhoto {
@@ -33,55 +38,81 @@ fn photo(i: u64, facts: Option<String>) -> OutPhoto {
 
 /// What a right server does with a request, in a dozen lines.
 #[derive(Default)]
-struct Server {
-    claims: u32,
+pub(super) struct Server {
+    /// Whose cookie the request bears.
+    pub(super) speaker: u32,
+    /// What was reported, by key; who holds it, and the secret.
+    pub(super) claims: BTreeMap<String, (String, u32, String)>,
     requests: BTreeSet<String>,
     created: u32,
-    /// Offset, length and SHA-256 by address.
-    uploads: BTreeMap<String, (u64, u64, String)>,
-    attached: BTreeSet<String>,
+    /// Offset, length, SHA-256 and whose it is, by address.
+    pub(super) uploads: BTreeMap<String, (u64, u64, String, u32)>,
+    /// Claim and SHA-256.
+    pub(super) attached: BTreeSet<(String, String)>,
 }
 
 impl Server {
-    fn handle(&mut self, request: &Request) -> Reply {
+    pub(super) fn handle(&mut self, request: &Request) -> Reply {
         let answer =
             |status, location: Option<String>, offset, body: String| Reply::Answer { status, location, offset, retry_after: None, body };
-        let receipt = || {
-            let receipt =
-                Receipt { claim_no: "BA1".into(), received_at: Moment(0), verified: true, contact_by: Moment(0), requirements: vec![] };
+        let receipt = |key: &str| {
+            let receipt = Receipt {
+                claim_no: format!("BA-{key}"),
+                received_at: Moment(0),
+                verified: true,
+                contact_by: Moment(0),
+                requirements: vec![],
+            };
             serde_json::to_string(&receipt).unwrap()
         };
         let missing = serde_json::to_string(&Problem::from(ProblemCode::NotFound)).unwrap();
         let header = |name: &str| request.headers.iter().find(|h| h.0 == name).map(|h| h.1.clone()).unwrap();
+        let last = request.path.rsplit('/').next().unwrap();
+        let speaker = self.speaker;
+        let mine = |key: &str| self.claims.get(key).is_some_and(|c| c.1 == speaker);
         match (request.method, request.path.as_str()) {
-            (Method::Get, "/api/v1/submissions/k") if self.claims == 0 => answer(404, None, None, missing),
-            (Method::Get, "/api/v1/submissions/k") => answer(200, None, None, receipt()),
+            (Method::Get, _) if !mine(last) => answer(404, None, None, missing),
+            (Method::Get, _) => answer(200, None, None, receipt(last)),
             (Method::Post, "/api/v1/notices") => {
-                assert_eq!(header("Idempotency-Key"), "\"k\"");
-                self.claims = 1;
-                answer(201, None, None, receipt())
+                let (key, secret, Body::Json(body)) = (header("Idempotency-Key"), header("Submission-Secret"), &request.body) else {
+                    panic!("no notice in {request:?}")
+                };
+                let key = key.trim_matches('"');
+                let (known, holder, theirs) = self.claims.entry(key.into()).or_insert((body.clone(), speaker, secret.clone()));
+                if *holder != speaker {
+                    if *theirs != secret || known != body {
+                        return answer(404, None, None, missing);
+                    }
+                    let before = std::mem::replace(holder, speaker);
+                    self.claims.values_mut().filter(|c| c.1 == before).for_each(|c| c.1 = speaker);
+                    self.uploads.values_mut().filter(|u| u.3 == before).for_each(|u| u.3 = speaker);
+                } else if known != body {
+                    return answer(422, None, None, serde_json::to_string(&Problem::from(ProblemCode::IdempotencyKeyReused)).unwrap());
+                }
+                answer(201, None, None, receipt(key))
             }
-            (Method::Post, "/api/v1/claims/BA1/claim-request") => {
-                assert!(
-                    self.uploads.values().all(|(offset, length, sum)| offset < length || self.attached.contains(sum)),
-                    "before its files"
-                );
+            (Method::Post, "/api/v1/claims/BA-k/claim-request") => {
+                let attached = |sum: &String| self.attached.iter().any(|(_, there)| there == sum);
+                assert!(self.uploads.values().all(|(offset, length, sum, _)| offset < length || attached(sum)), "before its files");
                 self.requests.insert(header("Idempotency-Key"));
-                answer(201, None, None, "{\"claim_no\": \"BA1\", \"differences\": []}".into())
+                answer(201, None, None, "{\"claim_no\": \"BA-k\", \"differences\": []}".into())
             }
             (Method::Post, "/api/v1/uploads") => {
                 self.created += 1;
                 let path = format!("/api/v1/uploads/u{}", self.created);
                 let metadata = tus::parse_metadata(&header("Upload-Metadata")).unwrap();
-                self.uploads.insert(path.clone(), (0, header("Upload-Length").parse().unwrap(), metadata[0].1.clone()));
+                self.uploads.insert(path.clone(), (0, header("Upload-Length").parse().unwrap(), metadata[0].1.clone(), speaker));
                 answer(201, Some(path), None, String::new())
             }
             (Method::Head, path) => match self.uploads.get(path) {
+                Some((.., whose)) if *whose != speaker => answer(404, None, None, missing),
                 Some((offset, ..)) => answer(200, None, Some(*offset), String::new()),
                 None => answer(410, None, None, missing),
             },
             (Method::Patch, path) => {
-                let Some((offset, length, _)) = self.uploads.get_mut(path) else { return answer(404, None, None, missing) };
+                let Some((offset, length, ..)) = self.uploads.get_mut(path).filter(|u| u.3 == speaker) else {
+                    return answer(404, None, None, missing);
+                };
                 let Body::Photo { offset: at, length: part, .. } = request.body else { panic!("no photo in {request:?}") };
                 if at != *offset || header("Upload-Offset") != at.to_string() {
                     return answer(409, None, None, String::new());
@@ -91,11 +122,15 @@ impl Server {
                 answer(204, None, Some(*offset), String::new())
             }
             (Method::Put, path) => {
-                assert_eq!(self.claims, 1, "a photo before its claim");
-                let upload = format!("/api/v1/uploads/{}", path.rsplit('/').next().unwrap());
-                let Some((offset, length, sha256)) = self.uploads.get(&upload) else { return answer(410, None, None, missing) };
+                let no = path.strip_prefix("/api/v1/claims/").unwrap().split('/').next().unwrap();
+                assert!(self.claims.contains_key(&no[3..]), "a photo before its claim");
+                if !mine(&no[3..]) {
+                    return answer(404, None, None, missing);
+                }
+                let upload = format!("/api/v1/uploads/{last}");
+                let Some((offset, length, sha256, _)) = self.uploads.get(&upload) else { return answer(410, None, None, missing) };
                 assert_eq!(offset, length, "attached before it was whole");
-                self.attached.insert(sha256.clone());
+                self.attached.insert((no.into(), sha256.clone()));
                 answer(200, None, None, format!("{{\"id\": \"d\", \"sha256\": \"{sha256}\"}}"))
             }
             other => panic!("unexpected {other:?}"),
@@ -104,10 +139,10 @@ impl Server {
 }
 
 /// A number that decides: xorshift, so that a seed is a whole run.
-struct Luck(u64);
+pub(super) struct Luck(pub(super) u64);
 
 impl Luck {
-    fn of(&mut self, n: u64) -> u64 {
+    pub(super) fn of(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -125,9 +160,9 @@ fn simulate(seed: u64) -> u32 {
     let mut machine = outbox(photos);
     let later = luck.of(2) == 1;
     if later {
-        server.claims = 1;
-        let closing = Some(("/api/v1/claims/BA1/claim-request".into(), "{}".into()));
-        machine = Outbox::for_claim("k", "BA1", (0..photos).map(|i| photo(i, Some("{}".into()))), closing);
+        server.claims.insert("k".into(), Default::default());
+        let closing = Some(("/api/v1/claims/BA-k/claim-request".into(), "{}".into()));
+        machine = written(Outbox::for_claim("k", "BA-k", (0..photos).map(|i| photo(i, Some("{}".into()))), closing));
     }
     let mut disk = serde_json::to_string(&machine).unwrap();
     let mut under_way: Vec<Request> = Vec::new();
@@ -202,7 +237,7 @@ fn simulate(seed: u64) -> u32 {
         disk = serde_json::to_string(&machine).unwrap();
     }
     assert!(machine.is_done() && machine.stuck.is_none(), "seed {seed}: {machine:?}");
-    assert_eq!((server.claims, server.requests.len()), (1, usize::from(later)), "seed {seed}");
+    assert_eq!((server.claims.len(), server.requests.len()), (1, usize::from(later)), "seed {seed}");
     assert!(machine.photos.iter().all(|p| p.state == Sending::Received), "seed {seed}: {machine:?}");
     assert_eq!(server.attached.len() as u64, photos, "seed {seed}");
     let (sent, all) = machine.progress();
@@ -252,18 +287,47 @@ fn a_captive_portal_is_not_an_answer() {
 }
 
 #[test]
-fn a_claim_of_another_session_asks_to_sign_in_and_then_goes_on() {
+fn a_lost_session_is_proved_by_the_secret_and_where_that_is_not_enough_by_signing_in() {
     let mut server = Server::default();
     let mut machine = outbox(1);
-    for _ in 0..3 {
-        let request = first(&machine);
+    let go = |server: &mut Server, machine: &mut Outbox| {
+        let request = first(machine);
         let reply = server.handle(&request);
         machine.on(&request, reply, 0, 0);
-    }
+        request.method
+    };
+    assert_eq!([0; 3].map(|_| go(&mut server, &mut machine)), [Method::Post, Method::Post, Method::Patch]);
+    // The browser was killed before it wrote its cookie down: not found, the notice again, and on.
+    server.speaker = 1;
+    assert_eq!([0; 3].map(|_| go(&mut server, &mut machine)), [Method::Put, Method::Post, Method::Head]);
+    // Somebody has signed in with the report since: the secret opens nothing any more.
+    server.speaker = 2;
+    server.claims.values_mut().for_each(|c| c.2.clear());
+    assert_eq!([0; 2].map(|_| go(&mut server, &mut machine)), [Method::Put, Method::Post]);
+    assert_eq!(machine.stuck, Some(Stuck::Login));
+    server.speaker = 1;
+    machine.signed_in();
+    assert_eq!([0; 3].map(|_| go(&mut server, &mut machine)), [Method::Post, Method::Head, Method::Put]);
+    assert!(machine.is_done());
+    assert_eq!(server.claims.len(), 1);
+}
+
+#[test]
+fn a_claim_of_another_session_asks_to_sign_in_and_then_goes_on() {
+    let mut machine = written(Outbox::for_claim("k", "BA-k", [photo(0, None)], None));
+    machine.photos[0].state = Sending::Uploading { path: "/api/v1/uploads/u1".into(), offset: 100, unsure: false };
     machine.on(&first(&machine), answer(404, ProblemCode::NotFound), 0, 0);
     assert_eq!(machine.stuck, Some(Stuck::Login));
     machine.signed_in();
     assert_eq!(first(&machine).method, Method::Put);
+}
+
+#[test]
+fn a_clock_that_is_put_back_does_not_make_a_report_wait() {
+    let mut machine = outbox(0);
+    machine.on(&first(&machine), Reply::Broken, 1_000_000, 999);
+    assert!(matches!(machine.next(1_000_100, 1), Next::Wait(_)));
+    assert!(matches!(machine.next(400_000, 1), Next::Do(_)));
 }
 
 #[test]
@@ -302,7 +366,7 @@ fn other_bytes_under_the_same_key_lead_to_the_first_report_and_never_to_a_second
     let reply = server.handle(&asked);
     machine.on(&asked, reply, 0, 0);
     assert!(machine.is_done());
-    assert_eq!(server.claims, 1);
+    assert_eq!(server.claims.len(), 1);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The built app, held in memory with its brotli and gzip forms. Files whose name or `?v=` carries their hash are
-//! immutable; `index.html` is asked for again each time.
+//! immutable; `index.html` is asked for again each time. Programs of earlier builds stay for [`KEPT`]: a page that was
+//! opened before a deployment finds its photo worker after it.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -24,20 +26,62 @@ struct Asset {
     media: &'static str,
 }
 
+/// How long the programs of an earlier build are served.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
+
 impl Assets {
-    /// Reads the folder that `trunk build` made.
+    /// Reads the folder that `trunk build` made, and what `earlier` holds of builds before it.
     ///
     /// # Errors
     /// A sentence that names the file.
-    pub fn load(dist: Option<&Path>) -> Result<Assets, String> {
+    pub fn load(dist: Option<&Path>, earlier: &Path) -> Result<Assets, String> {
         let mut assets = Assets::default();
         if let Some(dist) = dist {
             if !dist.join("index.html").is_file() {
                 return Err(format!("{} holds no built app: index.html is missing", dist.display()));
             }
             assets.walk(dist, dist)?;
+            // Without them older pages are asked to open themselves again, no more.
+            if let Err(error) = assets.remember(dist, earlier) {
+                tracing::warn!(%error, "the programs of earlier builds cannot be kept");
+            }
         }
         Ok(assets)
+    }
+
+    /// Names this build (`xtask`, build.rs).
+    pub fn build(&self) -> Option<String> {
+        let page = self.text("/index.html")?;
+        let (_, rest) = page.split_once("id=\"build\"")?;
+        Some(rest.split_once("href=\"")?.1.split_once('"')?.0.to_owned())
+    }
+
+    /// Keeps the programs of this build for the time after it, and finds those of the builds before.
+    fn remember(&mut self, dist: &Path, earlier: &Path) -> io::Result<()> {
+        let Some(build) = self.build() else { return Ok(()) };
+        let folder = earlier.join(build.trim_start_matches('/'));
+        fs::create_dir_all(&folder)?;
+        for file in fs::read_dir(dist)? {
+            let file = file?;
+            let (name, to) = (file.file_name(), folder.join(file.file_name()));
+            if hashed_name(&name.to_string_lossy()) && !to.exists() && fs::hard_link(file.path(), &to).is_err() {
+                // Another file system.
+                let part = folder.join("part");
+                fs::copy(file.path(), &part)?;
+                fs::rename(part, to)?;
+            }
+        }
+        fs::File::open(&folder)?.set_modified(SystemTime::now())?;
+        let now = std::mem::take(&mut self.0);
+        for folder in fs::read_dir(earlier)? {
+            let folder = folder?;
+            match folder.metadata()?.modified()?.elapsed() {
+                Ok(age) if age > KEPT => fs::remove_dir_all(folder.path())?,
+                _ => self.walk(&folder.path(), &folder.path()).map_err(io::Error::other)?,
+            }
+        }
+        self.0.extend(now);
+        Ok(())
     }
 
     fn walk(&mut self, root: &Path, folder: &Path) -> Result<(), String> {

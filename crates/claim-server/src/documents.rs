@@ -370,7 +370,8 @@ pub async fn claim_request(
     let (at, amount) = (now(), amount(&app, &claim).await?);
     let mut tx = app.store.begin().await?;
     let before = folder_in(&app, &mut tx, &claim).await?;
-    if let Some(known) = notices::answered(&mut tx, &session, &key, &sha256_hex(&body)).await? {
+    let said = notices::Said { key: &key, body_hash: &sha256_hex(&body), secret_hash: None };
+    if let Some(known) = notices::answered(&mut tx, &session, &said).await? {
         return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], known).into_response());
     }
     let mut folder =
@@ -412,7 +413,7 @@ pub async fn claim_request(
     let text = format!("【{}】已收到您的索赔申请，报案号 {}。电话 {}", app.deployment.insurer.zh, claim.no, app.deployment.hotline);
     send_message(&mut tx, &app.vault, &claim.notice.reporter.phone, &text, at).await?;
     let reply = serde_json::to_string(&receipt).unwrap_or_default();
-    notices::remember(&mut tx, &session, &key, &sha256_hex(&body), &claim.id, &reply, at).await?;
+    notices::remember(&mut tx, &session, &said, &claim.id, &reply, at).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(receipt)).into_response())
 }

@@ -24,6 +24,7 @@ mod vault;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::routing::{any, get, post, put};
@@ -68,6 +69,7 @@ pub struct Shared {
     catalogue_json: String,
     deployment: config::Deployment,
     rules: documents::Rules,
+    started: (SystemTime, Instant),
 }
 
 impl std::ops::Deref for App {
@@ -94,7 +96,7 @@ impl App {
         let store =
             Store::open(&options.data).await.map_err(|e| format!("the database in {} cannot be opened: {e}", options.data.display()))?;
         let uploads = Uploads::open(&options.data, options.keep_free).map_err(|e| format!("the upload directory cannot be made: {e}"))?;
-        let assets = Assets::load(options.dist.as_deref())?;
+        let assets = Assets::load(options.dist.as_deref(), &options.data.join("assets"))?;
         let catalogue_json = assets.text("/catalog.json").unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
         let catalogue = Catalogue::load(&catalogue_json)?;
         let deployment = config::Deployment::load(assets.text("/config.json").as_deref())?;
@@ -108,6 +110,7 @@ impl App {
             catalogue_json,
             deployment,
             rules: documents::Rules::default(),
+            started: (SystemTime::now(), Instant::now()),
         }));
         documents::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;
         if app.options.demo {
@@ -157,8 +160,15 @@ impl App {
         router.fallback(any(assets::serve)).layer(axum::middleware::from_fn_with_state(self.clone(), guard::guard)).with_state(self.clone())
     }
 
-    /// What must be done from time to time: uploads and drafts that nobody went on with are removed.
+    /// What must be done from time to time: uploads and drafts that nobody went on with are removed. Not after the clock
+    /// has jumped: everything would seem old.
     pub async fn housekeeping(&self) {
+        let (wall, steady) = self.started;
+        let differ = wall.elapsed().map_or(Duration::MAX, |by_wall| by_wall.abs_diff(steady.elapsed()));
+        if differ > Duration::from_secs(3600) {
+            tracing::warn!("the clock has jumped since the start; nothing old is removed until the next start");
+            return;
+        }
         for done in [uploads::expire(self).await, drafts::expire(self).await] {
             if let Err(failure) = done {
                 failure.problem();

@@ -11,7 +11,7 @@ use claim_domain::{Moment, Notice, claim_no, local_day};
 use sqlx::Row;
 
 use crate::failure::Result;
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::vault::{random, sha256_hex, token};
 use crate::{App, drafts, guard, now, store};
 
@@ -36,15 +36,22 @@ pub fn well_formed(key: &str) -> Result<()> {
     if plain { Ok(()) } else { Err(ProblemCode::IdempotencyKeyMissing.into()) }
 }
 
+/// What only the phone knows that reports, hashed. Too short is none.
+fn secret_hash(headers: &HeaderMap) -> Option<String> {
+    headers.get("submission-secret").map(HeaderValue::as_bytes).filter(|s| (32..=128).contains(&s.len())).map(sha256_hex)
+}
+
 /// Reports a loss. The same key gives the same answer for ever.
-#[utoipa::path(post, path = "/api/v1/notices", request_body = Notice, params(("Idempotency-Key" = String, Header, description = "UUID of the draft, quoted or bare")),
+#[utoipa::path(post, path = "/api/v1/notices", request_body = Notice, params(("Idempotency-Key" = String, Header, description = "UUID of the draft, quoted or bare"),
+    ("Submission-Secret" = Option<String>, Header, description = "32 to 128 random characters that the phone keeps: with them and the same body another anonymous session takes the report over")),
     responses((status = 201, body = Receipt), (status = 200, description = "the same again", body = Receipt), (status = 400, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(State(app): State<App>, Extension(session): Extension<Session>, request: Request) -> Result<Response> {
-    let key = key(request.headers())?;
+    let (key, secret) = (key(request.headers())?, secret_hash(request.headers()));
     guard::require_json(request.headers())?;
     let body = guard::body(request, MOST_BYTES).await?;
     let notice: Notice = serde_json::from_slice(&body).map_err(|_| ProblemCode::MalformedJson)?;
-    let (receipt, replayed) = submit(&app, &session, &key, &sha256_hex(&body), &notice, "app").await?;
+    let (receipt, replayed) =
+        submit(&app, &session, Said { key: &key, body_hash: &sha256_hex(&body), secret_hash: secret }, &notice, "app").await?;
     let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = (status, Json(receipt)).into_response();
     if replayed {
@@ -68,21 +75,51 @@ pub async fn submission(State(app): State<App>, session: Option<Extension<Sessio
     Ok(Json(serde_json::from_str(&reply).map_err(|e| crate::failure::Failure::internal("stored reply", e))?))
 }
 
+/// What makes a notice the same as an earlier one.
+pub struct Said<'a> {
+    pub key: &'a str,
+    pub body_hash: &'a str,
+    pub secret_hash: Option<String>,
+}
+
+/// How long a phone may show that a report is its own.
+const PROVABLE: i64 = 7 * 86_400;
+
+/// A browser that is killed before it has written its cookie down says the same notice again: with its secret, what the
+/// lost session had becomes this one's. Not where somebody has signed in with it since.
+async fn prove(tx: &mut store::Tx, session: &Session, said: &Said<'_>, at: Moment) -> Result<()> {
+    let lost: Option<String> = sqlx::query_scalar(
+        "SELECT s.subject_id FROM submission s JOIN subject o ON o.id = s.subject_id \
+         WHERE s.key = ? AND s.body_hash = ? AND s.secret_hash = ? AND s.created_at > ? AND o.phone_index IS NULL AND o.id <> ?",
+    )
+    .bind(said.key)
+    .bind(said.body_hash)
+    .bind(&said.secret_hash)
+    .bind(at.0 - PROVABLE)
+    .bind(&session.subject)
+    .fetch_optional(&mut **tx)
+    .await?;
+    match lost {
+        Some(lost) => session::hand_over(tx, &lost, &session.subject).await,
+        None => Ok(()),
+    }
+}
+
 /// The stored answer to this key, when the same body came before.
 ///
 /// # Errors
 /// `not-found` when the key is somebody else's, `idempotency-key-reused` for another body.
-pub async fn answered(tx: &mut store::Tx, session: &Session, key: &str, body_hash: &str) -> Result<Option<String>> {
+pub async fn answered(tx: &mut store::Tx, session: &Session, said: &Said<'_>) -> Result<Option<String>> {
     let known = sqlx::query(
         "SELECT body_hash, reply, subject_id = ?2 OR EXISTS (SELECT 1 FROM party p WHERE p.claim_id = s.claim_id AND p.subject_id = ?2) AS mine FROM submission s WHERE key = ?1",
     )
-    .bind(key)
+    .bind(said.key)
     .bind(&session.subject)
     .fetch_optional(&mut **tx)
     .await?;
     let Some(row) = known else { return Ok(None) };
     let (hash, reply, mine): (String, String, bool) = (row.try_get("body_hash")?, row.try_get("reply")?, row.try_get("mine")?);
-    match (mine, hash == body_hash) {
+    match (mine, hash == said.body_hash) {
         (false, _) => Err(ProblemCode::NotFound.into()),
         (true, false) => Err(ProblemCode::IdempotencyKeyReused.into()),
         (true, true) => Ok(Some(reply)),
@@ -90,33 +127,30 @@ pub async fn answered(tx: &mut store::Tx, session: &Session, key: &str, body_has
 }
 
 /// Keeps the answer to a key for ever, in the transaction that made it true.
-pub async fn remember(
-    tx: &mut store::Tx,
-    session: &Session,
-    key: &str,
-    body_hash: &str,
-    claim_id: &str,
-    reply: &str,
-    at: Moment,
-) -> Result<()> {
-    sqlx::query("INSERT INTO submission (key, subject_id, body_hash, claim_id, reply, created_at) VALUES (?, ?, ?, ?, ?, ?)")
-        .bind(key)
-        .bind(&session.subject)
-        .bind(body_hash)
-        .bind(claim_id)
-        .bind(reply)
-        .bind(at.0)
-        .execute(&mut **tx)
-        .await?;
+pub async fn remember(tx: &mut store::Tx, session: &Session, said: &Said<'_>, claim_id: &str, reply: &str, at: Moment) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO submission (key, subject_id, body_hash, secret_hash, claim_id, reply, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(said.key)
+    .bind(&session.subject)
+    .bind(said.body_hash)
+    .bind(&said.secret_hash)
+    .bind(claim_id)
+    .bind(reply)
+    .bind(at.0)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
 /// Checks a notice and makes the claim: key, claim, events, message and stored answer in one transaction.
 /// The flag says that this key was answered before.
-pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, notice: &Notice, channel: &str) -> Result<(Receipt, bool)> {
+pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notice, channel: &str) -> Result<(Receipt, bool)> {
     let at = now();
     let mut tx = app.store.begin().await?;
-    if let Some(reply) = answered(&mut tx, session, key, body_hash).await? {
+    prove(&mut tx, session, &said, at).await?;
+    if let Some(reply) = answered(&mut tx, session, &said).await? {
+        tx.commit().await?;
         return Ok((serde_json::from_str(&reply).map_err(|e| crate::failure::Failure::internal("stored reply", e))?, true));
     }
     let notice = completed(app, &mut tx, session, notice.clone()).await?;
@@ -184,8 +218,8 @@ pub async fn submit(app: &App, session: &Session, key: &str, body_hash: &str, no
         app.deployment.insurer.zh, app.deployment.promises.contact_hours, app.deployment.hotline
     );
     store::send_message(&mut tx, &app.vault, &notice.reporter.phone, &text, at).await?;
-    remember(&mut tx, session, key, body_hash, &id, &serde_json::to_string(&receipt).unwrap_or_default(), at).await?;
-    drafts::forget(&mut tx, &session.subject, key).await?;
+    remember(&mut tx, session, &said, &id, &serde_json::to_string(&receipt).unwrap_or_default(), at).await?;
+    drafts::forget(&mut tx, &session.subject, said.key).await?;
     tx.commit().await?;
     Ok((receipt, false))
 }

@@ -34,7 +34,7 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(64 << 10);
     let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
     let mut stop = std::pin::pin!(stopped());
-    let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+    let mut housekeeping = tokio::time::interval_at(tokio::time::Instant::now() + HOUSEKEEPING, HOUSEKEEPING);
     // On the standard output, for whoever started this process: from now on it answers.
     println!("listening on http://{addr}");
     loop {

@@ -23,6 +23,8 @@ const ANONYMOUS_IDLE: i64 = 7 * 86_400;
 const SIGNED_IN_IDLE: i64 = 30 * 60;
 const SIGNED_IN_AT_MOST: i64 = 12 * 3600;
 const CODE_LIVES: i64 = 5 * 60;
+/// Seconds by which a server's clock is corrected in good order.
+pub const CLOCKS_DIFFER: i64 = 60;
 const TRIES: i64 = 5;
 
 /// The session of a request, in its extensions.
@@ -112,7 +114,9 @@ async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>> {
     let (created, seen): (i64, i64) = (row.try_get("created_at")?, row.try_get("seen_at")?);
     let phone: Option<String> = row.try_get::<Option<String>, _>("phone_sealed")?.and_then(|sealed| app.vault.open_text(&sealed));
     let idle = if phone.is_some() { SIGNED_IN_IDLE } else { ANONYMOUS_IDLE };
-    if at.0 - seen > idle || (phone.is_some() && at.0 - created > SIGNED_IN_AT_MOST) {
+    // From the future: the server's clock was put back, so nobody knows how old it is.
+    let ageless = phone.is_some() && created.max(seen) > at.0 + CLOCKS_DIFFER;
+    if at.0 - seen > idle || ageless || (phone.is_some() && at.0 - created > SIGNED_IN_AT_MOST) {
         return Ok(None);
     }
     // Not at every request: writing is what a database does slowest.
@@ -183,8 +187,17 @@ pub async fn policies(app: &App, phone: &str, at: Moment) -> Result<Vec<PolicyVi
 /// Who the server thinks is there, and the policies in force.
 #[utoipa::path(get, path = "/api/v1/session", responses((status = 200, body = SessionView)))]
 pub async fn view(State(app): State<App>, Extension(session): Extension<Session>) -> Result<Json<SessionView>> {
-    let Some(phone) = session.phone else { return Ok(Json(SessionView::default())) };
-    Ok(Json(SessionView { signed_in: true, phone: Some(masked_phone(&phone)), policies: policies(&app, &phone, now()).await? }))
+    Ok(Json(view_of(&app, session.phone.as_deref()).await?))
+}
+
+async fn view_of(app: &App, phone: Option<&str>) -> Result<SessionView> {
+    let at = now();
+    let policies = match phone {
+        Some(phone) => policies(app, phone, at).await?,
+        None => Vec::new(),
+    };
+    let (server_time, build) = (Some(at), app.assets.build());
+    Ok(SessionView { signed_in: phone.is_some(), phone: phone.map(masked_phone), policies, server_time, build })
 }
 
 fn checked_phone(phone: &str) -> Result<String> {
@@ -217,11 +230,12 @@ pub async fn send_code(State(app): State<App>, Extension(session): Extension<Ses
     ];
     for (column, value, seconds, most) in limits {
         let sql = match column {
-            "phone_index" => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE phone_index = ? AND sent_at > ?",
-            "session_hash" => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE session_hash = ? AND sent_at > ?",
-            _ => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE network = ? AND sent_at > ?",
+            "phone_index" => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE phone_index = ? AND sent_at > ? AND sent_at <= ?",
+            "session_hash" => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE session_hash = ? AND sent_at > ? AND sent_at <= ?",
+            _ => "SELECT count(*), coalesce(min(sent_at), 0) FROM otp WHERE network = ? AND sent_at > ? AND sent_at <= ?",
         };
-        let (count, oldest): (i64, i64) = sqlx::query_as(sql).bind(value).bind(at.0 - seconds).fetch_one(&mut *tx).await?;
+        let since = at.0 - seconds;
+        let (count, oldest): (i64, i64) = sqlx::query_as(sql).bind(value).bind(since).bind(at.0).fetch_one(&mut *tx).await?;
         if count >= most {
             wait = wait.max(oldest + seconds - at.0);
         }
@@ -251,10 +265,11 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
     let phone = checked_phone(&asked.phone)?;
     let (at, index) = (now(), app.vault.index("phone", &phone));
     let mut tx = app.store.begin().await?;
-    let row = sqlx::query("SELECT id, code_hmac, tries FROM otp WHERE phone_index = ? AND session_hash = ? AND used = 0 AND sent_at > ? ORDER BY sent_at DESC, id DESC LIMIT 1")
+    let row = sqlx::query("SELECT id, code_hmac, tries FROM otp WHERE phone_index = ? AND session_hash = ? AND used = 0 AND sent_at > ? AND sent_at <= ? ORDER BY sent_at DESC, id DESC LIMIT 1")
         .bind(&index)
         .bind(&session.hash)
         .bind(at.0 - CODE_LIVES)
+        .bind(at.0)
         .fetch_optional(&mut *tx)
         .await?;
     let Some(row) = row else { return Err(ProblemCode::OtpInvalid.into()) };
@@ -284,13 +299,7 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
     };
     // What this session did before, unless it belonged to another phone.
     if session.phone.is_none() {
-        for sql in [
-            "UPDATE OR IGNORE party SET subject_id = ? WHERE subject_id = ?",
-            "UPDATE upload SET subject_id = ? WHERE subject_id = ?",
-            "UPDATE submission SET subject_id = ? WHERE subject_id = ?",
-        ] {
-            sqlx::query(sql).bind(&subject).bind(&session.subject).execute(&mut *tx).await?;
-        }
+        hand_over(&mut tx, &session.subject, &subject).await?;
     }
     // Claims that were reported with this phone, or on a policy of it, from whatever device.
     sqlx::query(
@@ -306,10 +315,21 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
     let session = Session { subject, hash: sha256_hex(fresh.as_bytes()), phone: Some(phone.clone()) };
     insert(&mut tx, &session, Some(app.vault.seal(&phone)), at).await?;
     tx.commit().await?;
-    let view = SessionView { signed_in: true, phone: Some(masked_phone(&phone)), policies: policies(&app, &phone, at).await? };
-    let mut response = Json(view).into_response();
+    let mut response = Json(view_of(&app, Some(&phone)).await?).into_response();
     response.extensions_mut().insert(SetToken(fresh));
     Ok(response)
+}
+
+/// What one subject had becomes another's.
+pub async fn hand_over(tx: &mut store::Tx, from: &str, to: &str) -> Result<()> {
+    for sql in [
+        "UPDATE OR IGNORE party SET subject_id = ? WHERE subject_id = ?",
+        "UPDATE upload SET subject_id = ? WHERE subject_id = ?",
+        "UPDATE submission SET subject_id = ? WHERE subject_id = ?",
+    ] {
+        sqlx::query(sql).bind(to).bind(from).execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 /// Ends the session here and on the server.

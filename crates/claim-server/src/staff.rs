@@ -90,10 +90,11 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<Str
 pub async fn who(app: &App, headers: &HeaderMap) -> Result<Option<Staff>> {
     let Some(token) = session::cookie(headers, cookie_name(app)) else { return Ok(None) };
     let (hash, at) = (sha256_hex(token.as_bytes()), now().0);
-    let row = sqlx::query("SELECT s.shown_as, s.desk FROM staff_session x JOIN staff s ON s.name = x.staff_name WHERE x.token_hash = ? AND x.seen_at > ? AND x.created_at > ?")
+    let row = sqlx::query("SELECT s.shown_as, s.desk FROM staff_session x JOIN staff s ON s.name = x.staff_name WHERE x.token_hash = ? AND x.seen_at > ? AND x.created_at > ? AND x.seen_at <= ?")
         .bind(&hash)
         .bind(at - IDLE)
         .bind(at - AT_MOST)
+        .bind(at + session::CLOCKS_DIFFER)
         .fetch_optional(&app.store.read)
         .await?;
     let Some(row) = row else { return Ok(None) };

@@ -212,7 +212,8 @@ pub async fn submit(
     let (notice, loss_missing) = notice(&app, &fields);
     // The times of the consents differ between two presses, so the typed fields are what is compared.
     let hash = sha256_hex(format!("{:?}", fields.0).as_bytes());
-    match notices::submit(&app, &session, &key, &hash, &notice, "lite").await {
+    let said = notices::Said { key: &key, body_hash: &hash, secret_hash: None };
+    match notices::submit(&app, &session, said, &notice, "lite").await {
         Ok((receipt, _)) => receipt_page(&app, w, &receipt).into_response(),
         Err(failure) => {
             let mut problem = failure.problem();
