@@ -29,14 +29,8 @@ pub enum Look {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Asked to end, the driver ends its browser; killed, it leaves it behind.
-        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
-        for _ in 0..50 {
-            if matches!(self.driver.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        // The driver leaves its browser behind, however it ends.
+        (self.killer())();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
@@ -262,8 +256,9 @@ impl Browser {
 
     /// Ends every process of the browser at once, as a phone does that needs its memory: [`Browser::again`].
     pub fn killer(&self) -> impl FnOnce() + Send + 'static {
-        let named = self.profile.as_ref().map(|p| format!("user-data-dir={}", p.path().display())).unwrap_or_default();
-        move || drop(Command::new("pkill").args(["-KILL", "-f", &named]).status())
+        // Without a profile it was handed on to the next one.
+        let named = self.profile.as_ref().map(|p| format!("user-data-dir={}", p.path().display()));
+        move || drop(named.map(|named| Command::new("pkill").args(["-KILL", "-f", &named]).status()))
     }
 
     /// The same phone, started again after [`Browser::killer`].

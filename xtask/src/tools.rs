@@ -34,6 +34,23 @@ fn locked(name: &str) -> Result<String> {
     version.map(str::to_owned).ok_or_else(|| format!("Cargo.lock names no {name}"))
 }
 
+/// The command, ended with all that it started after so many seconds: a browser that hangs must not hold up a whole run.
+/// Where coreutils' `timeout` is missing, without an end.
+pub fn within(seconds: u32, command: &Command) -> Command {
+    if answers("timeout", &["--version"]).is_none_or(|v| !v.contains("coreutils")) {
+        return again(Command::new(command.get_program()), command);
+    }
+    let mut bounded = Command::new("timeout");
+    bounded.args(["--kill-after=20", &seconds.to_string()]).arg(command.get_program());
+    again(bounded, command)
+}
+
+/// With the arguments and the environment of another command.
+fn again(mut fresh: Command, command: &Command) -> Command {
+    fresh.args(command.get_args()).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    fresh
+}
+
 /// Everything that building the app takes.
 pub fn for_building() -> Result {
     wasm_target()?;
