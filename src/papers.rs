@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::http::{self, CallError};
 use crate::platform::photos::{self, Picked};
-use crate::platform::storage::Storage;
+use crate::platform::storage::{Storage, photo};
 use crate::platform::{new_id, now, page, spawn};
 use crate::session::Session;
 
@@ -112,7 +112,7 @@ impl Papers {
         let mut pictures = BTreeMap::new();
         let mut lost = Vec::new();
         for file in &here.files {
-            match storage.photo(&file.id).await {
+            match storage.bytes(&photo(&file.id)).await {
                 None => lost.push(file.id.clone()),
                 Some(bytes) => pictures.extend(page::picture(&bytes).filter(|_| file.look.is_some()).map(|url| (file.id.clone(), url))),
             }
@@ -290,7 +290,7 @@ impl Papers {
         if self.here.with_untracked(|h| h.files.iter().all(|f| f.id != id)) {
             self.pictures.update(|p| drop(p.remove(id).inspect(|url| page::release(url))));
             let (storage, id) = (self.session.storage(), id.to_owned());
-            spawn(async move { storage.forget_photo(&id).await });
+            spawn(async move { storage.forget(&photo(&id)).await });
         }
         self.save();
     }
@@ -336,7 +336,8 @@ impl Papers {
             return Err(Code::PhotoLimit.as_str());
         }
         let (codes, scene) = (document.fields.contains(&Field::InvoiceNo), document.kind == Kind::Scene);
-        let (bytes, paper) = photos::prepare_paper(file, self.session.visit.fit(scene), !scene, codes).await?;
+        let fits = &self.session.config.photos;
+        let (bytes, paper) = photos::prepare_paper(file, if scene { fits.scene() } else { fits.document() }, !scene, codes).await?;
         // The server names files by their content too.
         let file = File {
             id: paper.sha256[..16].to_owned(),
@@ -455,7 +456,7 @@ impl Papers {
         let storage = self.session.storage();
         for id in before {
             if self.here.with_untracked(|h| h.files.iter().all(|f| f.id != id)) {
-                storage.forget_photo(&id).await;
+                storage.forget(&photo(&id)).await;
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::platform::http::{self, CallError};
 use crate::platform::photos::{self, Picked};
-use crate::platform::storage::{State, Storage};
+use crate::platform::storage::{PHOTO, State, Storage, photo, thumbnail};
 use crate::platform::{address, luck, new_id, now_ms, page, sleep_ms, spawn};
 use crate::visit::Visit;
 
@@ -114,11 +114,12 @@ impl Session {
         let mut pictures = BTreeMap::new();
         let ids = draft.photos.iter().map(|p| p.id.clone()).chain(outboxes.iter().flat_map(|o| o.photos.iter().map(|p| p.id.clone())));
         for id in ids.collect::<Vec<_>>() {
-            if let Some(url) = storage.photo(&id).await.and_then(|bytes| page::picture(&bytes)) {
+            if let Some(url) = storage.bytes(&thumbnail(&id)).await.and_then(|bytes| page::picture(&bytes)) {
                 pictures.insert(id, url);
             }
         }
-        apply(&mut draft, Command::Restore { kept: pictures.keys().cloned().collect() });
+        let there = storage.names(PHOTO).await.unwrap_or_default();
+        apply(&mut draft, Command::Restore { kept: there.iter().filter_map(|n| n.strip_prefix(PHOTO)).map(Into::into).collect() });
         let kept = RwSignal::new(storage.state());
         let inner = Inner {
             storage,
@@ -146,7 +147,7 @@ impl Session {
             spawn(async move {
                 session.catch_up().await;
                 // Hours may have passed: another app, another day, another person.
-                if page::is_visible() {
+                if page::is_visible() && page::is_online() {
                     let _ = session.refresh().await;
                 }
             });
@@ -166,12 +167,12 @@ impl Session {
         // A report that was never received stays as long as it takes, and so does one that is being looked at.
         let mut keep: Vec<String> = self.outboxes.with_untracked(|all| {
             let unsent = all.iter().filter(|o| !o.is_done());
-            unsent.flat_map(|o| o.photos.iter().map(|p| format!("photo:{}", p.id)).chain([outbox_name(&o.key)])).collect()
+            unsent.flat_map(|o| o.photos.iter().map(|p| photo(&p.id)).chain([outbox_name(&o.key)])).collect()
         });
         let writing = address::path().get_untracked() != "/";
         if writing {
             keep.push(DRAFT.into());
-            self.draft.with_untracked(|d| keep.extend(d.photos.iter().map(|p| format!("photo:{}", p.id))));
+            self.draft.with_untracked(|d| keep.extend(d.photos.iter().map(|p| photo(&p.id))));
         }
         storage.sweep(&keep).await;
         if !writing && self.kept.get_untracked() == State::Kept && storage.mine(DRAFT).await.is_none() {
@@ -251,6 +252,8 @@ impl Session {
                 sleep_ms(KEPT_AFTER_MS).await;
                 let mut draft = session.draft.with_untracked(Draft::to_keep);
                 let seen = std::mem::take(&mut draft.server_rev);
+                // Nothing of a picture leaves the phone before it is sent, and no other phone has their bytes.
+                draft.photos.clear();
                 let body = text_of(&draft);
                 if draft.is_empty() || body == kept || session.conflict.get_untracked() {
                     break;
@@ -375,7 +378,7 @@ impl Session {
         if self.pictures.with_untracked(|p| p.contains_key(id)) {
             return;
         }
-        if let Some(url) = self.storage().photo(id).await.and_then(|bytes| page::picture(&bytes)) {
+        if let Some(url) = self.storage().bytes(&thumbnail(id)).await.and_then(|bytes| page::picture(&bytes)) {
             self.pictures.update(|p| drop(p.insert(id.to_owned(), url)));
         }
     }
@@ -419,7 +422,10 @@ impl Session {
             page::release(&url);
         }
         let storage = self.storage();
-        spawn(async move { storage.forget_photo(&id).await });
+        spawn(async move {
+            storage.forget(&photo(&id)).await;
+            storage.forget(&thumbnail(&id)).await;
+        });
     }
 
     /// Written down before the camera opens: a webview may kill the page while it is open.
@@ -460,7 +466,8 @@ impl Session {
     }
 
     async fn prepare(&self, id: String, file: Picked) {
-        let (jpeg, result) = match photos::prepare(&file, self.visit.fit(true)).await {
+        let fits = &self.config.photos;
+        let (jpeg, small, result) = match photos::prepare(&file, fits.scene(), fits.thumbnail()).await {
             Ok(done) => done,
             Err(code) => return self.say(Command::Fail { id, code: code.into() }),
         };
@@ -468,10 +475,11 @@ impl Session {
         if self.draft.with_untracked(|d| d.photos.iter().all(|p| p.id != id)) {
             return;
         }
-        let url = page::picture(&jpeg);
+        let url = page::picture(&small);
         if !self.storage().save_photo(&id, jpeg).await {
             return self.say(Command::Fail { id, code: "photo-read".into() });
         }
+        self.storage().save(&thumbnail(&id), small).await;
         if let Some(url) = url {
             self.pictures.update(|p| {
                 p.insert(id.clone(), url);
@@ -493,12 +501,15 @@ impl Session {
     }
 
     fn drop_outboxes(&self, over: impl Fn(&Outbox) -> bool) {
-        let names: Vec<String> = self.outboxes.with_untracked(|all| all.iter().filter(|o| over(o)).map(|o| outbox_name(&o.key)).collect());
-        self.outboxes.update(|all| all.retain(|o| !over(o)));
+        let over: Vec<Outbox> = self.outboxes.try_update(|all| all.extract_if(.., |o| over(o)).collect()).unwrap_or_default();
         let storage = self.storage();
         spawn(async move {
-            for name in names {
-                storage.forget(&name).await;
+            for outbox in over {
+                storage.forget(&outbox_name(&outbox.key)).await;
+                // Those of a report that is given back are its draft's.
+                for sent in outbox.photos.iter().filter(|_| outbox.is_done()) {
+                    storage.forget(&thumbnail(&sent.id)).await;
+                }
             }
         });
     }
@@ -598,7 +609,7 @@ impl Session {
                     let received = self.received(&key);
                     self.keep(&key).await;
                     for id in received {
-                        storage.forget_photo(&id).await;
+                        storage.forget(&photo(&id)).await;
                     }
                 }
             }

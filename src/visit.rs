@@ -25,13 +25,28 @@ pub struct Promises {
     pub payment_days: u16,
 }
 
-/// What a photo is made to fit.
+/// What photos are made to fit: papers, whose letters must be read; what happened, which is looked at; and what lists show.
 #[derive(Deserialize)]
 pub struct Photos {
-    pub long_edge: u32,
-    /// Of papers, whose letters must be read; and of what happened, which is looked at.
-    pub document_bytes: u32,
-    pub scene_bytes: u32,
+    long_edge: u32,
+    document_bytes: u32,
+    scene_bytes: u32,
+    thumbnail_edge: u32,
+    thumbnail_bytes: u32,
+}
+
+impl Photos {
+    pub fn document(&self) -> Fit {
+        Fit { edge: self.long_edge, bytes: self.document_bytes }
+    }
+
+    pub fn scene(&self) -> Fit {
+        Fit { edge: self.long_edge, bytes: self.scene_bytes }
+    }
+
+    pub fn thumbnail(&self) -> Fit {
+        Fit { edge: self.thumbnail_edge, bytes: self.thumbnail_bytes }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -72,12 +87,6 @@ impl Visit {
         let compiled = http::bytes(&format!("/api/v1/rules/{version}")).await;
         let catalogue = compiled.and_then(|bytes| Catalogue::whole_from_compiled(&bytes).ok()).ok_or(CallError::Offline)?;
         Ok(Box::leak(Box::new(catalogue)))
-    }
-
-    /// What a photo of what happened (`scene`), or of a paper, is made to fit.
-    pub fn fit(&self, scene: bool) -> Fit {
-        let photos = &self.config.photos;
-        Fit { long_edge: photos.long_edge, bytes: if scene { photos.scene_bytes } else { photos.document_bytes } }
     }
 
     /// Asks the server who is there, what time it is and whether this page is outdated.

@@ -96,7 +96,7 @@ fn doubts(session: Session) -> Option<AnyView> {
 }
 
 fn consents(session: Session, errors: Errors) -> AnyView {
-    let asked: Vec<_> = session.catalogue.consents_for(Asked::Notice, &session.draft.with_untracked(|d| d.notice().facts())).collect();
+    let asked: Vec<_> = session.catalogue.consents_for(Asked::Notice, &session.draft.with_untracked(|d| d.facts())).collect();
     let consent = move |c: &'static claim_domain::catalog::Consent| {
         let field: &'static str = Box::leak(format!("/consents/{}", c.id).into_boxed_str());
         let given = move || session.draft.with(|d| d.answers.consents.iter().any(|a| a.id == c.id));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 
-use super::storage::Storage;
+use super::storage::{self, Storage};
 
 /// Why a call gave no value.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +96,7 @@ pub async fn perform(request: &Request, storage: &Storage) -> Reply {
             Err(error) => Err(error),
         },
         Body::Photo { id, offset, length } => {
-            let Some(bytes) = storage.photo(id).await else { return Reply::NoBytes };
+            let Some(bytes) = storage.bytes(&storage::photo(id)).await else { return Reply::NoBytes };
             let (from, to) = (*offset as usize, (*offset + *length) as usize);
             let Some(chunk) = bytes.get(from..to) else { return Reply::NoBytes };
             let body: JsValue = js_sys::Uint8Array::from(chunk).into();

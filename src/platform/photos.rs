@@ -57,13 +57,14 @@ pub fn picked(event: &Event) -> Vec<Picked> {
 /// What a photo is made to fit: pixels of its longer side, and bytes.
 #[derive(Clone, Copy)]
 pub struct Fit {
-    pub long_edge: u32,
+    pub edge: u32,
     pub bytes: u32,
 }
 
-/// What a document wants beyond a small photo: the measures of the checks, a PDF as it is, what QR codes say.
+/// What is wanted beyond a small photo: another one for lists, the measures of the checks, a PDF as it is, what QR codes say.
 #[derive(Clone, Copy)]
 struct Wanted {
+    thumbnail: Option<Fit>,
     look: bool,
     pdf: bool,
     codes: bool,
@@ -187,36 +188,36 @@ pub fn warm_up() {
 
 /// Makes a small upright JPEG of a file. The error names its sentence in the catalogue. One call at a time: the
 /// session keeps the queue.
-pub async fn prepare(file: &Picked, fit: Fit) -> Result<(Vec<u8>, Prepared), &'static str> {
-    let answer = ask(file, fit, Wanted { look: false, pdf: false, codes: false }).await?;
-    let number = |name: &str| field(&answer, name).as_f64().unwrap_or_default() as u32;
+pub async fn prepare(file: &Picked, fit: Fit, thumbnail: Fit) -> Result<(Vec<u8>, Vec<u8>, Prepared), &'static str> {
+    let answer = ask(file, fit, Wanted { thumbnail: Some(thumbnail), look: false, pdf: false, codes: false }).await?;
     let text = |name: &str| field(&answer, name).as_string().unwrap_or_default();
-    let bytes = bytes_of(&answer)?;
+    let bytes = bytes_of(&answer, "bytes")?;
     let result = Prepared {
         bytes: bytes.len() as u64,
-        width: number("width"),
-        height: number("height"),
         sha256: text("sha256"),
         original_sha256: text("original_sha256"),
         salvaged: field(&answer, "salvaged").is_truthy(),
+        facts: text("paper"),
+        place: text("place"),
     };
-    Ok((bytes, result))
+    let thumbnail = bytes_of(&answer, "thumbnail").unwrap_or_else(|_| bytes.clone());
+    Ok((bytes, thumbnail, result))
 }
 
 /// The same for a file of a document, with everything that was measured on it; a PDF is passed by where `pdf`, QR codes
 /// are read where `codes`.
 pub async fn prepare_paper(file: &Picked, fit: Fit, pdf: bool, codes: bool) -> Result<(Vec<u8>, Paper), &'static str> {
-    let answer = ask(file, fit, Wanted { look: true, pdf, codes }).await?;
+    let answer = ask(file, fit, Wanted { thumbnail: None, look: true, pdf, codes }).await?;
     let paper = field(&answer, "paper").as_string().and_then(|json| serde_json::from_str(&json).ok());
-    Ok((bytes_of(&answer)?, paper.ok_or("photo-read")?))
+    Ok((bytes_of(&answer, "bytes")?, paper.ok_or("photo-read")?))
 }
 
 fn field(answer: &JsValue, name: &str) -> JsValue {
     Reflect::get(answer, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
 }
 
-fn bytes_of(answer: &JsValue) -> Result<Vec<u8>, &'static str> {
-    field(answer, "bytes").dyn_into::<ArrayBuffer>().map(|b| Uint8Array::new(&b).to_vec()).map_err(|_| "photo-damaged")
+fn bytes_of(answer: &JsValue, name: &str) -> Result<Vec<u8>, &'static str> {
+    field(answer, name).dyn_into::<ArrayBuffer>().map(|b| Uint8Array::new(&b).to_vec()).map_err(|_| "photo-damaged")
 }
 
 /// The quick worker first, with the browser's decoders; where it hangs or falls, without them; where that fails too or it
@@ -243,12 +244,14 @@ async fn order(which: Which, file: &Picked, fit: Fit, wanted: Wanted, native: bo
     start(which).await?;
     let receive = expect_message(which).ok_or("photo-timeout")?;
     let order = Object::new();
-    let (edge, bytes) = (fit.long_edge.into(), fit.bytes.into());
-    for (name, value) in [("file", file.0.as_ref()), ("edge", &edge), ("bytes", &bytes), ("native", &native.into())] {
-        let _ = Reflect::set(&order, &JsValue::from_str(name), value);
+    let set = |name: &str, value: &JsValue| drop(Reflect::set(&order, &JsValue::from_str(name), value));
+    set("file", file.0.as_ref());
+    let (small_edge, small_bytes) = wanted.thumbnail.map_or((0, 0), |t| (t.edge, t.bytes));
+    for (name, value) in [("edge", fit.edge), ("bytes", fit.bytes), ("small_edge", small_edge), ("small_bytes", small_bytes)] {
+        set(name, &value.into());
     }
-    for (name, value) in [("look", wanted.look), ("pdf", wanted.pdf), ("codes", wanted.codes)] {
-        let _ = Reflect::set(&order, &JsValue::from_str(name), &value.into());
+    for (name, value) in [("native", native), ("look", wanted.look), ("pdf", wanted.pdf), ("codes", wanted.codes)] {
+        set(name, &value.into());
     }
     let sent = WORKER.with_borrow(|w| w[which as usize].as_ref().map(|w| w.worker.post_message(&order)));
     sent.and_then(Result::ok).ok_or("photo-read")?;

@@ -64,12 +64,23 @@ struct Inner {
     mine: RefCell<(String, f64)>,
 }
 
+pub const PHOTO: &str = "photo:";
 const LONGEST_WAIT_MS: u32 = 15_000;
 /// Untouched this long, it is forgotten.
 const LIFETIME_MS: f64 = 7.0 * 86_400_000.0;
 
 fn name_of(error: &JsValue) -> String {
     Reflect::get(error, &"name".into()).ok().and_then(|n| n.as_string()).unwrap_or_default()
+}
+
+/// The name under which a photo is kept.
+pub fn photo(id: &str) -> String {
+    PHOTO.to_owned() + id
+}
+
+/// What lists show of a photo; it stays when the photo itself has been sent.
+pub fn thumbnail(id: &str) -> String {
+    "thumb:".to_owned() + id
 }
 
 impl Storage {
@@ -120,7 +131,7 @@ impl Storage {
         Ok(())
     }
 
-    async fn read(&self, name: &str) -> Option<Vec<u8>> {
+    pub async fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         if let Some((_, bytes)) = self.0.memory.borrow().iter().find(|m| m.0 == name) {
             return Some(bytes.clone());
         }
@@ -185,7 +196,7 @@ impl Storage {
     }
 
     pub async fn text(&self, name: &str) -> Option<String> {
-        String::from_utf8(self.read(name).await?).ok()
+        String::from_utf8(self.bytes(name).await?).ok()
     }
 
     /// A text that several pages may change: [`Storage::save_mine`] then compares. There is one such record.
@@ -194,9 +205,13 @@ impl Storage {
         self.text(name).await
     }
 
-    pub async fn save_text(&self, name: &str, text: String) {
+    pub async fn save(&self, name: &str, bytes: Vec<u8>) {
         // Nothing is compared, so nothing conflicts.
-        let _ = self.keep(name, text.into_bytes(), -1.0).await;
+        let _ = self.keep(name, bytes, -1.0).await;
+    }
+
+    pub fn save_text(&self, name: &str, text: String) -> impl Future<Output = ()> {
+        self.save(name, text.into_bytes())
     }
 
     /// The same, unless another tab has written it since it was read or saved here.
@@ -220,19 +235,11 @@ impl Storage {
         }
     }
 
-    pub async fn photo(&self, id: &str) -> Option<Vec<u8>> {
-        self.read(&format!("photo:{id}")).await
-    }
-
     /// Writes a photo and reads it back: some engines accept a write that they cannot give back.
     pub async fn save_photo(&self, id: &str, bytes: Vec<u8>) -> bool {
-        let length = bytes.len();
-        let _ = self.keep(&format!("photo:{id}"), bytes, -1.0).await;
-        self.photo(id).await.is_some_and(|b| b.len() == length)
-    }
-
-    pub async fn forget_photo(&self, id: &str) {
-        self.forget(&format!("photo:{id}")).await;
+        let (length, name) = (bytes.len(), photo(id));
+        self.save(&name, bytes).await;
+        self.bytes(&name).await.is_some_and(|b| b.len() == length)
     }
 
     /// Forgets what nobody has touched for seven days of the server's time, which is known, but for `keep`.
@@ -292,9 +299,9 @@ mod tests {
         assert!(first.save_photo("a", vec![1, 2, 3]).await);
         let next = storage().await;
         assert_eq!(next.text("record").await.as_deref(), Some("{\"v\":1}"));
-        assert_eq!(next.photo("a").await, Some(vec![1, 2, 3]));
-        next.forget_photo("a").await;
-        assert_eq!(first.photo("a").await, None);
+        assert_eq!(next.bytes(&photo("a")).await, Some(vec![1, 2, 3]));
+        next.forget(&photo("a")).await;
+        assert_eq!(first.bytes(&photo("a")).await, None);
     }
 
     #[wasm_bindgen_test]

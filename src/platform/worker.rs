@@ -7,7 +7,8 @@ pub mod rest;
 
 use claim_domain::Code;
 use claim_domain::documents::{File as Paper, Format};
-use claim_photo::{Kind, Limits, Photo, PhotoError, measure, pdf, sha256_hex, sniff};
+use claim_domain::notice::Point;
+use claim_photo::{Kind, Limits, Photo, PhotoError, measure, pdf, prepare_jpeg, sha256_hex, sniff};
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -17,6 +18,8 @@ use web_sys::{Blob, DedicatedWorkerGlobalScope, MessageEvent};
 struct Order {
     file: Blob,
     limits: Limits,
+    /// What lists show, where one is wanted.
+    thumbnail: Option<Limits>,
     /// A PDF is passed by as it is.
     pdf: bool,
     /// What is stored is to be measured, for the checks.
@@ -28,7 +31,7 @@ struct Order {
 }
 
 enum Answer {
-    Done(Done),
+    Done(Box<Done>),
     Wrong(Code),
     /// This program does not carry what the file needs: the other one does.
     Other,
@@ -37,8 +40,10 @@ enum Answer {
 /// What is stored, and what was found on it.
 struct Done {
     bytes: Vec<u8>,
+    thumbnail: Option<Vec<u8>>,
     size: (u32, u32),
     paper: Paper,
+    place: Option<Point>,
     /// Milliseconds that making it small and measuring it took, for the bench.
     prepared_ms: f64,
     measured_ms: f64,
@@ -64,7 +69,8 @@ fn serve<F: Future<Output = Answer> + 'static>(answer: impl Fn(Order) -> F + Clo
                 Ok(file) => {
                     answer(Order {
                         file,
-                        limits: limits(&field),
+                        limits: limits(&field, "edge", "bytes").unwrap_or_default(),
+                        thumbnail: limits(&field, "small_edge", "small_bytes"),
                         pdf: is("pdf"),
                         look: is("look"),
                         codes: is("codes"),
@@ -86,14 +92,10 @@ fn serve<F: Future<Output = Answer> + 'static>(answer: impl Fn(Order) -> F + Clo
 }
 
 /// What the page asks for, never above what the server takes.
-fn limits(field: &dyn Fn(&str) -> JsValue) -> Limits {
+fn limits(field: &dyn Fn(&str) -> JsValue, edge: &str, bytes: &str) -> Option<Limits> {
     let most = Limits::default();
     let asked = |name: &str| field(name).as_f64().filter(|n| *n >= 1.0);
-    Limits {
-        long_edge: asked("edge").map_or(most.long_edge, |n| (n as u32).min(most.long_edge)),
-        max_bytes: asked("bytes").map_or(most.max_bytes, |n| (n as usize).min(most.max_bytes)),
-        ..most
-    }
+    Some(Limits { long_edge: (asked(edge)? as u32).min(most.long_edge), max_bytes: (asked(bytes)? as usize).min(most.max_bytes), ..most })
 }
 
 /// The bytes of a file that is not too large.
@@ -111,14 +113,22 @@ fn passed(order: &Order, file: &[u8]) -> Option<Answer> {
         Ok(pdf) => {
             let sha256 = sha256_hex(file);
             let paper = Paper { pdf: Some(pdf), ..paper(Format::Pdf, file, sha256.clone(), sha256) };
-            Answer::Done(Done { bytes: file.to_vec(), size: (0, 0), paper, prepared_ms: 0.0, measured_ms: 0.0 })
+            Answer::Done(Box::new(Done {
+                bytes: file.to_vec(),
+                thumbnail: None,
+                size: (0, 0),
+                paper,
+                place: None,
+                prepared_ms: 0.0,
+                measured_ms: 0.0,
+            }))
         }
     })
 }
 
 /// Measures what is stored, as the server does, where that is wanted. `begin`: when the work on it began.
 fn measured(photo: Photo, order: &Order, begin: f64) -> Answer {
-    let Photo { jpeg, width, height, sha256, original_sha256, taken_at, salvaged } = photo;
+    let Photo { jpeg, width, height, sha256, original_sha256, taken_at, place, salvaged } = photo;
     let between = js_sys::Date::now();
     let look = if order.look { measure(&jpeg, order.codes).map(Some) } else { Ok(None) };
     let look = match look {
@@ -127,7 +137,17 @@ fn measured(photo: Photo, order: &Order, begin: f64) -> Answer {
     };
     let paper = Paper { taken_at, look, salvaged, ..paper(Format::Jpeg, &jpeg, sha256, original_sha256) };
     let size = (width, height);
-    Answer::Done(Done { bytes: jpeg, size, paper, prepared_ms: between - begin, measured_ms: js_sys::Date::now() - between })
+    // Of the stored one: a decoder that scales reads a fraction of it.
+    let thumbnail = order.thumbnail.and_then(|limits| prepare_jpeg(&jpeg, &limits, String::new()).ok()).map(|small| small.jpeg);
+    Answer::Done(Box::new(Done {
+        bytes: jpeg,
+        thumbnail,
+        size,
+        paper,
+        place,
+        prepared_ms: between - begin,
+        measured_ms: js_sys::Date::now() - between,
+    }))
 }
 
 fn paper(format: Format, bytes: &[u8], sha256: String, original_sha256: String) -> Paper {
@@ -142,6 +162,7 @@ fn paper(format: Format, bytes: &[u8], sha256: String, original_sha256: String) 
         sha256,
         original_sha256,
         taken_at: None,
+        place: None,
         look: None,
         pdf: None,
         kept_because: None,
@@ -159,18 +180,25 @@ fn told(answer: Answer) -> (JsValue, Array) {
     match answer {
         Answer::Other => set("other", JsValue::TRUE),
         Answer::Wrong(code) => set("error", code.as_str().into()),
-        Answer::Done(Done { bytes, size, paper, prepared_ms, measured_ms }) => {
-            let buffer = Uint8Array::from(&bytes[..]).buffer();
-            buffers.push(&buffer);
+        Answer::Done(done) => {
+            let Done { bytes, thumbnail, size, paper, place, prepared_ms, measured_ms } = *done;
+            let place = place.map(|p| format!(r#""place":{{"lat_e6":{},"lon_e6":{}}},"#, p.lat_e6, p.lon_e6)).unwrap_or_default();
+            let handed = |bytes: &[u8]| {
+                let buffer = Uint8Array::from(bytes).buffer();
+                buffers.push(&buffer);
+                JsValue::from(buffer)
+            };
             for (name, value) in [
                 ("prepared_ms", prepared_ms.into()),
                 ("measured_ms", measured_ms.into()),
-                ("bytes", buffer.into()),
+                ("bytes", handed(&bytes)),
+                ("thumbnail", thumbnail.map_or(JsValue::UNDEFINED, |small| handed(&small))),
                 ("width", size.0.into()),
                 ("height", size.1.into()),
                 ("sha256", paper.sha256.clone().into()),
                 ("salvaged", paper.salvaged.into()),
                 ("original_sha256", paper.original_sha256.clone().into()),
+                ("place", place.into()),
                 ("paper", serde_json::to_string(&paper).unwrap_or_default().into()),
             ] {
                 set(name, value);

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use baoan_tests::{Browser, Server, odd_files};
+use baoan_tests::{Browser, Server, in_firefox, odd_files};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claim_photo::{Limits, Picture, Target, Tuning};
 use image::RgbImage;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Talks to the workers of the app as its page does; a worker that is silent for five seconds hangs.
 const HARNESS: &str = "
@@ -154,8 +154,8 @@ async fn mutated_pictures_end_with_a_picture_or_a_sentence() {
     assert!(pictures > 0 && refused > 0);
 }
 
-/// Pictures of all small sizes and wild contents, as our encoder writes them: Chromium, djpeg and a decoder in Rust show
-/// the same.
+/// Pictures of all small sizes and wild contents, as our encoder writes them: Chromium, Firefox, djpeg and a decoder in
+/// Rust show the same.
 #[tokio::test]
 async fn what_we_write_is_read_alike_by_other_decoders() {
     let server = Server::start();
@@ -176,7 +176,12 @@ async fn what_we_write_is_read_alike_by_other_decoders() {
         })
         .collect();
     let script = format!(
-        "return await Promise.all({}.map(async (text) => {{
+        "const base64 = (bytes) => new Promise((done) => {{
+           const reader = new FileReader();
+           reader.onload = () => done(reader.result.split(',')[1]);
+           reader.readAsDataURL(new Blob([bytes]));
+         }});
+         return await Promise.all({}.map(async (text) => {{
            const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
            const bitmap = await createImageBitmap(new Blob([bytes], {{ type: 'image/jpeg' }}));
            const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
@@ -186,16 +191,24 @@ async fn what_we_write_is_read_alike_by_other_decoders() {
          }}))",
         json!(files.iter().map(|f| STANDARD.encode(f)).collect::<Vec<_>>())
     );
-    let shown = browser.awaited(&script).await;
-    let shown = shown.as_array().unwrap_or_else(|| panic!("{shown}"));
-    assert_eq!(shown.len(), files.len());
-    for (file, shown) in files.iter().zip(shown) {
+    let pictures = |shown: Value| -> Vec<RgbImage> {
+        let all = shown.as_array().unwrap_or_else(|| panic!("{shown}"));
+        let side = |of: &Value| of.as_u64().unwrap() as u32;
+        let picture = |shown: &Value| {
+            let rgba = STANDARD.decode(shown[2].as_str().unwrap()).unwrap();
+            let rgb: Vec<u8> = rgba.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+            RgbImage::from_raw(side(&shown[0]), side(&shown[1]), rgb).unwrap()
+        };
+        all.iter().map(picture).collect()
+    };
+    let (chromium, firefox) = (pictures(browser.awaited(&script).await), pictures(in_firefox(&script)));
+    assert_eq!((chromium.len(), firefox.len()), (files.len(), files.len()));
+    for ((file, chromium), firefox) in files.iter().zip(chromium).zip(firefox) {
         let ours = decoded(file);
         let (width, height) = ours.dimensions();
-        assert_eq!((json!(width), json!(height)), (shown[0].clone(), shown[1].clone()));
-        let rgba = STANDARD.decode(shown[2].as_str().unwrap()).unwrap();
-        let rgb: Vec<u8> = rgba.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
-        let chromium = RgbImage::from_raw(width, height, rgb).unwrap();
+        assert_eq!((width, height, width, height), (chromium.width(), chromium.height(), firefox.width(), firefox.height()));
+        let fox = difference(&firefox, &chromium);
+        assert!(fox < 0.001, "{width} x {height}: Firefox shows something else than Chromium by {fox} levels");
         // libjpeg does not smooth chroma of one or two samples in a row; the other decoder does.
         assert!(difference(&ours, &chromium) < if width < 6 { 16.0 } else { 1.0 }, "{width} x {height}");
         let turbo = difference(&djpeg(file), &chromium);

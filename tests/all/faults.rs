@@ -277,6 +277,7 @@ fn cut_at_every_byte_a_claim_request_is_taken_once() {
         request["form_sha256"] = json!(form_sha256(&claim_form(&catalogue, &number, &notice, &folder)));
         let closing = Some((path(&number), request.to_string()));
         let mut outbox = Outbox::for_claim(&format!("closing-{made:08}"), &number, [], closing);
+        outbox.written();
         phone.plan = plan;
         phone.carry(&mut outbox, &BTreeMap::new(), 1);
         assert!(outbox.is_done() && phone.plan.is_empty(), "{told}: {outbox:?}");

@@ -603,3 +603,28 @@ async fn the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
     assert_eq!(elsewhere.complaints().await, Vec::<String>::new());
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
+
+/// The camera's position is in no stored picture; it goes along only where the person says so.
+#[tokio::test]
+async fn where_a_photo_was_taken_is_sent_only_with_consent() {
+    let folder = tempfile::tempdir().unwrap();
+    let photo = baoan_tests::located_photograph(folder.path());
+    let (server, browser) = reporting().await;
+    for consents in [false, true] {
+        walk(&browser, std::slice::from_ref(&photo), async |browser, page| {
+            if page == "check" && consents {
+                browser.tap("#consents-photo-place").await;
+            }
+        })
+        .await;
+        browser.find("#consents-photo-place").await;
+        let no = send(&browser).await;
+        browser.until("the photo arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+        let staff = Caller::staff(&server, "intake").get(&format!("/staff/claims/{no}")).text;
+        assert_eq!(staff.contains("拍摄位置 30.2500, 120.5000"), consents, "{staff}");
+        browser.at(&server.url("/report")).await;
+    }
+    // A photo that tells nothing is no reason to ask.
+    walk(&browser, &[], async |_, _| {}).await;
+    assert!(!browser.has("#consents-photo-place").await);
+}

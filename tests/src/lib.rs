@@ -1,6 +1,7 @@
 //! The tools of the end-to-end tests: a real server process on its own data, a real Chromium, photographs.
 
 mod browser;
+mod firefox;
 pub mod papers;
 mod phone;
 mod photos;
@@ -8,8 +9,9 @@ mod proxy;
 mod server;
 
 pub use browser::{Browser, Look};
+pub use firefox::in_firefox;
 pub use phone::{Phone, Raw};
-pub use photos::{broken_files, odd_files, photographs, sha256_hex, some_photographs};
+pub use photos::{broken_files, located_photograph, odd_files, photographs, sha256_hex, some_photographs};
 pub use proxy::{End, Fault, Link, Proxy};
 pub use server::{Answer, Caller, Server, Setting, notice, unique_key};
 

@@ -56,6 +56,24 @@ fn as_phone_writes(upright: &RgbImage, orientation: u8) -> Vec<u8> {
     file
 }
 
+/// A small one whose camera wrote down where it was: 30.25° north, 120.5° east.
+pub fn located_photograph(folder: &Path) -> PathBuf {
+    let mut exif = b"II*\0\x08\0\0\0\x01\0\x25\x88\x04\0\x01\0\0\0\x1A\0\0\0\0\0\0\0\x04\0".to_vec();
+    exif.extend(b"\x01\0\x02\0\x02\0\0\0N\0\0\0\x02\0\x05\0\x03\0\0\0\x50\0\0\0");
+    exif.extend(b"\x03\0\x02\0\x02\0\0\0E\0\0\0\x04\0\x05\0\x03\0\0\0\x68\0\0\0\0\0\0\0");
+    for number in [30u32, 15, 0, 120, 30, 0] {
+        exif.extend(number.to_le_bytes().into_iter().chain(1u32.to_le_bytes()));
+    }
+    let picture = scene(1200, 900, 9);
+    let mut file = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut file, 90);
+    encoder.set_exif_metadata(exif).unwrap_or_else(|e| panic!("{e}"));
+    encoder.write_image(picture.as_raw(), 1200, 900, ExtendedColorType::Rgb8).unwrap_or_else(|e| panic!("{e}"));
+    let path = folder.join("here.jpg");
+    fs::write(&path, file).unwrap_or_else(|e| panic!("{e}"));
+    path
+}
+
 /// Three photographs of 12 megapixels, landscape when upright.
 pub fn photographs(folder: &Path) -> Vec<PathBuf> {
     some_photographs(folder, 3)

@@ -132,7 +132,8 @@ pub fn finish() -> Result {
         run(Command::new("wasm-opt")
             .arg(&file)
             .args(FEATURES)
-            .args(["--remove-unused-module-elements", "-o"])
+            // Once more, without what was taken out: 1.2 KB less on the wire.
+            .args(["--flatten", "--rereloop", "-Oz", "-Oz", "-o"])
             .arg(&file)
             .env("PATH", tools::path()))?;
         let (glue, program) = slim::plain_imports(&glue, &read(&wasm)?);

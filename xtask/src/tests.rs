@@ -81,10 +81,11 @@ pub fn bench(what: Option<&str>, folder: Option<&str>) -> Result {
 }
 
 /// What else the tests say when they have counted something.
-const FAULT_COUNTS: [&str; 5] = ["schedules with", "identical submissions", "open uploads", "five photos", "all noticed"];
+const FAULT_COUNTS: [&str; 6] =
+    ["schedules with", "identical submissions", "open uploads", "five photos", "all noticed", "mutated pictures"];
 
 /// What `faults` runs: a name for people, the test, and what makes it run in full.
-const FAULTS: [(&str, &str, &str); 13] = [
+const FAULTS: [(&str, &str, &str); 15] = [
     ("schedules of the outbox", "whatever_is_lost", "BAOAN_SEEDS=1000000"),
     ("whole journeys", "whatever_is_killed", "BAOAN_SEEDS=1000000"),
     ("cut at every byte", "faults::cut_at_every_byte", "BAOAN_CUT_STEP=1"),
@@ -98,6 +99,8 @@ const FAULTS: [(&str, &str, &str); 13] = [
     ("the browser killed", "faults::killed_at_any_moment_the_phone", "BAOAN_BROWSER_KILLS=200"),
     ("a bad link", "faults::five_photos", "BAOAN_OUTAGE=60"),
     ("what the phone keeps", "storage::", ""),
+    ("pictures, natively", "mutated_files", "BAOAN_EXECUTIONS=1000000"),
+    ("pictures, in the workers", "mutated_pictures", "BAOAN_MUTATIONS=5000"),
 ];
 
 /// The full counts of what `test` runs in short, into the table of docs/RELIABILITY.md. `only` names a part of it; a count
@@ -107,11 +110,12 @@ pub fn faults(only: Option<&str>) -> Result {
     let read = || std::fs::read_to_string(&path).map_err(|e| format!("docs/RELIABILITY.md: {e}"));
     for (name, test, full) in FAULTS.into_iter().filter(|(name, test, _)| only.is_none_or(|o| name.contains(o) || test.contains(o))) {
         say(&format!("{name}: {test}"));
-        // Machines without a server, in the library itself.
-        let mut command = if full.starts_with("BAOAN_SEEDS") {
-            cargo(&["test", "--release", "--quiet", "-p", "claim-api", test, "--", "--nocapture"])
-        } else {
-            e2e_command(&[test, "--nocapture"])?
+        // Libraries without a browser, at full speed.
+        let library = |name| cargo(&["test", "--release", "--quiet", "-p", name, test, "--", "--nocapture"]);
+        let mut command = match full.split('=').next() {
+            Some("BAOAN_SEEDS") => library("claim-api"),
+            Some("BAOAN_EXECUTIONS") => library("claim-photo"),
+            _ => e2e_command(&[test, "--nocapture"])?,
         };
         let began = std::time::Instant::now();
         let output = command
@@ -131,10 +135,6 @@ pub fn faults(only: Option<&str>) -> Result {
         let (start, marked) = (format!("| {name} |"), read()?);
         let rows: Vec<String> = marked.lines().map(|l| if l.starts_with(&start) { row.clone() } else { l.to_owned() }).collect();
         std::fs::write(&path, rows.join("\n") + "\n").map_err(|e| format!("docs/RELIABILITY.md: {e}"))?;
-    }
-    if only.is_none_or(|o| o == "pictures") {
-        say("five thousand mutated pictures through the workers");
-        run(e2e_command(&["mutated_pictures", "--nocapture"])?.env("BAOAN_MUTATIONS", "5000"))?;
     }
     Ok(())
 }

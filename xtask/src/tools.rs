@@ -111,7 +111,7 @@ pub fn for_fuzzing() -> Result {
     cargo_tool("cargo-fuzz", "0.13.2", &["cargo-fuzz"], &[])
 }
 
-/// Chromium, its driver, a font with Chinese characters, and the JPEG decoder that others use.
+/// Chromium, its driver, Firefox, a font with Chinese characters, and the JPEG decoder that others use.
 pub fn for_browser_tests() -> Result {
     let font = || {
         Path::new("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc").exists()
@@ -119,12 +119,13 @@ pub fn for_browser_tests() -> Result {
     };
     if answers("chromium", &["--version"]).is_some()
         && answers("chromedriver", &["--version"]).is_some()
+        && answers("firefox-esr", &["--version"]).is_some()
         && font()
         && answers("sh", &["-c", "command -v djpeg"]).is_some()
     {
         return Ok(());
     }
-    debian(&["chromium", "chromium-driver", "fonts-noto-cjk", "fontconfig", "libjpeg-turbo-progs"])
+    debian(&["chromium", "chromium-driver", "firefox-esr", "fonts-noto-cjk", "fontconfig", "libjpeg-turbo-progs"])
 }
 
 /// A virtual environment with the PyPI packages that tests use as foreign clients.

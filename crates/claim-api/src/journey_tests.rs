@@ -84,7 +84,7 @@ impl World {
             }
             Op::Photo(id) => drop(self.disk.insert(format!("photo:{id}"), String::new())),
             Op::Prepared(id) => {
-                let result = Prepared { bytes: 100, width: 1, height: 1, sha256: id.clone(), original_sha256: id.clone(), salvaged: false };
+                let result = Prepared { bytes: 100, sha256: id.clone(), original_sha256: id.clone(), ..Prepared::default() };
                 app.say(Command::Prepared { id, result });
             }
             Op::Forget(name) => drop(self.disk.remove(&name)),

@@ -15,7 +15,7 @@ use claim_domain::catalog::{Field, Slot};
 use claim_domain::checks::Doubt;
 use claim_domain::documents::{Folder, Format, Signature, Task};
 use claim_domain::lifecycle::{Event, Stage, Turn, What};
-use claim_domain::notice::Agreed;
+use claim_domain::notice::{Agreed, Point};
 use claim_domain::{Lob, Moment, Notice};
 use serde::{Deserialize, Serialize};
 
@@ -174,6 +174,9 @@ pub struct DocumentView {
     pub sha256: String,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub received_at: Moment,
+    /// Where it was taken, when the person wanted that to be known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Point>,
     /// What the server found doubtful on it when it arrived.
     pub doubts: Vec<Doubt>,
 }

@@ -9,7 +9,7 @@
 //! - The notice goes first (a few KB), photos follow: the claim number never waits for a picture.
 //! - A photo is received only when the server has compared its SHA-256 and attached it.
 
-use claim_domain::documents::Format;
+use claim_domain::documents::{Format, PHOTO_PLACE};
 use claim_domain::draft::{Draft, PhotoState};
 use claim_domain::json;
 use claim_domain::notice::Notice;
@@ -224,6 +224,7 @@ impl Outbox {
 
     /// Freezes a report; its ready photos go to `document`. The draft itself stays until the server has it.
     pub fn of_report(draft: &Draft, secret: String, document: &str) -> Outbox {
+        let shared = draft.answers.consents.iter().any(|c| c.id == PHOTO_PLACE);
         let photos = draft.photos.iter().filter(|p| p.state == PhotoState::Ready).filter_map(|p| {
             let result = p.result.as_ref()?;
             Some(OutPhoto {
@@ -232,11 +233,10 @@ impl Outbox {
                 format: Format::Jpeg,
                 bytes: result.bytes,
                 sha256: result.sha256.clone(),
-                // What the insurer confirms in its receipt is the file as it was, too.
-                facts: Some(format!(
-                    r#"{{"id":"","document":"{document}","format":"jpeg","bytes":{},"sha256":"{}","original_sha256":"{}"}}"#,
-                    result.bytes, result.sha256, result.original_sha256
-                )),
+                facts: (!result.facts.is_empty()).then(|| match shared {
+                    true => result.facts.replacen('{', &format!("{{{}", result.place), 1),
+                    false => result.facts.clone(),
+                }),
                 state: Sending::Waiting,
             })
         });

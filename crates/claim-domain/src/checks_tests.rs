@@ -27,6 +27,7 @@ fn file(id: &str, document: &str) -> File {
         sha256: format!("s{id}"),
         original_sha256: format!("o{id}"),
         taken_at: Some(good().loss_at.plus_seconds(300)),
+        place: None,
         look: Some(look()),
         pdf: None,
         kept_because: None,

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::{Asked, Catalogue, Document, Facts, Field, Kind, Need, Phase};
 use crate::checks::{Look, Pdf, judge};
-use crate::notice::{Agreed, FieldError, Notice};
+use crate::notice::{Agreed, FieldError, Notice, Point};
 use crate::validate::{self, Code};
 use crate::{Moment, local_day};
 
@@ -22,6 +22,9 @@ pub enum Format {
     Jpeg,
     Pdf,
 }
+
+/// The consent to hand on where photos were taken.
+pub const PHOTO_PLACE: &str = "photo-place";
 
 /// One file of a document, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +41,9 @@ pub struct File {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub taken_at: Option<Moment>,
+    /// Where the camera says it was taken; only with the person's consent ([`PHOTO_PLACE`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Point>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Look>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -163,6 +163,7 @@ fn file(id: &str, document: &str) -> File {
         sha256: id.into(),
         original_sha256: id.into(),
         taken_at: None,
+        place: None,
         look: None,
         pdf: None,
         kept_because: None,

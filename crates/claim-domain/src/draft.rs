@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Catalogue;
+use crate::catalog::{Catalogue, Facts};
 use crate::notice::{Agreed, FieldError, Notice, Place, Point, PolicyRef, Reporter};
 use crate::safety::Scene;
 use crate::validate::Code;
@@ -93,18 +93,22 @@ pub enum PhotoState {
 }
 
 /// What the photo worker made of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Prepared {
     pub bytes: u64,
-    pub width: u32,
-    pub height: u32,
     /// Lower-case hex, of the small copy and of the file as it was.
     pub sha256: String,
     pub original_sha256: String,
     /// Part of the chosen file was unreadable.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub salvaged: bool,
+    /// What was found on it, a [`File`](crate::documents::File) as JSON, to be sent along.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub facts: String,
+    /// Where it was taken, as the first field of such JSON: sent only with consent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
 }
 
 /// One page of the report, in the order they are asked.
@@ -279,6 +283,14 @@ impl Draft {
         self.photos.is_empty() && self.passed.is_empty() && Answers { policy: None, ..self.answers.clone() } == Answers::default()
     }
 
+    /// What decides which consents are asked: the notice, and whether photos tell where they were taken.
+    pub fn facts(&self) -> Facts {
+        let mut facts = self.notice().facts();
+        let told = self.photos.iter().filter_map(|p| p.result.as_ref()).any(|r| !r.place.is_empty());
+        facts.flags.insert("photo_place".into(), told);
+        facts
+    }
+
     pub fn steps(&self) -> &'static [Step] {
         if self.answers.policy.is_some() { &SHORT } else { &ROAD }
     }
@@ -355,7 +367,7 @@ mod tests {
     }
 
     fn result(sha: &str) -> Prepared {
-        Prepared { bytes: 1, width: 1, height: 1, sha256: sha.into(), original_sha256: sha.into(), salvaged: false }
+        Prepared { bytes: 1, sha256: sha.into(), original_sha256: sha.into(), ..Prepared::default() }
     }
 
     #[test]

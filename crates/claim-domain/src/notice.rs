@@ -53,6 +53,17 @@ pub struct Point {
     pub lon_e6: i32,
 }
 
+impl Point {
+    /// Metres along the globe (haversine, mean radius 6 371 km).
+    pub fn metres_to(self, other: Point) -> u32 {
+        let radians = |e6: i32| (f64::from(e6) / 1e6).to_radians();
+        let (here, there) = (radians(self.lat_e6), radians(other.lat_e6));
+        let half = |a: f64, b: f64| ((a - b) / 2.0).sin().powi(2);
+        let chord = half(here, there) + here.cos() * there.cos() * half(radians(self.lon_e6), radians(other.lon_e6));
+        (2.0 * 6_371_000.0 * chord.sqrt().min(1.0).asin()).round() as u32
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -302,6 +313,15 @@ pub(crate) mod tests {
             policy: PolicyRef { plate: "浙a·12345".into(), ..PolicyRef::default() },
             consents: vec![agreed("privacy"), agreed("truth")],
         }
+    }
+
+    #[test]
+    fn the_way_between_two_points() {
+        let point = |lat_e6, lon_e6| Point { lat_e6, lon_e6 };
+        let (hangzhou, shanghai) = (point(30_274_100, 120_155_100), point(31_230_400, 121_473_700));
+        assert_eq!(hangzhou.metres_to(hangzhou), 0);
+        assert!((163_000..166_000).contains(&hangzhou.metres_to(shanghai)), "{}", hangzhou.metres_to(shanghai));
+        assert_eq!(point(0, 0).metres_to(point(0, 180_000_000)), 20_015_087);
     }
 
     #[test]

@@ -55,6 +55,7 @@ fn fingerprint(catalogue: &Catalogue) -> String {
                 sha256: id.clone(),
                 original_sha256: id,
                 taken_at: None,
+                place: None,
                 look: None,
                 pdf: None,
                 kept_because: None,

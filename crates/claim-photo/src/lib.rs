@@ -19,6 +19,7 @@ use std::fmt;
 use std::io::Cursor;
 
 use claim_domain::checks::Look;
+use claim_domain::notice::Point;
 use claim_domain::{Code, Moment};
 use sha2::{Digest, Sha256};
 
@@ -57,6 +58,8 @@ pub struct Photo {
     pub original_sha256: String,
     /// When the camera says it was taken; its clock and zone are taken for Asia/Shanghai.
     pub taken_at: Option<Moment>,
+    /// Where, by the camera; kept apart, because only the person decides whether it is handed on.
+    pub place: Option<Point>,
     /// Part of the file was unreadable.
     pub salvaged: bool,
 }
@@ -171,13 +174,13 @@ pub fn has_profile(file: &[u8]) -> bool {
 
 fn finish(file: &[u8], decoded: Decoded, limits: &Limits, original_sha256: String) -> Result<Photo, PhotoError> {
     let Decoded { picture, orientation, profile, own, salvaged } = decoded;
-    let taken_at = taken_at(file);
+    let (taken_at, place) = (taken_at(file), place(file));
     let (width, height) = (picture.width() as u32, picture.height() as u32);
     let whole = width.max(height) <= limits.long_edge && own && orientation == 1 && profile.is_none();
     let plain = jpeg::frame(file).is_some_and(|f| (f.is_ycc || f.components == 1) && (f.width, f.height) == (width, height));
     let kept = if whole && plain { jpeg::stripped(file) } else { None };
     if let Some(jpeg) = kept.filter(|j| j.len() <= limits.max_bytes) {
-        return Ok(Photo { sha256: sha256_hex(&jpeg), original_sha256, jpeg, width, height, taken_at, salvaged });
+        return Ok(Photo { sha256: sha256_hex(&jpeg), original_sha256, jpeg, width, height, taken_at, place, salvaged });
     }
     let mut picture = picture;
     let target = Target { max_bytes: limits.max_bytes, ..Target::default() };
@@ -194,7 +197,7 @@ fn finish(file: &[u8], decoded: Decoded, limits: &Limits, original_sha256: Strin
         }
         if let Some((jpeg, _)) = encode(&picture, &target, &Tuning::default()) {
             let (width, height) = (picture.width() as u32, picture.height() as u32);
-            return Ok(Photo { sha256: sha256_hex(&jpeg), original_sha256, jpeg, width, height, taken_at, salvaged });
+            return Ok(Photo { sha256: sha256_hex(&jpeg), original_sha256, jpeg, width, height, taken_at, place, salvaged });
         }
         // Fewer pixels read better than coarser ones.
         edge = picture.width().max(picture.height()) * 4 / 5;
@@ -234,6 +237,22 @@ fn taken_at(file: &[u8]) -> Option<Moment> {
     let text = std::str::from_utf8(texts.first()?).ok()?;
     let (day, time) = text.split_once(' ')?;
     Moment::from_local_input(&format!("{}T{}", day.replace(':', "-"), time.get(..5)?))
+}
+
+/// GPSLatitude and GPSLongitude of the EXIF data: degrees, minutes and seconds (Exif 3.0, 4.6.7).
+fn place(file: &[u8]) -> Option<Point> {
+    let exif = exif(file)?;
+    let field = |tag| exif.get_field(tag, exif::In::PRIMARY).map(|f| &f.value);
+    let degrees = |tag, reference, opposite: &[u8], most: f64| {
+        let exif::Value::Rational(parts) = field(tag)? else { return None };
+        let sum: f64 = parts.iter().zip([1.0, 60.0, 3600.0]).map(|(part, by)| part.to_f64() / by).sum();
+        let back = matches!(field(reference), Some(exif::Value::Ascii(texts)) if texts.first().is_some_and(|t| t == opposite));
+        (sum.is_finite() && sum <= most && !parts.is_empty()).then_some((if back { -sum } else { sum } * 1e6).round() as i32)
+    };
+    let lat_e6 = degrees(exif::Tag::GPSLatitude, exif::Tag::GPSLatitudeRef, b"S", 90.0)?;
+    let lon_e6 = degrees(exif::Tag::GPSLongitude, exif::Tag::GPSLongitudeRef, b"W", 180.0)?;
+    // Where no camera is, and what cameras without a fix write.
+    ((lat_e6, lon_e6) != (0, 0)).then_some(Point { lat_e6, lon_e6 })
 }
 
 /// What is to be seen on a stored picture; `codes`: also read its QR codes.

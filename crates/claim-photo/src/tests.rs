@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
@@ -92,6 +93,39 @@ fn a_broken_directory_of_metadata_does_not_hide_how_to_turn() {
     assert_eq!((photo.width, photo.height), (300, 400));
 }
 
+/// GPS in EXIF: 30° 16' 12.5" and 120° 9' 6.25".
+fn located(references: [u8; 2]) -> Vec<u8> {
+    let mut exif = b"II*\0\x08\0\0\0\x01\0\x25\x88\x04\0\x01\0\0\0\x1A\0\0\0\0\0\0\0".to_vec();
+    exif.extend(4u16.to_le_bytes());
+    for (tag, kind, count, value) in
+        [(1u16, 2u16, 2u32, u32::from(references[0])), (2, 5, 3, 80), (3, 2, 2, u32::from(references[1])), (4, 5, 3, 104)]
+    {
+        exif.extend(tag.to_le_bytes());
+        exif.extend(kind.to_le_bytes());
+        exif.extend(count.to_le_bytes());
+        exif.extend(value.to_le_bytes());
+    }
+    exif.extend(0u32.to_le_bytes());
+    for (over, under) in [(30u32, 1u32), (16, 1), (125, 10), (120, 1), (9, 1), (625, 100)] {
+        exif.extend(over.to_le_bytes());
+        exif.extend(under.to_le_bytes());
+    }
+    exif
+}
+
+#[test]
+fn where_it_was_taken_is_kept_apart() {
+    let place = |references| {
+        let photo = prepare(&jpeg_with(&picture(400, 300), Some(located(references))), &Limits::default()).unwrap();
+        assert!(!photo.jpeg.windows(4).any(|w| w == b"Exif"), "not in the stored copy");
+        photo.place.map(|p| (p.lat_e6, p.lon_e6))
+    };
+    assert_eq!(place(*b"NE"), Some((30_270_139, 120_151_736)));
+    assert_eq!(place(*b"SW"), Some((-30_270_139, -120_151_736)));
+    let none = prepare(&jpeg_with(&picture(400, 300), Some(orientation(1))), &Limits::default()).unwrap();
+    assert_eq!(none.place, None);
+}
+
 #[test]
 fn transparent_pixels_become_white() {
     let mut file = Vec::new();
@@ -133,22 +167,64 @@ fn the_server_accepts_only_what_prepare_makes() {
     assert_eq!(inspect(&good[..100], &Limits::default()), Err(PhotoError::Damaged));
 }
 
-proptest! {
-    #[test]
-    fn damaged_files_never_panic(cut in 0usize..4000, flips in proptest::collection::vec((0usize..4000, any::<u8>()), 0..8)) {
-        let mut file = jpeg_with(&picture(96, 64), Some(orientation(6)));
-        for (place, value) in flips {
-            if let Some(byte) = file.get_mut(place) {
-                *byte = value;
+/// Small files of each kind, changed at some places, cut, and put together anew, by a fixed seed: a picture or an error,
+/// each within five seconds. `BAOAN_EXECUTIONS` says how many (the full count is a million).
+#[test]
+fn mutated_files_are_prepared_or_refused() {
+    let count: u64 = std::env::var("BAOAN_EXECUTIONS").map_or(20_000, |n| n.parse().unwrap());
+    let small = picture(24, 16);
+    let seeds =
+        [jpeg_with(&small, Some(orientation(6))), written(&small, image::ImageFormat::Png), written(&small, image::ImageFormat::WebP)];
+    // Small limits: what is looked for is a crash, not a large picture.
+    let limits = Limits { long_edge: 256, max_bytes: 40_000, max_file: 1 << 20, max_pixels: 1 << 20 };
+    let (mut prepared, mut slowest) = (0, Duration::ZERO);
+    for seed in 0..count {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut luck = |n: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 11) as usize % n.max(1)
+        };
+        let mut file = seeds[seed as usize % seeds.len()].clone();
+        for _ in 0..=luck(8) {
+            let (at, other) = (luck(file.len()), luck(file.len()));
+            match luck(8) {
+                0 => drop(file.drain(at..(at + luck(40)).min(file.len()))),
+                1 => {
+                    let part = file[other..(other + luck(60)).min(file.len())].to_vec();
+                    drop(file.splice(at..at, part));
+                }
+                2 if luck(4) == 0 => file.truncate(at.max(1)),
+                3 => file[at] ^= 1 << luck(8),
+                _ => file[at] = luck(256) as u8,
+            }
+            if file.is_empty() {
+                file.push(0xFF);
             }
         }
-        file.truncate(cut.max(1));
-        let limits = Limits { max_pixels: 1_000_000, ..Limits::default() };
+        let began = Instant::now();
         if let Ok(photo) = prepare(&file, &limits) {
-            prop_assert!(photo.jpeg.len() <= limits.max_bytes);
+            assert!(photo.jpeg.len() <= limits.max_bytes && photo.width.max(photo.height) <= 256, "seed {seed}: {photo:?}");
+            assert!(inspect(&photo.jpeg, &limits).is_ok(), "seed {seed}: what prepare makes, inspect takes");
+            prepared += 1;
         }
         let _ = inspect(&file, &limits);
+        slowest = slowest.max(began.elapsed());
+        assert!(slowest < Duration::from_secs(5), "seed {seed} took {slowest:?}");
     }
+    println!(
+        "{count} mutated files: {prepared} prepared, {} refused, the slowest in {} ms; violations: 0",
+        count - prepared,
+        slowest.as_millis()
+    );
+    assert!(prepared > 0 && prepared < count);
+}
+
+fn written(picture: &RgbImage, format: image::ImageFormat) -> Vec<u8> {
+    let mut file = Vec::new();
+    picture.write_to(&mut Cursor::new(&mut file), format).unwrap();
+    file
 }
 
 /// A decoder that is not ours to compare with: pixels of a finished file.
@@ -313,10 +389,7 @@ fn display_p3_becomes_srgb() {
 #[test]
 fn every_truncation_of_small_files_ends_well() {
     let small = picture(40, 30);
-    let mut png = Vec::new();
-    small.write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
-    let mut webp = Vec::new();
-    image::codecs::webp::WebPEncoder::new_lossless(&mut webp).encode(small.as_raw(), 40, 30, ExtendedColorType::Rgb8).unwrap();
+    let (png, webp) = (written(&small, image::ImageFormat::Png), written(&small, image::ImageFormat::WebP));
     for file in [jpeg_with(&small, Some(orientation(6))), png, webp] {
         for cut in 0..file.len() {
             if let Ok(photo) = prepare(&file[..cut], &Limits::default()) {

@@ -25,6 +25,8 @@ pub struct Photos {
     pub long_edge: u32,
     pub document_bytes: usize,
     pub scene_bytes: usize,
+    pub thumbnail_edge: u32,
+    pub thumbnail_bytes: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,7 +45,8 @@ impl Deployment {
         let read: Deployment =
             serde_json::from_str(json.unwrap_or(include_str!("../../../public/config.json"))).map_err(|e| format!("config.json: {e}"))?;
         let (photos, most) = (&read.photos, claim_photo::Limits::default());
-        if photos.long_edge > most.long_edge || photos.document_bytes.max(photos.scene_bytes) > most.max_bytes {
+        let bytes = [photos.document_bytes, photos.scene_bytes, photos.thumbnail_bytes];
+        if photos.long_edge.max(photos.thumbnail_edge) > most.long_edge || bytes.iter().any(|b| *b > most.max_bytes) {
             return Err(format!("config.json: photos: at most {} pixels and {} bytes are accepted", most.long_edge, most.max_bytes));
         }
         Ok(read)

@@ -14,7 +14,7 @@ use axum::{Extension, Json};
 use claim_api::{ClaimRequest, DocumentView, Problem, ProblemCode, RequestReceipt, Requirements};
 use claim_domain::catalog::{Document, Field};
 use claim_domain::checks::{Case, Doubt, Severity};
-use claim_domain::documents::{File, Folder, FormLine, Format, Signature, Task, claim_form, form_sha256};
+use claim_domain::documents::{File, Folder, FormLine, Format, PHOTO_PLACE, Signature, Task, claim_form, form_sha256};
 use claim_domain::lifecycle::{Actor, Claim, Excuse, What};
 use claim_domain::notice::Agreed;
 use claim_domain::{Catalogue, Code, FieldError, Moment, due_after_days};
@@ -27,7 +27,7 @@ use crate::claims::{Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::store::{append, events, send_message};
-use crate::vault::{is_sha256, sha256_hex};
+use crate::vault::{Vault, is_sha256, sha256_hex};
 use crate::{App, guard, notices, now, uploads};
 
 const MOST_FACTS: usize = 64 << 10;
@@ -96,7 +96,7 @@ async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Resu
             serde_json::from_str(&text).map_err(|e| Failure::internal("folder", e))?
         }
     };
-    folder.files = rows(&mut *db, &claim.id).await?.iter().map(file_of).collect::<Result<_>>()?;
+    folder.files = rows(&mut *db, &claim.id).await?.iter().map(|row| file_of(&app.vault, row)).collect::<Result<_>>()?;
     let state = Claim::replay(claim.lob, &events(&mut *db, &claim.id, 0).await?);
     for file in &mut folder.files {
         file.returned = state.returned.iter().any(|(document, sha256)| *document == file.document && *sha256 == file.sha256);
@@ -117,11 +117,16 @@ pub async fn rows(db: impl sqlx::Executor<'_, Database = Sqlite>, claim_id: &str
     Ok(sqlx::query(query).bind(claim_id).fetch_all(db).await?)
 }
 
-pub fn file_of(row: &SqliteRow) -> Result<File> {
+/// What was found on it, sealed: reasons, codes and places are the person's.
+pub fn file_of(vault: &Vault, row: &SqliteRow) -> Result<File> {
     let (sha256, facts): (String, Option<String>) = (row.try_get("sha256")?, row.try_get("facts")?);
     let bytes: i64 = row.try_get("bytes")?;
     match facts {
-        Some(facts) => serde_json::from_str(&facts).map_err(|e| Failure::internal("document", e)),
+        Some(facts) => {
+            // In the clear before version 6 of the database.
+            let facts = if facts.starts_with('{') { facts } else { vault.open_text(&facts).unwrap_or_default() };
+            serde_json::from_str(&facts).map_err(|e| Failure::internal("document", e))
+        }
         // Handed in before files were judged.
         None => Ok(File {
             id: sha256[..16].to_owned(),
@@ -131,6 +136,7 @@ pub fn file_of(row: &SqliteRow) -> Result<File> {
             original_sha256: sha256.clone(),
             sha256,
             taken_at: None,
+            place: None,
             look: None,
             pdf: None,
             kept_because: None,
@@ -142,7 +148,7 @@ pub fn file_of(row: &SqliteRow) -> Result<File> {
 
 pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
     let view = |row: &SqliteRow| -> Result<DocumentView> {
-        let format = file_of(row)?.format;
+        let File { format, place, .. } = file_of(&app.vault, row)?;
         let (bytes, doubts): (i64, String) = (row.try_get("bytes")?, row.try_get("doubts")?);
         Ok(DocumentView {
             id: row.try_get("id")?,
@@ -151,6 +157,7 @@ pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
             bytes: bytes.unsigned_abs(),
             sha256: row.try_get("sha256")?,
             received_at: Moment(row.try_get("received_at")?),
+            place,
             doubts: serde_json::from_str(&doubts).map_err(|e| Failure::internal("verdict", e))?,
         })
     };
@@ -229,6 +236,7 @@ fn measured(document: &Document, bytes: &[u8], sha256: &str, said: Option<&File>
         sha256: sha256.to_owned(),
         original_sha256: said.map_or(sha256, |s| &s.original_sha256).to_owned(),
         taken_at: said.and_then(|s| s.taken_at),
+        place: said.and_then(|s| s.place),
         look: None,
         pdf: None,
         kept_because: said.and_then(|s| s.kept_because.clone()).map(|r| r.chars().take(200).collect()),
@@ -286,7 +294,10 @@ pub async fn attach(
     let file = file.map_err(|e| Failure::internal("measuring", e))?;
     let refused =
         |code: Code| Failure::from(Problem { errors: vec![FieldError::new("/file", code)], ..ProblemCode::UploadRejected.into() });
-    let file = file.map_err(refused)?;
+    let mut file = file.map_err(refused)?;
+    if !claim.notice.consents.iter().any(|c| c.id == PHOTO_PLACE) {
+        file.place = None;
+    }
     let at = now();
     let case = Case { catalogue: &catalogue, notice: &claim.notice, now: at };
     let mut doubts = case.of_file(&known, &file);
@@ -303,6 +314,7 @@ pub async fn attach(
         bytes: file.bytes,
         sha256: sha256.clone(),
         received_at: at,
+        place: file.place,
         doubts,
     };
     let mut tx = app.store.begin().await?;
@@ -342,7 +354,7 @@ pub async fn attach(
     .bind(width)
     .bind(height)
     .bind(at.0)
-    .bind(serde_json::to_string(&file).unwrap_or_default())
+    .bind(app.vault.seal(&serde_json::to_string(&file).unwrap_or_default()))
     .bind(serde_json::to_string(&doubts).unwrap_or_default())
     .bind(&catalogue.rules_version)
     .execute(&mut *tx)

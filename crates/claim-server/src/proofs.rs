@@ -30,7 +30,7 @@ pub async fn receipt(State(app): State<App>, session: Option<Extension<Session>>
         sqlx::query_as("SELECT seq, hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1").bind(&claim.id).fetch_one(db).await?;
     let mut files = Vec::new();
     for row in documents::rows(db, &claim.id).await? {
-        let file = documents::file_of(&row)?;
+        let file = documents::file_of(&app.vault, &row)?;
         files.push(ProvenFile {
             document: file.document,
             bytes: file.bytes,

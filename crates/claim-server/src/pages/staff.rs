@@ -7,6 +7,7 @@ use claim_api::{DocumentView, ProblemCode};
 use claim_domain::catalog::{Document, Need};
 use claim_domain::documents::{Folder, Format};
 use claim_domain::lifecycle::{Actor, Claim, Event, Kind, What};
+use claim_domain::notice::Point;
 use claim_domain::{Catalogue, money};
 use maud::{Markup, html};
 
@@ -141,7 +142,7 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
         @if let Some(wrong) = &wrong { p.wrong role="alert" { (wrong) } }
         (facts(app, &stored, stage))
         h2 { "照片和材料（" (documents.len()) "）" }
-        (photos(app, &stored.no, &documents, &claim, steps.contains(&Kind::DocumentJudged)))
+        (photos(app, &stored, &documents, &claim, steps.contains(&Kind::DocumentJudged)))
         (papers(&catalogue, &folder, request.as_ref()))
         h2 { "下一步" }
         @if steps.is_empty() { p { "现在没有您这个岗位要做的。" } }
@@ -164,7 +165,7 @@ fn facts(app: &App, stored: &Stored, stage: &str) -> Markup {
             dt { "阶段" } dd { (stage) }
             dt { "事故" } dd { (incident(app, stored)) @if n.scene.injured == Some(true) { " · 有人受伤" } }
             dt { "时间" } dd { (n.loss_at.to_local_text()) @if n.about { "（大约）" } }
-            dt { "地点" } dd { (n.place.text) }
+            dt { "地点" } dd { (n.place.text) @if let Some(point) = n.place.point { " · " (shown(point)) } }
             @if !parts.is_empty() { dt { "受损部位" } dd { (parts.join("、")) } }
             @if !n.narrative.is_empty() { dt { "经过" } dd { (n.narrative) } }
             dt { "报案人" } dd { (n.reporter.name) " · " (role) " · " (masked_phone(&n.reporter.phone)) }
@@ -174,8 +175,14 @@ fn facts(app: &App, stored: &Stored, stage: &str) -> Markup {
     }
 }
 
+/// Degrees, to about ten metres.
+fn shown(point: Point) -> String {
+    format!("{:.4}, {:.4}", f64::from(point.lat_e6) / 1e6, f64::from(point.lon_e6) / 1e6)
+}
+
 /// Every document with its files, what was doubted, and the verdict: 已收到, 通过 or 需要重传.
-fn photos(app: &App, no: &str, files: &[DocumentView], claim: &Claim, judges: bool) -> Markup {
+fn photos(app: &App, stored: &Stored, files: &[DocumentView], claim: &Claim, judges: bool) -> Markup {
+    let (no, reported) = (stored.no.as_str(), stored.notice.place.point);
     let mut documents: Vec<&str> = Vec::new();
     for file in files {
         if !documents.contains(&file.document.as_str()) {
@@ -197,6 +204,7 @@ fn photos(app: &App, no: &str, files: &[DocumentView], claim: &Claim, judges: bo
                             img src={ "/staff/claims/" (no) "/photos/" (d.id) } alt={ (name) "，" (d.bytes / 1000) " KB" };
                         }
                     }
+                    @if let Some(place) = d.place { p.quiet { "拍摄位置 " (shown(place)) @if let Some(point) = reported { "，距报案位置 " (place.metres_to(point)) " 米" } } }
                     @if is_back(d) { p.quiet { "已退回" } }
                     @for doubt in &d.doubts { p.wrong { (doubt.rule) " " (words(app, doubt.finding.code.as_str())) } }
                 } } }
