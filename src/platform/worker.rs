@@ -91,6 +91,15 @@ fn serve<F: Future<Output = Answer> + 'static>(answer: impl Fn(Order) -> F + Clo
     let _ = scope.post_message(&JsValue::from_str("ready"));
 }
 
+/// Lets messages in.
+async fn pause() {
+    let next = js_sys::Promise::new(&mut |done, _| {
+        let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
+        let _ = scope.set_timeout_with_callback(&done);
+    });
+    let _ = JsFuture::from(next).await;
+}
+
 /// What the page asks for, never above what the server takes.
 fn limits(field: &dyn Fn(&str) -> JsValue, edge: &str, bytes: &str) -> Option<Limits> {
     let most = Limits::default();

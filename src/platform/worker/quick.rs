@@ -12,16 +12,33 @@ use super::{Answer, Order, decoder, measured, passed, read, serve};
 thread_local! {
     /// Whether this browser's decoder was seen to give the same picture as ours.
     static NATIVE: Cell<bool> = const { Cell::new(false) };
+    /// A photo came.
+    static ORDERED: Cell<bool> = const { Cell::new(false) };
 }
+
+const MORE_RUNS: u32 = 4;
+/// What twelve megapixels take: a program's memory grows slowly, and never shrinks.
+const HELD: usize = 40 << 20;
 
 pub fn start() {
     wasm_bindgen_futures::spawn_local(async {
-        warm_up().await;
+        let made = warm_up().await;
         serve(answer);
+        // Engines compile what runs often a second time, better: as long as nobody waits.
+        for _ in 0..MORE_RUNS {
+            super::pause().await;
+            if ORDERED.get() {
+                return;
+            }
+            if let Some((file, picture)) = &made {
+                work(file, picture.clone());
+            }
+        }
     });
 }
 
 async fn answer(order: Order) -> Answer {
+    ORDERED.set(true);
     let begin = js_sys::Date::now();
     let buffer = match read(&order.file).await {
         Ok(buffer) => buffer,
@@ -83,9 +100,9 @@ fn within(width: u32, height: u32, long_edge: u32) -> (u32, u32) {
 const MOST_WHOLE: u64 = 16_000_000;
 
 /// Does the whole work once on a made picture, so that the first real one finds the program compiled; and looks whether
-/// the browser's decoder gives the same as ours.
-async fn warm_up() {
-    let limits = Limits::default();
+/// the browser's decoder gives the same as ours. The answer is that picture.
+async fn warm_up() -> Option<(Vec<u8>, Picture)> {
+    std::hint::black_box(vec![1_u8; HELD]);
     let (width, height) = (2600, 640);
     let made = |x: usize, y: usize| {
         let wave = ((x * y / 64) % 97 + (x / 3 + y / 5) % 61) as u8;
@@ -93,10 +110,18 @@ async fn warm_up() {
     };
     let rgb: Vec<u8> = (0..width * height).flat_map(|i| made(i % width, i / width)).collect();
     let picture = Picture::from_rgb(width, height, &rgb, true);
-    let Some((file, _)) = claim_photo::encode(&picture, &claim_photo::Target::default(), &claim_photo::Tuning::default()) else { return };
-    let _ = prepare_jpeg(&file, &limits, String::new());
+    let (file, _) = claim_photo::encode(&picture, &claim_photo::Target::default(), &claim_photo::Tuning::default())?;
+    work(&file, picture.clone());
     let buffer: ArrayBuffer = Uint8Array::from(&file[..]).buffer();
-    let Ok(Some(theirs)) = decoder::jpeg(&buffer, (width as u32, height as u32)).await else { return };
-    NATIVE.set(claim_photo::planes(&file).is_some_and(|ours| claim_photo::alike(&ours, &theirs)));
-    let _ = prepare_decoded(&file, theirs, true, &limits, String::new());
+    if let Ok(Some(theirs)) = decoder::jpeg(&buffer, (width as u32, height as u32)).await {
+        NATIVE.set(claim_photo::planes(&file).is_some_and(|ours| claim_photo::alike(&ours, &theirs)));
+    }
+    Some((file, picture))
+}
+
+/// What a photo takes on both ways.
+fn work(file: &[u8], picture: Picture) {
+    let limits = Limits::default();
+    let _ = prepare_jpeg(file, &limits, String::new());
+    let _ = prepare_decoded(file, picture, true, &limits, String::new());
 }
