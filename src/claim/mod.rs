@@ -1,9 +1,18 @@
 //! After the report: my claims, one claim with its timeline, signing in, advice.
 
+mod asks;
+mod decision;
+mod deed;
+mod disagree;
 mod documents;
+mod history;
+mod letter;
 mod login;
+mod messages;
 mod overview;
+mod payee;
 mod receipt;
+mod records;
 mod request;
 mod viewfinder;
 
@@ -20,10 +29,15 @@ use crate::session::Session;
 use crate::ui::{button_link, call, click, live, sheet};
 use crate::visit::Visit;
 
+pub use disagree::disagree;
 pub use documents::{document, questions, tasks};
+pub use letter::letter;
 pub use login::login;
+pub use messages::messages;
 pub use overview::overview;
+pub use payee::payee;
 pub use receipt::{receipt, verify};
+pub use records::records;
 pub use request::request;
 
 /// What the server was asked for: still on its way, there, or why not.

@@ -1,21 +1,28 @@
-//! One claim: what you have to do, where it stands, what happened. New events appear without reload: events are
-//! fetched by sequence number while the page is looked at, and at once when it is looked at again.
+//! One claim in three parts: what you have to do, what we are doing and until when, what is done. New events appear
+//! without reload: a stream says that there is something, the timeline says what.
 
-use claim_api::{ClaimView, Step, Timeline};
+use claim_api::{BASE, ClaimView, Timeline};
+use claim_domain::Lob;
+use claim_domain::deadlines::{Clock, Deadline};
 use claim_domain::documents::Format;
-use claim_domain::lifecycle::{Actor, Claim, Event, Kind, Milestone, MilestoneState, Stage, Turn, What, milestones};
-use claim_domain::{Lob, money};
+use claim_domain::lifecycle::{Actor, Claim, Kind, Milestone, MilestoneState, Stage, What, milestones};
 use leptos::prelude::*;
 
-use super::{Fetched, stage_name, trouble};
+use super::asks::{self, Typed};
+use super::{Fetched, decision, history, stage_name, trouble};
 use crate::i18n::{self, c, t};
-use crate::platform::http;
-use crate::platform::{page, sleep_ms, spawn};
-use crate::ui::{ErrorSummary, Errors, button_link, call, changed, click, field_wrong, live, sheet, size};
+use crate::platform::stream::Stream;
+use crate::platform::{http, now, now_ms, page, sleep_ms, spawn};
+use crate::ui::{button_link, call, live, sheet, size};
 use crate::visit::Visit;
 
-/// While the page is looked at: a verdict of staff is seen within five seconds.
-const POLL_MS: u32 = 4_000;
+/// A stream that says nothing for so long is opened anew; the server says something every 15 seconds.
+const SILENT_MS: i64 = 40_000;
+/// Three streams that failed within a minute: then asking, less and less often, and the stream again after a while.
+const FAILURES: usize = 3;
+const WITHIN_MS: i64 = 60_000;
+const ASK_MS: [i64; 3] = [4_000, 15_000, 60_000];
+const AGAIN_MS: i64 = 300_000;
 
 /// `/claims/:no`
 pub fn overview(visit: Visit, no: &str) -> AnyView {
@@ -23,103 +30,225 @@ pub fn overview(visit: Visit, no: &str) -> AnyView {
     let claim: Fetched<ClaimView> = RwSignal::new(None);
     let here = format!("/claims/{no}");
     let alive = StoredValue::new(());
-    spawn({
+    // Outside of what is drawn anew when an event arrives: what is being typed stays.
+    let typed = Typed::new(visit, &no);
+    let fetch = move || {
         let no = no.clone();
         async move {
-            let first = http::get_whole::<ClaimView>(&format!("/api/v1/claims/{no}")).await;
-            if alive.is_disposed() {
-                return;
+            let fresh = http::get_whole::<ClaimView>(&format!("{BASE}/claims/{no}")).await;
+            // Without network what is shown stays.
+            if fresh.is_ok() || claim.try_with_untracked(|c| !matches!(c, Some(Ok(_)))) == Some(true) {
+                claim.try_set(Some(fresh));
             }
-            claim.set(Some(first));
-            follow(&no, claim, alive).await;
+        }
+    };
+    let again = {
+        let fetch = fetch.clone();
+        Callback::new(move |()| spawn(fetch()))
+    };
+    spawn({
+        let no = here.trim_start_matches("/claims/").to_owned();
+        async move {
+            fetch().await;
+            follow(&no, claim, again, alive).await;
         }
     });
     let content = move || match claim.get() {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, &here),
-        Some(Ok(view)) => shown(visit, claim, view),
+        Some(Ok(view)) => shown(visit, typed, again, view),
     };
     sheet(c().claim_title, Some("/claims"), view! { <div>{live(content)}</div> }.into_any())
 }
 
-/// Fetches what is new until the page is left.
-async fn follow(no: &str, claim: Fetched<ClaimView>, alive: StoredValue<()>) {
-    loop {
-        // While the page is hidden nothing is asked; coming back asks at once.
-        let mut asleep = 0;
-        while asleep < POLL_MS || !page::is_visible() {
-            sleep_ms(250).await;
-            if alive.is_disposed() {
-                return;
-            }
-            asleep = if page::is_visible() { asleep + 250 } else { POLL_MS };
-        }
-        let Some(Some(Ok(known))) = claim.try_get_untracked() else { return };
-        let after = known.events.last().map_or(0, |e| e.seq);
-        let Ok(news) = http::get::<Timeline>(&format!("/api/v1/claims/{no}/timeline?after={after}")).await else { continue };
-        if alive.is_disposed() {
-            return;
-        }
-        if news.events.is_empty() {
+/// Fetches what is new until the page is left. While it is hidden nothing is open; coming back asks at once and opens the
+/// stream anew, whatever state the old one says it is in.
+async fn follow(no: &str, claim: Fetched<ClaimView>, again: Callback<()>, alive: StoredValue<()>) {
+    let known = || claim.try_with_untracked(|c| c.as_ref()?.as_ref().ok()?.events.last().map(|e| e.seq)).flatten();
+    let mut stream: Option<Stream> = None;
+    let mut failures: Vec<i64> = Vec::new();
+    let (mut asks, mut next_ask, mut streams_from) = (0, now_ms(), 0);
+    let mut away = false;
+    while !alive.is_disposed() {
+        sleep_ms(250).await;
+        if !page::is_visible() || !page::is_online() {
+            (stream, away) = (None, true);
             continue;
         }
-        // Documents and requirements may have changed with the events.
-        if let Ok(fresh) = http::get_whole::<ClaimView>(&format!("/api/v1/claims/{no}")).await
-            && !alive.is_disposed()
-        {
-            claim.set(Some(Ok(fresh)));
+        let Some(seq) = known() else { continue };
+        if std::mem::take(&mut away) {
+            (asks, next_ask) = (0, 0);
+            failures.clear();
+        }
+        if stream.as_ref().is_some_and(|s| s.is_dead(SILENT_MS)) {
+            stream = None;
+            failures.retain(|at| now_ms() - at < WITHIN_MS);
+            failures.push(now_ms());
+            if failures.len() >= FAILURES {
+                streams_from = now_ms() + AGAIN_MS;
+                failures.clear();
+            }
+            (asks, next_ask) = (0, 0);
+        }
+        if stream.is_none() && now_ms() >= streams_from {
+            stream = Stream::open(&format!("{BASE}/claims/{no}/stream?after={seq}"));
+            if stream.is_none() {
+                streams_from = i64::MAX;
+            }
+        }
+        // With a stream that lives the timeline is asked only when it says so.
+        let told = stream.as_ref().is_some_and(|s| s.newest() > seq);
+        if told || (now_ms() >= next_ask && (stream.is_none() || next_ask == 0)) {
+            next_ask = now_ms() + ASK_MS[asks.min(2)];
+            asks += 1;
+            let Ok(news) = http::get_whole::<Timeline>(&format!("{BASE}/claims/{no}/timeline?after={seq}")).await else { continue };
+            if !news.events.is_empty() && !alive.is_disposed() {
+                // Documents, deadlines and requirements change with the events.
+                again.run(());
+                asks = 0;
+                let end = now_ms() + ASK_MS[0];
+                while known() == Some(seq) && now_ms() < end && !alive.is_disposed() {
+                    sleep_ms(50).await;
+                }
+            }
         }
     }
 }
 
-fn shown(visit: Visit, claim: Fetched<ClaimView>, view: ClaimView) -> AnyView {
+fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> AnyView {
     let lob = view.summary.lob;
     let state = Claim::replay(lob, &view.events);
-    let catalogue = visit.catalogue;
-    let name = catalogue.incident(&view.summary.incident).map_or("", |i| i18n::text(&i.name));
-    let stage = catalogue.papers.stages.get(state.stage.as_str());
+    let papers = &visit.catalogue.papers;
+    let name = visit.catalogue.incident(&view.summary.incident).map_or("", |i| i18n::text(&i.name));
     let lines = milestones(lob, &view.events).into_iter().map(|m| milestone(visit, lob, m)).collect_view();
-    let history = view.events.iter().rev().map(|e| happened(visit, lob, e)).collect_view();
-    let received = !view.documents.is_empty();
-    let documents = view
-        .documents
-        .iter()
-        .enumerate()
-        .map(|(i, d)| {
-            let name = visit.catalogue.document(&d.document).map_or_else(String::new, |x| i18n::text(&x.name).to_owned());
-            let alt = format!("{} {name}", i + 1);
-            let address = format!("/api/v1/claims/{}/photos/{}", view.summary.claim_no, d.id);
-            let picture = match d.format {
-                Format::Jpeg => view! { <img src=address alt=alt.clone() loading="lazy" /> }.into_any(),
-                Format::Pdf => view! { <a class="blank" href=address rel="external">"PDF"</a> }.into_any(),
-            };
-            view! { <li class="photo">{picture}<div><p><strong>{alt}</strong></p><p>"✓ "{t().photo_received}" · "{size(d.bytes)}</p><p class="quiet">{d.received_at.to_local_text()}</p></div></li> }
-        })
-        .collect_view();
     let number = &visit.config.hotline;
+    let path = format!("/claims/{}", view.summary.claim_no);
+    let tags = state.overlays().into_iter().filter_map(|o| papers.after.overlays.get(o.as_str()));
+    let tags = tags.map(|t| view! { <span class="tag">{i18n::text(t)}</span>" " }).collect_view();
+    let asked = asks::asks(visit, typed, again, &state, &view);
+    let link = |to: &str, text: &'static str| {
+        let to = format!("{path}/{to}");
+        view! { <li><a href=to>{text}</a></li> }
+    };
     view! {
         <p class="number" id="claim-no">{view.summary.claim_no.clone()}</p>
         <p><strong>{name}</strong>" · "{view.loss_at.to_local_text()}" · "{view.summary.place.clone()}</p>
+        <p>{view.fast.then(|| view! { <span class="tag you" id="fast">{c().fast}</span>" " })}{tags}</p>
+        {view.catastrophe.as_ref().map(|text| view! { <p class="note" id="catastrophe">{i18n::text(text).to_owned()}</p> })}
         {(!view.verified).then(|| view! { <p class="note warn">{t().unverified}</p> })}
-        <section aria-labelledby="now" aria-live="polite">
-            <h2 id="now">{if state.turn() == Turn::Customer { c().you_do } else { c().we_do }}</h2>
-            {wanted(visit, &state, &view)}
-            <p class="note" id="now-text">{stage.map(|s| i18n::text(&s.now))}</p>
-            {asks(visit, claim, &state, &view)}
+        {view.limited.then(|| view! { <p class="note" id="limited">{c().limited}</p> })}
+        <section aria-labelledby="you-do" aria-live="polite" id="for-you">
+            <h2 id="you-do">{c().you_do}</h2>
+            {asked.unwrap_or_else(|| view! { <p class="quiet" id="nothing">{c().nothing_to_do}</p> }.into_any())}
         </section>
-        <h2>{c().progress}</h2>
-        <ol class="timeline">{lines}</ol>
-        {(!state.stage.is_over()).then(|| button_link(format!("/claims/{}/documents", view.summary.claim_no), c().tasks_title, false))}
-        {received.then(|| view! { <h2>{c().your_photos}</h2><ul class="photos">{documents}</ul> })}
-        <details open>
-            <summary>{c().history}</summary>
-            <ul id="history">{history}</ul>
-        </details>
-        <p class="quiet">{c().by_server_time}</p>
-        {button_link(format!("/claims/{}/receipt", view.summary.claim_no), c().receipt_title, false)}
+        <section aria-labelledby="we-do" aria-live="polite">
+            <h2 id="we-do">{c().we_do}</h2>
+            {doing(visit, &state, &view)}
+            {running(visit, &view.deadlines, &path, &state)}
+        </section>
+        <section aria-labelledby="so-far">
+            <h2 id="so-far">{c().so_far}</h2>
+            <ol class="timeline">{lines}</ol>
+            {(!view.limited).then(|| decision::decision(visit, &state, &view))}
+            {files(visit, &view)}
+            <details open>
+                <summary>{c().history}</summary>
+                <ul id="history">{history::history(visit, &view)}</ul>
+            </details>
+            <p class="quiet">{c().by_server_time}</p>
+        </section>
+        <h2>{c().more}</h2>
+        <ul class="tasks" id="more">
+            {(!state.stage.is_over()).then(|| link("documents", c().tasks_title))}
+            {link("messages", c().messages)}
+            {(!view.limited).then(|| link("disagree", c().disagree))}
+            {(!view.limited && may_name_payee(&state)).then(|| link("payee", c().payee))}
+            {(!view.limited).then(|| link("records", c().records))}
+            {link("receipt", c().receipt_title)}
+        </ul>
+        {asks::withdraw(typed, again, &state, view.limited)}
         {call(number, t().call_us.replace("{n}", number))}
     }
     .into_any()
+}
+
+fn may_name_payee(state: &Claim) -> bool {
+    state.allowed(&Actor::Customer).contains(&Kind::PayeeNamed)
+}
+
+/// What happens now, who does it, and what may send it back.
+fn doing(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
+    let stage = visit.catalogue.papers.stages.get(state.stage.as_str());
+    let handler = state.handler.as_ref().map(|who| view! { <p>{c().handler.replace("{who}", who)}</p> });
+    let second = state.asked_by.is_some().then(|| view! { <p>{c().second_look}</p> });
+    let marks = state.marks.values().map(|(reason, until)| {
+        let until = until.map(|day| c().expected.replace("{day}", &day.to_string()));
+        view! { <p>{reason.clone()}" "{until}</p> }
+    });
+    let back = matches!(state.stage, Stage::Adjudicating | Stage::Assessed).then(|| view! { <p class="quiet">{c().may_go_back}</p> });
+    let sent_back = view.events.iter().rev().find_map(|e| match &e.what {
+        What::SentBack { reason, .. } if matches!(state.stage, Stage::Assessing | Stage::Surveying) => Some(reason.clone()),
+        _ => None,
+    });
+    view! {
+        <p class="note" id="now-text">{stage.map(|s| i18n::text(&s.now))}</p>
+        {handler}
+        {second}
+        {marks.collect_view()}
+        {sent_back.map(|reason| view! { <p>{c().sent_back.replace("{text}", &reason)}</p> })}
+        {back}
+    }
+    .into_any()
+}
+
+/// Every deadline that runs, and what was missed: by law or by promise, on what it rests, how long still.
+fn running(visit: Visit, deadlines: &[Deadline], path: &str, state: &Claim) -> Option<AnyView> {
+    let words = &visit.catalogue.papers.after.clocks;
+    let line = |d: &Deadline| {
+        let text = words.get(d.clock.as_str())?;
+        let until = if d.by_day { d.last_day().to_string() } else { d.due.to_local_text() };
+        let days = claim_domain::local_day(now()).days_to(d.last_day());
+        let (class, left) = if d.paused {
+            ("paused", c().paused.to_owned())
+        } else if d.is_overdue(now()) {
+            ("overdue", c().overdue.to_owned())
+        } else if d.clock == Clock::Limitation || days > 1 {
+            ("", c().days_left.replace("{n}", &days.to_string()))
+        } else {
+            ("", String::new())
+        };
+        let law = if d.clock.is_law() { c().by_law } else { c().by_promise };
+        let paused = (d.paused_days > 0).then(|| c().paused_days.replace("{n}", &d.paused_days.to_string()));
+        Some(view! {
+            <li class=class data-clock=d.id.clone()>
+                <strong>{i18n::text(&text.name)}</strong>" "<span class="tag">{law}</span>
+                <p>{c().until.replace("{t}", &until)}" "{(!left.is_empty()).then(|| view! { <strong>{left}</strong> })}</p>
+                <p class="quiet">{i18n::text(&text.basis)}" "{paused}</p>
+            </li>
+        })
+    };
+    let open: Vec<_> = deadlines.iter().filter(|d| d.met.is_none()).filter_map(line).collect();
+    let late = deadlines.iter().any(|d| d.is_overdue(now())) && !state.escalated.is_empty();
+    let late = late.then(|| {
+        let to = format!("{path}/disagree");
+        view! { <p class="note warn" id="escalated">{c().escalated}" "<a href=to>{c().complain}</a></p> }
+    });
+    (!open.is_empty()).then(|| view! { {late}<ul class="clocks" id="clocks">{open}</ul> }.into_any())
+}
+
+fn files(visit: Visit, view: &ClaimView) -> Option<AnyView> {
+    let line = |(i, d): (usize, &claim_api::DocumentView)| {
+        let name = history::name_of(visit, &d.document);
+        let alt = format!("{} {name}", i + 1);
+        let address = format!("{BASE}/claims/{}/photos/{}", view.summary.claim_no, d.id);
+        let picture = match d.format {
+            Format::Jpeg => view! { <img src=address alt=alt.clone() loading="lazy" /> }.into_any(),
+            Format::Pdf => view! { <a class="blank" href=address rel="external">"PDF"</a> }.into_any(),
+        };
+        view! { <li class="photo">{picture}<div><p><strong>{alt}</strong></p><p>"✓ "{t().photo_received}" · "{size(d.bytes)}</p><p class="quiet">{d.received_at.to_local_text()}</p></div></li> }
+    };
+    let files = view.documents.iter().enumerate().map(line).collect_view();
+    (!view.documents.is_empty()).then(|| view! { <h3>{c().your_photos}</h3><ul class="photos">{files}</ul> }.into_any())
 }
 
 fn milestone(visit: Visit, lob: Lob, m: Milestone) -> AnyView {
@@ -130,7 +259,7 @@ fn milestone(visit: Visit, lob: Lob, m: Milestone) -> AnyView {
         MilestoneState::Skipped => ("skipped", "–", c().state_skipped),
     };
     let at = m.at.map(|at| at.to_local_text());
-    let by = m.actor.map(|a| actor(&a));
+    let by = m.actor.map(|a| history::actor(&a));
     view! {
         <li class=class data-mark=mark data-stage=m.stage.as_str() data-state=class>
             <strong>{stage_name(visit.catalogue, lob, m.stage)}</strong>" "<span class="quiet">{word}</span>
@@ -140,147 +269,7 @@ fn milestone(visit: Visit, lob: Lob, m: Milestone) -> AnyView {
     .into_any()
 }
 
-fn actor(actor: &Actor) -> String {
-    match actor {
-        Actor::Customer => c().actor_you.into(),
-        Actor::System => c().actor_system.into(),
-        Actor::Staff { name, .. } => name.clone(),
-    }
-}
-
-fn happened(visit: Visit, lob: Lob, event: &Event) -> AnyView {
-    let stage = |s: Stage| stage_name(visit.catalogue, lob, s).to_owned();
-    let text = match &event.what {
-        What::Reported { .. } => stage(Stage::Reported),
-        What::Registered { handler } => c().ev_registered.replace("{who}", handler),
-        What::NotAccepted { text, next_step, .. } => format!("{}：{text} {next_step}", stage(Stage::NotAccepted)),
-        What::SurveyStarted { on_site, surveyor } => {
-            (if *on_site { c().ev_survey_site } else { c().ev_survey_self }).replace("{who}", surveyor)
-        }
-        What::SurveyReported { report } => c().ev_survey_done.replace("{text}", report),
-        What::Assessed { total_fen, .. } => c().ev_assessed.replace("{sum}", &money::show(*total_fen)),
-        What::AssessmentAccepted { .. } => c().ev_accepted.into(),
-        What::AssessmentObjected { reason, .. } => c().ev_objected.replace("{text}", reason),
-        What::Approved { amount_fen, basis } => c().ev_approved.replace("{sum}", &money::show(*amount_fen)).replace("{text}", basis),
-        What::Rejected { clause, facts } => c().ev_rejected.replace("{clause}", clause).replace("{text}", facts),
-        What::PaymentOrdered { .. } => stage(Stage::Paying),
-        What::PaymentFailed { reason } => format!("{}：{reason}", stage(Stage::PaymentFailed)),
-        What::Paid { amount_fen, reference } => c().ev_paid.replace("{sum}", &money::show(*amount_fen)).replace("{text}", reference),
-        What::Closed => stage(Stage::Closed),
-        What::Withdrawn { reason } => format!("{}：{reason}", stage(Stage::Withdrawn)),
-        What::DocumentReceived { document, bytes, .. } => {
-            c().ev_document.replace("{name}", name_of(visit, document)).replace("{size}", &size(*bytes))
-        }
-        What::SupplementAsked { documents, reason, until, .. } => {
-            let names: Vec<&str> = documents.iter().map(|d| name_of(visit, d)).collect();
-            let text = c().ev_supplement.replace("{names}", &names.join(t().comma)).replace("{text}", reason);
-            text.replace("{day}", &until.to_string())
-        }
-        What::SupplementExcused { document, reason } => format!("{}{}：{reason}", c().task_unavailable, name_of(visit, document)),
-        What::DocumentJudged { document, accepted, reason } => {
-            let word = if *accepted { c().task_accepted } else { c().task_resend };
-            format!("{}：{word} {reason}", name_of(visit, document))
-        }
-        What::Requested { .. } => c().requested.into(),
-    };
-    view! { <li><span class="quiet">{event.at.to_local_text()}" · "{actor(&event.actor)}</span><br/>{text}</li> }.into_any()
-}
-
-pub(super) fn name_of(visit: Visit, document: &str) -> &'static str {
-    visit.catalogue.document(document).map_or("", |d| i18n::text(&d.name))
-}
-
-/// What is missing by the insurer's word: one list, who asked, why, until when; and what was sent back.
-fn wanted(visit: Visit, state: &Claim, view: &ClaimView) -> Option<AnyView> {
-    let link = |document: &str| {
-        let address = format!("/claims/{}/documents/{document}", view.summary.claim_no);
-        view! { <a href=address>{name_of(visit, document)}</a> }
-    };
-    let supplement = state.supplement.as_ref().map(|s| {
-        let list = s.wanted.iter().map(|d| view! { <li>{link(d)}</li> }).collect_view();
-        view! {
-            <h3>{c().supplement_title}</h3>
-            <ul>{list}</ul>
-            <p>{actor(&s.by)}"："{s.reason.clone()}</p>
-            <p><strong>{c().supplement_until.replace("{day}", &s.until.to_string())}</strong></p>
-            <p class="quiet">{c().supplement_pause}</p>
-        }
-    });
-    let back = state.verdicts.iter().filter(|v| !v.accepted);
-    let back =
-        back.map(|v| view! { <p>{link(&v.document)}" · "<strong>{c().task_resend}</strong>"："{v.reason.clone()}</p> }).collect_view();
-    (state.turn() == Turn::Customer && !(state.supplement.is_none() && state.verdicts.iter().all(|v| v.accepted)))
-        .then(|| view! { <div class="note warn" id="supplement">{supplement}{back}</div> }.into_any())
-}
-
-/// What the customer can do now: answer the assessment, or withdraw.
-fn asks(visit: Visit, claim: Fetched<ClaimView>, state: &Claim, view: &ClaimView) -> AnyView {
-    let errors: Errors = RwSignal::new(Vec::new());
-    let reason = RwSignal::new(String::new());
-    let no = StoredValue::new(view.summary.claim_no.clone());
-    let said = RwSignal::new(None::<String>);
-    let take = move |what: What| {
-        errors.set(Vec::new());
-        said.set(None);
-        spawn(async move {
-            let no = no.get_value();
-            match http::post::<Event>(&format!("/api/v1/claims/{no}/steps"), &Step { what }).await {
-                Ok(_) => {
-                    if let Ok(fresh) = http::get_whole::<ClaimView>(&format!("/api/v1/claims/{no}")).await {
-                        claim.set(Some(Ok(fresh)));
-                    }
-                }
-                Err(http::CallError::Problem(problem)) if !problem.errors.is_empty() => errors.set(problem.errors),
-                Err(error) => said.set(Some(i18n::error(visit.catalogue, error.code()).to_owned())),
-            }
-        });
-    };
-    let allowed = state.allowed(&Actor::Customer);
-    let assessment = view.events.iter().rev().find_map(|e| match &e.what {
-        What::Assessed { version, lines, total_fen } if allowed.contains(&Kind::AssessmentAccepted) => {
-            Some((*version, lines.clone(), *total_fen))
-        }
-        _ => None,
-    });
-    let reason_field = move |label: &'static str| {
-        view! {
-            <label class="label" for="reason">{label}</label>
-            {field_wrong(visit, errors, "/reason", None)}
-            <textarea class="input" id="reason" prop:value=move || page::Typed(reason.get()) on:input=changed(move |e| reason.set(page::value_of(&e)))></textarea>
-        }
-    };
-    let has_assessment = assessment.is_some();
-    let answer = assessment.map(|(version, lines, total)| {
-        let rows = lines.into_iter().map(|l| view! { <tr><td>{l.name}</td><td>{money::show(l.fen)}</td></tr> }).collect_view();
-        view! {
-            <table>
-                <thead><tr><th scope="col">{c().item}</th><th scope="col">{c().amount}</th></tr></thead>
-                <tbody>{rows}<tr><td><strong>{c().total}</strong></td><td><strong>{money::show(total)}</strong></td></tr></tbody>
-            </table>
-            <button class="weui-btn weui-btn_primary" type="button" id="accept" on:click=click(move |_| take(What::AssessmentAccepted { version, by_phone: false }))>{c().accept}</button>
-            <details>
-                <summary>{c().object}</summary>
-                {reason_field(c().object_reason)}
-                <button class="weui-btn weui-btn_default" type="button" id="object" on:click=click(move |_| take(What::AssessmentObjected { version, reason: reason.get_untracked() }))>{c().object_send}</button>
-            </details>
-        }
-    });
-    // One reason field on the page at a time: while an assessment waits for an answer, withdrawing waits too.
-    let withdraw = (allowed.contains(&Kind::Withdrawn) && !has_assessment).then(|| {
-        view! {
-            <details>
-                <summary>{c().withdraw}</summary>
-                <p>{c().withdraw_hint}</p>
-                {reason_field(c().withdraw_reason)}
-                <button class="weui-btn weui-btn_default" type="button" id="withdraw" on:click=click(move |_| take(What::Withdrawn { reason: reason.get_untracked() }))>{c().withdraw}</button>
-            </details>
-        }
-    });
-    view! {
-        <ErrorSummary visit errors />
-        {live(move || said.get().map(|text| view! { <p class="note warn" role="alert">{text}</p> }))}
-        {answer}
-        {withdraw}
-    }
-    .into_any()
+/// For a page that only leads back.
+pub fn back_to(no: &str) -> AnyView {
+    button_link(format!("/claims/{no}"), c().back_to_claim, false)
 }

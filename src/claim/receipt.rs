@@ -6,7 +6,7 @@ use claim_api::proof::{self, KEYS, Keys, Proof, ProvenFile, Untrue};
 use leptos::ev;
 use leptos::prelude::*;
 
-use super::overview::name_of;
+use super::history::name_of;
 use crate::i18n::{c, t};
 use crate::platform::photos::{self, Picked};
 use crate::platform::picture::{self, Line};

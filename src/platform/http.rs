@@ -66,9 +66,16 @@ pub async fn delete(path: &str) -> Result<(), CallError> {
 }
 
 pub async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, CallError> {
+    send(http::Request::post(path), body).await
+}
+
+pub async fn put<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, CallError> {
+    send(http::Request::put(path), body).await
+}
+
+async fn send<T: DeserializeOwned>(request: RequestBuilder, body: &impl Serialize) -> Result<T, CallError> {
     let body = serde_json::to_string(body).unwrap_or_default();
-    let request = http::Request::post(path).header("content-type", "application/json").body(body);
-    match request {
+    match request.header("content-type", "application/json").body(body) {
         Ok(request) => value(request.send().await).await,
         Err(_) => Err(CallError::Offline),
     }

@@ -86,6 +86,11 @@ pub fn focus(id: &str) {
     }
 }
 
+/// `https://claims.example.com`
+pub fn origin() -> String {
+    window().location().origin().unwrap_or_default()
+}
+
 pub fn is_online() -> bool {
     window().navigator().on_line()
 }

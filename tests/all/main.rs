@@ -8,6 +8,7 @@ mod clients;
 mod engine;
 mod faults;
 mod journeys;
+mod life;
 mod papers;
 mod photo_bench;
 mod screens;

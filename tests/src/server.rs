@@ -207,6 +207,32 @@ impl Server {
         std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{e}")).filter_map(|e| Some(e.ok()?.path())).collect()
     }
 
+    /// What the command line says to this data.
+    pub fn command(&self, args: &[&str]) -> std::process::Output {
+        let program = root().join("target/release/claim-server");
+        let output = Command::new(program).arg("--data").arg(self.data()).args(args).output();
+        output.unwrap_or_else(|e| panic!("{args:?}: {e}"))
+    }
+
+    /// `Signature` of a body, with the key for `peer`.
+    pub fn signature(&self, peer: &str, body: &[u8]) -> String {
+        use hmac::{KeyInit, Mac};
+        let key = String::from_utf8_lossy(&self.command(&["key", peer]).stdout).trim().to_owned();
+        let bytes: Vec<u8> = (0..key.len()).step_by(2).filter_map(|i| u8::from_str_radix(&key[i..i + 2], 16).ok()).collect();
+        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&bytes).unwrap_or_else(|e| panic!("{e}"));
+        mac.update(body);
+        let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        format!("hmac-sha256={hex}")
+    }
+
+    /// The bank's answer to an instruction.
+    pub fn bank(&self, answer: &Value) -> Answer {
+        let body = answer.to_string();
+        let signature = self.signature("bank", body.as_bytes());
+        let headers = [("content-type", "application/json"), ("signature", signature.as_str())];
+        self.caller().send("POST", "/api/v1/bank/answers", &headers, body.as_bytes())
+    }
+
     pub fn caller(&self) -> Caller {
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(Duration::from_secs(60)));
@@ -323,6 +349,21 @@ impl Caller {
     pub fn step(&mut self, no: &str, fields: &[(&str, &str)]) -> Answer {
         self.form(&format!("/staff/claims/{no}/steps"), fields)
     }
+}
+
+/// A step with all eight points of a decision found good.
+pub fn all_good<'a>(fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    const POINTS: [&str; 8] = [
+        "check-contract",
+        "check-event",
+        "check-loss",
+        "check-costs",
+        "check-evidence",
+        "check-conditions",
+        "check-amount",
+        "check-complete",
+    ];
+    fields.iter().copied().chain(POINTS.map(|point| (point, "yes"))).collect()
 }
 
 /// A key that no other test uses.

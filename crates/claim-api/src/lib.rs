@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 
 use claim_domain::catalog::{Field, Slot};
 use claim_domain::checks::Doubt;
+use claim_domain::deadlines::Deadline;
 use claim_domain::documents::{Folder, Format, Signature, Task};
 use claim_domain::lifecycle::{Event, Stage, Turn, What};
 use claim_domain::notice::{Agreed, Point};
-use claim_domain::{Lob, Moment, Notice};
+use claim_domain::{Lob, Moment, Notice, Text};
 use serde::{Deserialize, Serialize};
 
 pub use problem::{Problem, ProblemCode};
@@ -119,6 +120,80 @@ pub struct ClaimView {
     pub amount_fen: Option<i64>,
     pub documents: Vec<DocumentView>,
     pub events: Vec<Event>,
+    /// Every deadline that has begun, by the server's clock.
+    #[serde(default)]
+    pub deadlines: Vec<Deadline>,
+    /// 小额快赔.
+    #[serde(default)]
+    pub fast: bool,
+    /// Only how far it is: amounts, texts and papers are the insured person's.
+    #[serde(default)]
+    pub limited: bool,
+    /// What people are told where a typhoon or a flood was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catastrophe: Option<Text>,
+}
+
+/// Who gets the money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Payee {
+    pub holder: String,
+    pub card: String,
+    /// To the insured person, when the account is not his own: three more documents are needed then.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub relation: String,
+}
+
+/// Which messages somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Preferences {
+    /// Not at night, but for what was just asked for.
+    pub by_day: bool,
+    /// Also what is not needed: closed, reminders.
+    pub optional: bool,
+    /// What counts as day here: `08:00-21:00`.
+    #[serde(default = "all_day")]
+    pub hours: String,
+}
+
+fn all_day() -> String {
+    "00:00-24:00".into()
+}
+
+/// A link that shows how far a claim is, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Share {
+    /// `/shared/…`; empty where it was made earlier: the server knows only its hash.
+    pub path: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub expires_at: Moment,
+}
+
+/// A letter: the same for the screen, for the printer and as an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Letter {
+    pub title: String,
+    pub to: String,
+    /// Heading (may be empty) and text.
+    pub parts: Vec<(String, String)>,
+    /// Who signs, and when.
+    pub from: String,
+    pub date: String,
+}
+
+/// What the reporter puts right about himself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Correction {
+    pub name: String,
+    pub phone: String,
 }
 
 /// The task list of a claim, for those who do not evaluate it themselves.
@@ -190,7 +265,8 @@ pub struct Timeline {
     pub server_time: Moment,
 }
 
-/// What the customer may do to a claim: `assessment-accepted`, `assessment-objected`, `withdrawn`.
+/// What the customer does to a claim: answers an assessment, withdraws, disagrees, writes … Documents, the claim request and
+/// the payee have routes of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {

@@ -302,6 +302,48 @@ pub struct Papers {
     pub invoice_free_limit_fen: i64,
     pub stages: BTreeMap<String, StageText>,
     pub not_accepted_reasons: Vec<Part>,
+    #[serde(default)]
+    pub after: After,
+}
+
+/// The words of a claim's life: deadlines, what a decision rests on, ways to disagree.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct After {
+    /// By [`crate::deadlines::Clock`].
+    pub clocks: BTreeMap<String, Based>,
+    /// By [`crate::lifecycle::Point`].
+    pub points: BTreeMap<String, Text>,
+    /// By [`crate::lifecycle::Overlay`].
+    pub overlays: BTreeMap<String, Text>,
+    /// By line of business: what a payment comes from.
+    pub covers: Vec<Part>,
+    /// 纠纷原因.
+    pub causes: Vec<Part>,
+    /// 不同意时可以怎么办, in order.
+    pub ladder: Vec<Rung>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Based {
+    pub name: Text,
+    /// The article or promise that it rests on.
+    pub basis: Text,
+}
+
+/// One way to disagree.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    pub id: String,
+    pub name: Text,
+    pub what: Text,
+    /// What to have at hand, and until when.
+    pub prepare: Text,
+    /// To be called, where there is one.
+    #[serde(default)]
+    pub phone: String,
 }
 
 impl Papers {
@@ -445,6 +487,15 @@ impl Catalogue {
         }
         if let Some(code) = crate::validate::Code::ALL.iter().find(|c| !self.errors.contains_key(c.as_str())) {
             return Err(format!("catalogue: errors: no words for {:?}", code.as_str()));
+        }
+        let after = &self.papers.after;
+        let words = crate::deadlines::Clock::ALL.map(|c| ("clock", c.as_str(), after.clocks.contains_key(c.as_str())));
+        let words =
+            words.into_iter().chain(crate::lifecycle::Point::ALL.map(|p| ("point", p.as_str(), after.points.contains_key(p.as_str()))));
+        let words = words.chain(crate::lifecycle::Overlay::ALL.map(|o| ("overlay", o.as_str(), after.overlays.contains_key(o.as_str()))));
+        let words = words.chain(Lob::ALL.map(|l| ("cover", l.as_str(), after.covers.iter().any(|c| c.id == l.as_str()))));
+        if let Some((kind, id, _)) = words.into_iter().find(|(.., there)| !there) {
+            return Err(format!("catalogue: after: no words for {kind} {id:?}"));
         }
         if let Some(stage) = crate::lifecycle::Stage::ALL.iter().find(|s| !self.papers.stages.contains_key(s.as_str())) {
             return Err(format!("catalogue: stages: no words for {:?}", stage.as_str()));

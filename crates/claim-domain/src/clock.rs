@@ -116,6 +116,25 @@ impl Day {
     pub fn compact(self) -> String {
         self.to_string().replace('-', "")
     }
+    pub fn plus_days(self, days: i64) -> Day {
+        Day(self.0.saturating_add(Duration::days(days)))
+    }
+    /// The same day of a later year; where it has none, the end of the month (民法典 202).
+    pub fn plus_years(self, years: i32) -> Day {
+        let year = self.0.year().saturating_add(years);
+        Day(self.0.replace_year(year).or_else(|_| Date::from_calendar_date(year, Month::February, 28)).unwrap_or(Date::MAX))
+    }
+    /// Whole days from `self` to `later`, negative when that is earlier.
+    pub fn days_to(self, later: Day) -> i64 {
+        (later.0 - self.0).whole_days()
+    }
+    pub fn is_weekend(self) -> bool {
+        matches!(self.0.weekday(), time::Weekday::Saturday | time::Weekday::Sunday)
+    }
+    /// 24:00 of this day.
+    pub fn ends(self) -> Moment {
+        self.plus_days(1).begins()
+    }
     /// The moment at which this day begins in Asia/Shanghai.
     pub fn begins(self) -> Moment {
         Moment(self.0.midnight().assume_utc().unix_timestamp() - SHANGHAI)

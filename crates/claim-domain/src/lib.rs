@@ -4,11 +4,13 @@
 //! code, so both always reach the same verdict. Architecture invariant: no clock, no I/O, no random numbers,
 //! and no name of a web or server library.
 
+pub mod calendar;
 pub mod catalog;
 pub mod checks;
 pub mod claim_no;
 mod clock;
 pub mod condition;
+pub mod deadlines;
 pub mod documents;
 pub mod draft;
 pub mod invoice;
@@ -16,6 +18,8 @@ pub mod json;
 pub mod lifecycle;
 pub mod money;
 pub mod notice;
+pub mod payout;
+pub mod promise;
 pub mod safety;
 pub mod validate;
 pub mod wire;

@@ -131,8 +131,8 @@ fn is_app_route(path: &str) -> bool {
         path.trim_matches('/').split('/').collect::<Vec<_>>()[..],
         ["" | "report" | "claims" | "login" | "help" | "verify"]
             | ["report" | "claims", _]
-            | ["claims", _, "documents" | "questions" | "request" | "receipt"]
-            | ["claims", _, "documents", _]
+            | ["claims", _, "documents" | "questions" | "request" | "receipt" | "disagree" | "messages" | "payee" | "records"]
+            | ["claims", _, "documents" | "letters", _]
     )
 }
 

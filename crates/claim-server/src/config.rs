@@ -4,18 +4,57 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use claim_domain::Text;
+use claim_domain::calendar::{Calendar, Hours};
+use claim_domain::promise::{FastTrack, Promises};
 use serde::{Deserialize, Serialize};
 
 use crate::{App, now};
 
-/// `config.json`, read by the app and by the server.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What a deployment decides: `config.json`, which the app reads, too, and `terms.json`.
+#[derive(Clone, Debug)]
 pub struct Deployment {
     pub insurer: Text,
     pub hotline: String,
-    pub promises: Promises,
     pub photos: Photos,
+    pub promises: Promises,
+    pub authority: Authority,
+    pub message_hours: Hours,
+    pub calendar: Calendar,
+}
+
+/// `config.json`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    insurer: Text,
+    hotline: String,
+    promises: ShownPromises,
+    photos: Photos,
+}
+
+/// Those that the app names before there is a claim.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShownPromises {
+    contact_hours: u16,
+    determination_days: u16,
+    payment_days: u16,
+}
+
+/// `terms.json`: what is promised in a claim's life, by whom it is decided, and the calendar.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Terms {
+    reply_hours: u16,
+    review_days: u16,
+    decide_working_days: u16,
+    archive_days: u16,
+    fast: Vec<FastTrack>,
+    authority: Authority,
+    /// When messages go out that can wait.
+    message_hours: Hours,
+    /// Days off, and those worked in exchange: the State Council's table, a year at a time.
+    calendar: Calendar,
 }
 
 /// What the app makes photos fit.
@@ -29,27 +68,58 @@ pub struct Photos {
     pub thumbnail_bytes: usize,
 }
 
+/// Who may decide what alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Promises {
-    /// Somebody calls within so many hours of the notice.
-    pub contact_hours: u16,
-    pub determination_days: u16,
-    pub payment_days: u16,
+pub struct Authority {
+    /// Above this amount a second person decides; so does a supervisor only after somebody else has asked him.
+    pub adjudicator_fen: i64,
 }
 
 impl Deployment {
+    /// What the files of the app say, or those of this build where there is no app.
+    ///
     /// # Errors
     /// A sentence that names the place.
-    pub fn load(json: Option<&str>) -> Result<Deployment, String> {
-        let read: Deployment =
-            serde_json::from_str(json.unwrap_or(include_str!("../../../public/config.json"))).map_err(|e| format!("config.json: {e}"))?;
-        let (photos, most) = (&read.photos, claim_photo::Limits::default());
+    pub fn load(config: Option<&str>, terms: Option<&str>) -> Result<Deployment, String> {
+        let config = config.unwrap_or(include_str!("../../../public/config.json"));
+        let terms = terms.unwrap_or(include_str!("../../../public/terms.json"));
+        let shown: Shown = serde_json::from_str(config).map_err(|e| format!("config.json: {e}"))?;
+        let terms: Terms = serde_json::from_str(terms).map_err(|e| format!("terms.json: {e}"))?;
+        let (photos, most) = (&shown.photos, claim_photo::Limits::default());
         let bytes = [photos.document_bytes, photos.scene_bytes, photos.thumbnail_bytes];
         if photos.long_edge.max(photos.thumbnail_edge) > most.long_edge || bytes.iter().any(|b| *b > most.max_bytes) {
             return Err(format!("config.json: photos: at most {} pixels and {} bytes are accepted", most.long_edge, most.max_bytes));
         }
-        Ok(read)
+        let promises = Promises {
+            contact_hours: shown.promises.contact_hours,
+            determination_days: shown.promises.determination_days,
+            payment_days: shown.promises.payment_days,
+            reply_hours: terms.reply_hours,
+            review_days: terms.review_days,
+            decide_working_days: terms.decide_working_days,
+            archive_days: terms.archive_days,
+            fast: terms.fast,
+        };
+        Ok(Deployment {
+            insurer: shown.insurer,
+            hotline: shown.hotline,
+            photos: shown.photos,
+            promises,
+            authority: terms.authority,
+            message_hours: terms.message_hours,
+            calendar: terms.calendar,
+        })
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        serde_json::json!({
+            "insurer": self.insurer,
+            "hotline": self.hotline,
+            "promises": self.promises,
+            "photos": self.photos,
+            "calendar": self.calendar,
+        })
     }
 }
 
@@ -61,7 +131,7 @@ pub async fn config(State(app): State<App>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "rules_version": app.catalogue.rules_version,
         "server_time": now(),
-        "deployment": app.deployment,
+        "deployment": app.deployment.shown(),
         "limits": { "photo_bytes": photo.max_bytes, "photo_edge": photo.long_edge, "original_bytes": photo.max_file, "pixels": photo.max_pixels },
         "catalogue": serde_json::from_str::<serde_json::Value>(&app.catalogue_json).unwrap_or_default(),
     });

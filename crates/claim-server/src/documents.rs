@@ -26,14 +26,12 @@ use sqlx::{Row, Sqlite, SqliteConnection};
 use crate::claims::{Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
-use crate::store::{append, events, send_message};
+use crate::store::{append, events};
 use crate::vault::{Vault, is_sha256, sha256_hex};
-use crate::{App, guard, notices, now, uploads};
+use crate::{App, attendant, guard, notices, now, payments, signals, uploads};
 
 const MOST_FACTS: usize = 64 << 10;
 const MOST_REQUEST: usize = 512 << 10;
-/// 保险法第二十三条: the determination within thirty days.
-const DETERMINATION_DAYS: u16 = 30;
 
 /// Catalogues of former versions, read once.
 #[derive(Default)]
@@ -97,7 +95,7 @@ async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Resu
         }
     };
     folder.files = rows(&mut *db, &claim.id).await?.iter().map(|row| file_of(&app.vault, row)).collect::<Result<_>>()?;
-    let state = Claim::replay(claim.lob, &events(&mut *db, &claim.id, 0).await?);
+    let state = Claim::replay(claim.lob, &events(&app.vault, &mut *db, &claim.id, 0).await?);
     for file in &mut folder.files {
         file.returned = state.returned.iter().any(|(document, sha256)| *document == file.document && *sha256 == file.sha256);
     }
@@ -109,6 +107,21 @@ async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Resu
         .await?;
     folder.on_file = on_file.and_then(|ids| serde_json::from_str(&ids).ok()).unwrap_or_default();
     Ok(folder)
+}
+
+/// Keeps what was answered, typed and explained.
+pub async fn keep(app: &App, tx: &mut SqliteConnection, claim: &Stored, folder: Folder) -> Result<()> {
+    let kept = Folder { files: Vec::new(), asked: BTreeMap::new(), on_file: Vec::new(), ..folder };
+    keep_of(app, tx, &claim.id, &kept).await
+}
+
+pub async fn keep_of(app: &App, tx: &mut SqliteConnection, claim_id: &str, kept: &Folder) -> Result<()> {
+    sqlx::query("INSERT INTO folder (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
+        .bind(claim_id)
+        .bind(app.vault.seal(&serde_json::to_string(kept).unwrap_or_default()))
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// The documents of a claim, in the order they came.
@@ -183,7 +196,7 @@ pub async fn request(app: &App, claim_id: &str) -> Result<Option<Signed>> {
 
 /// What the loss comes to, by the newest assessment.
 pub async fn amount(app: &App, claim: &Stored) -> Result<Option<i64>> {
-    Ok(Claim::replay(claim.lob, &events(&app.store.read, &claim.id, 0).await?).assessment.map(|(_, fen)| fen))
+    Ok(Claim::replay(claim.lob, &events(&app.vault, &app.store.read, &claim.id, 0).await?).assessment.map(|a| a.total_fen))
 }
 
 /// Account numbers leave the server only by their last four digits.
@@ -337,19 +350,20 @@ pub async fn attach(
         return Err(refused(Code::PhotoLimit));
     }
     let what = What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: file.bytes };
-    append(&mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
+    append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
     sqlx::query("UPDATE upload SET claim_id = ? WHERE id = ?").bind(&claim.id).bind(&upload).execute(&mut *tx).await?;
     let id = crate::vault::token();
     let (width, height) = file.look.as_ref().map_or((0, 0), |l| (l.width, l.height));
     sqlx::query(
-        "INSERT INTO document (id, claim_id, slot, upload_id, sha256, bytes, width, height, received_at, facts, doubts, rules_version) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO document (id, claim_id, slot, upload_id, sha256, original_sha256, bytes, width, height, received_at, facts, doubts, rules_version) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&id)
     .bind(&claim.id)
     .bind(&document)
     .bind(&upload)
     .bind(&sha256)
+    .bind(&file.original_sha256)
     .bind(i64::try_from(file.bytes).unwrap_or(i64::MAX))
     .bind(width)
     .bind(height)
@@ -359,7 +373,9 @@ pub async fn attach(
     .bind(&catalogue.rules_version)
     .execute(&mut *tx)
     .await?;
+    signals::of_file(&mut tx, &claim, &file, at).await?;
     tx.commit().await?;
+    attendant::attend(&app, &claim.id).await;
     Ok(Json(view(id, at, doubts)))
 }
 
@@ -407,26 +423,26 @@ pub async fn claim_request(
     let unavailable =
         folder.unavailable.iter().map(|(document, reason)| Excuse { document: document.clone(), reason: reason.clone() }).collect();
     let what = What::Requested { rules_version: catalogue.rules_version.clone(), unavailable, form_sha256: asked.form_sha256 };
-    append(&mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
+    append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
     let signed = Signed { form, signature: asked.signature, consents: asked.consents, at };
-    let kept = Folder { files: Vec::new(), asked: BTreeMap::new(), on_file: Vec::new(), ..folder };
-    sqlx::query("INSERT INTO folder (claim_id, sealed, request_sealed) VALUES (?, ?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed, request_sealed = excluded.request_sealed")
-        .bind(&claim.id)
-        .bind(app.vault.seal(&serde_json::to_string(&kept).unwrap_or_default()))
+    signals::of_request(&app, &mut tx, &claim, &folder, at).await?;
+    payments::from_request(&app, &mut tx, &claim, &folder, at).await?;
+    keep(&app, &mut tx, &claim, folder).await?;
+    sqlx::query("UPDATE folder SET request_sealed = ? WHERE claim_id = ?")
         .bind(app.vault.seal(&serde_json::to_string(&signed).unwrap_or_default()))
+        .bind(&claim.id)
         .execute(&mut *tx)
         .await?;
     let receipt = RequestReceipt {
         claim_no: claim.no.clone(),
         received_at: at,
-        decide_by: due_after_days(at, DETERMINATION_DAYS).to_string(),
+        decide_by: due_after_days(at, app.deployment.promises.determination_days).to_string(),
         differences,
     };
-    let text = format!("【{}】已收到您的索赔申请，报案号 {}。电话 {}", app.deployment.insurer.zh, claim.no, app.deployment.hotline);
-    send_message(&mut tx, &app.vault, &claim.notice.reporter.phone, &text, at).await?;
     let reply = serde_json::to_string(&receipt).unwrap_or_default();
     notices::remember(&mut tx, &session, &said, &claim.id, &reply, at).await?;
     tx.commit().await?;
+    attendant::attend(&app, &claim.id).await;
     Ok((StatusCode::CREATED, Json(receipt)).into_response())
 }
 
@@ -470,13 +486,18 @@ pub async fn photo(
     photo_of(&app, &claim.id, &id).await
 }
 
-pub async fn photo_of(app: &App, claim_id: &str, id: &str) -> Result<Response> {
+/// A file as it is stored.
+pub async fn bytes_of(app: &App, claim_id: &str, id: &str) -> Result<bytes::Bytes> {
     let upload: Option<String> = sqlx::query_scalar("SELECT upload_id FROM document WHERE claim_id = ? AND id = ?")
         .bind(claim_id)
         .bind(id)
         .fetch_optional(&app.store.read)
         .await?;
-    let bytes = app.uploads.read(&upload.ok_or(ProblemCode::NotFound)?).await?;
+    app.uploads.read(&upload.ok_or(ProblemCode::NotFound)?).await
+}
+
+pub async fn photo_of(app: &App, claim_id: &str, id: &str) -> Result<Response> {
+    let bytes = bytes_of(app, claim_id, id).await?;
     let (media, name) = match sniff(&bytes) {
         Kind::Pdf => ("application/pdf", "attachment; filename=\"document.pdf\""),
         _ => ("image/jpeg", "attachment; filename=\"photo.jpg\""),

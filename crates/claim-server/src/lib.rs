@@ -4,6 +4,8 @@
 //! nobody sees a row that is not his own: foreign and unknown both answer 404.
 
 mod assets;
+mod attendant;
+mod catastrophes;
 mod claims;
 mod config;
 pub mod demo;
@@ -11,14 +13,23 @@ mod documents;
 mod drafts;
 mod failure;
 mod guard;
+mod letters;
+mod messages;
 mod notices;
 mod openapi;
 mod pages;
+mod payments;
 mod proofs;
+mod records;
+mod routes;
 mod serve;
 mod session;
+mod shares;
+mod signals;
 mod staff;
+mod statistics;
 mod store;
+mod stream;
 mod uploads;
 mod vault;
 
@@ -27,9 +38,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
-use axum::routing::{any, get, post, put};
 
+pub use messages::Driver;
 pub use openapi::document as openapi_document;
+pub use routes::{Access, listed as routes};
 pub use serve::serve;
 pub use staff::add_staff;
 
@@ -51,6 +63,7 @@ pub struct Options {
     pub secure: bool,
     /// The peer's address is the last entry of X-Forwarded-For.
     pub behind_proxy: bool,
+    pub messages: Driver,
     /// Bytes that stay free on the disk; below it uploads answer 507.
     pub keep_free: u64,
 }
@@ -69,6 +82,10 @@ pub struct Shared {
     catalogue_json: String,
     deployment: config::Deployment,
     rules: documents::Rules,
+    /// Ids of claims with new events.
+    news: tokio::sync::broadcast::Sender<String>,
+    streams: stream::Streams,
+    delivering: tokio::sync::Mutex<()>,
     started: (SystemTime, Instant),
 }
 
@@ -99,7 +116,7 @@ impl App {
         let assets = Assets::load(options.dist.as_deref(), &options.data.join("assets"))?;
         let catalogue_json = assets.text("/catalog.json").unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
         let catalogue = Catalogue::load(&catalogue_json)?;
-        let deployment = config::Deployment::load(assets.text("/config.json").as_deref())?;
+        let deployment = config::Deployment::load(assets.text("/config.json").as_deref(), assets.text("/terms.json").as_deref())?;
         let app = App(Arc::new(Shared {
             options,
             store,
@@ -110,6 +127,9 @@ impl App {
             catalogue_json,
             deployment,
             rules: documents::Rules::default(),
+            news: tokio::sync::broadcast::channel(1024).0,
+            streams: stream::Streams::default(),
+            delivering: tokio::sync::Mutex::new(()),
             started: (SystemTime::now(), Instant::now()),
         }));
         documents::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;
@@ -120,44 +140,27 @@ impl App {
     }
 
     pub fn router(&self) -> Router {
-        let api = Router::new()
-            .route("/config", get(config::config))
-            .route("/openapi.json", get(openapi::json))
-            .route("/session", get(session::view).post(session::sign_in).delete(session::sign_out))
-            .route("/session/code", post(session::send_code))
-            .route("/notices", post(notices::create))
-            .route("/drafts/{id}", get(drafts::show).put(drafts::put).delete(drafts::delete))
-            .route("/submissions/{key}", get(notices::submission))
-            .route("/uploads", post(uploads::create).options(uploads::options))
-            .route(
-                "/uploads/{id}",
-                axum::routing::head(uploads::head)
-                    .patch(uploads::append)
-                    .delete(uploads::terminate)
-                    .options(uploads::options)
-                    .post(uploads::overridden),
-            )
-            .route("/claims", get(claims::list))
-            .route("/claims/{no}", get(claims::show))
-            .route("/claims/{no}/requirements", get(documents::requirements))
-            .route("/claims/{no}/claim-request", post(documents::claim_request))
-            .route("/rules/{version}", get(documents::compiled_rules))
-            .route("/claims/{no}/receipt", get(proofs::receipt))
-            .route("/claims/{no}/timeline", get(claims::timeline))
-            .route("/claims/{no}/steps", post(claims::step))
-            .route("/claims/{no}/documents/{document}/{upload}", put(documents::attach))
-            .route("/claims/{no}/photos/{id}", get(documents::photo))
-            .method_not_allowed_fallback(guard::method_not_allowed)
-            .fallback(guard::unknown_api);
-        let mut router = Router::new()
-            .nest(claim_api::BASE, api)
-            .route("/healthz", get(config::health))
-            .route(claim_api::proof::KEYS, get(proofs::keys))
-            .merge(pages::router());
-        if self.options.demo {
-            router = router.merge(pages::demo_router());
+        routes::all(self)
+    }
+
+    /// What is due by the clock: deadlines, reminders, messages.
+    pub async fn tick(&self) {
+        if let Err(failure) = attendant::tick(self).await {
+            failure.problem();
         }
-        router.fallback(any(assets::serve)).layer(axum::middleware::from_fn_with_state(self.clone(), guard::guard)).with_state(self.clone())
+    }
+
+    /// Follows every chain of events.
+    ///
+    /// # Errors
+    /// The first place where one does not hold.
+    pub async fn verify(&self) -> std::result::Result<(u64, u64), String> {
+        store::verify(&self.store).await
+    }
+
+    /// The key in hex that another system signs its requests with: `bank`, `messages`.
+    pub fn peer_key(&self, peer: &str) -> String {
+        vault::hex(&self.vault.peer_key(peer))
     }
 
     /// What must be done from time to time: uploads and drafts that nobody went on with are removed. Not after the clock

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use claim_domain::lifecycle::Desk;
-use claim_server::{App, Options, add_staff, serve};
+use claim_server::{App, Driver, Options, add_staff, serve};
 use clap::{Parser, Subcommand};
 
 /// Reference claims API of Baoan.
@@ -31,6 +31,10 @@ struct Cli {
     /// Behind a proxy that appends the peer to X-Forwarded-For.
     #[arg(long)]
     behind_proxy: bool,
+    /// Gateway in the same network that messages are POSTed to, http://host:port/path; without it they are written to
+    /// messages.log of the data directory.
+    #[arg(long)]
+    messages: Option<String>,
     /// Megabytes of disk that stay free.
     #[arg(long, default_value_t = 1024)]
     keep_free_mb: u64,
@@ -49,6 +53,12 @@ enum Command {
         /// What customers see, such as "李 工号 1001".
         shown_as: String,
     },
+    /// Follows the hash chain of every claim; ends with an error where one does not hold.
+    Verify,
+    /// Prints every route with who may use it.
+    Routes,
+    /// Prints the key that another system signs with: bank, messages.
+    Key { peer: String },
 }
 
 #[tokio::main]
@@ -70,13 +80,31 @@ async fn run(cli: Cli) -> Result<(), String> {
         demo: cli.demo,
         secure: cli.secure,
         behind_proxy: cli.behind_proxy,
+        messages: cli.messages.map_or(Driver::Log, Driver::Webhook),
         keep_free: cli.keep_free_mb << 20,
     };
-    let app = App::open(options).await?;
-    if let Some(Command::AddStaff { name, desk, shown_as }) = cli.command {
-        let desk = Desk::parse(&desk).ok_or_else(|| format!("{desk:?} is no desk; see --help"))?;
-        let password = io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default();
-        return add_staff(&app, &name, &shown_as, desk, &password).await;
+    if let Some(Command::Routes) = cli.command {
+        claim_server::routes().for_each(|(path, method, access)| println!("{:7} {path}\t{access:?}", method.to_uppercase()));
+        return Ok(());
     }
-    serve(app, cli.addr).await
+    let app = App::open(options).await?;
+    match cli.command {
+        None => serve(app, cli.addr).await,
+        Some(Command::AddStaff { name, desk, shown_as }) => {
+            let desk = Desk::parse(&desk).ok_or_else(|| format!("{desk:?} is no desk; see --help"))?;
+            let password = io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default();
+            add_staff(&app, &name, &shown_as, desk, &password).await
+        }
+        Some(Command::Verify) => {
+            let (claims, events) = app.verify().await?;
+            println!("{claims} claims, {events} events: every chain holds");
+            Ok(())
+        }
+        // Above, before anything was opened.
+        Some(Command::Routes) => Ok(()),
+        Some(Command::Key { peer }) => {
+            println!("{}", app.peer_key(&peer));
+            Ok(())
+        }
+    }
 }

@@ -5,15 +5,17 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use claim_api::{Problem, ProblemCode, Receipt};
+use claim_domain::documents::Folder;
 use claim_domain::lifecycle::{Actor, Desk, Stage, What};
 use claim_domain::notice::Checked;
 use claim_domain::{Moment, Notice, claim_no, local_day};
 use sqlx::Row;
 
+use crate::claims::Sees;
 use crate::failure::Result;
 use crate::session::{self, Session};
 use crate::vault::{random, sha256_hex, token};
-use crate::{App, drafts, guard, now, store};
+use crate::{App, attendant, catastrophes, documents, drafts, guard, now, signals, store};
 
 /// New claims that one session may make in a day; a repeated key is not a new claim.
 const CLAIMS_A_DAY: i64 = 20;
@@ -171,8 +173,8 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
     let phone_index = app.vault.index("phone", &notice.reporter.phone);
     let sealed = app.vault.seal(&serde_json::to_string(&notice).unwrap_or_default());
     sqlx::query(
-        "INSERT INTO claim (id, no, lob, incident, stage, loss_at, reported_at, notice_sealed, reporter_phone_index, policy_id, rules_version, channel) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO claim (id, no, lob, incident, stage, loss_at, reported_at, notice_sealed, reporter_phone_index, policy_id, rules_version, channel, reporter_sees) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&id)
     .bind(&number)
@@ -186,25 +188,29 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
     .bind(policy.as_ref())
     .bind(&app.catalogue.rules_version)
     .bind(channel)
+    .bind(Sees::of_role(&notice.reporter.role).as_str())
     .execute(&mut *tx)
     .await?;
     // The session that reported; the customer who owns the policy or the phone, if we know him.
     sqlx::query(
-        "INSERT OR IGNORE INTO party (claim_id, subject_id) SELECT ?1, ?2 UNION SELECT ?1, s.id FROM subject s \
-         WHERE s.phone_index = ?3 OR s.phone_index = (SELECT phone_index FROM policy WHERE id = ?4)",
+        // The owner of the policy sees everything; whoever reports for him, how far it is. Distinct by subject: his row first.
+        "INSERT OR IGNORE INTO party (claim_id, subject_id, sees) \
+         SELECT ?1, s.id, 'all' FROM subject s WHERE s.phone_index = (SELECT phone_index FROM policy WHERE id = ?4) \
+         UNION ALL SELECT ?1, ?2, ?5 UNION ALL SELECT ?1, s.id, ?5 FROM subject s WHERE s.phone_index = ?3",
     )
     .bind(&id)
     .bind(&session.subject)
     .bind(&phone_index)
     .bind(policy.as_ref())
+    .bind(Sees::of_role(&notice.reporter.role).as_str())
     .execute(&mut *tx)
     .await?;
-    store::append(&mut tx, &id, lob, &Actor::System, What::Reported { verified: policy.is_some() }, at).await?;
+    store::append(&app.vault, &mut tx, &id, lob, &Actor::System, What::Reported { verified: policy.is_some() }, at).await?;
     // A policy in force is registered at once; the rest waits for somebody at the intake desk.
     if policy.is_some()
         && let Some(handler) = next_handler(&mut tx).await?
     {
-        store::append(&mut tx, &id, lob, &Actor::System, What::Registered { handler }, at).await?;
+        store::append(&app.vault, &mut tx, &id, lob, &Actor::System, What::Registered { handler }, at).await?;
     }
     let receipt = Receipt {
         claim_no: number.clone(),
@@ -213,14 +219,20 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
         contact_by: at.plus_seconds(i64::from(app.deployment.promises.contact_hours) * 3600),
         requirements: app.catalogue.requirements(&notice.facts()),
     };
-    let text = format!(
-        "【{}】已收到您的报案，报案号 {number}。我们会在 {} 小时内联系您。电话 {}",
-        app.deployment.insurer.zh, app.deployment.promises.contact_hours, app.deployment.hotline
-    );
-    store::send_message(&mut tx, &app.vault, &notice.reporter.phone, &text, at).await?;
     remember(&mut tx, session, &said, &id, &serde_json::to_string(&receipt).unwrap_or_default(), at).await?;
     drafts::forget(&mut tx, &session.subject, said.key).await?;
+    if let Some(catastrophe) = catastrophes::of_notice(&mut tx, &notice).await? {
+        sqlx::query("UPDATE claim SET catastrophe_id = ? WHERE id = ?").bind(catastrophe).bind(&id).execute(&mut *tx).await?;
+        // Fewer papers: the rules ask for none of the weather then.
+        let answers = std::iter::once(("event_mode".to_owned(), true)).collect();
+        documents::keep_of(app, &mut tx, &id, &Folder { answers, ..Folder::default() }).await?;
+    }
+    if policy.is_none() {
+        let later = begins_later(app, &mut tx, &notice).await?;
+        signals::of_notice(&mut tx, &id, later, at).await?;
+    }
     tx.commit().await?;
+    attendant::attend(app, &id).await;
     Ok((receipt, false))
 }
 
@@ -261,6 +273,21 @@ async fn policy(app: &App, tx: &mut store::Tx, session: &Session, notice: &Notic
     .fetch_optional(&mut **tx)
     .await?;
     Ok(found)
+}
+
+/// No policy covers the day, but one of this plate, number or person began after it.
+async fn begins_later(app: &App, tx: &mut store::Tx, notice: &Notice) -> Result<bool> {
+    let id_no = (!notice.policy.id_no.is_empty()).then(|| app.vault.index("id", &notice.policy.id_no));
+    let later: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM policy WHERE starts_at > ?1 AND lob = ?2 AND (no = ?3 OR plate = ?4 OR id_no_index = ?5)")
+            .bind(notice.loss_at.0)
+            .bind(notice.incident.split('.').next())
+            .bind(Some(&notice.policy.no).filter(|v| !v.is_empty()))
+            .bind(Some(&notice.policy.plate).filter(|v| !v.is_empty()))
+            .bind(id_no)
+            .fetch_one(&mut **tx)
+            .await?;
+    Ok(later > 0)
 }
 
 async fn unused_number(tx: &mut store::Tx, at: Moment) -> Result<String> {

@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use crate::{claims, config, documents, drafts, notices, proofs, session, uploads};
+use crate::{claims, config, documents, drafts, letters, messages, notices, payments, proofs, records, session, shares, stream, uploads};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,6 +37,18 @@ use crate::{claims, config, documents, drafts, notices, proofs, session, uploads
         claims::show,
         claims::timeline,
         claims::step,
+        claims::correct,
+        stream::stream,
+        payments::name,
+        payments::answer,
+        letters::letter,
+        records::whole,
+        records::me,
+        shares::create,
+        shares::list,
+        shares::revoke,
+        messages::preferences,
+        messages::prefer,
         documents::requirements,
         documents::attach,
         documents::photo,

@@ -9,7 +9,7 @@ use claim_api::{Problem, ProblemCode};
 use claim_domain::Moment;
 use sqlx::Row;
 
-use crate::claims::mine;
+use crate::claims::{Stored, mine};
 use crate::failure::Result;
 use crate::session::Session;
 use crate::{App, documents, now};
@@ -20,6 +20,11 @@ use crate::{App, documents, now};
 pub async fn receipt(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>) -> Result<Response> {
     let Some(Extension(session)) = session else { return Err(ProblemCode::NotFound.into()) };
     let claim = mine(&app, &session.subject, &no).await?;
+    Ok(([(header::CONTENT_TYPE, "application/jose")], signed(&app, &claim).await?).into_response())
+}
+
+/// What was received of a claim, as a JWS in compact form.
+pub async fn signed(app: &App, claim: &Stored) -> Result<String> {
     let db = &app.store.read;
     let notice_sha256: Option<String> =
         sqlx::query_scalar("SELECT body_hash FROM submission WHERE claim_id = ? ORDER BY created_at, key LIMIT 1")
@@ -41,7 +46,7 @@ pub async fn receipt(State(app): State<App>, session: Option<Extension<Session>>
     }
     let proof = Proof {
         insurer: app.deployment.insurer.zh.clone(),
-        claim_no: claim.no,
+        claim_no: claim.no.clone(),
         reported_at: claim.reported_at,
         issued_at: now(),
         notice_sha256: notice_sha256.unwrap_or_default(),
@@ -49,7 +54,7 @@ pub async fn receipt(State(app): State<App>, session: Option<Extension<Session>>
         events_sha256,
         files,
     };
-    Ok(([(header::CONTENT_TYPE, "application/jose")], app.vault.signer().sign(&proof)).into_response())
+    Ok(app.vault.signer().sign(&proof))
 }
 
 /// The keys that receipts of this insurer are signed with.

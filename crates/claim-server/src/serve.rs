@@ -21,6 +21,7 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 10_000;
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+const TICK: Duration = Duration::from_secs(2);
 
 /// Serves until SIGTERM or Ctrl-C, then lets running requests finish for ten seconds.
 ///
@@ -35,6 +36,16 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
     let mut stop = std::pin::pin!(stopped());
     let mut housekeeping = tokio::time::interval_at(tokio::time::Instant::now() + HOUSEKEEPING, HOUSEKEEPING);
+    // One after the other: a slow one is not overtaken by the next.
+    let clock = tokio::spawn({
+        let app = app.clone();
+        async move {
+            loop {
+                app.tick().await;
+                tokio::time::sleep(TICK).await;
+            }
+        }
+    });
     // On the standard output, for whoever started this process: from now on it answers.
     println!("listening on http://{addr}");
     loop {
@@ -73,6 +84,7 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
         });
     }
     drop(listener);
+    clock.abort();
     if tokio::time::timeout(STOP_WITHIN, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }

@@ -16,7 +16,7 @@ use sqlx::Row;
 
 use crate::failure::{Failure, Result};
 use crate::vault::{random, sha256_hex, token};
-use crate::{App, guard, now, store};
+use crate::{App, guard, messages, now, store};
 
 /// An anonymous session lives as long as an unfinished upload may.
 const ANONYMOUS_IDLE: i64 = 7 * 86_400;
@@ -253,8 +253,13 @@ pub async fn send_code(State(app): State<App>, Extension(session): Extension<Ses
         .execute(&mut *tx)
         .await?;
     let text = format!("【{}】验证码 {code}，5 分钟内有效，请勿告诉他人。", app.deployment.insurer.zh);
-    store::send_message(&mut tx, &app.vault, &phone, &text, at).await?;
+    messages::write_code(&app, &mut tx, &phone, &text, at).await?;
     tx.commit().await?;
+    tokio::spawn(async move {
+        if let Err(failure) = messages::deliver(&app).await {
+            failure.problem();
+        }
+    });
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -303,8 +308,10 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
     }
     // Claims that were reported with this phone, or on a policy of it, from whatever device.
     sqlx::query(
-        "INSERT OR IGNORE INTO party (claim_id, subject_id) SELECT c.id, ?1 FROM claim c LEFT JOIN policy p ON p.id = c.policy_id \
-         WHERE c.reporter_phone_index = ?2 OR p.phone_index = ?2",
+        // On a policy of his own he sees everything, whoever reported.
+        "INSERT INTO party (claim_id, subject_id, sees) SELECT c.id, ?1, CASE WHEN p.phone_index = ?2 THEN 'all' ELSE c.reporter_sees END \
+         FROM claim c LEFT JOIN policy p ON p.id = c.policy_id WHERE c.reporter_phone_index = ?2 OR p.phone_index = ?2 \
+         ON CONFLICT (claim_id, subject_id) DO UPDATE SET sees = CASE excluded.sees WHEN 'all' THEN 'all' ELSE sees END",
     )
     .bind(&subject)
     .bind(&index)
@@ -318,6 +325,13 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
     let mut response = Json(view_of(&app, Some(&phone)).await?).into_response();
     response.extensions_mut().insert(SetToken(fresh));
     Ok(response)
+}
+
+/// Whether a session has not been ended since.
+pub async fn is_alive(app: &App, hash: &str) -> Result<bool> {
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM session WHERE token_hash = ?").bind(hash).fetch_optional(&app.store.read).await?;
+    Ok(found.is_some())
 }
 
 /// What one subject had becomes another's.

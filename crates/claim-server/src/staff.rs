@@ -5,15 +5,16 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use axum::http::HeaderMap;
 use claim_api::{Problem, ProblemCode};
-use claim_domain::lifecycle::{Actor, Claim, Desk, Kind, Line, What};
+use claim_domain::lifecycle::{Actor, Check, Claim, Desk, Kind, Line, Overlay, Point, Stage, What, Work};
+use claim_domain::payout::Payout;
 use claim_domain::validate::Code;
-use claim_domain::{Day, FieldError, claim_no, local_day, money};
+use claim_domain::{Day, FieldError, Lob, claim_no, local_day, money};
 use sqlx::Row;
 
 use crate::claims::Stored;
 use crate::failure::{Failure, Result};
 use crate::vault::{sha256_hex, token};
-use crate::{App, documents, now, session, store};
+use crate::{App, attendant, documents, now, payments, session, store};
 
 const IDLE: i64 = 30 * 60;
 const AT_MOST: i64 = 12 * 3600;
@@ -114,15 +115,43 @@ pub async fn sign_out(app: &App, headers: &HeaderMap) -> Result<()> {
     Ok(())
 }
 
-/// The newest claims, those still open first.
-pub async fn queue(app: &App) -> Result<Vec<(Stored, String)>> {
+/// One line of the queue.
+pub struct Waiting {
+    pub claim: Stored,
+    pub stage: String,
+    pub overdue: i64,
+}
+
+/// What is overdue first, then what is open, then the newest. `search`: a claim number, a plate, or the end of an ID
+/// number or policy number.
+pub async fn queue(app: &App, search: &str) -> Result<Vec<Waiting>> {
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "SELECT {}, c.stage FROM claim c ORDER BY c.stage IN ('closed', 'rejected', 'not-accepted', 'withdrawn'), c.reported_at DESC LIMIT 200",
+        "SELECT {}, c.stage, c.overdue FROM claim c LEFT JOIN policy p ON p.id = c.policy_id \
+         WHERE ?1 = '' OR c.no = ?2 OR c.no LIKE '%' || ?1 OR p.plate = ?1 OR p.no LIKE '%' || ?1 OR c.reporter_phone_index = ?3 \
+         ORDER BY c.stage IN ('closed', 'archived', 'withdrawn'), c.overdue = 0, c.stage IN ('rejected', 'not-accepted'), c.reported_at DESC LIMIT 200",
         Stored::COLUMNS
     )))
+    .bind(search)
+    .bind(claim_no::parse(search))
+    .bind(app.vault.index("phone", search))
     .fetch_all(&app.store.read)
     .await?;
-    rows.iter().map(|row| Ok((Stored::of(app, row)?, row.try_get("stage")?))).collect()
+    rows.iter()
+        .map(|row| Ok(Waiting { claim: Stored::of(app, row)?, stage: row.try_get("stage")?, overdue: row.try_get("overdue")? }))
+        .collect()
+}
+
+/// Every look at a document or account is written down before it is shown.
+pub async fn looked(app: &App, staff: &Staff, claim_id: &str, what: &str) -> Result<()> {
+    let mut tx = app.store.begin().await?;
+    sqlx::query("INSERT INTO look (claim_id, document_id, staff, at) VALUES (?, ?, ?, ?)")
+        .bind(claim_id)
+        .bind(what)
+        .bind(&staff.shown_as)
+        .bind(now().0)
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx.commit().await?)
 }
 
 pub async fn find(app: &App, no: &str) -> Result<Stored> {
@@ -155,45 +184,167 @@ impl Fields {
     fn amount(&self, name: &str) -> Result<i64> {
         money::parse(&self.get(name)).map_err(|finding| Problem::validation(vec![FieldError::new(format!("/{name}"), finding)]).into())
     }
-    /// One line each, the amount last: `前保险杠 800.00`.
+    /// One line each, the amount last; what is done may stand before it: `前保险杠 更换 800.00`.
     fn lines(&self) -> Result<Vec<Line>> {
         let text = self.get("lines");
+        let apart = [' ', '\t', '　', '：', ':'];
         let line = |text: &str| {
-            let (name, amount) = text.trim().rsplit_once([' ', '\t', '　', '：', ':']).ok_or(Code::AmountFormat)?;
-            Ok(Line { name: name.trim().into(), fen: money::parse(amount).map_err(|f| f.code)? })
+            let (name, amount) = text.trim().rsplit_once(apart).ok_or(Code::AmountFormat)?;
+            let fen = money::parse(amount).map_err(|f| f.code)?;
+            let (name, work) = match name.trim().rsplit_once(apart).and_then(|(n, w)| Some((n, work_of(w)?))) {
+                Some((name, work)) => (name, Some(work)),
+                None => (name, None),
+            };
+            Ok(Line { name: name.trim().into(), work, fen })
         };
         let lines: std::result::Result<Vec<Line>, Code> = text.lines().filter(|l| !l.trim().is_empty()).map(line).collect();
         lines.map_err(|code| Problem::validation(vec![FieldError::new("/lines", code)]).into())
     }
+    /// An amount that may be nothing.
+    fn taken(&self, name: &str) -> Result<i64> {
+        if matches!(self.get(name).as_str(), "" | "0" | "0.00") { Ok(0) } else { self.amount(name) }
+    }
+    /// `70` or `87.5`, as hundredths of a percent.
+    fn percent(&self, name: &str, otherwise: u32) -> Result<u32> {
+        let text = self.get(name);
+        if text.is_empty() {
+            return Ok(otherwise);
+        }
+        let bp = match text.trim_end_matches('%').trim() {
+            "0" => Some(0),
+            text => money::parse(text).ok().and_then(|bp| u32::try_from(bp).ok()).filter(|bp| *bp <= 10_000),
+        };
+        bp.ok_or_else(|| Problem::validation(vec![FieldError::new(format!("/{name}"), Code::AmountRange)]).into())
+    }
+    fn payout(&self, claim: &Claim) -> Result<Payout> {
+        let loss = claim.assessment.as_ref().map_or(0, |a| a.total_fen);
+        Ok(Payout {
+            salvage_fen: self.taken("salvage")?,
+            first_payer_fen: self.taken("first_payer")?,
+            other_payer_fen: self.taken("other_payer")?,
+            excluded_fen: self.taken("excluded")?,
+            share_bp: self.percent("share", 10_000)?,
+            deductible_bp: self.percent("deductible_rate", 0)?,
+            deductible_fen: self.taken("deductible")?,
+            cap_fen: Some(self.taken("cap")?).filter(|fen| *fen > 0),
+            deductible_first: claim.lob == Lob::Health,
+            ..Payout::of(loss)
+        })
+    }
+    /// `check-contract` is yes or no, `note-contract` says what is in question. What is not answered is left out, and refused.
+    fn checks(&self) -> Vec<Check> {
+        let check = |point: Point| {
+            let answer = self.get(&format!("check-{}", point.as_str()));
+            let good = match answer.as_str() {
+                "yes" => true,
+                "no" => false,
+                _ => return None,
+            };
+            Some(Check { point, good, note: self.get(&format!("note-{}", point.as_str())) })
+        };
+        Point::ALL.into_iter().filter_map(check).collect()
+    }
+}
+
+/// 修复, 更换, 工时.
+fn work_of(word: &str) -> Option<Work> {
+    match word.trim() {
+        "修复" | "修" => Some(Work::Repair),
+        "更换" | "换" => Some(Work::Replace),
+        "工时" => Some(Work::Labour),
+        _ => None,
+    }
+}
+
+/// A decision that one person prepared and another has to take, as its form's fields.
+pub async fn proposal(app: &App, claim_id: &str) -> Result<Fields> {
+    let sealed: Option<String> =
+        sqlx::query_scalar("SELECT sealed FROM proposal WHERE claim_id = ?").bind(claim_id).fetch_optional(&app.store.read).await?;
+    let text = sealed.and_then(|sealed| app.vault.open_text(&sealed)).unwrap_or_default();
+    Ok(Fields(serde_json::from_str(&text).unwrap_or_default()))
+}
+
+/// What became of a step.
+pub enum Taken {
+    Done,
+    /// Above this person's limit: it waits for a second one, with what was filled in.
+    HandedOver,
 }
 
 /// Takes the step that a form describes.
 ///
 /// # Errors
-/// `validation` names the field, `not-allowed` when the claim has moved on.
-pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result<()> {
+/// `validation` names the field, `not-allowed` when the claim has moved on, `not-this-person` where another one must decide.
+pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result<Taken> {
     let stored = find(app, no).await?;
-    let claim = Claim::replay(stored.lob, &store::events(&app.store.read, &stored.id, 0).await?);
-    let kind = Kind::ALL.into_iter().find(|k| k.as_str() == fields.get("kind")).ok_or(ProblemCode::NotAllowed)?;
+    let claim = Claim::replay(stored.lob, &store::events(&app.vault, &app.store.read, &stored.id, 0).await?);
+    let kind = Kind::parse(&fields.get("kind")).ok_or(ProblemCode::NotAllowed)?;
+    let what = what(app, &stored, &claim, kind, fields).await?;
+    let actor = staff.actor();
+    let (mut tx, at) = (app.store.begin().await?, now());
+    let above = matches!(&what, What::Approved { amount_fen, .. } if *amount_fen > app.deployment.authority.adjudicator_fen);
+    if above && claim.asked_by.is_some() && staff.desk != Desk::Supervisor {
+        return Err(ProblemCode::NotThisPerson.into());
+    }
+    if above && claim.asked_by.is_none() && claim.admit(&actor, &what).is_ok() {
+        let above = What::ApprovalAsked { to: "主管".into() };
+        // Handed over in one step: what was filled in is kept for the second person.
+        store::append(&app.vault, &mut tx, &stored.id, stored.lob, &actor, above, at).await?;
+        sqlx::query("INSERT INTO proposal (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
+            .bind(&stored.id)
+            .bind(app.vault.seal(&serde_json::to_string(&fields.0).unwrap_or_default()))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        attendant::attend(app, &stored.id).await;
+        return Ok(Taken::HandedOver);
+    }
+    payments::order(&mut tx, &stored, &what, claim.due_fen(), at).await?;
+    let answers_bank = matches!(kind, Kind::Paid | Kind::PaymentFailed);
+    store::append(&app.vault, &mut tx, &stored.id, stored.lob, &actor, what, at).await?;
+    if let (true, Some(instruction)) = (answers_bank, claim.instructions.last()) {
+        payments::settle(&mut tx, instruction, "by hand").await?;
+    }
+    if matches!(kind, Kind::Approved | Kind::Rejected | Kind::SentBack) {
+        sqlx::query("DELETE FROM proposal WHERE claim_id = ?").bind(&stored.id).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    attendant::attend(app, &stored.id).await;
+    Ok(Taken::Done)
+}
+
+async fn what(app: &App, stored: &Stored, claim: &Claim, kind: Kind, fields: &Fields) -> Result<What> {
     let text = |name: &str| fields.get(name);
-    let version = claim.assessment.map_or(0, |(v, _)| v);
-    let what = match kind {
+    let version = claim.assessment.as_ref().map_or(0, |a| a.version);
+    Ok(match kind {
         Kind::Registered => What::Registered { handler: text("handler") },
         Kind::NotAccepted => What::NotAccepted { reason: text("reason"), text: text("text"), next_step: text("next_step") },
         Kind::SurveyStarted => What::SurveyStarted { on_site: text("on_site") == "yes", surveyor: text("surveyor") },
+        Kind::SurveySkipped => What::SurveySkipped { reason: text("reason") },
         Kind::SurveyReported => What::SurveyReported { report: text("report") },
         Kind::Assessed => {
             let lines = fields.lines()?;
             let total_fen = lines.iter().map(|l| l.fen).sum();
-            What::Assessed { version: version + 1, lines, total_fen }
+            What::Assessed { version: version + 1, lines, total_fen, answer: text("answer") }
         }
         Kind::AssessmentAccepted => What::AssessmentAccepted { version, by_phone: true },
-        Kind::Approved => What::Approved { amount_fen: fields.amount("amount_fen")?, basis: text("basis") },
-        Kind::Rejected => What::Rejected { clause: text("clause"), facts: text("facts") },
+        Kind::Approved => {
+            let payout = fields.payout(claim)?;
+            What::Approved { amount_fen: payout.result_fen(), basis: text("basis"), payout: Some(payout), checks: fields.checks() }
+        }
+        Kind::Rejected => {
+            What::Rejected { clause: text("clause"), facts: text("facts"), evidence: text("evidence"), checks: fields.checks() }
+        }
+        Kind::SentBack => {
+            let to = if text("to") == "surveying" { Stage::Surveying } else { Stage::Assessing };
+            What::SentBack { to, reason: text("reason") }
+        }
         Kind::PaymentOrdered => What::PaymentOrdered { instruction: text("instruction") },
         Kind::PaymentFailed => What::PaymentFailed { reason: text("reason") },
-        Kind::Paid => What::Paid { amount_fen: claim.approved_fen.unwrap_or(0), reference: text("reference") },
+        Kind::Paid => payments::paid(app, stored, claim, text("reference")),
+        Kind::AdvancePaid => What::AdvancePaid { amount_fen: fields.amount("amount_fen")?, reference: text("reference") },
         Kind::Closed => What::Closed,
+        Kind::Reopened => What::Reopened { reason: text("reason") },
         Kind::SupplementAsked => {
             let catalogue = documents::rules(app, &stored.rules_version).await?;
             let documents = fields.all("documents").filter(|id| catalogue.document(id).is_some_and(|d| d.max > 0)).collect();
@@ -206,27 +357,29 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
                 again_because,
             }
         }
+        Kind::SupplementEnded => What::SupplementEnded { reason: text("reason") },
         Kind::DocumentJudged => {
             What::DocumentJudged { document: text("document"), accepted: text("accepted") == "yes", reason: text("reason") }
         }
-        Kind::Reported | Kind::AssessmentObjected | Kind::Withdrawn => return Err(ProblemCode::NotAllowed.into()),
-        Kind::DocumentReceived | Kind::SupplementExcused | Kind::Requested => return Err(ProblemCode::NotAllowed.into()),
-    };
-    let message = notification(app, &stored, &what);
-    let (mut tx, at) = (app.store.begin().await?, now());
-    store::append(&mut tx, &stored.id, stored.lob, &staff.actor(), what, at).await?;
-    if let Some(text) = message {
-        store::send_message(&mut tx, &app.vault, &stored.notice.reporter.phone, &text, at).await?;
-    }
-    Ok(tx.commit().await?)
-}
-
-/// The one message that asks the customer for something.
-fn notification(app: &App, stored: &Stored, what: &What) -> Option<String> {
-    let asked = match what {
-        What::SupplementAsked { documents, until, .. } => format!("需要补充 {} 项材料，请在 {until} 前提交", documents.len()),
-        What::DocumentJudged { accepted: false, .. } => "有一项材料需要重传".into(),
-        _ => return None,
-    };
-    Some(format!("【{}】报案号 {}：{asked}，原因见材料清单。电话 {}", app.deployment.insurer.zh, stored.no, app.deployment.hotline))
+        Kind::Marked | Kind::Unmarked => {
+            let unknown = || Problem::validation(vec![FieldError::new("/overlay", Code::UnknownOption)]);
+            let overlay = Overlay::parse(&text("overlay")).ok_or_else(unknown)?;
+            match kind {
+                Kind::Unmarked => What::Unmarked { overlay },
+                _ => {
+                    let until = if text("until").is_empty() { None } else { Some(fields.day("until")?) };
+                    What::Marked { overlay, reason: text("reason"), until }
+                }
+            }
+        }
+        Kind::ReviewAnswered => What::ReviewAnswered { overturned: text("overturned") == "yes", text: text("text"), cause: text("cause") },
+        Kind::ComplaintExtended => {
+            What::ComplaintExtended { special: claim.complaint().is_some_and(|c| c.days > 15), reason: text("reason") }
+        }
+        Kind::ComplaintAnswered => What::ComplaintAnswered { text: text("text"), cause: text("cause") },
+        Kind::Answered => What::Answered { text: text("text") },
+        Kind::PersonCalled => What::PersonCalled { text: text("text") },
+        // The customer's and the machine's.
+        _ => return Err(ProblemCode::NotAllowed.into()),
+    })
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use claim_domain::lifecycle::{Actor, Claim, Event, Refusal, What};
 use claim_domain::validate::Code;
 use claim_domain::{FieldError, Lob, Moment};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
 
 use crate::failure::{Failure, Result};
-use crate::vault::sha256_hex;
+use crate::vault::{Vault, sha256_hex};
 use claim_api::{Problem, ProblemCode};
 
 pub struct Store {
@@ -64,83 +64,125 @@ pub fn lob(text: &str) -> Result<Lob> {
     Lob::ALL.into_iter().find(|l| l.as_str() == text).ok_or_else(|| Failure::internal("line of business", text))
 }
 
-fn event_of(row: &sqlx::sqlite::SqliteRow) -> Result<Event> {
+fn event_of(vault: &Vault, row: &SqliteRow) -> Result<Event> {
     let read = |what: &str, e: serde_json::Error| Failure::internal(what, e);
+    let what: &str = row.try_get("what")?;
+    // Those of the first versions were not sealed.
+    let opened = if what.starts_with(['{', '"']) { Some(what.to_owned()) } else { vault.open_text(what) };
+    let what = opened.ok_or_else(|| Failure::internal("event", "sealed with another key"))?;
     Ok(Event {
         seq: row.try_get("seq")?,
         at: Moment(row.try_get("at")?),
         actor: serde_json::from_str(row.try_get("actor")?).map_err(|e| read("actor", e))?,
-        what: serde_json::from_str(row.try_get("what")?).map_err(|e| read("event", e))?,
+        what: serde_json::from_str(&what).map_err(|e| read("event", e))?,
     })
 }
 
 /// The events of one claim after `seq`, in order.
-pub async fn events(db: impl sqlx::Executor<'_, Database = Sqlite>, claim_id: &str, after: u32) -> Result<Vec<Event>> {
+pub async fn events(vault: &Vault, db: impl sqlx::Executor<'_, Database = Sqlite>, claim_id: &str, after: u32) -> Result<Vec<Event>> {
     let rows = sqlx::query("SELECT seq, at, actor, what FROM event WHERE claim_id = ? AND seq > ? ORDER BY seq")
         .bind(claim_id)
         .bind(after)
         .fetch_all(db)
         .await?;
-    rows.iter().map(event_of).collect()
+    rows.iter().map(|row| event_of(vault, row)).collect()
 }
 
-/// Adds one event when the claim admits it. The claim's stage, for lists, moves in the same transaction.
+/// Adds one event when the claim admits it. The claim's stage, for lists, moves in the same transaction. Whoever calls
+/// this lets `attendant` look at the claim once it is committed.
 ///
 /// # Errors
-/// `not-allowed` from the wrong stage or desk, `validation` for a missing fact.
-pub async fn append(tx: &mut SqliteConnection, claim_id: &str, lob: Lob, actor: &Actor, what: What, at: Moment) -> Result<Event> {
-    let events = events(&mut *tx, claim_id, 0).await?;
+/// `not-allowed` from the wrong stage or desk, `not-this-person` where another one must, `validation` for a missing fact.
+pub async fn append(
+    vault: &Vault,
+    tx: &mut SqliteConnection,
+    claim_id: &str,
+    lob: Lob,
+    actor: &Actor,
+    what: What,
+    at: Moment,
+) -> Result<Event> {
+    let events = events(vault, &mut *tx, claim_id, 0).await?;
     let mut claim = Claim::replay(lob, &events);
     claim.admit(actor, &what).map_err(|refusal| match refusal {
         Refusal::Stage(_) | Refusal::Actor => Failure::from(ProblemCode::NotAllowed),
+        Refusal::SamePerson => ProblemCode::NotThisPerson.into(),
         Refusal::Field(error) => Problem::validation(vec![error]).into(),
         Refusal::SecondBatch => {
             let reason = FieldError::new("/again_because", Code::ReasonMissing);
             Problem { errors: vec![reason], ..ProblemCode::NotAllowed.into() }.into()
         }
     })?;
+    // A clock that was put back does not turn history round.
+    let at = at.max(events.last().map_or(at, |e| e.at));
     let event = Event { seq: claim.seq + 1, at, actor: actor.clone(), what };
     claim.apply(&event);
-    let text = |value: &dyn erased::Json| value.json();
-    let (actor, what) = (text(&event.actor), text(&event.what));
+    let (actor, what) = (json(&event.actor), vault.seal(&json(&event.what)));
     let before: String = sqlx::query_scalar("SELECT hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1")
         .bind(claim_id)
         .fetch_optional(&mut *tx)
         .await?
         .unwrap_or_default();
-    let hash = sha256_hex(format!("{before}\n{claim_id}\n{}\n{}\n{actor}\n{what}", event.seq, at.0).as_bytes());
     sqlx::query("INSERT INTO event (claim_id, seq, at, actor, what, hash) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(claim_id)
         .bind(event.seq)
         .bind(at.0)
-        .bind(actor)
-        .bind(what)
-        .bind(hash)
+        .bind(&actor)
+        .bind(&what)
+        .bind(link(&before, claim_id, event.seq, at, &actor, &what))
         .execute(&mut *tx)
         .await?;
-    sqlx::query("UPDATE claim SET stage = ? WHERE id = ?").bind(claim.stage.as_str()).bind(claim_id).execute(&mut *tx).await?;
+    sqlx::query("UPDATE claim SET stage = ?, seq = ? WHERE id = ?")
+        .bind(claim.stage.as_str())
+        .bind(event.seq)
+        .bind(claim_id)
+        .execute(&mut *tx)
+        .await?;
     Ok(event)
 }
 
-mod erased {
-    /// Values whose JSON cannot fail: no maps with odd keys, no floats.
-    pub trait Json {
-        fn json(&self) -> String;
-    }
-    impl<T: serde::Serialize> Json for T {
-        fn json(&self) -> String {
-            serde_json::to_string(self).unwrap_or_default()
-        }
-    }
+/// The hash of an event: of the one before and of its own row, as stored. No key is needed to verify.
+fn link(before: &str, claim_id: &str, seq: u32, at: Moment, actor: &str, what: &str) -> String {
+    sha256_hex(format!("{before}\n{claim_id}\n{seq}\n{}\n{actor}\n{what}", at.0).as_bytes())
 }
 
-/// Writes down a message to be sent by SMS.
-pub async fn send_message(tx: &mut SqliteConnection, vault: &crate::vault::Vault, phone: &str, text: &str, at: Moment) -> Result<()> {
-    sqlx::query("INSERT INTO message (phone_sealed, text_sealed, created_at) VALUES (?, ?, ?)")
-        .bind(vault.seal(phone))
-        .bind(vault.seal(text))
-        .bind(at.0)
-        .execute(tx)
-        .await?;
-    Ok(())
+/// Follows every chain of events. An event that was changed, removed or put in breaks its chain; one that was cut off at
+/// the end is missed by the number in the claim's row.
+///
+/// # Errors
+/// The first claim whose chain does not hold, and where.
+pub async fn verify(store: &Store) -> std::result::Result<(u64, u64), String> {
+    let told = |e: sqlx::Error| format!("the log cannot be read: {e}");
+    let claims: Vec<(String, String, u32)> =
+        sqlx::query_as("SELECT id, no, seq FROM claim ORDER BY no").fetch_all(&store.read).await.map_err(told)?;
+    let mut events = 0;
+    for (id, no, last) in &claims {
+        let rows: Vec<(u32, i64, String, String, String)> =
+            sqlx::query_as("SELECT seq, at, actor, what, hash FROM event WHERE claim_id = ? ORDER BY seq")
+                .bind(id)
+                .fetch_all(&store.read)
+                .await
+                .map_err(told)?;
+        let mut before = String::new();
+        for (place, (seq, at, actor, what, hash)) in (1u32..).zip(&rows) {
+            if *seq != place || *hash != link(&before, id, *seq, Moment(*at), actor, what) {
+                return Err(format!("{no}: the log does not hold at event {place}"));
+            }
+            before.clone_from(hash);
+        }
+        if rows.len() != *last as usize {
+            return Err(format!("{no}: the log ends at event {} of {last}", rows.len()));
+        }
+        events += rows.len() as u64;
+    }
+    let orphans: i64 = sqlx::query_scalar("SELECT count(*) FROM event WHERE claim_id NOT IN (SELECT id FROM claim)")
+        .fetch_one(&store.read)
+        .await
+        .map_err(told)?;
+    if orphans > 0 { Err(format!("{orphans} events belong to no claim")) } else { Ok((claims.len() as u64, events)) }
+}
+
+/// Values whose JSON cannot fail: no maps with odd keys, no floats.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

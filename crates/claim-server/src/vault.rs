@@ -18,6 +18,7 @@ pub struct Vault {
     cipher: Aes256Gcm,
     index_key: [u8; 32],
     receipt_seed: [u8; 32],
+    peer_seed: [u8; 32],
 }
 
 /// `N` bytes of the operating system's randomness.
@@ -70,7 +71,12 @@ impl Vault {
         };
         let key: [u8; 32] = key.try_into().map_err(|_| io::Error::other(format!("{} is not a key of 32 bytes", path.display())))?;
         let derived = |purpose: &str| -> [u8; 32] { mac(&key, purpose.as_bytes()) };
-        Ok(Vault { cipher: Aes256Gcm::new(&derived("seal").into()), index_key: derived("index"), receipt_seed: derived("receipt") })
+        Ok(Vault {
+            cipher: Aes256Gcm::new(&derived("seal").into()),
+            index_key: derived("index"),
+            receipt_seed: derived("receipt"),
+            peer_seed: derived("peer"),
+        })
     }
 
     pub fn seal(&self, text: &str) -> String {
@@ -90,6 +96,22 @@ impl Vault {
     /// What receipts are signed with.
     pub fn signer(&self) -> Signer {
         Signer::new(self.receipt_seed)
+    }
+
+    /// `hmac-sha256=` and the HMAC of a body, with the key for `peer`.
+    pub fn signature(&self, peer: &str, body: &[u8]) -> String {
+        format!("hmac-sha256={}", hex(&mac(&self.peer_key(peer), body)))
+    }
+
+    /// Compared without telling by time how much of it is right.
+    pub fn is_signed(&self, peer: &str, body: &[u8], signature: &[u8]) -> bool {
+        let right = self.signature(peer, body);
+        mac(&self.index_key, right.as_bytes()) == mac(&self.index_key, signature)
+    }
+
+    /// The key that another system signs with, in hex, for its operator.
+    pub fn peer_key(&self, peer: &str) -> [u8; 32] {
+        mac(&self.peer_seed, peer.as_bytes())
     }
 
     /// The same text always gives the same index, and nothing else tells the text.

@@ -1,38 +1,21 @@
 //! Plain pages, made on the server, without script: /lite for every phone there is, /staff for the insurer's
 //! people, /demo for newcomers. Their words stand beside them; what the app says too comes from the catalogue.
 
-mod demo;
-mod lite;
-mod staff;
+pub mod demo;
+pub mod lite;
+pub mod shared;
+pub mod staff;
 
-use axum::Router;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use claim_api::ProblemCode;
+use claim_api::{Letter, ProblemCode};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::failure::{Failure, Result};
-use crate::{App, guard};
+use crate::guard;
 
-pub fn router() -> Router<App> {
-    Router::new()
-        .route("/pages.css", get(css))
-        .route("/lite", get(lite::form).post(lite::submit))
-        .route("/staff", get(staff::queue))
-        .route("/staff/login", get(staff::login_page).post(staff::login))
-        .route("/staff/logout", post(staff::logout))
-        .route("/staff/claims/{no}", get(staff::claim))
-        .route("/staff/claims/{no}/steps", post(staff::step))
-        .route("/staff/claims/{no}/photos/{id}", get(staff::photo))
-}
-
-pub fn demo_router() -> Router<App> {
-    Router::new().route("/demo", get(demo::who)).route("/demo/outbox", get(demo::outbox))
-}
-
-async fn css() -> Response {
+pub async fn css() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=86400")], include_str!("pages.css"))
         .into_response()
 }
@@ -52,6 +35,20 @@ fn page(lang: &str, title: &str, content: Markup) -> Markup {
             body { main { (content) } }
         }
     }
+}
+
+/// A letter, to be read and printed.
+pub fn letter(letter: &Letter) -> Markup {
+    let content = html! {
+        h1 { (letter.title) }
+        p { (letter.to) "：" }
+        @for (heading, text) in &letter.parts {
+            @if !heading.is_empty() { h2 { (heading) } }
+            @for line in text.lines() { p { (line) } }
+        }
+        p.signed { (letter.from) br; (letter.date) }
+    };
+    page("zh-CN", &letter.title, content)
 }
 
 /// 404 in the form that was asked for.

@@ -1,23 +1,32 @@
 //! /staff: a queue, one claim with its photos, and a form for each step that this desk may take now.
 
-use axum::extract::{Path, Request, State};
+mod catastrophes;
+mod figures;
+mod forms;
+mod words;
+
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{DocumentView, ProblemCode};
+use claim_domain::Catalogue;
 use claim_domain::catalog::{Document, Need};
+use claim_domain::deadlines::Deadline;
 use claim_domain::documents::{Folder, Format};
-use claim_domain::lifecycle::{Actor, Claim, Event, Kind, What};
+use claim_domain::lifecycle::{Claim, Desk, Kind};
 use claim_domain::notice::Point;
-use claim_domain::{Catalogue, money};
 use maud::{Markup, html};
 
+use self::forms::Form;
 use super::{failed, form, page, see_other};
 use crate::claims::Stored;
-use crate::documents;
 use crate::session::{masked_name, masked_phone, set_cookie};
-use crate::staff::{self, Fields, Staff};
+use crate::staff::{self, Fields, Staff, Taken};
 use crate::store::events;
-use crate::{App, Result};
+use crate::{App, Result, attendant, documents, letters, now, payments, signals};
+
+pub use catastrophes::{catastrophes, change};
+pub use figures::{csv, figures};
 
 /// Runs `show` for somebody who has signed in; others are sent to the login.
 async fn signed_in(app: &App, headers: &HeaderMap, show: impl AsyncFnOnce(Staff) -> Result<Response>) -> Response {
@@ -77,12 +86,11 @@ pub async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
 
 fn top(staff: &Staff) -> Markup {
     html! {
-        form method="post" action="/staff/logout" { p.quiet { (staff.shown_as) " · " (desk_name(staff)) " · " a href="/staff" { "案件列表" } } button.plain { "退出登录" } }
+        form method="post" action="/staff/logout" { p.quiet { (staff.shown_as) " · " (desk_name(staff)) " · " a href="/staff" { "案件列表" } " · " a href="/staff/figures" { "统计" } " · " a href="/staff/catastrophes" { "大灾" } } button.plain { "退出登录" } }
     }
 }
 
 fn desk_name(staff: &Staff) -> &'static str {
-    use claim_domain::lifecycle::Desk;
     match staff.desk {
         Desk::Intake => "受理",
         Desk::Surveyor => "查勘",
@@ -93,19 +101,35 @@ fn desk_name(staff: &Staff) -> &'static str {
     }
 }
 
-pub async fn queue(State(app): State<App>, headers: HeaderMap) -> Response {
+/// What the queue is searched for.
+#[derive(serde::Deserialize)]
+pub struct Search {
+    #[serde(default)]
+    q: String,
+}
+
+pub async fn queue(State(app): State<App>, headers: HeaderMap, Query(Search { q }): Query<Search>) -> Response {
     signed_in(&app, &headers, async |staff| {
-        let claims = staff::queue(&app).await?;
+        let search = q.trim().to_owned();
+        let claims = staff::queue(&app, &search).await?;
         let content = html! {
             h1 { "案件列表" }
             (top(&staff))
-            @if claims.is_empty() { p { "还没有案件。" } }
+            form method="get" action="/staff" role="search" {
+                label for="q" { "报案号、车牌、保单号末几位或报案人手机" }
+                input type="text" id="q" name="q" value=(search);
+                button { "查找" }
+            }
+            @if claims.is_empty() { p { @if search.is_empty() { "还没有案件。" } @else { "没有找到。" } } }
             @else { div.scroll tabindex="0" role="region" aria-label="案件列表" { table {
                 thead { tr { th { "报案号" } th { "事故" } th { "阶段" } th { "报案人" } th { "报案时间" } } }
-                tbody { @for (claim, stage) in &claims { tr {
+                tbody { @for waiting in &claims { @let claim = &waiting.claim; tr data-overdue=(waiting.overdue) {
                     td { a href={ "/staff/claims/" (claim.no) } { (claim.no) } }
                     td { (incident(&app, claim)) @if !claim.verified { " · 未验证保单" } }
-                    td { (app.catalogue.papers.stages.get(stage.as_str()).map_or(stage.as_str(), |s| s.name.zh.as_str())) }
+                    td {
+                        (app.catalogue.papers.stages.get(&waiting.stage).map_or(waiting.stage.as_str(), |s| s.name.zh.as_str()))
+                        @if waiting.overdue > 0 { " " strong.wrong { "超时 " (waiting.overdue) " 项" } }
+                    }
                     td { (masked_name(&claim.notice.reporter.name)) }
                     td { (claim.reported_at.to_local_text()) }
                 } } }
@@ -126,13 +150,20 @@ pub async fn claim(State(app): State<App>, headers: HeaderMap, Path(no): Path<St
 
 async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, typed: &Fields) -> Result<Markup> {
     let stored = staff::find(app, no).await?;
-    let events = events(&app.store.read, &stored.id, 0).await?;
+    let events = events(&app.vault, &app.store.read, &stored.id, 0).await?;
     let documents = documents::views(app, &stored.id).await?;
+    let signals = signals::of_claim(app, &stored.id).await?;
     let catalogue = documents::rules(app, &stored.rules_version).await?;
     let (folder, request) = (documents::folder(app, &stored).await?, documents::request(app, &stored.id).await?);
     let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
-    let facts_known = folder.facts(&stored.notice, claim.assessment.map(|(_, fen)| fen));
+    let running = attendant::deadlines_of(app, &stored, &claim, now()).await?;
+    // Whoever has typed sees that again; otherwise what a colleague prepared.
+    let proposal = staff::proposal(app, &stored.id).await?;
+    let prepared = typed.0.is_empty() && !proposal.0.is_empty();
+    let shown = if prepared { &proposal } else { typed };
+    let form = Form { app, staff, no: &stored.no, claim: &claim, typed: shown };
+    let facts_known = folder.facts(&stored.notice, claim.assessment.as_ref().map(|a| a.total_fen));
     let wanted = |d: &&Document| d.max > 0 && catalogue.need(d, &facts_known) != Need::No;
     let wanted: Vec<&Document> = catalogue.papers.documents.iter().filter(wanted).collect();
     let stage = app.catalogue.papers.stages.get(claim.stage.as_str()).map_or("", |s| s.name.zh.as_str());
@@ -140,18 +171,36 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
         h1 { (stored.no) }
         (top(staff))
         @if let Some(wrong) = &wrong { p.wrong role="alert" { (wrong) } }
+        @if !claim.overlays().is_empty() { p { @for o in claim.overlays() { span.tag { (app.catalogue.papers.after.overlays.get(o.as_str()).map_or("", |t| t.zh.as_str())) } " " } } }
+        @if !signals.is_empty() {
+            section.notes aria-label="留意" {
+                h2 { "留意（只有员工看得到，不能作为拒赔依据）" }
+                ul { @for (kind, other) in &signals { li { (signal(kind)) @if !other.is_empty() { " " a href={ "/staff/claims/" (other) } { (other) } } } } }
+            }
+        }
         (facts(app, &stored, stage))
+        (clocks(app, &running))
+        @if let Some((holder, last4)) = &claim.payee { p { "收款人 " (holder) "，尾号 " (last4) @if staff.desk == Desk::Finance || staff.desk == Desk::Supervisor { " · " a href={ "/staff/claims/" (stored.no) "/payee" } { "查看全部（会记录）" } } } }
         h2 { "照片和材料（" (documents.len()) "）" }
         (photos(app, &stored, &documents, &claim, steps.contains(&Kind::DocumentJudged)))
         (papers(&catalogue, &folder, request.as_ref()))
         h2 { "下一步" }
         @if steps.is_empty() { p { "现在没有您这个岗位要做的。" } }
+        @if prepared && steps.contains(&Kind::Approved) { p { "同事已填好，请复核后决定。" } }
         @for kind in &steps {
-            @if *kind == Kind::SupplementAsked { (supplement_form(&wanted, &stored.no, &claim, typed)) }
-            @else { (step_form(app, staff, &stored.no, *kind, &claim, typed)) }
+            @match kind {
+                Kind::SupplementAsked => (forms::supplement_form(&wanted, &stored.no, &claim, typed)),
+                Kind::DocumentJudged | Kind::ApprovalAsked => {}
+                kind => (form.show(*kind)),
+            }
+        }
+        @let letters: Vec<_> = events.iter().filter_map(|e| Some((e.seq, letters::of(app, &stored, e)?))).collect();
+        @if !letters.is_empty() {
+            h2 { "书面通知" }
+            ul { @for (seq, letter) in &letters { li { a href={ "/staff/claims/" (stored.no) "/letters/" (seq) } { (letter.title) } " " (letter.date) } } }
         }
         h2 { "经过" }
-        (history(app, &events))
+        (words::history(app, &events))
     };
     Ok(page("zh-CN", &stored.no, content))
 }
@@ -180,6 +229,34 @@ fn shown(point: Point) -> String {
     format!("{:.4}, {:.4}", f64::from(point.lat_e6) / 1e6, f64::from(point.lon_e6) / 1e6)
 }
 
+/// Every deadline: until when, kept or missed, standing still.
+fn clocks(app: &App, running: &[Deadline]) -> Markup {
+    let at = now();
+    html! {
+        @if !running.is_empty() {
+            h2 { "期限" }
+            ul { @for d in running {
+                @let name = app.catalogue.papers.after.clocks.get(d.clock.as_str()).map_or("", |c| c.name.zh.as_str());
+                li data-clock=(d.id) {
+                    (name) "：" @if d.by_day { (d.last_day()) " 前" } @else { (d.due.to_local_text()) " 前" }
+                    @if d.paused { " · 暂停（等客户）" }
+                    @if let Some(met) = d.met { @if d.was_missed() { " · " span.wrong { "超时完成 " (met.to_local_text()) } } @else { " · 已完成" } }
+                    @else if d.is_overdue(at) { " · " strong.wrong { "已超时" } }
+                }
+            } }
+        }
+    }
+}
+
+fn signal(kind: &str) -> &'static str {
+    match kind {
+        signals::SAME_PICTURE => "同一张照片也在另一案件：",
+        signals::SAME_INVOICE => "同一张发票也在另一案件：",
+        signals::BEFORE_POLICY => "出险时间早于保单起期",
+        _ => "现场照片拍摄时间早于出险时间",
+    }
+}
+
 /// Every document with its files, what was doubted, and the verdict: 已收到, 通过 or 需要重传.
 fn photos(app: &App, stored: &Stored, files: &[DocumentView], claim: &Claim, judges: bool) -> Markup {
     let (no, reported) = (stored.no.as_str(), stored.notice.place.point);
@@ -206,58 +283,9 @@ fn photos(app: &App, stored: &Stored, files: &[DocumentView], claim: &Claim, jud
                     }
                     @if let Some(place) = d.place { p.quiet { "拍摄位置 " (shown(place)) @if let Some(point) = reported { "，距报案位置 " (place.metres_to(point)) " 米" } } }
                     @if is_back(d) { p.quiet { "已退回" } }
-                    @for doubt in &d.doubts { p.wrong { (doubt.rule) " " (words(app, doubt.finding.code.as_str())) } }
+                    @for doubt in &d.doubts { p.wrong { (doubt.rule) " " (error_words(app, doubt.finding.code.as_str())) } }
                 } } }
-                @if judges && claim.received.iter().any(|(d, _)| d == id) { (verdict_form(no, id, name)) }
-            }
-        }
-    }
-}
-
-fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
-    html! {
-        details {
-            summary { "审核" (name) }
-            form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
-                input type="hidden" name="kind" value=(Kind::DocumentJudged.as_str());
-                input type="hidden" name="document" value=(id);
-                fieldset {
-                    legend { "结论" }
-                    label.tick { input type="radio" name="accepted" value="yes" required; "通过" }
-                    label.tick { input type="radio" name="accepted" value="no" required; "需要重传" }
-                }
-                label for={ "judge-" (id) } { "原因（需要重传时必填，客户会看到）" }
-                input type="text" id={ "judge-" (id) } name="reason" maxlength="200";
-                button { "保存审核结论" }
-            }
-        }
-    }
-}
-
-/// 补充材料: all of it in one list; a second list asks for the supervisor's reason.
-fn supplement_form(wanted: &[&Document], no: &str, claim: &Claim, typed: &Fields) -> Markup {
-    let mine = typed.get("kind") == Kind::SupplementAsked.as_str();
-    let chosen: Vec<String> = if mine { typed.all("documents").collect() } else { Vec::new() };
-    let kept = |name: &str| if mine { typed.get(name) } else { String::new() };
-    html! {
-        form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
-            input type="hidden" name="kind" value=(Kind::SupplementAsked.as_str());
-            details open[mine] {
-                summary { "要求补充材料（第 " (claim.supplements + 1) " 批）" }
-                p.quiet { "缺的请一次列全（保险法第二十二条）。" }
-                fieldset {
-                    legend { "缺哪些" }
-                    @for d in wanted { label.tick { input type="checkbox" name="documents" value=(d.id) checked[chosen.contains(&d.id)]; (d.name.zh) } }
-                }
-                label for="supplement-reason" { "为什么要（客户会看到）" }
-                textarea id="supplement-reason" name="reason" rows="3" required { (kept("reason")) }
-                label for="supplement-until" { "请客户在哪天前提交" }
-                input type="date" id="supplement-until" name="until" value=(kept("until")) required;
-                @if claim.supplements > 0 {
-                    label for="supplement-again" { "为什么再次要求（主管填写，计入统计）" }
-                    input type="text" id="supplement-again" name="again_because" value=(kept("again_because"));
-                }
-                button { "发给客户" }
+                @if judges && claim.received.iter().any(|(d, _)| d == id) { (forms::verdict_form(no, id, name)) }
             }
         }
     }
@@ -313,126 +341,74 @@ fn form_label(key: &str) -> &'static str {
     }
 }
 
-fn words(app: &App, code: &str) -> String {
+fn error_words(app: &App, code: &str) -> String {
     app.catalogue.errors.get(code).map_or_else(String::new, |t| t.zh.replace("{field}", "这一项").replace("第 {at} 位", "某一位"))
-}
-
-fn history(app: &App, events: &[Event]) -> Markup {
-    html! { ol { @for event in events { li {
-        (event.at.to_local_text()) " · "
-        (match &event.actor { Actor::Customer => "客户", Actor::System => "系统", Actor::Staff { name, .. } => name.as_str() })
-        " · " (sentence(app, &event.what))
-    } } } }
-}
-
-fn sentence(app: &App, what: &What) -> String {
-    match what {
-        What::Reported { verified } => format!("报案{}", if *verified { "" } else { "（未验证保单）" }),
-        What::Registered { handler } => format!("立案，经办 {handler}"),
-        What::NotAccepted { text, next_step, .. } => format!("未受理：{text}。{next_step}"),
-        What::SurveyStarted { on_site, surveyor } => format!("查勘，{}，{surveyor}", if *on_site { "到现场" } else { "客户自助拍照" }),
-        What::SurveyReported { report } => format!("查勘结论：{report}"),
-        What::Assessed { version, total_fen, .. } => format!("定损第 {version} 版，合计 {}", money::show(*total_fen)),
-        What::AssessmentAccepted { version, by_phone } => format!("客户{}同意定损第 {version} 版", if *by_phone { "电话" } else { "" }),
-        What::AssessmentObjected { version, reason } => format!("客户对定损第 {version} 版有异议：{reason}"),
-        What::Approved { amount_fen, basis } => format!("核赔通过 {}，依据：{basis}", money::show(*amount_fen)),
-        What::Rejected { clause, facts } => format!("拒赔，条款：{clause}；事实：{facts}"),
-        What::PaymentOrdered { instruction } => format!("付款指令 {instruction}"),
-        What::PaymentFailed { reason } => format!("付款退回：{reason}"),
-        What::Paid { amount_fen, reference } => format!("已支付 {}，流水号 {reference}", money::show(*amount_fen)),
-        What::Closed => "结案".into(),
-        What::Withdrawn { reason } => format!("客户撤案：{reason}"),
-        What::DocumentReceived { document, bytes, .. } => {
-            format!("收到{}，{} KB", name_of(app, document), bytes / 1000)
-        }
-        What::SupplementAsked { batch, documents, reason, until, again_because } => {
-            let names: Vec<&str> = documents.iter().filter_map(|id| Some(app.catalogue.document(id)?.name.zh.as_str())).collect();
-            let again = again_because.as_ref().map(|r| format!("；再次要求的原因：{r}")).unwrap_or_default();
-            format!("要求补充第 {batch} 批材料，{until} 前：{}。{reason}{again}", names.join("、"))
-        }
-        What::SupplementExcused { document, reason } => format!("客户说明拿不到{}：{reason}", name_of(app, document)),
-        What::DocumentJudged { document, accepted, reason } => {
-            format!("{}：{} {reason}", name_of(app, document), if *accepted { "通过" } else { "需要重传" })
-        }
-        What::Requested { unavailable, .. } => match unavailable.len() {
-            0 => "客户提交索赔申请，材料齐".into(),
-            n => format!("客户提交索赔申请，说明 {n} 项无法提供"),
-        },
-    }
-}
-
-fn name_of<'a>(app: &'a App, document: &'a str) -> &'a str {
-    app.catalogue.document(document).map_or(document, |d| d.name.zh.as_str())
-}
-
-/// Name, label and whether it is long.
-type Field = (&'static str, &'static str, bool);
-
-fn step_form(app: &App, staff: &Staff, no: &str, kind: Kind, claim: &Claim, typed: &Fields) -> Markup {
-    let (title, fields): (&str, &[Field]) = match kind {
-        Kind::Registered => ("立案", &[("handler", "经办人（客户会看到）", false)]),
-        Kind::NotAccepted => ("不予受理", &[("text", "原因说明（客户会看到）", true), ("next_step", "客户可以怎么办", true)]),
-        Kind::SurveyStarted => ("开始查勘", &[("surveyor", "查勘员（客户会看到）", false)]),
-        Kind::SurveyReported => ("查勘结论", &[("report", "结论（客户会看到）", true)]),
-        Kind::Assessed => ("定损", &[("lines", "逐项填写，一行一项，金额在最后，例如：前保险杠 800.00", true)]),
-        Kind::AssessmentAccepted => ("客户电话同意定损", &[]),
-        Kind::Approved => ("核赔通过", &[("amount_fen", "赔付金额（元）", false), ("basis", "依据（客户会看到）", true)]),
-        Kind::Rejected => ("拒赔", &[("clause", "条款", true), ("facts", "依据的事实", true)]),
-        Kind::PaymentOrdered => ("发出付款指令", &[("instruction", "指令号", false)]),
-        Kind::PaymentFailed => ("付款被退回", &[("reason", "原因", false)]),
-        Kind::Paid => ("已支付", &[("reference", "银行流水号", false)]),
-        Kind::Closed => ("结案", &[]),
-        _ => return html! {},
-    };
-    let mine = typed.get("kind") == kind.as_str();
-    let suggested = |name: &str| match name {
-        _ if mine => typed.get(name),
-        "handler" | "surveyor" => staff.shown_as.clone(),
-        "amount_fen" => claim.assessment.map(|(_, fen)| money::show(fen).trim_start_matches('¥').to_owned()).unwrap_or_default(),
-        _ => String::new(),
-    };
-    let id = |name: &str| format!("{}-{name}", kind.as_str());
-    html! {
-        form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
-            input type="hidden" name="kind" value=(kind.as_str());
-            @if kind == Kind::NotAccepted {
-                label for=(id("reason")) { "原因" }
-                select id=(id("reason")) name="reason" { @for r in &app.catalogue.papers.not_accepted_reasons { option value=(r.id) { (r.name.zh) } } }
-            }
-            @if kind == Kind::SurveyStarted {
-                label.tick { input type="checkbox" name="on_site" value="yes"; "到现场查勘（不勾选为客户自助拍照）" }
-            }
-            @for (name, label, long) in fields {
-                label for=(id(name)) { (label) }
-                @if *long { textarea id=(id(name)) name=(name) rows="3" required { (suggested(name)) } }
-                @else { input type="text" id=(id(name)) name=(name) value=(suggested(name)) required; }
-            }
-            button { (title) }
-        }
-    }
 }
 
 pub async fn step(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>, request: Request) -> Response {
     signed_in(&app, &headers, async |staff| {
         let fields = Fields(form(request).await?);
         let problem = match staff::step(&app, &staff, &no, &fields).await {
-            Ok(()) => return Ok(see_other(&format!("/staff/claims/{no}"))),
+            Ok(Taken::Done) => return Ok(see_other(&format!("/staff/claims/{no}"))),
+            Ok(Taken::HandedOver) => {
+                let said = Some("超过您的权限，已转主管复核。".to_owned());
+                return Ok((StatusCode::FORBIDDEN, claim_page(&app, &staff, &no, said, &Fields(Vec::new())).await?).into_response());
+            }
             Err(failure) => failure.problem(),
         };
         if problem.code == ProblemCode::NotFound {
             return Err(problem.into());
         }
-        let wrong = words(&app, problem.errors.first().map_or(problem.code.as_str(), |e| e.code.as_str()));
+        let wrong = match problem.code {
+            ProblemCode::NotThisPerson => "经办人和复核人不能是同一人，或这一步要由主管来做。".to_owned(),
+            code => error_words(&app, problem.errors.first().map_or(code.as_str(), |e| e.code.as_str())),
+        };
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         Ok((status, claim_page(&app, &staff, &no, Some(wrong), &fields).await?).into_response())
     })
     .await
 }
 
+/// A look at a document, which is written down.
 pub async fn photo(State(app): State<App>, headers: HeaderMap, Path((no, id)): Path<(String, String)>) -> Response {
+    signed_in(&app, &headers, async |staff| {
+        let stored = staff::find(&app, &no).await?;
+        let photo = documents::photo_of(&app, &stored.id, &id).await?;
+        staff::looked(&app, &staff, &stored.id, &id).await?;
+        Ok(photo)
+    })
+    .await
+}
+
+pub async fn letter(State(app): State<App>, headers: HeaderMap, Path((no, seq)): Path<(String, u32)>) -> Response {
     signed_in(&app, &headers, async |_| {
         let stored = staff::find(&app, &no).await?;
-        documents::photo_of(&app, &stored.id, &id).await
+        Ok(super::letter(&letters::about(&app, &stored, seq).await?).into_response())
+    })
+    .await
+}
+
+/// Whole holder and account, for those who pay; written down, too.
+pub async fn payee(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>) -> Response {
+    signed_in(&app, &headers, async |staff| {
+        if !matches!(staff.desk, Desk::Finance | Desk::Supervisor) {
+            return Err(ProblemCode::NotFound.into());
+        }
+        let stored = staff::find(&app, &no).await?;
+        let payee = payments::whole(&app, &stored.id).await?.ok_or(ProblemCode::NotFound)?;
+        staff::looked(&app, &staff, &stored.id, "payee").await?;
+        let content = html! {
+            h1 { "收款账户" }
+            (top(&staff))
+            dl {
+                dt { "报案号" } dd { (stored.no) }
+                dt { "户名" } dd { (payee.holder) }
+                dt { "账号" } dd { (payee.card) }
+                @if !payee.relation.is_empty() { dt { "与被保险人的关系" } dd { (payee.relation) } }
+            }
+            p { a href={ "/staff/claims/" (stored.no) } { "返回案件" } }
+        };
+        Ok(page("zh-CN", "收款账户", content).into_response())
     })
     .await
 }

@@ -1,0 +1,650 @@
+//! What can happen to a claim, and who may do it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::payout::Payout;
+use crate::{Day, Moment};
+
+/// The one main stage of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    Reported,
+    Registered,
+    Surveying,
+    Assessing,
+    Assessed,
+    Adjudicating,
+    Approved,
+    Paying,
+    PaymentFailed,
+    Paid,
+    Closed,
+    Archived,
+    NotAccepted,
+    Rejected,
+    Withdrawn,
+}
+
+impl Stage {
+    pub const ALL: [Stage; 15] = [
+        Stage::Reported,
+        Stage::Registered,
+        Stage::Surveying,
+        Stage::Assessing,
+        Stage::Assessed,
+        Stage::Adjudicating,
+        Stage::Approved,
+        Stage::Paying,
+        Stage::PaymentFailed,
+        Stage::Paid,
+        Stage::Closed,
+        Stage::Archived,
+        Stage::NotAccepted,
+        Stage::Rejected,
+        Stage::Withdrawn,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Reported => "reported",
+            Stage::Registered => "registered",
+            Stage::Surveying => "surveying",
+            Stage::Assessing => "assessing",
+            Stage::Assessed => "assessed",
+            Stage::Adjudicating => "adjudicating",
+            Stage::Approved => "approved",
+            Stage::Paying => "paying",
+            Stage::PaymentFailed => "payment-failed",
+            Stage::Paid => "paid",
+            Stage::Closed => "closed",
+            Stage::Archived => "archived",
+            Stage::NotAccepted => "not-accepted",
+            Stage::Rejected => "rejected",
+            Stage::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// Nothing more will happen unless the claim is opened again.
+    pub fn is_over(self) -> bool {
+        matches!(self, Stage::Closed | Stage::Archived | Stage::NotAccepted | Stage::Rejected | Stage::Withdrawn)
+    }
+}
+
+/// Desk of a member of the insurer's staff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Desk {
+    Intake,
+    Surveyor,
+    Assessor,
+    Adjudicator,
+    Finance,
+    /// May do what every desk does.
+    Supervisor,
+}
+
+impl Desk {
+    pub const ALL: [Desk; 6] = [Desk::Intake, Desk::Surveyor, Desk::Assessor, Desk::Adjudicator, Desk::Finance, Desk::Supervisor];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Desk::Intake => "intake",
+            Desk::Surveyor => "surveyor",
+            Desk::Assessor => "assessor",
+            Desk::Adjudicator => "adjudicator",
+            Desk::Finance => "finance",
+            Desk::Supervisor => "supervisor",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Desk> {
+        Desk::ALL.into_iter().find(|d| d.as_str() == text)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Actor {
+    Customer,
+    System,
+    /// `name` is what the customer sees: family name and work number.
+    Staff {
+        name: String,
+        desk: Desk,
+    },
+}
+
+/// What is done about one part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Work {
+    Repair,
+    Replace,
+    Labour,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Line {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
+    pub fen: i64,
+}
+
+impl Line {
+    pub fn new(name: &str, fen: i64) -> Line {
+        Line { name: name.into(), work: None, fen }
+    }
+}
+
+/// Why a document cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Excuse {
+    pub document: String,
+    pub reason: String,
+}
+
+/// One of the eight things that a decision rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Point {
+    Contract,
+    Event,
+    Loss,
+    Costs,
+    Evidence,
+    Conditions,
+    Amount,
+    Complete,
+}
+
+impl Point {
+    pub const ALL: [Point; 8] =
+        [Point::Contract, Point::Event, Point::Loss, Point::Costs, Point::Evidence, Point::Conditions, Point::Amount, Point::Complete];
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Point::Contract => "contract",
+            Point::Event => "event",
+            Point::Loss => "loss",
+            Point::Costs => "costs",
+            Point::Evidence => "evidence",
+            Point::Conditions => "conditions",
+            Point::Amount => "amount",
+            Point::Complete => "complete",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Check {
+    pub point: Point,
+    pub good: bool,
+    /// What is in question, where it is not good.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// What is true of a claim beside its stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Overlay {
+    Supplement,
+    Investigating,
+    Objection,
+    Review,
+    Complaint,
+    AwaitingPolice,
+    AwaitingMedical,
+    AdvancePaid,
+    Litigation,
+}
+
+impl Overlay {
+    pub const ALL: [Overlay; 9] = [
+        Overlay::Supplement,
+        Overlay::Investigating,
+        Overlay::Objection,
+        Overlay::Review,
+        Overlay::Complaint,
+        Overlay::AwaitingPolice,
+        Overlay::AwaitingMedical,
+        Overlay::AdvancePaid,
+        Overlay::Litigation,
+    ];
+    /// Those that staff mark by hand; the others follow from what happened.
+    pub const MARKED: [Overlay; 4] = [Overlay::Investigating, Overlay::AwaitingPolice, Overlay::AwaitingMedical, Overlay::Litigation];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Overlay::Supplement => "supplement",
+            Overlay::Investigating => "investigating",
+            Overlay::Objection => "objection",
+            Overlay::Review => "review",
+            Overlay::Complaint => "complaint",
+            Overlay::AwaitingPolice => "awaiting-police",
+            Overlay::AwaitingMedical => "awaiting-medical",
+            Overlay::AdvancePaid => "advance-paid",
+            Overlay::Litigation => "litigation",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Overlay> {
+        Overlay::ALL.into_iter().find(|o| o.as_str() == text)
+    }
+}
+
+/// What happened. Written for the customer's eyes: staff notes and risk signals have no field here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    Reported {
+        verified: bool,
+    },
+    Registered {
+        handler: String,
+    },
+    NotAccepted {
+        reason: String,
+        text: String,
+        next_step: String,
+    },
+    SurveyStarted {
+        on_site: bool,
+        surveyor: String,
+    },
+    /// 无需查勘: the photos are enough.
+    SurveySkipped {
+        reason: String,
+    },
+    SurveyReported {
+        report: String,
+    },
+    /// The customer's correction, beside the report.
+    SurveyRemarked {
+        text: String,
+    },
+    Assessed {
+        version: u16,
+        lines: Vec<Line>,
+        total_fen: i64,
+        /// To the customer's objection, where there was one.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        answer: String,
+    },
+    /// `by_phone`: a member of staff wrote down what the customer said.
+    AssessmentAccepted {
+        version: u16,
+        by_phone: bool,
+    },
+    AssessmentObjected {
+        version: u16,
+        reason: String,
+        /// Which lines, from 0; none means all of it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lines: Vec<u16>,
+    },
+    /// Above the limit of one person: a second one decides.
+    ApprovalAsked {
+        to: String,
+    },
+    Approved {
+        amount_fen: i64,
+        basis: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payout: Option<Payout>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        checks: Vec<Check>,
+    },
+    Rejected {
+        clause: String,
+        facts: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        evidence: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        checks: Vec<Check>,
+    },
+    /// The customer has the letter (保险法第二十四条：三日内发出).
+    LetterDelivered,
+    /// Back to the survey or the assessment.
+    SentBack {
+        to: Stage,
+        reason: String,
+    },
+    /// The customer takes an amount that is less than what he accepted.
+    DecisionAgreed,
+    /// Who gets the money: `张*`, and the last four digits.
+    PayeeNamed {
+        holder: String,
+        last4: String,
+    },
+    PaymentOrdered {
+        instruction: String,
+    },
+    PaymentFailed {
+        reason: String,
+    },
+    Paid {
+        amount_fen: i64,
+        reference: String,
+        /// From which cover how much.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lines: Vec<Line>,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        last4: String,
+    },
+    /// 先予支付（保险法第二十五条）.
+    AdvanceAsked,
+    AdvancePaid {
+        amount_fen: i64,
+        reference: String,
+    },
+    Closed,
+    Archived,
+    Reopened {
+        reason: String,
+    },
+    Withdrawn {
+        reason: String,
+    },
+    DocumentReceived {
+        document: String,
+        sha256: String,
+        bytes: u64,
+    },
+    /// 补充材料: everything that is still needed, in one list (保险法第二十二条：及时一次性通知). A second batch is the
+    /// supervisor's, with a reason.
+    SupplementAsked {
+        batch: u16,
+        documents: Vec<String>,
+        reason: String,
+        /// To the end of this day.
+        #[cfg_attr(feature = "openapi", schema(value_type = String, format = Date))]
+        until: Day,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again_because: Option<String>,
+    },
+    /// The customer cannot provide a document of the supplement list.
+    SupplementExcused {
+        document: String,
+        reason: String,
+    },
+    /// Nothing of it is needed any more.
+    SupplementEnded {
+        reason: String,
+    },
+    /// 通过 or 需要重传, with the reason.
+    DocumentJudged {
+        document: String,
+        accepted: bool,
+        reason: String,
+    },
+    /// 索赔: the formal demand. The insurer's clock starts (保险法第二十三条，司法解释二第十五条).
+    Requested {
+        /// Version of the rules that were applied.
+        rules_version: String,
+        /// Documents that the customer cannot provide, with his reason.
+        unavailable: Vec<Excuse>,
+        /// SHA-256 of the form that was signed.
+        form_sha256: String,
+    },
+    Marked {
+        overlay: Overlay,
+        /// For people; never an accusation.
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = Date))]
+        until: Option<Day>,
+    },
+    Unmarked {
+        overlay: Overlay,
+    },
+    /// 复核: the customer does not agree; the decision stays to be seen.
+    ReviewAsked {
+        reason: String,
+        wish: String,
+    },
+    ReviewAnswered {
+        overturned: bool,
+        text: String,
+        /// 条款, 信息, 责任认定, 时效, 误导 or 态度: for statistics.
+        cause: String,
+    },
+    ComplaintFiled {
+        number: String,
+        about: String,
+        wish: String,
+        /// Who answers.
+        owner: String,
+    },
+    /// To 30 days, for a complex one; a special one to 60, by a supervisor.
+    ComplaintExtended {
+        special: bool,
+        reason: String,
+    },
+    ComplaintAnswered {
+        text: String,
+        cause: String,
+    },
+    Wrote {
+        text: String,
+    },
+    Answered {
+        text: String,
+    },
+    /// 转人工.
+    PersonAsked {
+        about: String,
+    },
+    PersonCalled {
+        text: String,
+    },
+    /// 1 to 5.
+    Rated {
+        score: u8,
+        text: String,
+    },
+    /// The customer put right what is known of him: names of fields.
+    Corrected {
+        fields: Vec<String>,
+    },
+    /// A deadline has passed; once for each.
+    Escalated {
+        deadline: String,
+        to: String,
+        #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+        by: Moment,
+    },
+}
+
+macro_rules! kinds {
+    ($($name:ident $text:literal)*) => {
+        /// [`What`] without its facts: the step itself, as buttons and tables name it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind { $($name),* }
+
+        impl Kind {
+            pub const ALL: &[Kind] = &[$(Kind::$name),*];
+            /// As on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Kind::$name => $text),* }
+            }
+        }
+
+        impl What {
+            pub fn kind(&self) -> Kind {
+                match self { $(What::$name { .. } => Kind::$name),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Reported "reported"
+    Registered "registered"
+    NotAccepted "not-accepted"
+    SurveyStarted "survey-started"
+    SurveySkipped "survey-skipped"
+    SurveyReported "survey-reported"
+    SurveyRemarked "survey-remarked"
+    Assessed "assessed"
+    AssessmentAccepted "assessment-accepted"
+    AssessmentObjected "assessment-objected"
+    ApprovalAsked "approval-asked"
+    Approved "approved"
+    Rejected "rejected"
+    LetterDelivered "letter-delivered"
+    SentBack "sent-back"
+    DecisionAgreed "decision-agreed"
+    PayeeNamed "payee-named"
+    PaymentOrdered "payment-ordered"
+    PaymentFailed "payment-failed"
+    Paid "paid"
+    AdvanceAsked "advance-asked"
+    AdvancePaid "advance-paid"
+    Closed "closed"
+    Archived "archived"
+    Reopened "reopened"
+    Withdrawn "withdrawn"
+    DocumentReceived "document-received"
+    SupplementAsked "supplement-asked"
+    SupplementExcused "supplement-excused"
+    SupplementEnded "supplement-ended"
+    DocumentJudged "document-judged"
+    Requested "requested"
+    Marked "marked"
+    Unmarked "unmarked"
+    ReviewAsked "review-asked"
+    ReviewAnswered "review-answered"
+    ComplaintFiled "complaint-filed"
+    ComplaintExtended "complaint-extended"
+    ComplaintAnswered "complaint-answered"
+    Wrote "wrote"
+    Answered "answered"
+    PersonAsked "person-asked"
+    PersonCalled "person-called"
+    Rated "rated"
+    Corrected "corrected"
+    Escalated "escalated"
+}
+
+impl Kind {
+    pub fn parse(text: &str) -> Option<Kind> {
+        Kind::ALL.iter().copied().find(|k| k.as_str() == text)
+    }
+
+    /// The desk that does this; `None` is not for staff.
+    pub fn desk(self) -> Option<Desk> {
+        Some(match self {
+            Kind::Registered | Kind::NotAccepted | Kind::AssessmentAccepted | Kind::Closed => Desk::Intake,
+            Kind::SupplementAsked | Kind::SupplementEnded | Kind::DocumentJudged => Desk::Intake,
+            Kind::Marked | Kind::Unmarked | Kind::Answered | Kind::PersonCalled => Desk::Intake,
+            Kind::ComplaintExtended | Kind::ComplaintAnswered => Desk::Intake,
+            Kind::SurveyStarted | Kind::SurveySkipped | Kind::SurveyReported => Desk::Surveyor,
+            Kind::Assessed => Desk::Assessor,
+            Kind::ApprovalAsked | Kind::Approved | Kind::Rejected | Kind::SentBack => Desk::Adjudicator,
+            Kind::PaymentOrdered | Kind::PaymentFailed | Kind::Paid | Kind::AdvancePaid => Desk::Finance,
+            Kind::ReviewAnswered | Kind::Reopened => Desk::Supervisor,
+            _ => return None,
+        })
+    }
+
+    /// What nobody but the machine does.
+    fn is_systems(self) -> bool {
+        let alone = matches!(self, Kind::Reported | Kind::LetterDelivered | Kind::Archived | Kind::Escalated);
+        // A rule may also register, close, order and book a payment; it never rejects (个人信息保护法第二十四条).
+        alone
+            || matches!(self, Kind::Registered | Kind::SurveySkipped | Kind::Closed | Kind::DocumentReceived | Kind::PayeeNamed)
+            || matches!(self, Kind::Paid | Kind::PaymentFailed)
+    }
+
+    fn is_customers(self) -> bool {
+        matches!(
+            self,
+            Kind::AssessmentAccepted
+                | Kind::AssessmentObjected
+                | Kind::Withdrawn
+                | Kind::DocumentReceived
+                | Kind::SupplementExcused
+                | Kind::Requested
+                | Kind::SurveyRemarked
+                | Kind::DecisionAgreed
+                | Kind::PayeeNamed
+                | Kind::AdvanceAsked
+                | Kind::ReviewAsked
+                | Kind::ComplaintFiled
+                | Kind::Wrote
+                | Kind::PersonAsked
+                | Kind::Rated
+                | Kind::Corrected
+        )
+    }
+
+    pub(super) fn is_for(self, actor: &Actor) -> bool {
+        match actor {
+            Actor::System => self.is_systems(),
+            Actor::Customer => self.is_customers(),
+            Actor::Staff { desk, .. } => self.desk().is_some_and(|needed| needed == *desk || *desk == Desk::Supervisor),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Event {
+    /// 1, 2, 3 … within the claim.
+    pub seq: u32,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Moment,
+    pub actor: Actor,
+    pub what: What,
+}
+
+impl What {
+    /// For those who may only know how far it is: no amount, no reason, no text of anybody.
+    pub fn without_facts(self) -> What {
+        let none = String::new;
+        match self {
+            What::NotAccepted { .. } => What::NotAccepted { reason: none(), text: none(), next_step: none() },
+            What::SurveySkipped { .. } => What::SurveySkipped { reason: none() },
+            What::SurveyReported { .. } => What::SurveyReported { report: none() },
+            What::SurveyRemarked { .. } => What::SurveyRemarked { text: none() },
+            What::Assessed { version, .. } => What::Assessed { version, lines: Vec::new(), total_fen: 0, answer: none() },
+            What::AssessmentObjected { version, .. } => What::AssessmentObjected { version, reason: none(), lines: Vec::new() },
+            What::Approved { .. } => What::Approved { amount_fen: 0, basis: none(), payout: None, checks: Vec::new() },
+            What::Rejected { .. } => What::Rejected { clause: none(), facts: none(), evidence: none(), checks: Vec::new() },
+            What::SentBack { to, .. } => What::SentBack { to, reason: none() },
+            What::PayeeNamed { .. } => What::PayeeNamed { holder: none(), last4: none() },
+            What::PaymentOrdered { .. } => What::PaymentOrdered { instruction: none() },
+            What::PaymentFailed { .. } => What::PaymentFailed { reason: none() },
+            What::Paid { .. } => What::Paid { amount_fen: 0, reference: none(), lines: Vec::new(), last4: none() },
+            What::AdvancePaid { .. } => What::AdvancePaid { amount_fen: 0, reference: none() },
+            What::Reopened { .. } => What::Reopened { reason: none() },
+            What::Withdrawn { .. } => What::Withdrawn { reason: none() },
+            What::SupplementExcused { document, .. } => What::SupplementExcused { document, reason: none() },
+            What::SupplementEnded { .. } => What::SupplementEnded { reason: none() },
+            What::DocumentJudged { document, accepted, .. } => What::DocumentJudged { document, accepted, reason: none() },
+            What::Requested { rules_version, form_sha256, .. } => What::Requested { rules_version, form_sha256, unavailable: Vec::new() },
+            What::Marked { overlay, until, .. } => What::Marked { overlay, until, reason: none() },
+            What::ReviewAsked { .. } => What::ReviewAsked { reason: none(), wish: none() },
+            What::ReviewAnswered { overturned, .. } => What::ReviewAnswered { overturned, text: none(), cause: none() },
+            What::ComplaintFiled { number, owner, .. } => What::ComplaintFiled { number, owner, about: none(), wish: none() },
+            What::ComplaintExtended { special, .. } => What::ComplaintExtended { special, reason: none() },
+            What::ComplaintAnswered { .. } => What::ComplaintAnswered { text: none(), cause: none() },
+            What::Wrote { .. } => What::Wrote { text: none() },
+            What::Answered { .. } => What::Answered { text: none() },
+            What::PersonAsked { .. } => What::PersonAsked { about: none() },
+            What::PersonCalled { .. } => What::PersonCalled { text: none() },
+            What::Rated { .. } => What::Rated { score: 0, text: none() },
+            plain => plain,
+        }
+    }
+}

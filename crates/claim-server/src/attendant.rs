@@ -1,0 +1,176 @@
+//! What the insurer's machine does by itself: after each event, and when time has passed. It writes messages, notices
+//! missed deadlines once and names who answers for them, reminds, closes and archives.
+//!
+//! Promise: everything here follows from the events and the clock, so a fall in between loses nothing: what was not
+//! attended to is found again. It never rejects anything (个人信息保护法第二十四条).
+
+use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
+use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Stage, Turn, What};
+use claim_domain::{Moment, local_day};
+use sqlx::SqliteConnection;
+
+use crate::claims::Stored;
+use crate::failure::{Failure, Result};
+use crate::{App, documents, messages, now, store};
+
+const DAY: i64 = 86_400;
+/// Days after which a customer who has to answer is reminded.
+const REMINDERS: [(i64, &str); 3] = [(1, "reminder-1"), (3, "reminder-3"), (7, "reminder-7")];
+
+pub async fn stored(app: &App, claim_id: &str) -> Result<Stored> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {} FROM claim c WHERE c.id = ?", Stored::COLUMNS)))
+        .bind(claim_id)
+        .fetch_one(&app.store.read)
+        .await?;
+    Stored::of(app, &row)
+}
+
+/// Looks at a claim whose events were just committed. What fails is found again by [`tick`].
+pub async fn attend(app: &App, claim_id: &str) {
+    if let Err(failure) = look(app, claim_id).await {
+        failure.problem();
+    }
+    announce(app, claim_id);
+    let app = app.clone();
+    tokio::spawn(async move {
+        if let Err(failure) = messages::deliver(&app).await {
+            failure.problem();
+        }
+    });
+}
+
+/// Wakes the streams of a claim.
+pub fn announce(app: &App, claim_id: &str) {
+    // Nobody listens: nobody has to be told.
+    let _ = app.news.send(claim_id.to_owned());
+}
+
+/// From time to time: whatever is due, whatever was left when the server fell.
+pub async fn tick(app: &App) -> Result<()> {
+    let due: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM claim WHERE attended_seq < seq UNION SELECT id FROM claim WHERE due_at <= ? LIMIT 500")
+            .bind(now().0)
+            .fetch_all(&app.store.read)
+            .await?;
+    for claim_id in due {
+        attend(app, &claim_id).await;
+    }
+    messages::deliver(app).await
+}
+
+/// The deadlines of a claim as of now.
+pub async fn deadlines_of(app: &App, stored: &Stored, claim: &Claim, at: Moment) -> Result<Vec<Deadline>> {
+    let facts = documents::folder(app, stored).await?.facts(&stored.notice, claim.assessment.as_ref().map(|a| a.total_fen));
+    let (promises, calendar) = (&app.deployment.promises, &app.deployment.calendar);
+    Ok(deadlines(claim, &Terms { promises, calendar, facts: &facts, loss_at: stored.notice.loss_at }, at))
+}
+
+/// 小额快赔, as far as it is known now.
+pub async fn is_fast(app: &App, stored: &Stored, claim: &Claim) -> Result<bool> {
+    let facts = documents::folder(app, stored).await?.facts(&stored.notice, None);
+    Ok(!claim.stage.is_over() && app.deployment.promises.fast_track(claim, &facts).is_ok())
+}
+
+/// The customer has read the letter of his refusal, or was told of it: the three days of article 24 end.
+pub async fn letter_delivered(app: &App, stored: &Stored) -> Result<()> {
+    let mut tx = app.store.begin().await?;
+    match store::append(&app.vault, &mut tx, &stored.id, stored.lob, &Actor::System, What::LetterDelivered, now()).await {
+        Ok(_) => tx.commit().await?,
+        // Delivered before, or decided anew meanwhile.
+        Err(Failure::Problem(_)) => return Ok(()),
+        Err(failure) => return Err(failure),
+    }
+    announce(app, &stored.id);
+    Ok(())
+}
+
+async fn look(app: &App, claim_id: &str) -> Result<()> {
+    let stored = stored(app, claim_id).await?;
+    let at = now();
+    let mut tx = app.store.begin().await?;
+    let mut attended: u32 = sqlx::query_scalar("SELECT attended_seq FROM claim WHERE id = ?").bind(claim_id).fetch_one(&mut *tx).await?;
+    // What the machine adds is attended to as well; it adds each thing once, so this ends.
+    let (due, overdue) = loop {
+        let events = store::events(&app.vault, &mut *tx, claim_id, 0).await?;
+        let claim = Claim::replay(stored.lob, &events);
+        for event in events.iter().filter(|e| e.seq > attended) {
+            if let Some(message) = messages::of(app, &stored, &event.what) {
+                messages::write(app, &mut tx, &stored, event.seq, &message, at).await?;
+            }
+        }
+        attended = claim.seq;
+        let all = deadlines_of(app, &stored, &claim, at).await?;
+        let Some(what) = by_itself(app, &mut tx, &claim, &all, at).await? else {
+            remind(app, &mut tx, &stored, &claim, &events, at).await?;
+            break (next_look(app, &claim, &events, &all, at), all.iter().filter(|d| d.is_overdue(at)).count());
+        };
+        match store::append(&app.vault, &mut tx, claim_id, stored.lob, &Actor::System, what, at).await {
+            Ok(_) => {}
+            Err(Failure::Problem(problem)) => {
+                tracing::error!(code = problem.code.as_str(), "the attendant was refused");
+                break (None, 0);
+            }
+            Err(failure) => return Err(failure),
+        }
+    };
+    sqlx::query("UPDATE claim SET attended_seq = ?, due_at = ?, overdue = ? WHERE id = ?")
+        .bind(attended)
+        .bind(due.map(|d| d.0))
+        .bind(i64::try_from(overdue).unwrap_or(i64::MAX))
+        .bind(claim_id)
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+/// The next thing that the machine does to this claim, if anything.
+async fn by_itself(app: &App, tx: &mut SqliteConnection, claim: &Claim, all: &[Deadline], at: Moment) -> Result<Option<What>> {
+    if let Some(missed) = all.iter().find(|d| d.is_overdue(at) && !claim.escalated.contains(&d.id)) {
+        let to: Option<String> = sqlx::query_scalar("SELECT shown_as FROM staff WHERE desk = ? ORDER BY name LIMIT 1")
+            .bind(Desk::Supervisor.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        let by = app.deployment.calendar.after_working_days(at, 1).begins().plus_seconds(18 * 3600);
+        let to = to.unwrap_or_else(|| app.deployment.insurer.zh.clone());
+        return Ok(Some(What::Escalated { deadline: missed.id.clone(), to, by }));
+    }
+    Ok(ending(app, claim).filter(|(due, _)| *due <= at).map(|(_, what)| what))
+}
+
+/// When and how an ended claim is closed, and archived.
+fn ending(app: &App, claim: &Claim) -> Option<(Moment, What)> {
+    let days = i64::from(app.deployment.promises.archive_days);
+    if claim.review().is_some() || claim.complaint().is_some() {
+        return None;
+    }
+    match claim.stage {
+        Stage::Paid => Some((claim.paid_at?.plus_seconds(DAY), What::Closed)),
+        Stage::Rejected | Stage::NotAccepted | Stage::Withdrawn => Some((claim.ended_at?.plus_seconds(days * DAY), What::Closed)),
+        Stage::Closed => Some((claim.ended_at?.plus_seconds(2 * days * DAY), What::Archived)),
+        _ => None,
+    }
+}
+
+/// Since when the customer has had to do something.
+fn waits_since(claim: &Claim, events: &[Event]) -> Option<Moment> {
+    (claim.turn() == Turn::Customer).then(|| events.iter().rfind(|e| e.actor != Actor::Customer).map(|e| e.at))?
+}
+
+async fn remind(app: &App, tx: &mut SqliteConnection, stored: &Stored, claim: &Claim, events: &[Event], at: Moment) -> Result<()> {
+    let Some(since) = waits_since(claim, events) else { return Ok(()) };
+    let seq = events.iter().rfind(|e| e.actor != Actor::Customer).map_or(0, |e| e.seq);
+    // Only the newest of those that are due: a server that was down for a week does not send three.
+    if let Some((_, kind)) = REMINDERS.iter().rfind(|(days, _)| at.0 >= since.0 + days * DAY) {
+        messages::write(app, tx, stored, seq, &messages::reminder(app, stored, kind), at).await?;
+    }
+    Ok(())
+}
+
+fn next_look(app: &App, claim: &Claim, events: &[Event], all: &[Deadline], at: Moment) -> Option<Moment> {
+    let running = all.iter().filter(|d| d.met.is_none() && !d.paused && d.clock != Clock::Limitation && !claim.escalated.contains(&d.id));
+    let reminders = waits_since(claim, events).into_iter().flat_map(|since| REMINDERS.map(|(days, _)| since.plus_seconds(days * DAY)));
+    let times = running.map(|d| d.due).chain(ending(app, claim).map(|(due, _)| due)).chain(reminders.filter(|r| *r > at));
+    // What stands still is looked at when it goes on; the days until then are counted once a day for the queue.
+    let daily = (!claim.stage.is_over()).then(|| local_day(at).ends());
+    times.chain(daily).min()
+}

@@ -1,0 +1,155 @@
+//! Letters that the law or good order wants in writing: 受理通知, 补充材料通知, 核定书, 拒赔通知书, 付款通知. Each is made from
+//! one event of the log, so it says the same for ever.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use claim_api::{Letter, Problem, ProblemCode};
+use claim_domain::lifecycle::{Actor, Check, Event, What};
+use claim_domain::payout::{Step, percent};
+use claim_domain::{local_day, money};
+
+use crate::claims::{Sees, Stored, mine, signed_in};
+use crate::failure::Result;
+use crate::session::Session;
+use crate::{App, attendant, pages, store};
+
+const REFUSAL: &str = "拒赔通知书";
+
+/// The letter of an event, if it is one that is written about.
+pub fn of(app: &App, claim: &Stored, event: &Event) -> Option<Letter> {
+    let after = &app.catalogue.papers.after;
+    let hotline = &app.deployment.hotline;
+    let text = |heading: &str, text: &str| (heading.to_owned(), text.to_owned());
+    let checks = |checks: &[Check]| {
+        let line = |c: &Check| {
+            let name = after.points.get(c.point.as_str()).map_or("", |t| t.zh.as_str());
+            if c.good { format!("✓ {name}") } else { format!("？ {name}：{}", c.note) }
+        };
+        ("我们核对了什么".to_owned(), checks.iter().map(line).collect::<Vec<_>>().join("\n"))
+    };
+    let disagree = || {
+        let rungs = after.ladder.iter().map(|r| format!("{}：{}", r.name.zh, r.what.zh)).collect::<Vec<_>>();
+        ("您不同意时可以怎么办".to_owned(), rungs.join("\n"))
+    };
+    let (title, mut parts) = match &event.what {
+        What::Registered { handler } => (
+            "受理通知",
+            vec![
+                text("", &format!("您于 {} 报案的事故已受理。", claim.reported_at.to_local_text())),
+                text("经办人", handler),
+                text("需要的材料", "请按应用里的材料清单准备；已有的不用再交，拿不到的可以说明原因。"),
+            ],
+        ),
+        What::NotAccepted { text: why, next_step, .. } => {
+            ("不予受理通知", vec![text("原因", why), text("您还可以", next_step), disagree()])
+        }
+        What::SupplementAsked { documents, reason, until, .. } => {
+            let names: Vec<&str> = documents.iter().filter_map(|id| Some(app.catalogue.document(id)?.name.zh.as_str())).collect();
+            (
+                "补充材料通知（一次性清单）",
+                vec![
+                    text("需要补充", &names.join("\n")),
+                    text("为什么", reason),
+                    text("请在这天前提交", &until.to_string()),
+                    text(
+                        "期限",
+                        "从本通知到达您起，到材料到达我们止，核定期限暂停计算（保险法司法解释二第十五条）。拿不到的材料请说明原因。",
+                    ),
+                ],
+            )
+        }
+        What::Approved { amount_fen, basis, payout, checks: points } => {
+            let sum = payout.iter().flat_map(claim_domain::payout::Payout::steps).map(step).collect::<Vec<_>>().join("\n");
+            (
+                "核定书",
+                vec![
+                    text("核定金额", &money::show(*amount_fen)),
+                    text("怎样算出来的", &sum),
+                    text("依据", basis),
+                    checks(points),
+                    text("付款", "与您达成协议后十日内付款（保险法第二十三条）。"),
+                    disagree(),
+                ],
+            )
+        }
+        What::Rejected { clause, facts, evidence, checks: points } => (
+            REFUSAL,
+            vec![
+                text("依据的条款", clause),
+                text("依据的事实", facts),
+                text("证据", evidence),
+                checks(points),
+                text("诉讼时效", "自您知道或应当知道保险事故之日起二年，人寿保险五年（保险法第二十六条）。"),
+                disagree(),
+            ],
+        ),
+        What::Paid { amount_fen, reference, lines, last4 } => {
+            let lines: Vec<String> = lines.iter().map(|l| format!("{}　{}", l.name, money::show(l.fen))).collect();
+            (
+                "付款通知",
+                vec![
+                    text("付款金额", &money::show(*amount_fen)),
+                    text("其中", &lines.join("\n")),
+                    text("收款账户", &format!("尾号 {last4}")),
+                    text("银行流水号", reference),
+                    text("付款时间", &event.at.to_local_text()),
+                ],
+            )
+        }
+        _ => return None,
+    };
+    parts.insert(0, text("报案号", &claim.no));
+    parts.retain(|(_, text)| !text.is_empty());
+    parts.push(text("咨询", &format!("电话 {hotline}，或在应用里留言、转人工。")));
+    let by = match &event.actor {
+        Actor::Staff { name, .. } => format!("{}　{name}", app.deployment.insurer.zh),
+        _ => app.deployment.insurer.zh.clone(),
+    };
+    Some(Letter { title: title.into(), to: claim.notice.reporter.name.clone(), parts, from: by, date: local_day(event.at).to_string() })
+}
+
+/// One line of the sum in Chinese.
+pub fn step(step: Step) -> String {
+    match step {
+        Step::Loss(fen) => format!("损失金额　{}", money::show(fen)),
+        Step::Salvage(fen) => format!("减残值　{}", money::show(fen)),
+        Step::FirstPayer(fen) => format!("减交强险或医保已付　{}", money::show(fen)),
+        Step::OtherPayer(fen) => format!("减其他方已付　{}", money::show(fen)),
+        Step::Excluded(fen) => format!("减不在保障范围　{}", money::show(fen)),
+        Step::Deductible(fen) => format!("减免赔额　{}", money::show(fen)),
+        Step::Share(bp) => format!("乘责任或给付比例　{}", percent(bp)),
+        Step::DeductibleRate(bp) => format!("减免赔率　{}", percent(bp)),
+        Step::Cap(fen) => format!("不超过保险金额　{}", money::show(fen)),
+        Step::Result(fen) => format!("应付　{}", money::show(fen)),
+    }
+}
+
+/// The letter of an event: JSON, or a page to print for whoever asks for HTML.
+#[utoipa::path(get, path = "/api/v1/claims/{no}/letters/{seq}", params(("no" = String, Path), ("seq" = u32, Path, description = "the event that it is about")),
+    responses((status = 200, body = Letter), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn letter(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    Path((no, seq)): Path<(String, u32)>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    if claim.sees == Sees::Stages {
+        return Err(ProblemCode::NotThisPerson.into());
+    }
+    let letter = about(&app, &claim, seq).await?;
+    if letter.title == REFUSAL {
+        attendant::letter_delivered(&app, &claim).await?;
+    }
+    let wants_page = headers.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("text/html")));
+    Ok(if wants_page { pages::letter(&letter).into_response() } else { Json(letter).into_response() })
+}
+
+pub async fn about(app: &App, claim: &Stored, seq: u32) -> Result<Letter> {
+    let events = store::events(&app.vault, &app.store.read, &claim.id, 0).await?;
+    let letter = events.iter().find(|e| e.seq == seq).and_then(|event| of(app, claim, event));
+    letter.ok_or_else(|| ProblemCode::NotFound.into())
+}

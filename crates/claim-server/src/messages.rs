@@ -1,0 +1,266 @@
+//! What people are told by SMS: one message for each event that matters to them, written in the transaction that made it
+//! true, sent afterwards by a driver, tried again until it went.
+//!
+//! Promise: no message carries an amount, a name or an ID number; what it is about stands behind a sign-in. At night only
+//! what was just asked for goes out, unless the person wants otherwise.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Extension, Request, State};
+use claim_api::{Preferences, Problem, ProblemCode};
+use claim_domain::calendar::Hours;
+use claim_domain::lifecycle::What;
+use claim_domain::{Lob, Moment};
+use sqlx::{Row, SqliteConnection};
+
+use crate::claims::{Stored, signed_in};
+use crate::failure::Result;
+use crate::session::{Session, masked_phone};
+use crate::{App, attendant, guard, now};
+
+/// How messages leave. The default writes a line to `messages.log`, without number or code.
+#[derive(Clone, Debug, Default)]
+pub enum Driver {
+    #[default]
+    Log,
+    /// POSTs `{id, phone, kind, text}` to a gateway in the same network (TLS is the gateway's), signed with the key of the
+    /// data directory.
+    Webhook(String),
+}
+
+const FIRST_WAIT: i64 = 5;
+const LONGEST_WAIT: i64 = 3600;
+const MOST_TRIES: i64 = 50;
+
+/// A message to be written.
+pub struct Message {
+    pub kind: &'static str,
+    pub text: String,
+    /// Goes out at night and to those who want few messages.
+    pub urgent: bool,
+    pub optional: bool,
+}
+
+/// The words for an event, if it has any. `by` is a time or day where the event has one.
+pub fn of(app: &App, claim: &Stored, what: &What) -> Option<Message> {
+    let promises = &app.deployment.promises;
+    let said = match what {
+        What::Reported { .. } => format!("已收到您的报案，我们会在 {} 小时内联系您", promises.contact_hours),
+        What::NotAccepted { .. } => "这次不能立案，原因和可以怎么办请在理赔页面查看".into(),
+        What::SurveyStarted { on_site: true, .. } => "已安排查勘员到现场，姓名和电话请在理赔页面查看".into(),
+        What::Assessed { .. } if claim.lob != Lob::Health => "定损结果出来了，请在理赔页面查看并答复".into(),
+        What::Approved { .. } => "核定结果出来了，请在理赔页面查看".into(),
+        What::Rejected { .. } => "核定结果和通知书已在理赔页面，里面写明依据和不同意时可以怎么办".into(),
+        What::PaymentFailed { .. } => "银行退回了付款，请在理赔页面更正收款账户".into(),
+        What::Paid { .. } => "赔款已付出，明细请在理赔页面查看".into(),
+        What::AdvancePaid { .. } => "已先行支付能够确定的部分，明细请在理赔页面查看".into(),
+        What::Closed => "案件已结案。欢迎在理赔页面评价".into(),
+        What::SupplementAsked { documents, until, .. } => {
+            format!("需要补充 {} 项材料，请在 {until} 前提交，原因见材料清单", documents.len())
+        }
+        What::DocumentJudged { accepted: false, .. } => "有一项材料需要重传，原因见材料清单".into(),
+        What::Requested { .. } => "已收到您的索赔申请，核定期限从今天开始计算".into(),
+        What::ReviewAnswered { .. } => "复核有了结果，请在理赔页面查看".into(),
+        What::ComplaintFiled { number, .. } => format!("已收到您的投诉，编号 {number}，答复期限请在理赔页面查看"),
+        What::ComplaintAnswered { .. } => "您的投诉有了答复，请在理赔页面查看".into(),
+        What::Answered { .. } => "您的留言有了答复，请在理赔页面查看".into(),
+        What::Escalated { deadline, .. } if deadline == "advance" => {
+            "您的理赔已满六十日还没有定，可以先领能够确定的部分，请在理赔页面申请".into()
+        }
+        What::Escalated { by, .. } => {
+            format!("处理超过了期限，我们已交给主管，预计 {} 前有结果。您也可以在理赔页面投诉", by.to_local_text())
+        }
+        _ => return None,
+    };
+    let optional = matches!(what, What::Closed | What::Requested { .. });
+    let urgent = matches!(what, What::Reported { .. });
+    Some(Message { kind: what.kind().as_str(), text: whole(app, claim, &said), urgent, optional })
+}
+
+/// Silence is never agreement: the customer is reminded, and nothing else happens.
+pub fn reminder(app: &App, claim: &Stored, kind: &'static str) -> Message {
+    Message { kind, text: whole(app, claim, "还在等您的答复或材料，请在理赔页面查看"), urgent: false, optional: true }
+}
+
+fn whole(app: &App, claim: &Stored, said: &str) -> String {
+    format!("【{}】报案号 {}：{said}。电话 {}", app.deployment.insurer.zh, claim.no, app.deployment.hotline)
+}
+
+/// Writes a message about an event down, once.
+pub async fn write(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u32, message: &Message, at: Moment) -> Result<()> {
+    let phone = &claim.notice.reporter.phone;
+    let wants = preferences_of(app, &mut *tx, phone).await?;
+    if message.optional && !wants.optional {
+        return Ok(());
+    }
+    let next = if message.urgent || !wants.by_day { at } else { app.deployment.message_hours.next(at) };
+    sqlx::query(
+        "INSERT OR IGNORE INTO message (phone_sealed, text_sealed, created_at, claim_id, seq, kind, next_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(app.vault.seal(phone))
+    .bind(app.vault.seal(&message.text))
+    .bind(at.0)
+    .bind(&claim.id)
+    .bind(seq)
+    .bind(message.kind)
+    .bind(next.0)
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes a sign-in code down; it goes out at any hour.
+pub async fn write_code(app: &App, tx: &mut SqliteConnection, phone: &str, text: &str, at: Moment) -> Result<()> {
+    sqlx::query("INSERT INTO message (phone_sealed, text_sealed, created_at, next_at) VALUES (?, ?, ?, ?)")
+        .bind(app.vault.seal(phone))
+        .bind(app.vault.seal(text))
+        .bind(at.0)
+        .bind(at.0)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+struct Queued {
+    id: i64,
+    phone: String,
+    text: String,
+    kind: String,
+    tries: i64,
+    claim_id: Option<String>,
+}
+
+/// Sends what is due. At least once: a gateway sees the same `id` again when the server fell between sending and noting.
+pub async fn deliver(app: &App) -> Result<()> {
+    // One at a time, or two would send the same.
+    let Ok(_alone) = app.delivering.try_lock() else { return Ok(()) };
+    loop {
+        let rows = sqlx::query("SELECT id, phone_sealed, text_sealed, kind, tries, claim_id FROM message WHERE state = 'queued' AND next_at <= ? ORDER BY next_at LIMIT 50")
+            .bind(now().0)
+            .fetch_all(&app.store.read)
+            .await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            let open = |sealed: &str| app.vault.open_text(sealed).unwrap_or_default();
+            let queued = Queued {
+                id: row.try_get("id")?,
+                phone: open(row.try_get("phone_sealed")?),
+                text: open(row.try_get("text_sealed")?),
+                kind: row.try_get("kind")?,
+                tries: row.try_get("tries")?,
+                claim_id: row.try_get("claim_id")?,
+            };
+            send(app, queued).await?;
+        }
+    }
+}
+
+async fn send(app: &App, message: Queued) -> Result<()> {
+    let sent = match &app.options.messages {
+        Driver::Log => log(app.options.data.join("messages.log"), &message).await,
+        Driver::Webhook(url) => post(app, url, &message).await,
+    };
+    let at = now();
+    let mut tx = app.store.begin().await?;
+    match &sent {
+        Ok(()) => {
+            sqlx::query("UPDATE message SET state = 'sent', sent_at = ? WHERE id = ?")
+                .bind(at.0)
+                .bind(message.id)
+                .execute(&mut *tx)
+                .await?;
+        }
+        Err(error) => {
+            tracing::warn!(kind = message.kind, tries = message.tries + 1, %error, "a message was not taken");
+            let wait = (FIRST_WAIT << message.tries.min(10)).min(LONGEST_WAIT);
+            let state = if message.tries + 1 >= MOST_TRIES { "failed" } else { "queued" };
+            sqlx::query("UPDATE message SET tries = tries + 1, state = ?, next_at = ? WHERE id = ?")
+                .bind(state)
+                .bind(at.0 + wait)
+                .bind(message.id)
+                .execute(&mut *tx)
+                .await?;
+        }
+    }
+    tx.commit().await?;
+    if let (Ok(()), "rejected", Some(claim)) = (sent, message.kind.as_str(), &message.claim_id) {
+        attendant::letter_delivered(app, &attendant::stored(app, claim).await?).await?;
+    }
+    Ok(())
+}
+
+async fn log(path: PathBuf, message: &Queued) -> std::result::Result<(), String> {
+    let text = if message.kind == "code" { "（验证码）" } else { &message.text };
+    let line = format!("{} {} {} {}\n", now(), message.kind, masked_phone(&message.phone), text);
+    let written = tokio::task::spawn_blocking(move || {
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path)?.write_all(line.as_bytes())
+    });
+    written.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+}
+
+async fn post(app: &App, url: &str, message: &Queued) -> std::result::Result<(), String> {
+    let body = serde_json::json!({ "id": message.id, "phone": message.phone, "kind": message.kind, "text": message.text }).to_string();
+    let (authority, path) = url.strip_prefix("http://").and_then(|u| u.split_once('/')).ok_or("the address must begin with http://")?;
+    let connect = async {
+        let socket = tokio::net::TcpStream::connect(authority).await.map_err(|e| e.to_string())?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(socket)).await.map_err(|e| e.to_string())?;
+        tokio::spawn(async move { drop(connection.await) });
+        let request = axum::http::Request::post(format!("/{path}"))
+            .header("host", authority)
+            .header("content-type", "application/json")
+            .header("signature", app.vault.signature("messages", body.as_bytes()))
+            .body(axum::body::Body::from(body))
+            .map_err(|e| e.to_string())?;
+        let answer = sender.send_request(request).await.map_err(|e| e.to_string())?;
+        if answer.status().is_success() { Ok(()) } else { Err(format!("answered {}", answer.status().as_u16())) }
+    };
+    tokio::time::timeout(Duration::from_secs(10), connect).await.unwrap_or_else(|_| Err("no answer within ten seconds".into()))
+}
+
+async fn preferences_of(app: &App, db: &mut SqliteConnection, phone: &str) -> Result<Preferences> {
+    let row: Option<(bool, bool)> = sqlx::query_as("SELECT by_day, optional FROM preference WHERE phone_index = ?")
+        .bind(app.vault.index("phone", phone))
+        .fetch_optional(db)
+        .await?;
+    let (by_day, optional) = row.unwrap_or((true, true));
+    Ok(Preferences { by_day, optional, hours: String::from(app.deployment.message_hours) })
+}
+
+/// Which messages the signed-in person wants.
+#[utoipa::path(get, path = "/api/v1/preferences", responses((status = 200, body = Preferences), (status = 401, body = Problem)))]
+pub async fn preferences(State(app): State<App>, session: Option<Extension<Session>>) -> Result<Json<Preferences>> {
+    let session = signed_in(session)?;
+    let phone = session.signed_in()?;
+    Ok(Json(preferences_of(&app, &mut *app.store.read.acquire().await?, phone).await?))
+}
+
+/// Changes that.
+#[utoipa::path(put, path = "/api/v1/preferences", request_body = Preferences, responses((status = 200, body = Preferences), (status = 401, body = Problem)))]
+pub async fn prefer(State(app): State<App>, session: Option<Extension<Session>>, request: Request) -> Result<Json<Preferences>> {
+    let session = signed_in(session)?;
+    let phone = session.signed_in()?;
+    let wants: Preferences = guard::json(request).await?;
+    if Hours::try_from(wants.hours.clone()).is_err() {
+        return Err(ProblemCode::MalformedJson.into());
+    }
+    let mut tx = app.store.begin().await?;
+    sqlx::query("INSERT INTO preference (phone_index, by_day, optional) VALUES (?, ?, ?) ON CONFLICT (phone_index) DO UPDATE SET by_day = excluded.by_day, optional = excluded.optional")
+        .bind(app.vault.index("phone", phone))
+        .bind(wants.by_day)
+        .bind(wants.optional)
+        .execute(&mut *tx)
+        .await?;
+    let kept = preferences_of(&app, &mut tx, phone).await?;
+    tx.commit().await?;
+    Ok(Json(kept))
+}

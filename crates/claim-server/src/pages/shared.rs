@@ -1,0 +1,44 @@
+//! /shared/…: how far a claim is, for whoever was given the link. No name, no amount, no reason.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use claim_domain::lifecycle::{MilestoneState, milestones};
+use maud::html;
+
+use super::page;
+use crate::{App, shares, store};
+
+pub async fn show(State(app): State<App>, Path(token): Path<String>) -> Response {
+    let told = |status: StatusCode, title: &str| {
+        (status, page("zh-CN", title, html! { h1 { (title) } p { "请向给您链接的人再要一个。" } })).into_response()
+    };
+    let found = async {
+        let Some(claim) = shares::open(&app, &token).await? else { return Ok(None) };
+        let events = store::events(&app.vault, &app.store.read, &claim.id, 0).await?;
+        crate::Result::Ok(Some((claim, events)))
+    };
+    let (claim, events) = match found.await {
+        Ok(Some(found)) => found,
+        Ok(None) => return told(StatusCode::GONE, "这个链接已收回或过期"),
+        Err(failure) => {
+            let status = StatusCode::from_u16(failure.problem().status).unwrap_or(StatusCode::NOT_FOUND);
+            return told(status, "没有这个链接");
+        }
+    };
+    let name = |stage: claim_domain::lifecycle::Stage| {
+        let text = app.catalogue.papers.stages.get(stage.as_str());
+        text.map_or("", |s| s.health.as_ref().filter(|_| claim.lob == claim_domain::Lob::Health).unwrap_or(&s.name).zh.as_str())
+    };
+    let content = html! {
+        h1 { "理赔进度" }
+        p { "报案号末四位 " (&claim.no[claim.no.len().saturating_sub(4)..]) }
+        ol { @for line in milestones(claim.lob, &events) { li data-stage=(line.stage.as_str()) {
+            strong { (name(line.stage)) } " "
+            (match line.state { MilestoneState::Done => "已完成", MilestoneState::Now => "进行中", MilestoneState::Next => "还没到", MilestoneState::Skipped => "无需" })
+            @if let Some(at) = line.at { " · " (at.to_local_text()) }
+        } } }
+        p.quiet { "只显示进度。金额、原因和材料只有被保险人看得到。" }
+    };
+    page("zh-CN", "理赔进度", content).into_response()
+}

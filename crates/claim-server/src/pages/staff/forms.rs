@@ -1,0 +1,246 @@
+//! A form for each step that a desk may take.
+
+use claim_domain::catalog::Document;
+use claim_domain::lifecycle::{Claim, Kind, Overlay, Point};
+use claim_domain::{Lob, money};
+use maud::{Markup, html};
+
+use super::words;
+use crate::App;
+use crate::staff::{Fields, Staff};
+
+pub fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
+    html! {
+        details {
+            summary { "审核" (name) }
+            form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
+                input type="hidden" name="kind" value=(Kind::DocumentJudged.as_str());
+                input type="hidden" name="document" value=(id);
+                fieldset {
+                    legend { "结论" }
+                    label.tick { input type="radio" name="accepted" value="yes" required; "通过" }
+                    label.tick { input type="radio" name="accepted" value="no" required; "需要重传" }
+                }
+                label for={ "judge-" (id) } { "原因（需要重传时必填，客户会看到）" }
+                input type="text" id={ "judge-" (id) } name="reason" maxlength="200";
+                button { "保存审核结论" }
+            }
+        }
+    }
+}
+
+/// 补充材料: all of it in one list; a second list asks for the supervisor's reason.
+pub fn supplement_form(wanted: &[&Document], no: &str, claim: &Claim, typed: &Fields) -> Markup {
+    let mine = typed.get("kind") == Kind::SupplementAsked.as_str();
+    let chosen: Vec<String> = if mine { typed.all("documents").collect() } else { Vec::new() };
+    let kept = |name: &str| if mine { typed.get(name) } else { String::new() };
+    html! {
+        form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
+            input type="hidden" name="kind" value=(Kind::SupplementAsked.as_str());
+            details open[mine] {
+                summary { "要求补充材料（第 " (claim.supplements + 1) " 批）" }
+                p.quiet { "缺的请一次列全（保险法第二十二条）。" }
+                fieldset {
+                    legend { "缺哪些" }
+                    @for d in wanted { label.tick { input type="checkbox" name="documents" value=(d.id) checked[chosen.contains(&d.id)]; (d.name.zh) } }
+                }
+                label for="supplement-reason" { "为什么要（客户会看到）" }
+                textarea id="supplement-reason" name="reason" rows="3" required { (kept("reason")) }
+                label for="supplement-until" { "请客户在哪天前提交" }
+                input type="date" id="supplement-until" name="until" value=(kept("until")) required;
+                @if claim.supplements > 0 {
+                    label for="supplement-again" { "为什么再次要求（主管填写，计入统计）" }
+                    input type="text" id="supplement-again" name="again_because" value=(kept("again_because"));
+                }
+                button { "发给客户" }
+            }
+        }
+    }
+}
+
+/// Name, label, whether it is long, whether it may be left out.
+type Field = (&'static str, &'static str, bool, bool);
+
+/// Everything that a form needs to know.
+pub struct Form<'a> {
+    pub app: &'a App,
+    pub staff: &'a Staff,
+    pub no: &'a str,
+    pub claim: &'a Claim,
+    /// What was typed into it before, or what a colleague has prepared.
+    pub typed: &'a Fields,
+}
+
+const LONG: bool = true;
+const MAY_LACK: bool = true;
+
+impl Form<'_> {
+    pub fn show(&self, kind: Kind) -> Markup {
+        let (title, fields): (&str, &[Field]) = match kind {
+            Kind::Registered => ("立案", &[("handler", "经办人（客户会看到）", false, false)]),
+            Kind::NotAccepted => {
+                ("不予受理", &[("text", "原因说明（客户会看到）", LONG, false), ("next_step", "客户可以怎么办", LONG, false)])
+            }
+            Kind::SurveyStarted => ("开始查勘", &[("surveyor", "查勘员（客户会看到）", false, false)]),
+            Kind::SurveySkipped => ("无需查勘", &[("reason", "为什么不用（客户会看到）", false, false)]),
+            Kind::SurveyReported => ("查勘结论", &[("report", "结论（客户会看到）", LONG, false)]),
+            Kind::Assessed => (
+                "定损",
+                &[
+                    ("lines", "逐项填写，一行一项，做法可写修复、更换、工时，金额在最后，例如：前保险杠 更换 800.00", LONG, false),
+                    ("answer", "对客户异议的答复（有异议时必填，客户会看到）", LONG, MAY_LACK),
+                ],
+            ),
+            Kind::AssessmentAccepted => ("客户电话同意定损", &[]),
+            Kind::Approved => (
+                "核赔通过",
+                &[
+                    ("salvage", "残值（元）", false, MAY_LACK),
+                    ("first_payer", "交强险或医保已付（元）", false, MAY_LACK),
+                    ("other_payer", "其他方已付（元）", false, MAY_LACK),
+                    ("excluded", "不在保障范围（元）", false, MAY_LACK),
+                    ("share", "责任或给付比例（%，不填为 100）", false, MAY_LACK),
+                    ("deductible_rate", "免赔率（%）", false, MAY_LACK),
+                    ("deductible", "免赔额（元）", false, MAY_LACK),
+                    ("cap", "保险金额（元，不填为不封顶）", false, MAY_LACK),
+                    ("basis", "依据（客户会看到）", LONG, false),
+                ],
+            ),
+            Kind::Rejected => (
+                "拒赔",
+                &[
+                    ("clause", "条款（客户会看到）", LONG, false),
+                    ("facts", "依据的事实（客户会看到）", LONG, false),
+                    ("evidence", "证据（客户会看到）", LONG, false),
+                ],
+            ),
+            Kind::SentBack => ("退回", &[("reason", "原因（客户会看到）", LONG, false)]),
+            Kind::PaymentOrdered => ("发出付款指令", &[("instruction", "指令号", false, false)]),
+            Kind::PaymentFailed => ("付款被退回", &[("reason", "原因（客户会看到）", false, false)]),
+            Kind::Paid => ("已支付", &[("reference", "银行流水号", false, false)]),
+            Kind::AdvancePaid => {
+                ("先予支付", &[("amount_fen", "能够确定的金额（元）", false, false), ("reference", "银行流水号", false, false)])
+            }
+            Kind::Closed => ("结案", &[]),
+            Kind::Reopened => ("重新打开", &[("reason", "原因（客户会看到）", LONG, false)]),
+            Kind::SupplementEnded => ("不再需要补充材料", &[("reason", "原因（客户会看到）", false, false)]),
+            Kind::Marked => (
+                "标记",
+                &[("reason", "说明（客户会看到，不要写怀疑）", false, false), ("until", "预计到哪天，例如 2026-12-01", false, MAY_LACK)],
+            ),
+            Kind::Unmarked => ("取消标记", &[]),
+            Kind::ReviewAnswered => ("答复复核", &[("text", "答复（客户会看到）", LONG, false)]),
+            Kind::ComplaintExtended => ("延长投诉答复期限", &[("reason", "原因（客户会看到）", LONG, false)]),
+            Kind::ComplaintAnswered => ("答复投诉", &[("text", "答复（客户会看到）", LONG, false)]),
+            Kind::Answered => ("答复留言", &[("text", "答复（客户会看到）", LONG, false)]),
+            Kind::PersonCalled => ("已给客户回电", &[("text", "说了什么（客户会看到）", LONG, false)]),
+            _ => return html! {},
+        };
+        let id = |name: &str| format!("{}-{name}", kind.as_str());
+        let open = self.is_mine(kind);
+        html! {
+            form.step method="post" action={ "/staff/claims/" (self.no) "/steps" } {
+                input type="hidden" name="kind" value=(kind.as_str());
+                details open[open || fields.len() < 2] {
+                    summary { (title) }
+                    (self.choices(kind))
+                    @for (name, label, long, optional) in fields {
+                        label for=(id(name)) { (label) }
+                        @if *long { textarea id=(id(name)) name=(name) rows="3" required[!optional] { (self.suggested(kind, name)) } }
+                        @else { input type="text" id=(id(name)) name=(name) value=(self.suggested(kind, name)) required[!optional]; }
+                    }
+                    @if matches!(kind, Kind::Approved | Kind::Rejected) { (self.checks(kind)) }
+                    button { (title) }
+                }
+            }
+        }
+    }
+
+    fn is_mine(&self, kind: Kind) -> bool {
+        self.typed.get("kind") == kind.as_str()
+    }
+
+    fn suggested(&self, kind: Kind, name: &str) -> String {
+        match name {
+            _ if self.is_mine(kind) => self.typed.get(name),
+            "handler" | "surveyor" => self.staff.shown_as.clone(),
+            "lines" => {
+                let lines = self.claim.assessment.iter().flat_map(|a| &a.lines);
+                lines.map(words::line).collect::<Vec<_>>().join("\n")
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// What is chosen from a list.
+    fn choices(&self, kind: Kind) -> Markup {
+        let papers = &self.app.catalogue.papers;
+        let overlays = |all: &mut dyn Iterator<Item = Overlay>| {
+            html! {
+                label for={ (kind.as_str()) "-overlay" } { "标记" }
+                select id={ (kind.as_str()) "-overlay" } name="overlay" {
+                    @for o in all { option value=(o.as_str()) { (papers.after.overlays.get(o.as_str()).map_or("", |t| t.zh.as_str())) } }
+                }
+            }
+        };
+        match kind {
+            Kind::NotAccepted => html! {
+                label for="not-accepted-reason" { "原因" }
+                select id="not-accepted-reason" name="reason" { @for r in &papers.not_accepted_reasons { option value=(r.id) { (r.name.zh) } } }
+            },
+            Kind::SurveyStarted => html! {
+                label.tick { input type="checkbox" name="on_site" value="yes"; "到现场查勘（不勾选为客户自助拍照）" }
+            },
+            Kind::SentBack => html! {
+                label for="sent-back-to" { "退回到" }
+                select id="sent-back-to" name="to" {
+                    option value="assessing" { "定损" }
+                    @if self.claim.lob != Lob::Health { option value="surveying" { "查勘" } }
+                }
+            },
+            Kind::Marked => overlays(&mut Overlay::MARKED.into_iter().filter(|o| !self.claim.marks.contains_key(o))),
+            Kind::Unmarked => overlays(&mut self.claim.marks.keys().copied()),
+            Kind::ReviewAnswered | Kind::ComplaintAnswered => html! {
+                @if kind == Kind::ReviewAnswered {
+                    fieldset {
+                        legend { "结果" }
+                        label.tick { input type="radio" name="overturned" value="yes" required; "改变原决定，重新核定" }
+                        label.tick { input type="radio" name="overturned" value="no" required; "维持原决定" }
+                    }
+                }
+                label for={ (kind.as_str()) "-cause" } { "原因归类（统计用）" }
+                select id={ (kind.as_str()) "-cause" } name="cause" { @for c in &papers.after.causes { option value=(c.id) { (c.name.zh) } } }
+            },
+            Kind::Assessed => html! {
+                @if let Some((reason, lines)) = &self.claim.objection {
+                    p.wrong { "客户的异议：" (reason) }
+                    @if !lines.is_empty() { p.quiet { "只有第 " (lines.iter().map(|l| (l + 1).to_string()).collect::<Vec<_>>().join("、")) " 项可以改，其余照旧。" } }
+                }
+            },
+            Kind::Approved => html! {
+                p { "定损金额 " (money::show(self.claim.assessment.as_ref().map_or(0, |a| a.total_fen))) }
+                p.quiet { "赔付金额由下面各项算出。超过 " (money::show(self.app.deployment.authority.adjudicator_fen)) " 由主管复核，经办人和复核人不能是同一人。" }
+            },
+            _ => html! {},
+        }
+    }
+
+    /// 审核要点八项: each has to be answered.
+    fn checks(&self, kind: Kind) -> Markup {
+        let kept = |name: &str| if self.is_mine(kind) { self.typed.get(name) } else { String::new() };
+        let points = &self.app.catalogue.papers.after.points;
+        html! {
+            @for point in Point::ALL {
+                @let (check, note) = (format!("check-{}", point.as_str()), format!("note-{}", point.as_str()));
+                @let answer = kept(&check);
+                fieldset {
+                    legend { (points.get(point.as_str()).map_or("", |t| t.zh.as_str())) }
+                    label.tick { input type="radio" name=(check) value="yes" required checked[answer == "yes"]; "是" }
+                    label.tick { input type="radio" name=(check) value="no" required checked[answer == "no"]; "有问题" }
+                    label for={ (kind.as_str()) "-" (note) } { "问题是什么（有问题时必填）" }
+                    input type="text" id={ (kind.as_str()) "-" (note) } name=(note) value=(kept(&note)) maxlength="200";
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Every route with who may use it. The router and the table that the tests go through are made of the same lines, so a
+//! route that nobody has thought about does not compile.
+
+use axum::Router;
+use axum::routing::{MethodRouter, any, head};
+
+use crate::{
+    App, assets, claims, config, documents, drafts, guard, letters, messages, notices, openapi, pages, payments, proofs, records, session,
+    shares, stream, uploads,
+};
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, also without a session.
+    Open,
+    /// Everybody; what is made belongs to the session, which begins here if there is none.
+    Session,
+    /// Whoever has signed in by a code, for what is his own.
+    SignedIn,
+    /// Whoever is a party to the claim, signed in or not: who has just reported sends his photos.
+    Party,
+    /// A party who has signed in; others are told that there is nothing (404).
+    Claim,
+    /// The same, and the insured person: whoever reported for him follows the stages only (403).
+    Insured,
+    /// The insurer's people; others are sent to their login.
+    Staff,
+    /// Another system, by the signature of its body.
+    Peer,
+}
+
+/// Path, method and who may.
+type Row = (&'static str, &'static str, Access);
+
+macro_rules! routes {
+    ($table:ident $router:ident: $($path:literal $access:ident { $($method:ident $handler:path),+ })*) => {
+        const $table: &[Row] = &[$($(($path, stringify!($method), Access::$access)),+),*];
+
+        fn $router() -> Router<App> {
+            Router::new()$(.route($path, MethodRouter::new()$(.$method($handler))+))*
+        }
+    };
+}
+
+routes! { API api:
+    "/config" Open { get config::config }
+    "/openapi.json" Open { get openapi::json }
+    "/rules/{version}" Open { get documents::compiled_rules }
+    "/session" Session { get session::view, post session::sign_in, delete session::sign_out }
+    "/session/code" Session { post session::send_code }
+    "/notices" Session { post notices::create }
+    "/submissions/{key}" Party { get notices::submission }
+    "/drafts/{id}" SignedIn { get drafts::show, put drafts::put, delete drafts::delete }
+    "/uploads" Session { post uploads::create, options uploads::options }
+    "/uploads/{id}" Party { patch uploads::append, delete uploads::terminate, options uploads::options, post uploads::overridden }
+    "/claims" SignedIn { get claims::list }
+    "/me" SignedIn { get records::me }
+    "/preferences" SignedIn { get messages::preferences, put messages::prefer }
+    "/claims/{no}" Claim { get claims::show }
+    "/claims/{no}/timeline" Claim { get claims::timeline }
+    "/claims/{no}/stream" Claim { get stream::stream }
+    "/claims/{no}/requirements" Claim { get documents::requirements }
+    "/claims/{no}/steps" Claim { post claims::step }
+    "/claims/{no}/photos/{id}" Claim { get documents::photo }
+    "/claims/{no}/claim-request" Claim { post documents::claim_request }
+    "/claims/{no}/receipt" Party { get proofs::receipt }
+    "/claims/{no}/documents/{document}/{upload}" Party { put documents::attach }
+    "/claims/{no}/reporter" Claim { put claims::correct }
+    "/claims/{no}/payee" Insured { put payments::name }
+    "/claims/{no}/letters/{seq}" Insured { get letters::letter }
+    "/claims/{no}/file" Insured { get records::whole }
+    "/claims/{no}/shares" Insured { get shares::list, post shares::create, delete shares::revoke }
+    "/bank/answers" Peer { post payments::answer }
+}
+
+routes! { PAGES plain:
+    "/healthz" Open { get config::health }
+    "/.well-known/jwks.json" Open { get proofs::keys }
+    "/pages.css" Open { get pages::css }
+    "/lite" Session { get pages::lite::form, post pages::lite::submit }
+    "/shared/{token}" Open { get pages::shared::show }
+    "/staff/login" Open { get pages::staff::login_page, post pages::staff::login }
+    "/staff/logout" Open { post pages::staff::logout }
+    "/staff" Staff { get pages::staff::queue }
+    "/staff/claims/{no}" Staff { get pages::staff::claim }
+    "/staff/claims/{no}/steps" Staff { post pages::staff::step }
+    "/staff/claims/{no}/photos/{id}" Staff { get pages::staff::photo }
+    "/staff/claims/{no}/letters/{seq}" Staff { get pages::staff::letter }
+    "/staff/claims/{no}/payee" Staff { get pages::staff::payee }
+    "/staff/figures" Staff { get pages::staff::figures }
+    "/staff/claims.csv" Staff { get pages::staff::csv }
+    "/staff/catastrophes" Staff { get pages::staff::catastrophes, post pages::staff::change }
+}
+
+routes! { DEMO demo:
+    "/demo" Open { get pages::demo::who }
+    "/demo/outbox" Open { get pages::demo::outbox }
+}
+
+/// Every route: its path, its method, who may use it.
+pub fn listed() -> impl Iterator<Item = (String, &'static str, Access)> {
+    let api = API.iter().map(|(path, method, access)| (format!("{}{path}", claim_api::BASE), *method, *access));
+    api.chain(PAGES.iter().chain(DEMO).map(|(path, method, access)| ((*path).to_owned(), *method, *access)))
+}
+
+pub fn all(app: &App) -> Router {
+    let api = api()
+        // Not through the macro: axum answers HEAD by GET otherwise, and tus wants its own.
+        .route("/uploads/{id}", head(uploads::head))
+        .method_not_allowed_fallback(guard::method_not_allowed)
+        .fallback(guard::unknown_api);
+    let mut router = Router::new().nest(claim_api::BASE, api).merge(plain());
+    if app.options.demo {
+        router = router.merge(demo());
+    }
+    router.fallback(any(assets::serve)).layer(axum::middleware::from_fn_with_state(app.clone(), guard::guard)).with_state(app.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, header};
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{Driver, Options, now};
+
+    /// A caller with its cookies.
+    struct Caller {
+        router: Router,
+        cookie: String,
+    }
+
+    impl Caller {
+        fn new(app: &App) -> Caller {
+            Caller { router: app.router(), cookie: String::new() }
+        }
+
+        async fn call(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+            let mut request = Request::builder().method(method.to_uppercase().as_str()).uri(path).header(header::COOKIE, &self.cookie);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Body::from(body.to_owned())).unwrap();
+            let response = self.router.clone().oneshot(request).await.unwrap();
+            for set in response.headers().get_all(header::SET_COOKIE) {
+                let pair = set.to_str().unwrap().split(';').next().unwrap().to_owned();
+                let name = pair.split('=').next().unwrap().to_owned();
+                let kept = self.cookie.split("; ").filter(|c| !c.is_empty() && !c.starts_with(&format!("{name}=")));
+                self.cookie = kept.map(str::to_owned).chain(std::iter::once(pair.clone())).collect::<Vec<_>>().join("; ");
+            }
+            let status = response.status().as_u16();
+            // A stream does not end by itself.
+            let is_stream = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "text/event-stream");
+            let text = match is_stream {
+                true => Vec::new(),
+                false => axum::body::to_bytes(response.into_body(), 1 << 22).await.unwrap().to_vec(),
+            };
+            (status, String::from_utf8_lossy(&text).into_owned())
+        }
+
+        async fn json(&mut self, method: &str, path: &str, body: &Value) -> (u16, String) {
+            self.call(method, path, &[("content-type", "application/json")], &body.to_string()).await
+        }
+
+        async fn report(&mut self, role: &str, phone: &str) -> String {
+            let notice = json!({
+                "incident": "motor.single",
+                "scene": { "injured": false, "road": "clear", "special": "none" },
+                "loss_at": now(),
+                "place": { "text": "杭州市西湖区文三路 90 号" },
+                "parts": [], "narrative": "",
+                "reporter": { "role": role, "name": "张伟", "phone": phone },
+                "policy": { "plate": "浙A12345" },
+                "consents": [{ "id": "privacy", "version": 1, "at": now() }, { "id": "truth", "version": 1, "at": now() }]
+            });
+            let headers = [("content-type", "application/json"), ("idempotency-key", phone)];
+            let (status, text) = self.call("post", "/api/v1/notices", &headers, &notice.to_string()).await;
+            assert_eq!(status, 201, "{text}");
+            serde_json::from_str::<Value>(&text).unwrap()["claim_no"].as_str().unwrap().to_owned()
+        }
+
+        async fn sign_in(&mut self, app: &App, phone: &str) {
+            assert_eq!(self.json("post", "/api/v1/session/code", &json!({ "phone": phone })).await.0, 204);
+            let sealed: String = sqlx::query_scalar("SELECT text_sealed FROM message WHERE kind = 'code' ORDER BY id DESC LIMIT 1")
+                .fetch_one(&app.store.read)
+                .await
+                .unwrap();
+            let text = app.vault.open_text(&sealed).unwrap();
+            let code = &text.split("验证码 ").nth(1).unwrap()[..6];
+            assert_eq!(self.json("post", "/api/v1/session", &json!({ "phone": phone, "code": code })).await.0, 200);
+        }
+    }
+
+    async fn opened() -> (tempfile::TempDir, App) {
+        let data = tempfile::tempdir().unwrap();
+        let options = Options {
+            data: data.path().to_owned(),
+            dist: None,
+            demo: true,
+            secure: false,
+            behind_proxy: false,
+            messages: Driver::Log,
+            keep_free: 0,
+        };
+        let app = App::open(options).await.unwrap();
+        (data, app)
+    }
+
+    /// Everybody at every route. A customer never sees another's row, a bystander no amount, nobody the staff's pages.
+    #[tokio::test]
+    async fn who_may_use_which_route() {
+        let (_data, app) = opened().await;
+        let (mut nobody, mut fresh, mut foreign) = (Caller::new(&app), Caller::new(&app), Caller::new(&app));
+        let (mut owner, mut driver, mut staff) = (Caller::new(&app), Caller::new(&app), Caller::new(&app));
+        let no = driver.report("driver", "13400134000").await;
+        driver.sign_in(&app, "13400134000").await;
+        owner.sign_in(&app, "13800138000").await;
+        foreign.sign_in(&app, "13900139000").await;
+        fresh.call("get", "/api/v1/session", &[], "").await;
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        assert_eq!(staff.call("post", "/staff/login", &form, "name=finance&password=demo-finance").await.0, 303);
+        let address = |path: &str| {
+            let path = path.replace("{no}", &no).replace("{seq}", "2").replace("{document}", "scene").replace("{key}", "13400134000");
+            path.replace("{id}", "unknown-id").replace("{upload}", "unknown").replace("{version}", "x").replace("{token}", "x")
+        };
+        let mut asked = 0;
+        for (path, method, access) in
+            listed().filter(|(path, method, _)| !(path.ends_with("/session") && *method == "delete") && !path.ends_with("/logout"))
+        {
+            let path = address(&path);
+            let mut status = async |caller: &mut Caller| {
+                asked += 1;
+                caller.call(method, &path, &[], "").await.0
+            };
+            let named = format!("{method} {path} {access:?}");
+            let (n, f, x, d, o, s) = (
+                status(&mut nobody).await,
+                status(&mut fresh).await,
+                status(&mut foreign).await,
+                status(&mut driver).await,
+                status(&mut owner).await,
+                status(&mut staff).await,
+            );
+            nobody.cookie.clear();
+            match access {
+                Access::Open | Access::Session => {
+                    assert!(
+                        [n, f, x, d, o].iter().all(|s| !matches!(s, 401 | 403) || path.ends_with("/login")),
+                        "{named}: {n} {f} {x} {d} {o}"
+                    );
+                }
+                Access::SignedIn => {
+                    assert!(n == 401 && f == 401 && s == 401, "{named}: {n} {f} {s}");
+                    assert!([x, d, o].iter().all(|s| !matches!(s, 401 | 403)), "{named}: {x} {d} {o}");
+                }
+                Access::Party => {
+                    assert!([n, f, x].iter().all(|s| matches!(s, 400 | 404 | 405 | 412 | 204)), "{named}: {n} {f} {x}");
+                    assert!(![d, o].iter().any(|s| matches!(s, 401 | 403)), "{named}: {d} {o}");
+                }
+                Access::Claim => {
+                    assert!(n == 401 && f == 401 && s == 401, "{named}: {n} {f} {s}");
+                    assert!(x == 404 || matches!(x, 400 | 415), "{named}: {x}");
+                    assert!(![d, o].iter().any(|s| *s == 401), "{named}: {d} {o}");
+                }
+                Access::Insured => {
+                    assert!(n == 401 && f == 401 && s == 401, "{named}: {n} {f} {s}");
+                    assert!(x == 404 && d == 403, "{named}: {x} {d}");
+                    assert!(!matches!(o, 401 | 403 | 404), "{named}: {o}");
+                }
+                Access::Staff => {
+                    assert!([n, f, x, d, o].iter().all(|s| *s == 303), "{named}: {n} {f} {x} {d} {o}");
+                    assert_ne!(s, 303, "{named}");
+                }
+                Access::Peer => assert!([n, f, x, d, o, s].iter().all(|s| matches!(s, 401 | 415)), "{named}"),
+            }
+        }
+        assert!(asked > 300, "{asked} requests");
+        // What a bystander is shown has no amount, no text, no policy; and no customer a note of the staff's.
+        let mut supervisor = Caller::new(&app);
+        supervisor.call("post", "/staff/login", &form, "name=supervisor&password=demo-supervisor").await;
+        for step in ["kind=survey-skipped&reason=r", "kind=assessed&lines=%E4%BB%B6%20100.00"] {
+            assert_eq!(supervisor.call("post", &format!("/staff/claims/{no}/steps"), &form, step).await.0, 303);
+        }
+        let path = format!("/api/v1/claims/{no}");
+        let (limited, whole) = (driver.call("get", &path, &[], "").await.1, owner.call("get", &path, &[], "").await.1);
+        assert!(whole.contains("10000") && !limited.contains("10000") && !limited.contains("浙A12345"), "{limited}");
+        let keys = ["signal", "score", "risk", "note", "secret", "phone_index", "proposal"];
+        let value: Value = serde_json::from_str(&whole).unwrap();
+        let mut found = Vec::new();
+        names(&value, &mut found);
+        assert!(keys.iter().all(|key| !found.iter().any(|f| f == key)), "{found:?}");
+        assert!(found.len() > 50);
+    }
+
+    /// Every name in a JSON value.
+    fn names(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    found.push(name.clone());
+                    names(value, found);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|v| names(v, found)),
+            _ => {}
+        }
+    }
+
+    /// No API changes or deletes an event: the only statements about them are those that read and add.
+    #[tokio::test]
+    async fn the_log_cannot_be_changed_even_by_sql() {
+        let (_data, app) = opened().await;
+        Caller::new(&app).report("insured", "13800138000").await;
+        for sql in ["UPDATE event SET at = 0", "DELETE FROM event", "UPDATE look SET at = 0"] {
+            let mut tx = app.store.begin().await.unwrap();
+            let done = sqlx::query(sql).execute(&mut *tx).await;
+            assert!(sql.contains("look") || done.is_err(), "{sql}");
+        }
+    }
+}

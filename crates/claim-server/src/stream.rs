@@ -1,0 +1,155 @@
+//! New events as they happen (server-sent events). The accelerator only: the truth is `GET …/timeline`, read from the
+//! database by sequence number; whoever misses something here gets it there.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::sse::{Event as Sent, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, extract::rejection::QueryRejection};
+use claim_api::{Problem, ProblemCode};
+use futures_util::stream;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::Instant;
+
+use crate::claims::{After, Sees, mine, signed_in};
+use crate::failure::Result;
+use crate::session::{self, Session};
+use crate::{App, store};
+
+/// A page hears at least this often that the stream lives; it has no way to see comments, so these are named events.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A session that was ended is noticed within this.
+const RECHECK: Duration = Duration::from_secs(30);
+/// Then the page opens a new one: whatever was wrong with the old is gone.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+const AT_MOST: usize = 3;
+
+/// How many streams each session has open.
+#[derive(Default)]
+pub struct Streams(Mutex<HashMap<String, usize>>);
+
+struct Place {
+    app: App,
+    session: String,
+}
+
+impl Place {
+    fn take(app: &App, session: &str) -> Option<Place> {
+        let mut open = app.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(session.to_owned()).or_default();
+        if *count >= AT_MOST {
+            return None;
+        }
+        *count += 1;
+        Some(Place { app: app.clone(), session: session.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.app.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.session) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.session);
+            }
+        }
+    }
+}
+
+struct Follow {
+    place: Place,
+    news: Receiver<String>,
+    claim_id: String,
+    after: u32,
+    began: Instant,
+    checked: Instant,
+    ready: std::vec::IntoIter<claim_domain::lifecycle::Event>,
+    sees: Sees,
+}
+
+/// Events after `Last-Event-ID` (or `after`), then each new one: `id` is the sequence number, `data` the event as in the
+/// timeline; `event: ping` in between. Ends with the session, and after fifteen minutes.
+#[utoipa::path(get, path = "/api/v1/claims/{no}/stream", params(("no" = String, Path), ("after" = Option<u32>, Query), ("Last-Event-ID" = Option<u32>, Header)),
+    responses((status = 200, content_type = "text/event-stream"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 429, description = "three streams are open", body = Problem)))]
+pub async fn stream(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    Path(no): Path<String>,
+    after: std::result::Result<Query<After>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    let Query(After { after }) = after.map_err(|_| ProblemCode::MalformedJson)?;
+    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.parse().ok());
+    let Some(place) = Place::take(&app, &session.hash) else { return Err(Problem::after(ProblemCode::RateLimited, 60).into()) };
+    // Listening begins before the first look: nothing falls in between.
+    let news = app.news.subscribe();
+    let (began, checked) = (Instant::now(), Instant::now());
+    let after = last.unwrap_or(after);
+    let follow = Follow { place, news, claim_id: claim.id, after, began, checked, ready: Vec::new().into_iter(), sees: claim.sees };
+    let events = stream::unfold(Some((follow, true)), |state| async move {
+        let (mut follow, first) = state?;
+        let sent = next(&mut follow, first).await?;
+        Some((Ok::<_, Infallible>(sent), Some((follow, false))))
+    });
+    let headers = [
+        (header::CACHE_CONTROL, "no-store, no-transform"),
+        // nginx holds responses back otherwise.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Sse::new(events)).into_response())
+}
+
+/// The next thing to send; `None` ends the stream.
+async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
+    let app = follow.place.app.clone();
+    let mut look = first;
+    loop {
+        if let Some(event) = follow.ready.next() {
+            follow.after = event.seq;
+            return Sent::default().id(event.seq.to_string()).json_data(follow.sees.shown(event)).ok();
+        }
+        if look {
+            let found = store::events(&app.vault, &app.store.read, &follow.claim_id, follow.after).await.ok()?;
+            look = false;
+            if !found.is_empty() {
+                follow.ready = found.into_iter();
+                continue;
+            }
+            if first {
+                return Some(Sent::default().event("ping").data("").retry(Duration::from_secs(3)));
+            }
+        }
+        if follow.began.elapsed() > LONGEST {
+            return None;
+        }
+        if follow.checked.elapsed() > RECHECK {
+            follow.checked = Instant::now();
+            if !session::is_alive(&app, &follow.place.session).await.unwrap_or(false) {
+                return None;
+            }
+        }
+        match tokio::time::timeout(HEARTBEAT, follow.news.recv()).await {
+            Err(_) => {
+                // Also a look: an event of another process would come to light here.
+                let found = store::events(&app.vault, &app.store.read, &follow.claim_id, follow.after).await.ok()?;
+                if found.is_empty() {
+                    return Some(Sent::default().event("ping").data(""));
+                }
+                follow.ready = found.into_iter();
+            }
+            Ok(Ok(claim)) if claim != follow.claim_id => {}
+            Ok(Ok(_)) => look = true,
+            // Too many at once to remember which: look.
+            Ok(Err(tokio::sync::broadcast::error::RecvError::Lagged(_))) => look = true,
+            Ok(Err(_)) => return None,
+        }
+    }
+}

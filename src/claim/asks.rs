@@ -1,0 +1,232 @@
+//! 需要您做: everything that waits for the customer, each with what he needs to decide.
+
+use claim_api::ClaimView;
+use claim_domain::lifecycle::{Actor, Claim, Kind, Line, Stage, Turn, What, Work};
+use claim_domain::money;
+use leptos::prelude::*;
+
+use super::deed::Deed;
+use super::history::{actor, name_of};
+use crate::i18n::c;
+use crate::ui::{button_link, changed, choices, click};
+use crate::visit::Visit;
+
+/// What is typed on the claim's page. It outlives the drawing: an event that arrives takes nothing away.
+#[derive(Clone, Copy)]
+pub struct Typed {
+    deed: Deed,
+    reason: RwSignal<String>,
+    /// Lines of the assessment that are objected to.
+    lines: RwSignal<Vec<u16>>,
+    objecting: RwSignal<bool>,
+    score: RwSignal<String>,
+    words: RwSignal<String>,
+    leaving: RwSignal<String>,
+    withdrawing: RwSignal<bool>,
+}
+
+impl Typed {
+    pub fn new(visit: Visit, no: &str) -> Typed {
+        Typed {
+            deed: Deed::new(visit, no),
+            reason: RwSignal::new(String::new()),
+            lines: RwSignal::new(Vec::new()),
+            objecting: RwSignal::new(false),
+            score: RwSignal::new(String::new()),
+            words: RwSignal::new(String::new()),
+            leaving: RwSignal::new(String::new()),
+            withdrawing: RwSignal::new(false),
+        }
+    }
+}
+
+/// `None`: nothing waits for the customer.
+pub fn asks(visit: Visit, typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+    let allowed = state.allowed(&Actor::Customer);
+    let mut all: Vec<AnyView> = Vec::new();
+    all.extend(wanted(visit, state, view));
+    if !view.limited {
+        if allowed.contains(&Kind::AssessmentAccepted) {
+            all.extend(state.assessment.as_ref().map(|a| assessment(typed, again, a.version, &a.lines, a.total_fen, view)));
+        }
+        if allowed.contains(&Kind::DecisionAgreed) {
+            all.push(agreement(typed, again, state, &view.summary.claim_no));
+        }
+        all.extend(payee(state, &view.summary.claim_no));
+        if allowed.contains(&Kind::AdvanceAsked) {
+            let take = move |_| typed.deed.take(What::AdvanceAsked, move || again.run(()));
+            all.push(
+                view! {
+                    <div class="note" id="advance">
+                        <p>{c().advance_offer}</p>
+                        <button class="weui-btn weui-btn_primary" type="button" id="ask-advance" on:click=click(take)>{c().advance_ask}</button>
+                    </div>
+                }
+                .into_any(),
+            );
+        }
+        if allowed.contains(&Kind::Rated) {
+            all.push(rating(typed, again));
+        }
+    }
+    (!all.is_empty()).then(|| view! { {typed.deed.trouble()}{all} }.into_any())
+}
+
+/// What is missing by the insurer's word: one list, who asked, why, until when; and what was sent back.
+fn wanted(visit: Visit, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+    let link = |document: &str| {
+        let address = format!("/claims/{}/documents/{document}", view.summary.claim_no);
+        view! { <a href=address>{name_of(visit, document)}</a> }
+    };
+    let supplement = state.supplement.as_ref().map(|s| {
+        let list = s.wanted.iter().map(|d| view! { <li>{link(d)}</li> }).collect_view();
+        view! {
+            <h3>{c().supplement_title}</h3>
+            <ul>{list}</ul>
+            <p>{actor(&s.by)}"："{s.reason.clone()}</p>
+            <p><strong>{c().supplement_until.replace("{day}", &s.until.to_string())}</strong></p>
+            <p class="quiet">{c().supplement_pause}</p>
+        }
+    });
+    let back = state.verdicts.iter().filter(|v| !v.accepted);
+    let back =
+        back.map(|v| view! { <p>{link(&v.document)}" · "<strong>{c().task_resend}</strong>"："{v.reason.clone()}</p> }).collect_view();
+    let wants = state.supplement.is_some() || state.verdicts.iter().any(|v| !v.accepted);
+    (wants && !state.stage.is_over()).then(|| view! { <div class="note warn" id="supplement">{supplement}{back}</div> }.into_any())
+}
+
+pub fn work(line: &Line) -> &'static str {
+    match line.work {
+        Some(Work::Repair) => c().work_repair,
+        Some(Work::Replace) => c().work_replace,
+        Some(Work::Labour) => c().work_labour,
+        None => "",
+    }
+}
+
+/// 定损: every line, and two equal answers. An objection says which lines and why; the others stay.
+fn assessment(typed: Typed, again: Callback<()>, version: u16, lines: &[Line], total: i64, view: &ClaimView) -> AnyView {
+    let rows = lines
+        .iter()
+        .map(|l| view! { <tr><td>{l.name.clone()}" "<span class="quiet">{work(l)}</span></td><td>{money::show(l.fen)}</td></tr> })
+        .collect_view();
+    let tick = |(i, line): (usize, &Line)| {
+        let i = u16::try_from(i).unwrap_or(u16::MAX);
+        let flip = move |_| {
+            typed.lines.update(|all| {
+                let before = all.len();
+                all.retain(|l| *l != i);
+                if all.len() == before {
+                    all.push(i);
+                }
+            });
+        };
+        let ticked = Signal::derive(move || typed.lines.with(|all| all.contains(&i)));
+        let id = format!("line-{i}");
+        view! {
+            <label class="choice">
+                <input type="checkbox" id=id prop:checked=ticked on:change=changed(flip) />
+                <span>{line.name.clone()}<small>{money::show(line.fen)}</small></span>
+            </label>
+        }
+    };
+    let ticks = lines.iter().enumerate().map(tick).collect_view();
+    let answer = view.events.iter().rev().find_map(|e| match &e.what {
+        What::Assessed { answer, .. } if !answer.is_empty() => Some(answer.clone()),
+        What::Assessed { .. } => Some(String::new()),
+        _ => None,
+    });
+    let answer = answer.filter(|a| !a.is_empty()).map(|text| view! { <p class="note">{c().answered.replace("{text}", &text)}</p> });
+    let accept = move |_| {
+        typed.deed.take(What::AssessmentAccepted { version, by_phone: false }, move || again.run(()));
+    };
+    let object = move |_| {
+        let mut lines = typed.lines.get_untracked();
+        lines.sort_unstable();
+        let what = What::AssessmentObjected { version, reason: typed.reason.get_untracked(), lines };
+        typed.deed.take(what, move || {
+            typed.reason.set(String::new());
+            typed.lines.set(Vec::new());
+            typed.objecting.set(false);
+            again.run(());
+        });
+    };
+    let documents = format!("/claims/{}/documents", view.summary.claim_no);
+    view! {
+        <h3>{c().assessment_title.replace("{n}", &version.to_string())}</h3>
+        {answer}
+        <table>
+            <thead><tr><th scope="col">{c().item}</th><th scope="col">{c().amount}</th></tr></thead>
+            <tbody>{rows}<tr><td><strong>{c().total}</strong></td><td><strong>{money::show(total)}</strong></td></tr></tbody>
+        </table>
+        <button class="weui-btn weui-btn_primary" type="button" id="accept" on:click=click(accept)>{c().accept}</button>
+        <details open=typed.objecting.get_untracked()>
+            <summary class="weui-btn weui-btn_default" id="objecting" on:click=click(move |_| typed.objecting.update(|o| *o = !*o))>{c().object}</summary>
+            <fieldset><legend>{c().object_which}</legend><div class="choices">{ticks}</div></fieldset>
+            {typed.deed.area("/reason", c().object_reason, typed.reason)}
+            <p class="quiet">{c().object_quote}" "<a href=documents>{c().tasks_title}</a></p>
+            <button class="weui-btn weui-btn_primary" type="button" id="object" on:click=click(object)>{c().object_send}</button>
+        </details>
+    }
+    .into_any()
+}
+
+/// Less than what was accepted: silence is never agreement.
+fn agreement(typed: Typed, again: Callback<()>, state: &Claim, no: &str) -> AnyView {
+    let agree = move |_| typed.deed.take(What::DecisionAgreed, move || again.run(()));
+    view! {
+        <div class="note warn" id="agreement">
+            <p>{c().agree_hint.replace("{sum}", &money::show(state.approved_fen.unwrap_or(0)))}</p>
+            <button class="weui-btn weui-btn_primary" type="button" id="agree" on:click=click(agree)>{c().agree}</button>
+            {button_link(format!("/claims/{no}/disagree"), c().disagree, false)}
+        </div>
+    }
+    .into_any()
+}
+
+/// An account is needed, or the bank did not take the one we have.
+fn payee(state: &Claim, no: &str) -> Option<AnyView> {
+    let failed = state.stage == Stage::PaymentFailed && state.payee_wrong;
+    let needed = state.stage == Stage::Approved && state.payee.is_none() && state.due_fen() > 0;
+    let text = if failed { c().payee_returned } else { c().payee_needed };
+    (failed || needed).then(|| {
+        view! { <div class="note warn" id="payee-wanted"><p>{text}</p>{button_link(format!("/claims/{no}/payee"), c().payee, true)}</div> }.into_any()
+    })
+}
+
+/// One question, after the outcome, once; not answering is as good.
+fn rating(typed: Typed, again: Callback<()>) -> AnyView {
+    let faces = c().faces.split('\n').enumerate().map(|(i, word)| ((i + 1).to_string(), word.to_owned(), String::new())).collect();
+    let send = move |_| {
+        let score = typed.score.get_untracked().parse().unwrap_or(0);
+        typed.deed.take(What::Rated { score, text: typed.words.get_untracked() }, move || again.run(()));
+    };
+    view! {
+        <div class="note" id="rating">
+            <fieldset><legend>{c().rate}</legend>{choices("/score", faces, typed.score.into(), Callback::new(move |v| typed.score.set(v)))}</fieldset>
+            {typed.deed.area("/text", c().rate_words, typed.words)}
+            <button class="weui-btn weui-btn_default" type="button" id="rate" on:click=click(send)>{c().rate_send}</button>
+        </div>
+    }
+    .into_any()
+}
+
+/// What withdrawing means, before it is done.
+pub fn withdraw(typed: Typed, again: Callback<()>, state: &Claim, limited: bool) -> Option<AnyView> {
+    let may = state.allowed(&Actor::Customer).contains(&Kind::Withdrawn) && !limited;
+    let leave = move |_| {
+        typed.deed.take(What::Withdrawn { reason: typed.leaving.get_untracked() }, move || again.run(()));
+    };
+    // While an assessment waits for its answer there is one field for reasons on the page.
+    (may && state.turn() != Turn::Nobody && state.stage != Stage::Assessed).then(|| {
+        view! {
+            <details open=typed.withdrawing.get_untracked()>
+                <summary on:click=click(move |_| typed.withdrawing.update(|o| *o = !*o))>{c().withdraw}</summary>
+                <p>{c().withdraw_hint}</p>
+                {typed.deed.area("/reason", c().withdraw_reason, typed.leaving)}
+                <button class="weui-btn weui-btn_default" type="button" id="withdraw" on:click=click(leave)>{c().withdraw}</button>
+            </details>
+        }
+        .into_any()
+    })
+}

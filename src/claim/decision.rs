@@ -1,0 +1,131 @@
+//! What was decided and why, worked out again in the browser by the code that decided it; what was paid; the letters.
+
+use claim_api::ClaimView;
+use claim_domain::lifecycle::{Check, Claim, Line, What};
+use claim_domain::money;
+use claim_domain::payout::{Payout, Step, percent};
+use leptos::prelude::*;
+
+use crate::i18n::{self, c};
+use crate::visit::Visit;
+
+/// The newest decision, the payments and every letter; earlier decisions stay below.
+pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
+    let no = &view.summary.claim_no;
+    let decided = view.events.iter().rev().filter_map(|e| match &e.what {
+        What::Approved { amount_fen, basis, payout, checks } => Some(approved(visit, *amount_fen, basis, payout.as_ref(), checks)),
+        What::Rejected { clause, facts, evidence, checks } => Some(rejected(visit, clause, facts, evidence, checks)),
+        _ => None,
+    });
+    let mut decided: Vec<AnyView> = decided.collect();
+    let earlier = if decided.len() > 1 { decided.split_off(1) } else { Vec::new() };
+    let earlier = (!earlier.is_empty()).then(|| view! { <details><summary>{c().earlier_decisions}</summary>{earlier}</details> });
+    let paid = view.events.iter().filter_map(|e| match &e.what {
+        What::Paid { amount_fen, reference, lines, last4 } => Some((e.at, *amount_fen, reference, lines.clone(), last4.clone())),
+        What::AdvancePaid { amount_fen, reference } => {
+            let last4 = state.payee.as_ref().map(|p| p.1.clone()).unwrap_or_default();
+            Some((e.at, *amount_fen, reference, vec![Line::new(c().advance, *amount_fen)], last4))
+        }
+        _ => None,
+    });
+    let paid = paid.map(|(at, fen, reference, lines, last4)| {
+        let lines = lines.into_iter().map(|l| view! { <p>{l.name}" "{money::show(l.fen)}</p> }).collect_view();
+        view! {
+            <div class="note" data-paid=fen.to_string()>
+                <p><strong>{c().paid_title}" "{money::show(fen)}</strong></p>
+                {lines}
+                <p>{at.to_local_text()}" · "{c().to_account.replace("{n}", &last4)}</p>
+                <p class="quiet">{c().reference.replace("{n}", reference)}</p>
+            </div>
+        }
+    });
+    let paid = paid.collect_view();
+    let letters = view.events.iter().filter_map(|e| Some((e.seq, title(&e.what)?)));
+    let letters: Vec<_> = letters
+        .map(|(seq, title)| {
+            let to = format!("/claims/{no}/letters/{seq}");
+            view! { <li><a href=to>{title}</a></li> }
+        })
+        .collect();
+    let letters = (!letters.is_empty()).then(|| view! { <h3>{c().letters}</h3><ul class="tasks" id="letters">{letters}</ul> });
+    view! { <div id="decision">{decided}</div>{earlier}{paid}{letters} }.into_any()
+}
+
+/// The events that a letter is written about.
+fn title(what: &What) -> Option<&'static str> {
+    Some(match what {
+        What::Registered { .. } => c().letter_registered,
+        What::NotAccepted { .. } => c().letter_not_accepted,
+        What::SupplementAsked { .. } => c().letter_supplement,
+        What::Approved { .. } => c().letter_approved,
+        What::Rejected { .. } => c().letter_rejected,
+        What::Paid { .. } => c().letter_paid,
+        _ => return None,
+    })
+}
+
+fn approved(visit: Visit, fen: i64, basis: &str, payout: Option<&Payout>, checks: &[Check]) -> AnyView {
+    let sum = payout.map(|payout| {
+        // Not what the server says it comes to: what it comes to.
+        let ours = payout.result_fen();
+        let rows = payout.steps().into_iter().map(row).collect_view();
+        let differs = (ours != fen).then(|| view! { <p class="note bad" role="alert">{c().sum_differs}</p> });
+        view! { <table id="sum"><tbody>{rows}</tbody></table>{differs} }
+    });
+    view! {
+        <h3>{c().decided.replace("{sum}", &money::show(fen))}</h3>
+        {sum}
+        <p>{c().basis}" "{basis.to_owned()}</p>
+        {points(visit, checks)}
+    }
+    .into_any()
+}
+
+fn rejected(visit: Visit, clause: &str, facts: &str, evidence: &str, checks: &[Check]) -> AnyView {
+    view! {
+        <h3>{c().not_covered}</h3>
+        <dl class="why">
+            <dt>{c().clause}</dt><dd>{clause.to_owned()}</dd>
+            <dt>{c().facts}</dt><dd>{facts.to_owned()}</dd>
+            <dt>{c().evidence}</dt><dd>{evidence.to_owned()}</dd>
+        </dl>
+        {points(visit, checks)}
+        <p class="quiet">{c().not_the_end}</p>
+    }
+    .into_any()
+}
+
+/// 我们核对了什么: eight lines, each good or with what is in question.
+fn points(visit: Visit, checks: &[Check]) -> Option<AnyView> {
+    let words = &visit.catalogue.papers.after.points;
+    let line = |check: &Check| {
+        let name = words.get(check.point.as_str()).map_or("", i18n::text);
+        if check.good {
+            view! { <li>"✓ "{name}</li> }.into_any()
+        } else {
+            view! { <li class="doubt">"？ "{name}"："{check.note.clone()}</li> }.into_any()
+        }
+    };
+    let lines = checks.iter().map(line).collect_view();
+    (!checks.is_empty())
+        .then(|| view! { <details><summary>{c().what_we_checked}</summary><ul id="points">{lines}</ul></details> }.into_any())
+}
+
+fn row(step: Step) -> AnyView {
+    let minus = |fen: i64| format!("− {}", money::show(fen));
+    let (name, value) = match step {
+        Step::Loss(fen) => (c().sum_loss, money::show(fen)),
+        Step::Salvage(fen) => (c().sum_salvage, minus(fen)),
+        Step::FirstPayer(fen) => (c().sum_first_payer, minus(fen)),
+        Step::OtherPayer(fen) => (c().sum_other_payer, minus(fen)),
+        Step::Excluded(fen) => (c().sum_excluded, minus(fen)),
+        Step::Deductible(fen) => (c().sum_deductible, minus(fen)),
+        Step::Share(bp) => (c().sum_share, format!("× {}", percent(bp))),
+        Step::DeductibleRate(bp) => (c().sum_rate, format!("− {}", percent(bp))),
+        Step::Cap(fen) => (c().sum_cap, money::show(fen)),
+        Step::Result(fen) => (c().sum_result, money::show(fen)),
+    };
+    let strong = matches!(step, Step::Result(_));
+    let value = if strong { view! { <strong>{value}</strong> }.into_any() } else { value.into_any() };
+    view! { <tr><td>{name}</td><td>{value}</td></tr> }.into_any()
+}

@@ -1,0 +1,94 @@
+//! What the customer does to a claim, and what the server says to it.
+
+use claim_api::{BASE, Step};
+use claim_domain::lifecycle::{Event, What};
+use leptos::prelude::*;
+
+use crate::i18n;
+use crate::platform::http::{self, CallError};
+use crate::platform::{page, spawn};
+use crate::ui::{ErrorSummary, Errors, changed, field_id, field_wrong, live};
+use crate::visit::Visit;
+
+/// One form's worth of talk with the server: its errors, what was said, whether it is under way.
+#[derive(Clone, Copy)]
+pub struct Deed {
+    visit: Visit,
+    no: StoredValue<String>,
+    pub errors: Errors,
+    said: RwSignal<Option<String>>,
+    busy: RwSignal<bool>,
+}
+
+impl Deed {
+    pub fn new(visit: Visit, no: &str) -> Deed {
+        Deed {
+            visit,
+            no: StoredValue::new(no.to_owned()),
+            errors: RwSignal::new(Vec::new()),
+            said: RwSignal::new(None),
+            busy: RwSignal::new(false),
+        }
+    }
+
+    /// Takes a step; `then` runs when the server has it. What was typed stays until then.
+    pub fn take(self, what: What, then: impl FnOnce() + 'static) {
+        let path = format!("{BASE}/claims/{}/steps", self.no.get_value());
+        self.call(async move { http::post::<Event>(&path, &Step { what }).await.map(drop) }, then);
+    }
+
+    /// The same for any other call.
+    pub fn call(self, call: impl Future<Output = Result<(), CallError>> + 'static, then: impl FnOnce() + 'static) {
+        // A second tap while the first is on its way is the same wish.
+        if self.busy.get_untracked() {
+            return;
+        }
+        self.busy.set(true);
+        self.errors.set(Vec::new());
+        self.said.set(None);
+        spawn(async move {
+            let outcome = call.await;
+            self.busy.try_set(false);
+            match outcome {
+                Ok(()) => then(),
+                Err(CallError::Problem(problem)) if !problem.errors.is_empty() => drop(self.errors.try_set(problem.errors)),
+                Err(error) => drop(self.said.try_set(Some(i18n::error(self.visit.catalogue, error.code()).to_owned()))),
+            }
+        });
+    }
+
+    /// What is wrong, for the top of the form.
+    pub fn trouble(self) -> AnyView {
+        let said = live(move || self.said.get().map(|text| view! { <p class="note warn" role="alert">{text}</p> }));
+        view! { <ErrorSummary visit=self.visit errors=self.errors /> {said} }.into_any()
+    }
+
+    /// A labelled text area bound to `text`; `field` is the name that the server knows it by.
+    pub fn area(self, field: &'static str, label: &'static str, text: RwSignal<String>) -> AnyView {
+        let id = field_id(field);
+        view! {
+            <label class="label" for=id.clone()>{label}</label>
+            {field_wrong(self.visit, self.errors, field, None)}
+            <textarea class="input" id=id maxlength="2000" prop:value=move || page::Typed(text.get()) on:input=changed(move |e| text.set(page::value_of(&e)))></textarea>
+        }
+        .into_any()
+    }
+
+    /// The same on one line. `kind` is its keyboard, `complete` what the browser may fill in.
+    pub fn line(
+        self,
+        field: &'static str,
+        label: &'static str,
+        kind: &'static str,
+        complete: &'static str,
+        text: RwSignal<String>,
+    ) -> AnyView {
+        let id = field_id(field);
+        view! {
+            <label class="label" for=id.clone()>{label}</label>
+            {field_wrong(self.visit, self.errors, field, Some(Callback::new(move |fix| text.set(fix))))}
+            <input class="input" id=id type="text" inputmode=kind autocomplete=complete prop:value=move || page::Typed(text.get()) on:input=changed(move |e| text.set(page::value_of(&e))) />
+        }
+        .into_any()
+    }
+}

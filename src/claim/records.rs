@@ -1,0 +1,148 @@
+//! 我的资料: the whole file to take along, links for those who wait along, name and phone put right, which messages come.
+
+use claim_api::{BASE, ClaimView, Correction, Preferences, Share};
+use claim_domain::lifecycle::Event;
+use leptos::prelude::*;
+
+use super::deed::Deed;
+use super::{Fetched, trouble};
+use crate::i18n::{c, t};
+use crate::platform::{address, http, page, spawn};
+use crate::ui::{changed, click, live, sheet};
+use crate::visit::Visit;
+
+/// `/claims/:no/records`
+pub fn records(visit: Visit, no: &str) -> AnyView {
+    let claim: Fetched<ClaimView> = RwSignal::new(None);
+    let (path, here, back) = (format!("{BASE}/claims/{no}"), address::path().get_untracked(), format!("/claims/{no}"));
+    spawn(async move { drop(claim.try_set(Some(http::get_whole(&path).await))) });
+    let content = move || match claim.get() {
+        None => view! { <p role="status">{c().loading}</p> }.into_any(),
+        Some(Err(error)) => trouble(visit, &error, &here),
+        Some(Ok(view)) => untrack(|| {
+            let no = view.summary.claim_no.clone();
+            let file = format!("{BASE}/claims/{no}/file");
+            view! {
+                <h2>{c().whole_file}</h2>
+                <p>{c().whole_file_hint}</p>
+                <a class="weui-btn weui-btn_primary" id="whole-file" rel="external" download="" href=file>{c().whole_file_get}</a>
+                {sharing(visit, &no)}
+                {correction(visit, &view)}
+                {preferences(visit, &no)}
+                <h2>{c().about_me}</h2>
+                <p>{c().about_me_hint}</p>
+                <a class="weui-btn weui-btn_default" id="about-me" rel="external" download="me.json" href=format!("{BASE}/me")>{c().about_me_get}</a>
+            }
+            .into_any()
+        }),
+    };
+    sheet(c().records, Some(&back), view! { <div>{live(content)}</div> }.into_any())
+}
+
+/// A link that shows how far it is, and nothing else.
+fn sharing(visit: Visit, no: &str) -> AnyView {
+    let deed = Deed::new(visit, no);
+    let (link, open, copied) = (RwSignal::new(None::<Share>), RwSignal::new(0usize), RwSignal::new(false));
+    let path = StoredValue::new(format!("{BASE}/claims/{no}/shares"));
+    let count = move || {
+        spawn(async move {
+            if let Ok(shares) = http::get_whole::<Vec<Share>>(&path.get_value()).await {
+                open.try_set(shares.len());
+            }
+        });
+    };
+    count();
+    let make = move |_| {
+        deed.call(async move { http::post::<Share>(&path.get_value(), &()).await.map(|share| drop(link.try_set(Some(share)))) }, count);
+    };
+    let revoke = move |_| {
+        deed.call(async move { http::delete(&path.get_value()).await }, move || {
+            link.set(None);
+            count();
+        });
+    };
+    let shown = move || {
+        link.get().map(|share| {
+            let address = format!("{}{}", page::origin(), share.path);
+            let copy = {
+                let address = address.clone();
+                move |_| {
+                    let address = address.clone();
+                    spawn(async move { copied.set(page::copy(&address).await) });
+                }
+            };
+            view! {
+                <p class="exact" id="share-link">{address}</p>
+                <p class="quiet">{c().share_until.replace("{t}", &share.expires_at.to_local_text())}</p>
+                <div class="row"><button class="chip" type="button" on:click=click(copy)>{c().share_copy}</button><span role="status">{live(move || copied.get().then_some(t().copied))}</span></div>
+            }
+        })
+    };
+    let many = move || {
+        let n = open.get();
+        (n > 0).then(|| {
+            view! {
+                <p>{c().share_open.replace("{n}", &n.to_string())}</p>
+                <button class="weui-btn weui-btn_default" type="button" id="share-revoke" on:click=click(revoke)>{c().share_revoke}</button>
+            }
+        })
+    };
+    view! {
+        <h2>{c().share}</h2>
+        <p>{c().share_hint}</p>
+        {deed.trouble()}
+        <button class="weui-btn weui-btn_primary" type="button" id="share-make" on:click=click(make)>{c().share_make}</button>
+        <div>{live(shown)}</div>
+        <div>{live(many)}</div>
+    }
+    .into_any()
+}
+
+fn correction(visit: Visit, view: &ClaimView) -> AnyView {
+    let no = view.summary.claim_no.clone();
+    let deed = Deed::new(visit, &no);
+    let (name, phone) = (RwSignal::new(view.notice.reporter.name.clone()), RwSignal::new(view.notice.reporter.phone.clone()));
+    let saved = RwSignal::new(false);
+    let send = move |_| {
+        saved.set(false);
+        let path = format!("{BASE}/claims/{no}/reporter");
+        let correction = Correction { name: name.get_untracked(), phone: phone.get_untracked() };
+        deed.call(async move { http::put::<Event>(&path, &correction).await.map(drop) }, move || saved.set(true));
+    };
+    view! {
+        <h2>{c().correct}</h2>
+        {deed.trouble()}
+        {deed.line("/name", c().correct_name, "text", "name", name)}
+        {deed.line("/phone", c().correct_phone, "tel", "tel", phone)}
+        <button class="weui-btn weui-btn_default" type="button" id="correct" on:click=click(send)>{c().correct_save}</button>
+        <p role="status">{live(move || saved.get().then_some(c().saved))}</p>
+    }
+    .into_any()
+}
+
+fn preferences(visit: Visit, no: &str) -> AnyView {
+    let deed = Deed::new(visit, no);
+    let wants = RwSignal::new(None::<Preferences>);
+    let path = format!("{BASE}/preferences");
+    let fetch = path.clone();
+    spawn(async move { drop(wants.try_set(http::get_whole(&fetch).await.ok())) });
+    let path = StoredValue::new(path);
+    let change = move |change: fn(&mut Preferences)| {
+        let Some(mut fresh) = wants.get_untracked() else { return };
+        change(&mut fresh);
+        let sent = fresh.clone();
+        deed.call(async move { http::put::<Preferences>(&path.get_value(), &sent).await.map(drop) }, move || wants.set(Some(fresh)));
+    };
+    let shown = move || {
+        wants.get().map(|p| {
+            view! {
+                <h2>{c().preferences}</h2>
+                <div class="choices">
+                    <label class="choice"><input type="checkbox" id="by-day" prop:checked=p.by_day on:change=changed(move |_| change(|p| p.by_day = !p.by_day)) /><span>{c().by_day.replace("{t}", &p.hours)}</span></label>
+                    <label class="choice"><input type="checkbox" id="optional" prop:checked=p.optional on:change=changed(move |_| change(|p| p.optional = !p.optional)) /><span>{c().optional_messages}</span></label>
+                </div>
+            }
+        })
+    };
+    view! { {deed.trouble()}<div>{live(shown)}</div> }.into_any()
+}
