@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use baoan_tests::{Browser, Caller, Look, Server, photographs};
+use baoan_tests::{Browser, Caller, Look, Server, all_good, photographs};
 
 use crate::journeys::{send, sign_in, walk};
 
@@ -200,4 +200,125 @@ async fn screenshots_of_task_lists() {
             }
         }
     }
+}
+
+/// Claims at the points of their lives that look different, of one person.
+fn lives(server: &Server) -> Vec<(&'static str, String)> {
+    let mut staff = Caller::staff(server, "supervisor");
+    let mut claim = |steps: &[&[(&str, &str)]]| {
+        let number = crate::papers::claim_of(&mut server.caller(), server, |_| {});
+        for fields in steps {
+            let answer = staff.step(&number, fields);
+            assert_eq!(answer.status, 303, "{fields:?}: {answer:?}");
+        }
+        number
+    };
+    let survey: &[(&str, &str)] = &[("kind", "survey-skipped"), ("reason", "照片足够")];
+    let assessed: &[(&str, &str)] = &[("kind", "assessed"), ("lines", "前保险杠 更换 2400\n左前大灯 更换 1850.50\n喷漆 工时 900")];
+    let accepted: &[(&str, &str)] = &[("kind", "assessment-accepted")];
+    let partial =
+        all_good(&[("kind", "approved"), ("share", "70"), ("deductible", "300"), ("basis", "车损险第六条、第十二条：次要责任按 70% 赔付")]);
+    let rejected = all_good(&[
+        ("kind", "rejected"),
+        ("clause", "车损险第八条第二项：驾驶人无有效驾驶证期间发生的损失，保险人不负责赔偿。"),
+        ("facts", "事故发生时驾驶证已过有效期。"),
+        ("evidence", "交警部门驾驶证查询结果"),
+    ]);
+    let until = claim_domain::local_day(claim_domain::Moment::from_rfc3339(&crate::papers::now(server)).unwrap().plus_seconds(7 * 86_400));
+    let until = until.to_string();
+    let ask: &[(&str, &str)] = &[
+        ("kind", "supplement-asked"),
+        ("reason", "行驶证照片看不清有效期"),
+        ("until", &until),
+        ("documents", "vehicle_license"),
+        ("documents", "driver_license"),
+    ];
+    vec![
+        ("supplement", claim(&[ask])),
+        ("assessed", claim(&[survey, assessed])),
+        ("approved", claim(&[survey, assessed, accepted, &partial])),
+        ("rejected", claim(&[survey, assessed, accepted, &rejected])),
+    ]
+}
+
+/// Every page of a claim's life in every look: axe, and nothing cut off at 320 pixels. With BAOAN_SCREENSHOTS on a phone's
+/// size, and pictures of it.
+#[tokio::test]
+async fn axe_finds_nothing_on_the_pages_of_a_claims_life() {
+    let server = Server::start();
+    let lives = lives(&server);
+    let number = |name: &str| lives.iter().find(|(n, _)| *n == name).unwrap().1.clone();
+    let folder = std::env::var_os("BAOAN_SCREENSHOTS").map(|f| PathBuf::from(f).join("../screens"));
+    let (width, height) = if folder.is_some() { (390, 844) } else { (320, 640) };
+    let browser = Browser::start(width, height).await;
+    browser.at(&server.url("/login?next=/claims")).await;
+    sign_in(&browser, &server, "13800138000").await;
+    browser.find(".card").await;
+    let post = |no: &str, what: &str| {
+        format!(
+            "await fetch('/api/v1/claims/{no}/steps', {{ method: 'POST', headers: {{ 'content-type': 'application/json' }}, body: JSON.stringify({{ what: {what} }}) }});"
+        )
+    };
+    let rejected = number("rejected");
+    let done = [
+        post(&rejected, "{ 'review-asked': { reason: '我的驾驶证当天已换证', wish: '按保单赔付' } }"),
+        post(&rejected, "{ 'complaint-filed': { number: '', about: '电话一直没人接', wish: '', owner: '' } }"),
+        post(&rejected, "{ wrote: { text: '换证的回执可以用吗？' } }"),
+        post(&rejected, "{ 'person-asked': { about: '' } }"),
+    ];
+    browser.awaited(&format!("{}; return 1", done.concat())).await;
+    let mut intake = Caller::staff(&server, "intake");
+    assert_eq!(intake.step(&rejected, &[("kind", "answered"), ("text", "可以，请拍照上传。")]).status, 303);
+    let page = intake.get(&format!("/staff/claims/{rejected}")).text;
+    let letter = page.split("/letters/").last().unwrap().split('"').next().unwrap().to_owned();
+    let mut found = Vec::new();
+    let pages = [
+        ("supplement", "", "#supplement"),
+        ("assessed", "", "#accept"),
+        ("approved", "", "#agreement"),
+        ("rejected", "", "#points"),
+        ("rejected", "/disagree", ".way"),
+        ("rejected", "/messages", "#thread li"),
+        ("rejected", &*format!("/letters/{letter}"), "#letter"),
+        ("approved", "/payee", "#card"),
+        ("approved", "/records", "#share-make"),
+    ];
+    for look in [Look::Zh, Look::En, Look::Care] {
+        browser.look(&server.base, look).await;
+        for (claim, page, wait) in &pages {
+            let name = format!("{look:?} {claim}{page}");
+            browser.at(&server.url(&format!("/claims/{}{page}", number(claim)))).await;
+            browser.find(wait).await;
+            // Everything that can be opened is looked at open.
+            browser.run("document.querySelectorAll('details').forEach(d => d.open = true)").await;
+            found.extend(browser.axe().await.into_iter().map(|v| format!("{name}: {v}")));
+            let wide = browser.run("return document.documentElement.scrollWidth").await;
+            assert!(wide.as_u64().is_some_and(|w| w <= u64::from(width)), "{name}: {wide} px wide");
+            if let (Some(folder), true) = (&folder, look != Look::En) {
+                let page = page.trim_start_matches('/').split('/').next().unwrap_or_default();
+                let name = if page.is_empty() { claim } else { &page };
+                let large = if look == Look::Care { "-large" } else { "" };
+                browser.whole_page(&folder.join(format!("life-{name}{large}.png"))).await;
+            }
+        }
+    }
+    for page in [
+        "/staff",
+        "/staff/figures",
+        "/staff/catastrophes",
+        &*format!("/staff/claims/{rejected}"),
+        &*format!("/staff/claims/{}", number("assessed")),
+    ] {
+        browser.open(&server.url("/staff/login")).await;
+        if browser.has("#name").await {
+            browser.type_in("#name", "supervisor").await;
+            browser.type_in("#password", "demo-supervisor").await;
+            browser.tap("button").await;
+        }
+        browser.open(&server.url(page)).await;
+        browser.find("h1").await;
+        browser.run("document.querySelectorAll('details').forEach(d => d.open = true)").await;
+        found.extend(browser.axe().await.into_iter().map(|v| format!("{page}: {v}")));
+    }
+    assert_eq!(found, Vec::<String>::new());
 }

@@ -1,6 +1,7 @@
 //! The API's description is locked: a change of it shows in the review as a change of this file's neighbour.
 //! `BAOAN_BLESS=1 cargo test -p claim-server` writes it anew.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -15,22 +16,22 @@ fn the_description_is_the_one_that_was_agreed() {
     assert!(agreed == now, "the API changed; look at the difference after BAOAN_BLESS=1 cargo test -p claim-server --test openapi");
 }
 
-/// Every route that the router has is described, and the other way round.
+/// Every route of the API is described with each of its methods, and nothing else is.
 #[test]
 fn every_route_is_described() {
     let document: serde_json::Value = serde_json::from_str(&claim_server::openapi_document()).unwrap();
-    let described: Vec<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    let source = include_str!("../src/lib.rs");
-    let routes: Vec<String> = source
-        .split(".route(")
-        .skip(1)
-        .filter_map(|r| if r.starts_with("claim_api::proof::KEYS") { Some(claim_api::proof::KEYS) } else { r.split('"').nth(1) })
-        .map(|r| if r == "/healthz" || r == claim_api::proof::KEYS { r.to_owned() } else { format!("/api/v1{r}") })
+    let paths = document["paths"].as_object().unwrap();
+    let described: BTreeSet<String> = paths
+        .iter()
+        .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}")))
         .collect();
-    assert!(routes.len() > 10, "{routes:?}");
-    // HEAD, PATCH and DELETE of an upload stand under one path, as in the router.
-    for route in &routes {
-        assert!(described.contains(route), "{route} is not described");
-    }
-    assert_eq!(described.len(), routes.len(), "{described:?}");
+    let is_api = |path: &str| path.starts_with(claim_api::BASE) || path == "/healthz" || path == claim_api::proof::KEYS;
+    // POST to an upload is PATCH for proxies that know no PATCH (tus); HEAD of it is not in the table.
+    let mut offered: BTreeSet<String> = claim_server::routes()
+        .filter(|(path, method, _)| is_api(path) && !(*method == "post" && path.ends_with("/uploads/{id}")))
+        .filter(|(path, method, _)| !(*method == "options" && path.ends_with("/uploads/{id}")))
+        .map(|(path, method, _)| format!("{method} {path}"))
+        .collect();
+    offered.insert("head /api/v1/uploads/{id}".into());
+    assert_eq!(described, offered);
 }
