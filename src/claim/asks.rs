@@ -23,6 +23,8 @@ pub struct Typed {
     words: RwSignal<String>,
     leaving: RwSignal<String>,
     withdrawing: RwSignal<bool>,
+    remark: RwSignal<String>,
+    remarking: RwSignal<bool>,
 }
 
 impl Typed {
@@ -36,6 +38,8 @@ impl Typed {
             words: RwSignal::new(String::new()),
             leaving: RwSignal::new(String::new()),
             withdrawing: RwSignal::new(false),
+            remark: RwSignal::new(String::new()),
+            remarking: RwSignal::new(false),
         }
     }
 }
@@ -64,9 +68,6 @@ pub fn asks(visit: Visit, typed: Typed, again: Callback<()>, state: &Claim, view
                 }
                 .into_any(),
             );
-        }
-        if allowed.contains(&Kind::Rated) {
-            all.push(rating(typed, again));
         }
     }
     (!all.is_empty()).then(|| view! { {typed.deed.trouble()}{all} }.into_any())
@@ -194,8 +195,13 @@ fn payee(state: &Claim, no: &str) -> Option<AnyView> {
     })
 }
 
-/// One question, after the outcome, once; not answering is as good.
-fn rating(typed: Typed, again: Callback<()>) -> AnyView {
+/// One question, after the outcome, once; not answering is as good. Nobody is asked after a death.
+pub fn rating(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+    let asked = state.allowed(&Actor::Customer).contains(&Kind::Rated) && !view.limited && view.summary.incident != "health.death";
+    asked.then(|| question(typed, again))
+}
+
+fn question(typed: Typed, again: Callback<()>) -> AnyView {
     let faces = c().faces.split('\n').enumerate().map(|(i, word)| ((i + 1).to_string(), word.to_owned(), String::new())).collect();
     let send = move |_| {
         let score = typed.score.get_untracked().parse().unwrap_or(0);
@@ -209,6 +215,32 @@ fn rating(typed: Typed, again: Callback<()>) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// The survey's report, and what the customer has to say to it: beside it, never over it.
+pub fn survey(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+    let report = view.events.iter().rev().find_map(|e| match &e.what {
+        What::SurveyReported { report } if !report.is_empty() => Some(report.clone()),
+        _ => None,
+    })?;
+    let send = move |_| {
+        typed.deed.take(What::SurveyRemarked { text: typed.remark.get_untracked() }, move || {
+            typed.remark.set(String::new());
+            typed.remarking.set(false);
+            again.run(());
+        });
+    };
+    let may = state.allowed(&Actor::Customer).contains(&Kind::SurveyRemarked) && !view.limited;
+    let form = may.then(|| {
+        view! {
+            <details open=typed.remarking.get_untracked()>
+                <summary on:click=click(move |_| typed.remarking.update(|o| *o = !*o))>{c().remark}</summary>
+                {typed.deed.area("/remark", c().remark_text, typed.remark)}
+                <button class="weui-btn weui-btn_default" type="button" id="send-remark" on:click=click(send)>{c().remark_send}</button>
+            </details>
+        }
+    });
+    Some(view! { <h3>{c().survey_report}</h3><p id="survey">{report}</p>{form} }.into_any())
 }
 
 /// What withdrawing means, before it is done.

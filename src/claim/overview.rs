@@ -150,6 +150,8 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
             <h2 id="so-far">{c().so_far}</h2>
             <ol class="timeline">{lines}</ol>
             {(!view.limited).then(|| decision::decision(visit, &state, &view))}
+            {asks::survey(typed, again, &state, &view)}
+            {asks::rating(typed, again, &state, &view)}
             {files(visit, &view)}
             <details open>
                 <summary>{c().history}</summary>

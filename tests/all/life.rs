@@ -321,7 +321,7 @@ async fn a_medical_claim_that_is_approved_in_part() {
 
 /// F5 J1 J2 B2: a rejected home claim, through dispute and complaint to another decision.
 #[tokio::test]
-async fn a_home_claim_that_was_rejected_and_is_paid_after_a_review() {
+async fn j1_j4_b2_a_home_claim_that_was_rejected_and_is_decided_anew() {
     let server = Server::start();
     let phone = "13600136000";
     let number = claim_of(&mut server.caller(), &server, |n| {
@@ -493,7 +493,7 @@ async fn i3_a_missed_deadline_is_escalated_once() {
 
 /// I1 F8 E8 and the end of it: thirty days, the list that stops the clock, sixty days, reminders, closing, archiving.
 #[test]
-fn time_moves_a_claim_as_the_law_says() {
+fn f8_time_moves_a_claim_as_the_law_says() {
     let server = clocked();
     let number = claim_of(&mut server.caller(), &server, |_| {});
     let mut caller = server.caller();
@@ -623,7 +623,7 @@ fn c12_a_changed_removed_or_cut_log_does_not_verify() {
 
 /// L1: the same picture in two claims is noted for staff, and no customer is told.
 #[test]
-fn l1_notes_of_risk_are_for_staff_only() {
+fn l1_n3_notes_of_risk_are_for_staff_only_and_every_look_is_written_down() {
     let server = Server::start();
     let (mut one, mut two) = (server.caller(), server.caller());
     let (a, b) = (

@@ -11,6 +11,8 @@ mod journeys;
 mod life;
 mod papers;
 mod photo_bench;
+mod rows;
 mod screens;
 mod storage;
+mod streams;
 mod supplements;

@@ -154,7 +154,33 @@ impl Server {
 
     /// Changes the database behind the server's back.
     pub fn write(&self, sql: &'static str) {
-        on_database(self.data(), async |db| sqlx::query(sql).execute(db).await);
+        let data = self.data().to_path_buf();
+        let done = std::thread::spawn(move || on_database(&data, async |db| sqlx::query(sql).execute(db).await));
+        done.join().unwrap_or_else(|_| panic!("{sql}"));
+    }
+
+    /// Sessions of whoever has signed in last, by so many new cookies: a bench needs more than a phone number allows.
+    pub fn more_sessions(&self, tokens: Vec<String>) {
+        let data = self.data().to_path_buf();
+        let insert = "INSERT INTO session (token_hash, subject_id, created_at, seen_at, phone_sealed) \
+                      SELECT ?, subject_id, created_at, seen_at, phone_sealed FROM session WHERE phone_sealed IS NOT NULL LIMIT 1";
+        let done = std::thread::spawn(move || {
+            on_database(&data, async |db| {
+                let mut all = sqlx::Connection::begin(db).await?;
+                for token in &tokens {
+                    sqlx::query(insert).bind(crate::sha256_hex(token.as_bytes())).execute(&mut *all).await?;
+                }
+                all.commit().await
+            });
+        });
+        done.join().unwrap_or_else(|_| panic!("no more sessions"));
+    }
+
+    /// Memory of the process, in bytes.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_else(|e| panic!("{e}"));
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or_else(|| panic!("{status}"));
+        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
     }
 
     /// Puts the clock of a server with [`Setting::clock`] forward or back, while it runs.
@@ -315,6 +341,13 @@ impl Caller {
         Answer { status: response.status().as_u16(), headers, text }
     }
 
+    /// A file as it comes.
+    pub fn bytes(&mut self, path: &str) -> Vec<u8> {
+        let request = http::Request::builder().uri(format!("{}{path}", self.base)).header("cookie", self.cookie());
+        let request = request.body(Vec::new()).unwrap_or_else(|e| panic!("{e}"));
+        let mut response = self.agent.run(request).unwrap_or_else(|e| panic!("{path}: {e}"));
+        response.body_mut().with_config().limit(64 << 20).read_to_vec().unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
     pub fn get(&mut self, path: &str) -> Answer {
         self.send("GET", path, &[("accept", "text/html")], b"")
     }

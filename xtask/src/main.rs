@@ -1,10 +1,11 @@
-//! The one door: `cargo xtask run | dev | build | test | check | bench | faults | fuzz | screenshots`.
+//! The one door: `cargo xtask run | dev | build | test | check | coverage | bench | faults | fuzz | screenshots`.
 //!
 //! Promise: a command installs what it needs, pinned, with progress shown; what cannot be installed is said in one
 //! sentence. The second start takes seconds.
 
 mod build;
 mod check;
+mod coverage;
 mod fuzz;
 mod slim;
 mod tests;
@@ -23,8 +24,10 @@ const USAGE: &str = "cargo xtask COMMAND
   build                                     leaves dist/ and target/release/claim-server
   test [--only LAYER]                       all layers, or one of: fmt clippy check unit wasm server e2e
   check                                     layering, byte budgets, words
+  coverage                                  docs/COVERAGE.md: which promise is held by which test
   bench checks [FOLDER]                     what the checks of files measure on the photographs of a folder
   bench photo [FOLDER]                      our photo engine against the field, in the same browser
+  bench streams                             memory and delay of five thousand idle streams
   faults [PART]                             the full counts of the fault tests, into docs/RELIABILITY.md
   fuzz [--seconds 60]                       every parser, one after the other
   screenshots                               docs/screenshots from the running app";
@@ -50,6 +53,7 @@ fn dispatch(args: &[String]) -> Result {
         Some("finish") => build::finish(),
         Some("test") => tests::test(option("--only").as_deref()),
         Some("check") => check::check(),
+        Some("coverage") => coverage::write(),
         Some("bench") => tests::bench(args.get(1).map(String::as_str), args.get(2).map(String::as_str)),
         Some("fuzz") => {
             let seconds = option("--seconds").unwrap_or("60".into());

@@ -76,7 +76,8 @@ pub fn bench(what: Option<&str>, folder: Option<&str>) -> Result {
             }
             run(&mut command)
         }
-        _ => Err("bench what? There is: checks [FOLDER], photo [FOLDER]".into()),
+        Some("streams") => run(&mut e2e_command(&["bench_streams", "--ignored", "--nocapture"])?),
+        _ => Err("bench what? There is: checks [FOLDER], photo [FOLDER], streams".into()),
     }
 }
 

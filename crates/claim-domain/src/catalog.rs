@@ -583,6 +583,14 @@ impl Catalogue {
         self.consents.iter().filter(move |c| c.at == at && self.holds(&c.when, facts) == Some(true))
     }
 
+    /// The facts with those that the incident itself says.
+    pub fn with_implied(&self, mut facts: Facts) -> Facts {
+        for fact in self.incident(&facts.incident).map(|i| &i.implies[..]).unwrap_or_default() {
+            facts.flags.entry(fact.clone()).or_insert(true);
+        }
+        facts
+    }
+
     fn holds(&self, when: &When, facts: &Facts) -> Option<bool> {
         when.0.eval(&|name: &str| self.fact(facts, name))
     }

@@ -89,6 +89,8 @@ pub struct Claim {
     pub assessment: Option<Assessment>,
     /// The customer's objection to the newest assessment: its reason and the lines.
     pub objection: Option<(String, Vec<u16>)>,
+    /// He objected at least once: his own quote or an appraiser's report is taken from then on.
+    pub objected: bool,
     pub accepted: Option<u16>,
     pub accepted_at: Option<Moment>,
     /// Who asked for a second pair of eyes.
@@ -153,6 +155,7 @@ impl Claim {
             handler: None,
             assessment: None,
             objection: None,
+            objected: false,
             accepted: None,
             accepted_at: None,
             asked_by: None,
@@ -311,7 +314,7 @@ impl Claim {
             Kind::Answered => self.wrote_at.is_some(),
             Kind::PersonAsked => self.person_at.is_none() && stage != S::Archived,
             Kind::PersonCalled => self.person_at.is_some(),
-            Kind::Rated => !self.rated && (self.paid_at.is_some() || self.rejected_at.is_some()),
+            Kind::Rated => !self.rated && self.review().is_none() && (self.paid_at.is_some() || self.rejected_at.is_some()),
             Kind::Corrected => stage != S::Archived,
             Kind::Escalated => true,
         }
@@ -526,6 +529,7 @@ impl Claim {
             }
             What::AssessmentObjected { reason, lines, .. } => {
                 self.objection = Some((reason.clone(), lines.clone()));
+                self.objected = true;
                 self.stage = Stage::Assessing;
             }
             What::ApprovalAsked { .. } => {

@@ -4,6 +4,7 @@
 //! Promise: everything here follows from the events and the clock, so a fall in between loses nothing: what was not
 //! attended to is found again. It never rejects anything (个人信息保护法第二十四条).
 
+use claim_domain::catalog::Facts;
 use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
 use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Stage, Turn, What};
 use claim_domain::{Moment, local_day};
@@ -60,14 +61,19 @@ pub async fn tick(app: &App) -> Result<()> {
 
 /// The deadlines of a claim as of now.
 pub async fn deadlines_of(app: &App, stored: &Stored, claim: &Claim, at: Moment) -> Result<Vec<Deadline>> {
-    let facts = documents::folder(app, stored).await?.facts(&stored.notice, claim.assessment.as_ref().map(|a| a.total_fen));
+    let facts = facts_of(app, stored, claim).await?;
     let (promises, calendar) = (&app.deployment.promises, &app.deployment.calendar);
     Ok(deadlines(claim, &Terms { promises, calendar, facts: &facts, loss_at: stored.notice.loss_at }, at))
 }
 
+async fn facts_of(app: &App, stored: &Stored, claim: &Claim) -> Result<Facts> {
+    let folder = documents::folder(app, stored).await?;
+    Ok(app.catalogue.with_implied(folder.facts(&stored.notice, claim.assessment.as_ref().map(|a| a.total_fen))))
+}
+
 /// 小额快赔, as far as it is known now.
 pub async fn is_fast(app: &App, stored: &Stored, claim: &Claim) -> Result<bool> {
-    let facts = documents::folder(app, stored).await?.facts(&stored.notice, None);
+    let facts = facts_of(app, stored, claim).await?;
     Ok(!claim.stage.is_over() && app.deployment.promises.fast_track(claim, &facts).is_ok())
 }
 

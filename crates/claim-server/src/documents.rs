@@ -99,6 +99,9 @@ async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Resu
     for file in &mut folder.files {
         file.returned = state.returned.iter().any(|(document, sha256)| *document == file.document && *sha256 == file.sha256);
     }
+    if state.objected {
+        folder.answers.insert("objection".into(), true);
+    }
     folder.asked = state.asked;
     folder.unavailable.extend(state.excused);
     let on_file: Option<String> = sqlx::query_scalar("SELECT p.on_file FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?")

@@ -57,7 +57,7 @@ pub fn of(app: &App, claim: &Stored, what: &What) -> Option<Message> {
         What::PaymentFailed { .. } => "银行退回了付款，请在理赔页面更正收款账户".into(),
         What::Paid { .. } => "赔款已付出，明细请在理赔页面查看".into(),
         What::AdvancePaid { .. } => "已先行支付能够确定的部分，明细请在理赔页面查看".into(),
-        What::Closed => "案件已结案。欢迎在理赔页面评价".into(),
+        What::Closed => "案件已结案，有疑问随时联系我们".into(),
         What::SupplementAsked { documents, until, .. } => {
             format!("需要补充 {} 项材料，请在 {until} 前提交，原因见材料清单", documents.len())
         }

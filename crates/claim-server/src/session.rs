@@ -16,7 +16,7 @@ use sqlx::Row;
 
 use crate::failure::{Failure, Result};
 use crate::vault::{random, sha256_hex, token};
-use crate::{App, guard, messages, now, store};
+use crate::{App, attendant, guard, messages, now, store, stream};
 
 /// An anonymous session lives as long as an unfinished upload may.
 const ANONYMOUS_IDLE: i64 = 7 * 86_400;
@@ -352,6 +352,8 @@ pub async fn sign_out(State(app): State<App>, Extension(session): Extension<Sess
     let mut tx = app.store.begin().await?;
     sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut *tx).await?;
     tx.commit().await?;
+    // Its streams end now.
+    attendant::announce(&app, stream::SIGNED_OUT);
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.extensions_mut().insert(SetToken(String::new()));
     Ok(response)

@@ -28,6 +28,8 @@ const RECHECK: Duration = Duration::from_secs(30);
 /// Then the page opens a new one: whatever was wrong with the old is gone.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 const AT_MOST: usize = 3;
+/// Told instead of a claim's id when a session was ended.
+pub const SIGNED_OUT: &str = "";
 
 /// How many streams each session has open.
 #[derive(Default)]
@@ -68,7 +70,8 @@ struct Follow {
     claim_id: String,
     after: u32,
     began: Instant,
-    checked: Instant,
+    /// When the session was last known to be alive; `None`: somebody has signed out.
+    checked: Option<Instant>,
     ready: std::vec::IntoIter<claim_domain::lifecycle::Event>,
     sees: Sees,
 }
@@ -91,7 +94,7 @@ pub async fn stream(
     let Some(place) = Place::take(&app, &session.hash) else { return Err(Problem::after(ProblemCode::RateLimited, 60).into()) };
     // Listening begins before the first look: nothing falls in between.
     let news = app.news.subscribe();
-    let (began, checked) = (Instant::now(), Instant::now());
+    let (began, checked) = (Instant::now(), Some(Instant::now()));
     let after = last.unwrap_or(after);
     let follow = Follow { place, news, claim_id: claim.id, after, began, checked, ready: Vec::new().into_iter(), sees: claim.sees };
     let events = stream::unfold(Some((follow, true)), |state| async move {
@@ -130,8 +133,8 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
         if follow.began.elapsed() > LONGEST {
             return None;
         }
-        if follow.checked.elapsed() > RECHECK {
-            follow.checked = Instant::now();
+        if follow.checked.is_none_or(|at| at.elapsed() > RECHECK) {
+            follow.checked = Some(Instant::now());
             if !session::is_alive(&app, &follow.place.session).await.unwrap_or(false) {
                 return None;
             }
@@ -145,6 +148,7 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
                 }
                 follow.ready = found.into_iter();
             }
+            Ok(Ok(claim)) if claim == SIGNED_OUT => follow.checked = None,
             Ok(Ok(claim)) if claim != follow.claim_id => {}
             Ok(Ok(_)) => look = true,
             // Too many at once to remember which: look.

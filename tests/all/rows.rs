@@ -1,0 +1,490 @@
+//! What is promised after the report, one test for each promise that no walk of `life` is named after. The letters are
+//! those of docs/COVERAGE.md.
+
+use baoan_tests::{Answer, Caller, Server, all_good};
+use serde_json::{Value, json};
+
+use crate::papers::{claim_of, now};
+
+const PHONE: &str = "13800138000";
+const SURVEY: &[(&str, &str)] = &[("kind", "survey-skipped"), ("reason", "照片足够")];
+const ASSESSED: &[(&str, &str)] = &[("kind", "assessed"), ("lines", "前保险杠 更换 800.00\n喷漆 工时 400")];
+const ACCEPTED: &[(&str, &str)] = &[("kind", "assessment-accepted")];
+
+/// A claim that the supervisor took so far, and its insured person signed in.
+fn claim(server: &Server, steps: &[&[(&str, &str)]]) -> (String, Caller) {
+    let mut caller = server.caller();
+    let number = claim_of(&mut caller, server, |_| {});
+    let mut staff = Caller::staff(server, "supervisor");
+    for fields in steps {
+        let answer = staff.step(&number, fields);
+        assert_eq!(answer.status, 303, "{fields:?}: {answer:?}");
+    }
+    caller.sign_in(server, PHONE);
+    (number, caller)
+}
+
+fn take(caller: &mut Caller, number: &str, what: Value) -> Answer {
+    caller.post(&format!("/api/v1/claims/{number}/steps"), &json!({ "what": what }))
+}
+
+fn view(caller: &mut Caller, number: &str) -> Value {
+    caller.get(&format!("/api/v1/claims/{number}")).json()
+}
+
+fn approved(extra: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let mut fields = vec![("kind", "approved"), ("basis", "车损险第六条")];
+    fields.extend(extra);
+    all_good(&fields)
+}
+
+fn rejected() -> Vec<(&'static str, &'static str)> {
+    all_good(&[("kind", "rejected"), ("clause", "第八条"), ("facts", "驾驶证过期"), ("evidence", "查询结果")])
+}
+
+fn name_payee(caller: &mut Caller, number: &str, card: &str) -> Answer {
+    let payee = json!({ "holder": "张伟", "card": card }).to_string();
+    caller.send("PUT", &format!("/api/v1/claims/{number}/payee"), &[("content-type", "application/json")], payee.as_bytes())
+}
+
+#[test]
+fn d1_a_policy_in_force_is_registered_at_once_and_a_lapsed_one_waits_for_a_person() {
+    let server = Server::start();
+    let mut caller = server.caller();
+    let good = claim_of(&mut caller, &server, |_| {});
+    let lapsed = claim_of(&mut caller, &server, |n| n["policy"] = json!({ "plate": "京A54321" }));
+    caller.sign_in(&server, PHONE);
+    assert_eq!(view(&mut caller, &good)["summary"]["stage"], json!("registered"));
+    assert_eq!(view(&mut caller, &lapsed)["summary"]["stage"], json!("reported"));
+    assert!(Caller::staff(&server, "intake").get("/staff").text.contains(&lapsed));
+}
+
+#[test]
+fn d3_photos_that_are_enough_make_the_survey_unnecessary_and_say_so() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY]);
+    let events = view(&mut caller, &number)["events"].to_string();
+    assert!(events.contains("照片足够") && !events.contains("survey-started"), "{events}");
+}
+
+#[test]
+fn d4_the_customers_word_stands_beside_the_survey_and_changes_nothing_of_it() {
+    let server = Server::start();
+    let survey: [&[(&str, &str)]; 2] =
+        [&[("kind", "survey-started"), ("surveyor", "赵 工号 2001")], &[("kind", "survey-reported"), ("report", "右侧剐蹭")]];
+    let (number, mut caller) = claim(&server, &survey);
+    assert_eq!(take(&mut caller, &number, json!({ "survey-remarked": { "text": "是左侧" } })).status, 201);
+    let events = view(&mut caller, &number)["events"].to_string();
+    assert!(events.contains("右侧剐蹭") && events.contains("是左侧"));
+}
+
+#[test]
+fn d5_an_injury_is_seen_by_staff_at_once_and_asks_for_its_own_papers() {
+    let server = Server::start();
+    let mut caller = server.caller();
+    let hurt = |n: &mut Value| {
+        n["incident"] = json!("motor.multi");
+        n["scene"] = json!({ "injured": true, "road": "clear", "special": "none" });
+        let at = n["loss_at"].clone();
+        n["consents"].as_array_mut().unwrap().push(json!({ "id": "medical", "version": 1, "at": at }));
+    };
+    let number = claim_of(&mut caller, &server, hurt);
+    assert!(Caller::staff(&server, "intake").get(&format!("/staff/claims/{number}")).text.contains("有人受伤"));
+    caller.sign_in(&server, PHONE);
+    let tasks = caller.get(&format!("/api/v1/claims/{number}/requirements")).text;
+    assert!(tasks.contains("injured_id"), "{tasks}");
+    assert_eq!(view(&mut caller, &number)["fast"], json!(false), "no fast track where somebody is hurt");
+}
+
+#[test]
+fn d6_an_investigation_has_a_reason_and_an_end_and_nobody_is_accused() {
+    let server = Server::start();
+    let until = claim_domain::local_day(claim_domain::Moment::from_rfc3339(&now(&server)).unwrap().plus_seconds(10 * 86_400)).to_string();
+    let mark = [("kind", "marked"), ("overlay", "investigating"), ("reason", "核实事故经过"), ("until", &*until)];
+    let (number, mut caller) = claim(&server, &[&mark]);
+    let whole = view(&mut caller, &number);
+    assert!(whole["events"].to_string().contains(&until) && whole["fast"] == json!(false));
+    for word in ["欺诈", "可疑", "风险", "fraud", "score"] {
+        assert!(!whole.to_string().contains(word), "{word}");
+    }
+}
+
+#[test]
+fn e1_lines_make_the_total_and_every_version_can_be_seen() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED]);
+    assert_eq!(take(&mut caller, &number, json!({ "assessment-objected": { "version": 1, "reason": "少了大灯" } })).status, 201);
+    let again = [("kind", "assessed"), ("lines", "前保险杠 更换 800.00\n喷漆 工时 400\n大灯 更换 950.5"), ("answer", "补上大灯")];
+    assert_eq!(Caller::staff(&server, "assessor").step(&number, &again).status, 303);
+    let events = view(&mut caller, &number)["events"].as_array().unwrap().clone();
+    let totals: Vec<(i64, i64)> = events
+        .iter()
+        .filter_map(|e| {
+            let lines = e["what"]["assessed"]["lines"].as_array()?;
+            Some((lines.iter().map(|l| l["fen"].as_i64().unwrap()).sum(), e["what"]["assessed"]["total_fen"].as_i64()?))
+        })
+        .collect();
+    assert_eq!(totals, [(120_000, 120_000), (215_050, 215_050)]);
+}
+
+#[test]
+fn e4_after_an_objection_an_appraisers_report_is_taken() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED]);
+    let has = |caller: &mut Caller| {
+        let tasks = caller.get(&format!("/api/v1/claims/{number}/requirements")).json()["tasks"].clone();
+        tasks.as_array().unwrap().iter().any(|t| t["document"] == "adjuster_report")
+    };
+    assert!(!has(&mut caller));
+    assert_eq!(take(&mut caller, &number, json!({ "assessment-objected": { "version": 1, "reason": "价格低" } })).status, 201);
+    assert!(has(&mut caller));
+    let report = baoan_tests::papers::jpeg(&baoan_tests::papers::page(1800, 1300, 3));
+    assert_eq!(crate::papers::attached(&mut caller, &number, "adjuster_report", &report).status, 200);
+}
+
+#[test]
+fn f1_a_decision_comes_with_its_sum_and_its_date() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[("deductible_rate", "5"), ("deductible", "100")])]);
+    let events = view(&mut caller, &number)["events"].clone();
+    let decision = events.as_array().unwrap().iter().find_map(|e| e["what"].get("approved")).unwrap().clone();
+    let payout: claim_domain::payout::Payout = serde_json::from_value(decision["payout"].clone()).unwrap();
+    assert_eq!((payout.result_fen(), decision["amount_fen"].as_i64()), (104_000, Some(104_000)));
+}
+
+#[test]
+fn f3_an_approval_names_who_when_and_why_and_cannot_be_changed() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[])]);
+    let events = view(&mut caller, &number)["events"].clone();
+    let event = events.as_array().unwrap().iter().find(|e| e["what"].get("approved").is_some()).unwrap().clone();
+    assert!(event["actor"]["staff"]["name"].is_string() && event["at"].is_string() && event["what"]["approved"]["basis"] == "车损险第六条");
+    for method in ["PUT", "PATCH", "DELETE"] {
+        for path in ["timeline", "steps"] {
+            assert_eq!(caller.send(method, &format!("/api/v1/claims/{number}/{path}"), &[], b"").status, 405, "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn f4_the_result_is_told_at_once_and_stands_in_a_letter() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[])]);
+    assert_eq!(server.caller().get("/demo/outbox").text.matches("核定结果出来了").count(), 1);
+    let events = view(&mut caller, &number)["events"].clone();
+    let seq = events.as_array().unwrap().iter().find(|e| e["what"].get("approved").is_some()).unwrap()["seq"].clone();
+    let path = format!("/api/v1/claims/{number}/letters/{seq}");
+    let letter = caller.send("GET", &path, &[("accept", "application/json")], b"").json();
+    let text = letter.to_string();
+    for part in ["核定书", "¥1,200.00", "车损险第六条", "十日内", "申请复核", "12378"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let page = caller.get(&path);
+    assert!(page.header("content-type").unwrap().starts_with("text/html") && page.text.contains("核定书"));
+    assert_eq!(caller.get(&format!("/api/v1/claims/{number}/letters/1")).status, 404, "nothing is written about a report");
+}
+
+#[test]
+fn g1_an_account_is_checked_and_never_shown_whole() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[]);
+    let wrong = name_payee(&mut caller, &number, "6222020000000000001");
+    assert_eq!((wrong.status, wrong.json()["errors"][0]["field"].clone()), (422, json!("/card")));
+    assert_eq!(name_payee(&mut caller, &number, "6222 0200 0000 0000 000").status, 200);
+    for path in [format!("/api/v1/claims/{number}"), "/api/v1/me".into(), format!("/api/v1/claims/{number}/timeline")] {
+        assert!(!caller.get(&path).text.contains("6222020000000000000"), "{path}");
+    }
+    let (mut intake, mut finance) = (Caller::staff(&server, "intake"), Caller::staff(&server, "finance"));
+    assert_eq!(intake.get(&format!("/staff/claims/{number}/payee")).status, 404);
+    assert!(finance.get(&format!("/staff/claims/{number}/payee")).text.contains("6222020000000000000"));
+    assert_eq!(server.count("SELECT count(*) FROM look WHERE document_id = 'payee'"), 1, "who looked is written down");
+}
+
+#[test]
+fn g2_an_account_of_somebody_else_says_whose_and_asks_for_three_papers() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[]);
+    let put = |caller: &mut Caller, payee: Value| {
+        let path = format!("/api/v1/claims/{number}/payee");
+        caller.send("PUT", &path, &[("content-type", "application/json")], payee.to_string().as_bytes())
+    };
+    let unsaid = put(&mut caller, json!({ "holder": "李娜", "card": "6222020000000000000" }));
+    assert_eq!((unsaid.status, unsaid.json()["errors"][0]["field"].clone()), (422, json!("/relation")));
+    let tasks = |caller: &mut Caller| -> Vec<String> {
+        let tasks = caller.get(&format!("/api/v1/claims/{number}/requirements")).json()["tasks"].clone();
+        let wanted = tasks.as_array().unwrap().iter().filter(|t| t["state"] == "todo" && t["need"] == "required");
+        wanted.map(|t| t["document"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = tasks(&mut caller);
+    assert_eq!(put(&mut caller, json!({ "holder": "李娜", "card": "6222020000000000000", "relation": "妻子" })).status, 200);
+    let mut added = tasks(&mut caller);
+    added.retain(|d| !before.contains(d));
+    added.sort();
+    assert_eq!(added, ["payee_auth", "payee_id", "relation_proof"]);
+}
+
+#[test]
+fn g3_g4_a_payment_says_from_where_and_is_booked_once() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[])]);
+    assert_eq!(name_payee(&mut caller, &number, "6222020000000000000").status, 200);
+    assert_eq!(Caller::staff(&server, "finance").step(&number, &[("kind", "payment-ordered"), ("instruction", "G1")]).status, 303);
+    let paid = json!({ "instruction": "G1", "paid": true, "reference": "R1" });
+    for _ in 0..3 {
+        assert_eq!(server.bank(&paid).status, 204);
+    }
+    assert_eq!(server.bank(&json!({ "instruction": "G9", "paid": true, "reference": "R1" })).status, 404);
+    let events = view(&mut caller, &number)["events"].clone();
+    let payments: Vec<&Value> = events.as_array().unwrap().iter().filter_map(|e| e["what"].get("paid")).collect();
+    assert_eq!(payments.len(), 1);
+    let sum: i64 = payments[0]["lines"].as_array().unwrap().iter().map(|l| l["fen"].as_i64().unwrap()).sum();
+    assert_eq!((sum, payments[0]["last4"].clone(), payments[0]["reference"].clone()), (120_000, json!("0000"), json!("R1")));
+}
+
+#[test]
+fn h1_h5_the_timeline_is_the_events_and_a_step_back_says_why() {
+    let server = Server::start();
+    let back: &[(&str, &str)] = &[("kind", "sent-back"), ("to", "assessing"), ("reason", "大灯漏了")];
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, back]);
+    let whole = view(&mut caller, &number);
+    assert_eq!((whole["summary"]["stage"].clone(), whole["events"].to_string().contains("大灯漏了")), (json!("assessing"), true));
+    assert_eq!(caller.get(&format!("/api/v1/claims/{number}/timeline")).json()["events"], whole["events"]);
+}
+
+#[test]
+fn h2_each_event_has_one_message_and_none_says_too_much() {
+    let server = Server::start();
+    let (number, _) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[])]);
+    let outbox = server.caller().get("/demo/outbox").text;
+    let about: Vec<&str> = outbox.split("class=\"message\"").filter(|m| m.contains(&number)).collect();
+    assert_eq!(about.len(), 3, "reported, assessed, approved");
+    assert!(about.iter().all(|m| !m.contains('¥') && !m.contains("张伟") && !m.contains("浙A12345")));
+    // Each is sent once or waits for the day; the log of what was sent names nobody.
+    server.until("sent or waiting for the day", || {
+        server.count("SELECT count(*) FROM message WHERE state = 'queued' AND next_at <= unixepoch()") == 0
+    });
+    let log = std::fs::read_to_string(server.data().join("messages.log")).unwrap();
+    assert!(log.contains("138****8000") && !log.contains("13800138000") && log.contains("（验证码）"), "{log}");
+}
+
+#[test]
+fn h3_who_wants_few_messages_gets_those_that_matter() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[]);
+    let wants = json!({ "by_day": false, "optional": false }).to_string();
+    assert_eq!(caller.send("PUT", "/api/v1/preferences", &[("content-type", "application/json")], wants.as_bytes()).status, 200);
+    let mut staff = Caller::staff(&server, "supervisor");
+    for fields in [SURVEY, ASSESSED, ACCEPTED, &*rejected(), &[("kind", "closed")]] {
+        assert_eq!(staff.step(&number, fields).status, 303);
+    }
+    assert_eq!(server.count("SELECT count(*) FROM message WHERE kind = 'closed'"), 0, "not needed");
+    assert_eq!(server.count("SELECT count(*) FROM message WHERE kind = 'rejected'"), 1);
+    server.until("sent at any hour", || server.count("SELECT count(*) FROM message WHERE kind = 'rejected' AND state = 'sent'") == 1);
+    assert!(view(&mut caller, &number)["events"].to_string().contains("letter-delivered"));
+}
+
+#[test]
+fn h4_a_shared_link_shows_stages_only_and_ends_when_it_is_taken_back() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED]);
+    let shares = format!("/api/v1/claims/{number}/shares");
+    let path = caller.post(&shares, &Value::Null).json()["path"].as_str().unwrap().to_owned();
+    let shown = server.caller().get(&path);
+    assert!(shown.status == 200 && shown.text.contains("定损") && !shown.text.contains("1,200") && !shown.text.contains("张"), "{shown:?}");
+    assert_eq!(caller.send("DELETE", &shares, &[], b"").status, 204);
+    assert_eq!(server.caller().get(&path).status, 410);
+}
+
+#[test]
+fn h6_what_waits_for_me_comes_first() {
+    let server = Server::start();
+    let (waiting, mut caller) = claim(&server, &[SURVEY, ASSESSED]);
+    let newer = claim_of(&mut caller, &server, |_| {});
+    let list = caller.get("/api/v1/claims").json();
+    let numbers: Vec<&str> = list.as_array().unwrap().iter().map(|c| c["claim_no"].as_str().unwrap()).collect();
+    assert_eq!(numbers, [&*waiting, &*newer]);
+}
+
+#[test]
+fn i2_m1_m2_the_figures_are_those_of_the_events() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[])]);
+    assert_eq!(name_payee(&mut caller, &number, "6222020000000000000").status, 200);
+    let mut finance = Caller::staff(&server, "finance");
+    assert_eq!(finance.step(&number, &[("kind", "payment-ordered"), ("instruction", "I1")]).status, 303);
+    assert_eq!(finance.step(&number, &[("kind", "paid"), ("reference", "R1")]).status, 303);
+    claim_of(&mut server.caller(), &server, |_| {});
+    let page = finance.get("/staff/figures").text;
+    let plain: String = page.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect::<Vec<_>>().join(" ");
+    assert!(plain.contains("2  件") || plain.contains("2 件"), "{plain}");
+    assert!(plain.contains("¥1,200.00") && page.contains("data-clock=\"pay\""), "{plain}");
+    // By hand: paid once in time, contact kept once (the second claim's still runs).
+    let row = |clock: &str| page.split(&format!("data-clock=\"{clock}\"")).nth(1).unwrap().split("</tr>").next().unwrap().to_owned();
+    assert!(row("pay").contains("<td>1</td><td>0</td>"), "{}", row("pay"));
+    assert!(row("contact").contains("<td>1</td><td>0</td>"), "{}", row("contact"));
+}
+
+#[test]
+fn i4_a_refused_claim_says_until_when_it_can_be_taken_to_court() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &rejected()]);
+    let deadlines = view(&mut caller, &number)["deadlines"].clone();
+    let limitation = deadlines.as_array().unwrap().iter().find(|d| d["clock"] == "limitation").unwrap().clone();
+    let due = claim_domain::Moment::from_rfc3339(limitation["due"].as_str().unwrap()).unwrap();
+    let loss = claim_domain::Moment::from_rfc3339(&now(&server)).unwrap();
+    assert_eq!(claim_domain::local_day(loss).plus_years(2), claim_domain::local_day(due.plus_seconds(-1)));
+}
+
+#[test]
+fn j5_the_cause_of_a_dispute_is_noted_when_it_ends() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &rejected()]);
+    assert_eq!(take(&mut caller, &number, json!({ "review-asked": { "reason": "不服", "wish": "" } })).status, 201);
+    let mut supervisor = Caller::staff(&server, "supervisor");
+    let answer = [("kind", "review-answered"), ("overturned", "no"), ("text", "条款明确")];
+    assert_eq!(supervisor.step(&number, &answer).status, 422, "without a cause");
+    assert_eq!(supervisor.step(&number, &[&answer[..], &[("cause", "terms")]].concat()).status, 303);
+    assert!(supervisor.get("/staff/figures").text.contains("条款 1"));
+    assert_eq!(view(&mut caller, &number)["summary"]["stage"], json!("rejected"), "upheld");
+}
+
+#[test]
+fn j6_a_withdrawn_claim_has_no_clocks_and_takes_no_files() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY]);
+    assert_eq!(take(&mut caller, &number, json!({ "withdrawn": { "reason": "自己修" } })).status, 201);
+    let whole = view(&mut caller, &number);
+    let running: Vec<&Value> = whole["deadlines"].as_array().unwrap().iter().filter(|d| d.get("met").is_none()).collect();
+    assert!(running.iter().all(|d| d["clock"] == "limitation"), "{running:?}");
+    let picture = baoan_tests::papers::jpeg(&baoan_tests::papers::page(1800, 1300, 5));
+    assert_eq!(crate::papers::attached(&mut caller, &number, "scene", &picture).code(), "not-allowed");
+    claim_of(&mut caller, &server, |n| n["narrative"] = json!("同一次事故，重新报案"));
+}
+
+#[test]
+fn k1_the_outcome_is_rated_once_and_not_before() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED]);
+    let rate = json!({ "rated": { "score": 4, "text": "" } });
+    assert_eq!(take(&mut caller, &number, rate.clone()).code(), "not-allowed");
+    assert_eq!(Caller::staff(&server, "adjudicator").step(&number, &rejected()).status, 303);
+    assert_eq!(take(&mut caller, &number, json!({ "rated": { "score": 6, "text": "" } })).status, 422);
+    assert_eq!(take(&mut caller, &number, rate.clone()).status, 201);
+    assert_eq!(take(&mut caller, &number, rate).code(), "not-allowed");
+}
+
+#[test]
+fn k6_what_is_stored_of_me_can_be_had_and_put_right() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY]);
+    let me = caller.get("/api/v1/me").json();
+    for part in ["phone", "policies", "claims", "messages", "drafts"] {
+        assert!(!me[part].is_null(), "{part}");
+    }
+    assert_eq!(me["claims"][0]["claim"]["notice"]["reporter"]["name"], json!("张伟"));
+    let put = |caller: &mut Caller, name: &str, phone: &str| {
+        let body = json!({ "name": name, "phone": phone }).to_string();
+        caller.send("PUT", &format!("/api/v1/claims/{number}/reporter"), &[("content-type", "application/json")], body.as_bytes())
+    };
+    assert_eq!(put(&mut caller, "张伟", "1380013800").json()["errors"][0]["field"], json!("/phone"));
+    assert_eq!(put(&mut caller, "张伟", PHONE).status, 422, "nothing to put right");
+    assert_eq!(put(&mut caller, "张玮", "13800138001").status, 200);
+    let whole = view(&mut caller, &number);
+    assert_eq!(whole["notice"]["reporter"]["name"], json!("张玮"));
+    assert!(whole["events"].to_string().contains("corrected") && !whole["events"].to_string().contains("张玮"), "what it was is in no log");
+}
+
+#[test]
+fn l4_the_app_reports_to_nobody_but_its_own_origin() {
+    let server = Server::start();
+    let policy = server.caller().get("/").header("content-security-policy").unwrap().to_owned();
+    assert!(policy.contains("connect-src 'self'") && policy.contains("script-src 'self'") && !policy.contains("http"), "{policy}");
+}
+
+#[test]
+fn m4_the_list_opens_in_a_spreadsheet_and_runs_nothing() {
+    let server = Server::start();
+    let number = claim_of(&mut server.caller(), &server, |n| n["place"]["text"] = json!("=HYPERLINK(\"http://x\")"));
+    let mut staff = Caller::staff(&server, "intake");
+    let csv = staff.get("/staff/claims.csv");
+    assert!(csv.text.starts_with('\u{feff}') && csv.text.contains(&number), "{csv:?}");
+    assert!(csv.text.contains("\"'=HYPERLINK(\"\"http://x\"\")\""), "{}", csv.text);
+    assert!(csv.header("content-disposition").unwrap().contains("claims.csv"));
+}
+
+#[test]
+fn n1_the_whole_file_adds_up_to_its_own_list() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &rejected()]);
+    assert_eq!(take(&mut caller, &number, json!({ "review-asked": { "reason": "有新证据", "wish": "" } })).status, 201);
+    let picture = baoan_tests::papers::jpeg(&baoan_tests::papers::page(1800, 1300, 9));
+    assert_eq!(crate::papers::attached(&mut caller, &number, "scene", &picture).status, 200, "evidence for the review");
+    let zip = caller.bytes(&format!("/api/v1/claims/{number}/file"));
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(zip)).unwrap();
+    let mut read = |name: &str| {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut archive.by_name(name).unwrap(), &mut bytes).unwrap();
+        bytes
+    };
+    let manifest: Value = serde_json::from_slice(&read("manifest.json")).unwrap();
+    let files = manifest["files"].as_array().unwrap().clone();
+    for file in &files {
+        let bytes = read(file["name"].as_str().unwrap());
+        assert_eq!((json!(bytes.len()), json!(baoan_tests::sha256_hex(&bytes))), (file["bytes"].clone(), file["sha256"].clone()));
+    }
+    let names: Vec<&str> = files.iter().map(|f| f["name"].as_str().unwrap()).collect();
+    for part in ["files/01-scene.jpg", "receipt.jws", "claim.json"] {
+        assert!(names.contains(&part), "{names:?}");
+    }
+    assert!(names.iter().any(|n| n.starts_with("letters/") && n.ends_with("rejected.html")), "{names:?}");
+}
+
+#[test]
+fn n2_a_claim_is_found_by_number_plate_and_phone() {
+    let server = Server::start();
+    let number = claim_of(&mut server.caller(), &server, |_| {});
+    let mut staff = Caller::staff(&server, "intake");
+    for search in [&*number, &number[11..], "浙A12345", "000001", PHONE] {
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", search).finish();
+        assert!(staff.get(&format!("/staff?{query}")).text.contains(&format!("/staff/claims/{number}")), "{search}");
+    }
+    assert!(!staff.get("/staff?q=nobody").text.contains(&number));
+}
+
+#[test]
+fn n4_what_is_personal_lies_sealed_in_the_database() {
+    let server = Server::start();
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED]);
+    assert_eq!(take(&mut caller, &number, json!({ "wrote": { "text": "我住在文三路" } })).status, 201);
+    assert_eq!(name_payee(&mut caller, &number, "6222020000000000000").status, 200);
+    let mut raw = Vec::new();
+    for name in ["claims.sqlite", "claims.sqlite-wal"] {
+        raw.extend(std::fs::read(server.data().join(name)).unwrap_or_default());
+    }
+    for secret in ["13800138000", "我住在文三路", "6222020000000000000", "文三路 90 号", "前保险杠", "倒车时撞到柱子"]
+    {
+        let found = raw.windows(secret.len()).any(|w| w == secret.as_bytes());
+        assert!(!found, "{secret} lies open in the database");
+    }
+}
+
+/// Words of joy have no place where somebody has died or is ill.
+#[test]
+fn b5_no_word_of_joy_where_somebody_died() {
+    let server = Server::start();
+    let mut caller = server.caller();
+    let number = claim_of(&mut caller, &server, |n| {
+        n["incident"] = json!("health.death");
+        n["parts"] = json!([]);
+        n["reporter"]["role"] = json!("beneficiary");
+        let at = n["loss_at"].clone();
+        n["consents"].as_array_mut().unwrap().push(json!({ "id": "medical", "version": 1, "at": at }));
+    });
+    caller.sign_in(&server, PHONE);
+    let mut staff = Caller::staff(&server, "supervisor");
+    staff.step(&number, &[("kind", "registered"), ("handler", "李 工号 1001")]);
+    let said = view(&mut caller, &number).to_string() + &server.caller().get("/demo/outbox").text;
+    for word in ["恭喜", "成功", "🎉", "开心", "评价"] {
+        assert!(!said.contains(word), "{word}");
+    }
+}
