@@ -67,8 +67,11 @@ pub fn lob(text: &str) -> Result<Lob> {
 fn event_of(vault: &Vault, row: &SqliteRow) -> Result<Event> {
     let read = |what: &str, e: serde_json::Error| Failure::internal(what, e);
     let what: &str = row.try_get("what")?;
-    // Those of the first versions were not sealed.
-    let opened = if what.starts_with(['{', '"']) { Some(what.to_owned()) } else { vault.open_text(what) };
+    // `kind:sealed`; those of the first versions were not sealed.
+    let opened = match what.split_once(':') {
+        Some((_, sealed)) if !what.starts_with(['{', '"']) => vault.open_text(sealed),
+        _ => Some(what.to_owned()),
+    };
     let what = opened.ok_or_else(|| Failure::internal("event", "sealed with another key"))?;
     Ok(Event {
         seq: row.try_get("seq")?,
@@ -117,7 +120,7 @@ pub async fn append(
     let at = at.max(events.last().map_or(at, |e| e.at));
     let event = Event { seq: claim.seq + 1, at, actor: actor.clone(), what };
     claim.apply(&event);
-    let (actor, what) = (json(&event.actor), vault.seal(&json(&event.what)));
+    let (actor, what) = (json(&event.actor), format!("{}:{}", event.what.kind().as_str(), vault.seal(&json(&event.what))));
     let before: String = sqlx::query_scalar("SELECT hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1")
         .bind(claim_id)
         .fetch_optional(&mut *tx)
