@@ -28,6 +28,11 @@ pub struct Typed {
 }
 
 impl Typed {
+    /// For the top of the page.
+    pub fn trouble(self) -> AnyView {
+        self.deed.trouble()
+    }
+
     pub fn new(visit: Visit, no: &str) -> Typed {
         Typed {
             deed: Deed::new(visit, no),
@@ -70,7 +75,7 @@ pub fn asks(visit: Visit, typed: Typed, again: Callback<()>, state: &Claim, view
             );
         }
     }
-    (!all.is_empty()).then(|| view! { {typed.deed.trouble()}{all} }.into_any())
+    (!all.is_empty()).then(|| view! { {all} }.into_any())
 }
 
 /// What is missing by the insurer's word: one list, who asked, why, until when; and what was sent back.
@@ -205,12 +210,12 @@ fn question(typed: Typed, again: Callback<()>) -> AnyView {
     let faces = c().faces.split('\n').enumerate().map(|(i, word)| ((i + 1).to_string(), word.to_owned(), String::new())).collect();
     let send = move |_| {
         let score = typed.score.get_untracked().parse().unwrap_or(0);
-        typed.deed.take(What::Rated { score, text: typed.words.get_untracked() }, move || again.run(()));
+        typed.deed.of("/rate").take(What::Rated { score, text: typed.words.get_untracked() }, move || again.run(()));
     };
     view! {
         <div class="note" id="rating">
-            <fieldset><legend>{c().rate}</legend>{choices("/score", faces, typed.score.into(), Callback::new(move |v| typed.score.set(v)))}</fieldset>
-            {typed.deed.area("/text", c().rate_words, typed.words)}
+            <fieldset><legend>{c().rate}</legend>{typed.deed.wrong("/rate/score")}{choices("/rate/score", faces, typed.score.into(), Callback::new(move |v| typed.score.set(v)))}</fieldset>
+            {typed.deed.area("/rate/text", c().rate_words, typed.words)}
             <button class="weui-btn weui-btn_default" type="button" id="rate" on:click=click(send)>{c().rate_send}</button>
         </div>
     }
@@ -224,7 +229,7 @@ pub fn survey(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView
         _ => None,
     })?;
     let send = move |_| {
-        typed.deed.take(What::SurveyRemarked { text: typed.remark.get_untracked() }, move || {
+        typed.deed.of("/remark").take(What::SurveyRemarked { text: typed.remark.get_untracked() }, move || {
             typed.remark.set(String::new());
             typed.remarking.set(false);
             again.run(());
@@ -235,7 +240,7 @@ pub fn survey(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView
         view! {
             <details open=typed.remarking.get_untracked()>
                 <summary on:click=click(move |_| typed.remarking.update(|o| *o = !*o))>{c().remark}</summary>
-                {typed.deed.area("/remark", c().remark_text, typed.remark)}
+                {typed.deed.area("/remark/text", c().remark_text, typed.remark)}
                 <button class="weui-btn weui-btn_default" type="button" id="send-remark" on:click=click(send)>{c().remark_send}</button>
             </details>
         }
@@ -247,15 +252,14 @@ pub fn survey(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView
 pub fn withdraw(typed: Typed, again: Callback<()>, state: &Claim, limited: bool) -> Option<AnyView> {
     let may = state.allowed(&Actor::Customer).contains(&Kind::Withdrawn) && !limited;
     let leave = move |_| {
-        typed.deed.take(What::Withdrawn { reason: typed.leaving.get_untracked() }, move || again.run(()));
+        typed.deed.of("/withdraw").take(What::Withdrawn { reason: typed.leaving.get_untracked() }, move || again.run(()));
     };
-    // While an assessment waits for its answer there is one field for reasons on the page.
-    (may && state.turn() != Turn::Nobody && state.stage != Stage::Assessed).then(|| {
+    (may && state.turn() != Turn::Nobody).then(|| {
         view! {
             <details open=typed.withdrawing.get_untracked()>
                 <summary on:click=click(move |_| typed.withdrawing.update(|o| *o = !*o))>{c().withdraw}</summary>
                 <p>{c().withdraw_hint}</p>
-                {typed.deed.area("/reason", c().withdraw_reason, typed.leaving)}
+                {typed.deed.area("/withdraw/reason", c().withdraw_reason, typed.leaving)}
                 <button class="weui-btn weui-btn_default" type="button" id="withdraw" on:click=click(leave)>{c().withdraw}</button>
             </details>
         }

@@ -70,7 +70,7 @@ fn approved(visit: Visit, fen: i64, basis: &str, payout: Option<&Payout>, checks
         let ours = payout.result_fen();
         let rows = payout.steps().into_iter().map(row).collect_view();
         let differs = (ours != fen).then(|| view! { <p class="note bad" role="alert">{c().sum_differs}</p> });
-        view! { <table id="sum"><tbody>{rows}</tbody></table>{differs} }
+        view! { <table class="sum"><tbody>{rows}</tbody></table>{differs} }
     });
     view! {
         <h3>{c().decided.replace("{sum}", &money::show(fen))}</h3>
@@ -108,7 +108,7 @@ fn points(visit: Visit, checks: &[Check]) -> Option<AnyView> {
     };
     let lines = checks.iter().map(line).collect_view();
     (!checks.is_empty())
-        .then(|| view! { <details><summary>{c().what_we_checked}</summary><ul id="points">{lines}</ul></details> }.into_any())
+        .then(|| view! { <details><summary>{c().what_we_checked}</summary><ul class="points">{lines}</ul></details> }.into_any())
 }
 
 fn row(step: Step) -> AnyView {

@@ -1,4 +1,4 @@
-//! What the customer does to a claim, and what the server says to it.
+//! What the customer does to a claim, and what the server says to it. One for a page: a page has one place for errors.
 
 use claim_api::{BASE, Step};
 use claim_domain::lifecycle::{Event, What};
@@ -6,14 +6,16 @@ use leptos::prelude::*;
 
 use crate::i18n;
 use crate::platform::http::{self, CallError};
-use crate::platform::{page, spawn};
+use crate::platform::{page, sleep_ms, spawn};
 use crate::ui::{ErrorSummary, Errors, changed, field_id, field_wrong, live};
 use crate::visit::Visit;
 
-/// One form's worth of talk with the server: its errors, what was said, whether it is under way.
+/// The talk of a page with the server: errors, what was said, whether something is under way.
 #[derive(Clone, Copy)]
 pub struct Deed {
     visit: Visit,
+    /// Stands before the names of its fields where a page has several forms.
+    form: &'static str,
     no: StoredValue<String>,
     pub errors: Errors,
     said: RwSignal<Option<String>>,
@@ -24,11 +26,17 @@ impl Deed {
     pub fn new(visit: Visit, no: &str) -> Deed {
         Deed {
             visit,
+            form: "",
             no: StoredValue::new(no.to_owned()),
             errors: RwSignal::new(Vec::new()),
             said: RwSignal::new(None),
             busy: RwSignal::new(false),
         }
+    }
+
+    /// The same for one of several forms: `/remark` and the server's `/text` make the field `/remark/text`.
+    pub fn of(self, form: &'static str) -> Deed {
+        Deed { form, ..self }
     }
 
     /// Takes a step; `then` runs when the server has it. What was typed stays until then.
@@ -51,16 +59,31 @@ impl Deed {
             self.busy.try_set(false);
             match outcome {
                 Ok(()) => then(),
-                Err(CallError::Problem(problem)) if !problem.errors.is_empty() => drop(self.errors.try_set(problem.errors)),
-                Err(error) => drop(self.said.try_set(Some(i18n::error(self.visit.catalogue, error.code()).to_owned()))),
+                Err(CallError::Problem(mut problem)) if !problem.errors.is_empty() => {
+                    for error in &mut problem.errors {
+                        error.field.insert_str(0, self.form);
+                    }
+                    self.errors.try_set(problem.errors);
+                }
+                Err(error) => {
+                    self.said.try_set(Some(i18n::error(self.visit.catalogue, error.code()).to_owned()));
+                    // The button may be far below.
+                    sleep_ms(0).await;
+                    page::focus("said");
+                }
             }
         });
     }
 
     /// What is wrong, for the top of the form.
     pub fn trouble(self) -> AnyView {
-        let said = live(move || self.said.get().map(|text| view! { <p class="note warn" role="alert">{text}</p> }));
+        let said = live(move || self.said.get().map(|text| view! { <p class="note warn" id="said" tabindex="-1" role="alert">{text}</p> }));
         view! { <ErrorSummary visit=self.visit errors=self.errors /> {said} }.into_any()
+    }
+
+    /// What is wrong with a field that is drawn elsewhere.
+    pub fn wrong(self, field: &'static str) -> AnyView {
+        field_wrong(self.visit, self.errors, field, None)
     }
 
     /// A labelled text area bound to `text`; `field` is the name that the server knows it by.
@@ -68,7 +91,7 @@ impl Deed {
         let id = field_id(field);
         view! {
             <label class="label" for=id.clone()>{label}</label>
-            {field_wrong(self.visit, self.errors, field, None)}
+            {self.wrong(field)}
             <textarea class="input" id=id maxlength="2000" prop:value=move || page::Typed(text.get()) on:input=changed(move |e| text.set(page::value_of(&e)))></textarea>
         }
         .into_any()

@@ -31,10 +31,11 @@ fn ways(visit: Visit, view: &ClaimView) -> AnyView {
     let state = Claim::replay(view.summary.lob, &view.events);
     let allowed = state.allowed(&Actor::Customer);
     let no = view.summary.claim_no.clone();
+    let deed = Deed::new(visit, &no);
     let rung = |rung: &'static Rung| {
         let form = match rung.id.as_str() {
-            "review" if allowed.contains(&Kind::ReviewAsked) => Some(review(visit, &no)),
-            "complain" if allowed.contains(&Kind::ComplaintFiled) => Some(complaint(visit, &no)),
+            "review" if allowed.contains(&Kind::ReviewAsked) => Some(review(deed.of("/review"), &no)),
+            "complain" if allowed.contains(&Kind::ComplaintFiled) => Some(complaint(deed.of("/complaint"), &no)),
             _ => None,
         };
         let open = match rung.id.as_str() {
@@ -56,11 +57,10 @@ fn ways(visit: Visit, view: &ClaimView) -> AnyView {
         }
     };
     let rungs = visit.catalogue.papers.after.ladder.iter().map(rung).collect_view();
-    view! { <p>{c().disagree_hint}</p>{rungs}{back_to(&no)} }.into_any()
+    view! { {deed.trouble()}<p>{c().disagree_hint}</p>{rungs}{back_to(&no)} }.into_any()
 }
 
-fn review(visit: Visit, no: &str) -> AnyView {
-    let deed = Deed::new(visit, no);
+fn review(deed: Deed, no: &str) -> AnyView {
     let (reason, wish) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let back = StoredValue::new(format!("/claims/{no}"));
     let send = move |_| {
@@ -68,16 +68,14 @@ fn review(visit: Visit, no: &str) -> AnyView {
         deed.take(what, move || address::go(&back.get_value()));
     };
     view! {
-        {deed.trouble()}
-        {deed.area("/reason", c().review_reason, reason)}
-        {deed.area("/review-wish", c().wish, wish)}
+        {deed.area("/review/reason", c().review_reason, reason)}
+        {deed.area("/review/wish", c().wish, wish)}
         <button class="weui-btn weui-btn_primary" type="button" id="ask-review" on:click=click(send)>{c().review_send}</button>
     }
     .into_any()
 }
 
-fn complaint(visit: Visit, no: &str) -> AnyView {
-    let deed = Deed::new(visit, no);
+fn complaint(deed: Deed, no: &str) -> AnyView {
     let (about, wish) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let back = StoredValue::new(format!("/claims/{no}"));
     let send = move |_| {
@@ -87,9 +85,8 @@ fn complaint(visit: Visit, no: &str) -> AnyView {
         deed.take(what, move || address::go(&back.get_value()));
     };
     view! {
-        {deed.trouble()}
-        {deed.area("/about", c().complaint_about, about)}
-        {deed.area("/wish", c().wish, wish)}
+        {deed.area("/complaint/about", c().complaint_about, about)}
+        {deed.area("/complaint/wish", c().wish, wish)}
         <button class="weui-btn weui-btn_primary" type="button" id="file-complaint" on:click=click(send)>{c().complaint_send}</button>
     }
     .into_any()

@@ -98,6 +98,8 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
         What::PersonCalled { text } => c().ev_called.replace("{text}", text),
         What::Rated { .. } => c().ev_rated.into(),
         What::Corrected { .. } => c().ev_corrected.into(),
+        What::PolicyFound { policy } => c().ev_policy.replace("{n}", policy),
+        What::Entitled { reason } => c().ev_entitled.replace("{text}", reason),
         What::Escalated { deadline, to, by } => {
             let clock = deadline.split(':').next().unwrap_or_default();
             let name = visit.catalogue.papers.after.clocks.get(clock).map_or("", |x| i18n::text(&x.name));

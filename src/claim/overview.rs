@@ -131,6 +131,7 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
         view! { <li><a href=to>{text}</a></li> }
     };
     view! {
+        {typed.trouble()}
         <p class="number" id="claim-no">{view.summary.claim_no.clone()}</p>
         <p><strong>{name}</strong>" · "{view.loss_at.to_local_text()}" · "{view.summary.place.clone()}</p>
         <p>{view.fast.then(|| view! { <span class="tag you" id="fast">{c().fast}</span>" " })}{tags}</p>

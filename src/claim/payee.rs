@@ -31,7 +31,7 @@ fn form(visit: Visit, view: &ClaimView) -> AnyView {
     let state = Claim::replay(view.summary.lob, &view.events);
     let other = RwSignal::new(false);
     let (holder, card, relation) =
-        (RwSignal::new(view.notice.reporter.name.clone()), RwSignal::new(String::new()), RwSignal::new(String::new()));
+        (RwSignal::new(view.insured.clone().unwrap_or_default()), RwSignal::new(String::new()), RwSignal::new(String::new()));
     let known = state.payee.as_ref().map(|(holder, last4)| {
         view! { <p class="note">{c().payee_known.replace("{who}", holder).replace("{n}", last4)}</p> }
     });

@@ -22,13 +22,15 @@ pub fn records(visit: Visit, no: &str) -> AnyView {
         Some(Ok(view)) => untrack(|| {
             let no = view.summary.claim_no.clone();
             let file = format!("{BASE}/claims/{no}/file");
+            let deed = Deed::new(visit, &no);
             view! {
+                {deed.trouble()}
                 <h2>{c().whole_file}</h2>
                 <p>{c().whole_file_hint}</p>
                 <a class="weui-btn weui-btn_primary" id="whole-file" rel="external" download="" href=file>{c().whole_file_get}</a>
-                {sharing(visit, &no)}
-                {correction(visit, &view)}
-                {preferences(visit, &no)}
+                {sharing(deed, &no)}
+                {correction(deed, &view)}
+                {preferences(deed)}
                 <h2>{c().about_me}</h2>
                 <p>{c().about_me_hint}</p>
                 <a class="weui-btn weui-btn_default" id="about-me" rel="external" download="me.json" href=format!("{BASE}/me")>{c().about_me_get}</a>
@@ -40,8 +42,7 @@ pub fn records(visit: Visit, no: &str) -> AnyView {
 }
 
 /// A link that shows how far it is, and nothing else.
-fn sharing(visit: Visit, no: &str) -> AnyView {
-    let deed = Deed::new(visit, no);
+fn sharing(deed: Deed, no: &str) -> AnyView {
     let (link, open, copied) = (RwSignal::new(None::<Share>), RwSignal::new(0usize), RwSignal::new(false));
     let path = StoredValue::new(format!("{BASE}/claims/{no}/shares"));
     let count = move || {
@@ -90,7 +91,6 @@ fn sharing(visit: Visit, no: &str) -> AnyView {
     view! {
         <h2>{c().share}</h2>
         <p>{c().share_hint}</p>
-        {deed.trouble()}
         <button class="weui-btn weui-btn_primary" type="button" id="share-make" on:click=click(make)>{c().share_make}</button>
         <div>{live(shown)}</div>
         <div>{live(many)}</div>
@@ -98,9 +98,8 @@ fn sharing(visit: Visit, no: &str) -> AnyView {
     .into_any()
 }
 
-fn correction(visit: Visit, view: &ClaimView) -> AnyView {
+fn correction(deed: Deed, view: &ClaimView) -> AnyView {
     let no = view.summary.claim_no.clone();
-    let deed = Deed::new(visit, &no);
     let (name, phone) = (RwSignal::new(view.notice.reporter.name.clone()), RwSignal::new(view.notice.reporter.phone.clone()));
     let saved = RwSignal::new(false);
     let send = move |_| {
@@ -111,7 +110,6 @@ fn correction(visit: Visit, view: &ClaimView) -> AnyView {
     };
     view! {
         <h2>{c().correct}</h2>
-        {deed.trouble()}
         {deed.line("/name", c().correct_name, "text", "name", name)}
         {deed.line("/phone", c().correct_phone, "tel", "tel", phone)}
         <button class="weui-btn weui-btn_default" type="button" id="correct" on:click=click(send)>{c().correct_save}</button>
@@ -120,8 +118,7 @@ fn correction(visit: Visit, view: &ClaimView) -> AnyView {
     .into_any()
 }
 
-fn preferences(visit: Visit, no: &str) -> AnyView {
-    let deed = Deed::new(visit, no);
+fn preferences(deed: Deed) -> AnyView {
     let wants = RwSignal::new(None::<Preferences>);
     let path = format!("{BASE}/preferences");
     let fetch = path.clone();
@@ -144,5 +141,5 @@ fn preferences(visit: Visit, no: &str) -> AnyView {
             }
         })
     };
-    view! { {deed.trouble()}<div>{live(shown)}</div> }.into_any()
+    view! { <div>{live(shown)}</div> }.into_any()
 }

@@ -34,7 +34,7 @@ pub struct Names(Vec<(&'static str, &'static str)>);
 
 impl Names {
     pub fn get(&self, name: &str) -> &'static str {
-        self.0.iter().find(|(n, _)| *n == name).map_or("", |(_, word)| word)
+        self.0.iter().find(|(n, _)| name.ends_with(n)).map_or("", |(_, word)| word)
     }
 }
 

@@ -148,11 +148,11 @@ async fn a_motor_claim_from_the_report_to_the_closed_file() {
     assert!(page.contains("同事已填好") && page.contains("车损险第六条"));
     good(&supervisor.step(&number, &decide));
     says(&browser, "#decision", "¥12,500.00").await;
-    let sum = browser.text("#sum").await;
+    let sum = browser.text("#decision .sum").await;
     for line in ["¥13,000.00", "¥500.00", "免赔额"] {
         assert!(sum.contains(line), "{line}: {sum}");
     }
-    assert_eq!(browser.run("return document.querySelectorAll('#points li').length").await, json!(8));
+    assert_eq!(browser.run("return document.querySelectorAll('#decision .points li').length").await, json!(8));
 
     assert_eq!(finance.step(&number, &[("kind", "payment-ordered"), ("instruction", "P1")]).status, 409, "to whom?");
     browser.tap("#payee-wanted a").await;
@@ -261,7 +261,7 @@ async fn a_medical_claim_that_is_approved_in_part() {
     says(&browser, "#decision", "¥7,261.02").await;
     assert!(browser.text("#agreement").await.contains("不回答不算同意"));
     browser.tap("#decision summary").await;
-    assert!(browser.text("#points").await.contains("一张发票没有清单"));
+    assert!(browser.text("#decision .points").await.contains("一张发票没有清单"));
     name_payee(&browser, CARD).await;
     assert_eq!(finance.step(&number, &[("kind", "payment-ordered"), ("instruction", "H1")]).status, 409, "silence is no agreement");
     browser.tap("#agree").await;
@@ -373,8 +373,8 @@ async fn j1_j4_b2_a_home_claim_that_was_rejected_and_is_decided_anew() {
     }
     assert_eq!(browser.axe().await, Vec::<String>::new());
     browser.tap("#ask-review").await;
-    browser.until("a reason is needed", "document.querySelector('#reason-wrong')").await;
-    browser.type_in("#reason", "是楼上突然爆管，有物业证明").await;
+    browser.until("a reason is needed", "document.querySelector('#review-reason-wrong')").await;
+    browser.type_in("#review-reason", "是楼上突然爆管，有物业证明").await;
     browser.tap("#ask-review").await;
     browser.until("under review", "document.querySelector('#history') && document.querySelector('[data-clock=review]')").await;
     assert!(browser.text("#decision").await.contains("第八条"), "the first decision stays to be seen");
@@ -383,7 +383,7 @@ async fn j1_j4_b2_a_home_claim_that_was_rejected_and_is_decided_anew() {
 
     browser.tap("#more a[href$='/disagree']").await;
     browser.find("#file-complaint").await;
-    browser.type_in("#about", "查勘员说话不耐烦").await;
+    browser.type_in("#complaint-about", "查勘员说话不耐烦").await;
     browser.tap("#file-complaint").await;
     browser.until("a complaint", "document.querySelector('[data-clock=complaint]')").await;
     let fifteen = claim_domain::due_after_days(claim_domain::Moment::from_rfc3339(&now(&server)).unwrap(), 15).to_string();

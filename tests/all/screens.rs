@@ -276,7 +276,7 @@ async fn axe_finds_nothing_on_the_pages_of_a_claims_life() {
         ("supplement", "", "#supplement"),
         ("assessed", "", "#accept"),
         ("approved", "", "#agreement"),
-        ("rejected", "", "#points"),
+        ("rejected", "", "#decision .points"),
         ("rejected", "/disagree", ".way"),
         ("rejected", "/messages", "#thread li"),
         ("rejected", &*format!("/letters/{letter}"), "#letter"),

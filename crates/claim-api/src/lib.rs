@@ -129,6 +129,9 @@ pub struct ClaimView {
     /// Only how far it is: amounts, texts and papers are the insured person's.
     #[serde(default)]
     pub limited: bool,
+    /// The insured person, where known: whose account needs no explanation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub insured: Option<String>,
     /// What people are told where a typhoon or a flood was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catastrophe: Option<Text>,

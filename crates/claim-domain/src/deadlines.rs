@@ -141,13 +141,25 @@ const LETTER_DAYS: u16 = 3;
 const LIMITATION_YEARS: i32 = 2;
 const LIMITATION_YEARS_LIFE: i32 = 5;
 
+type Waits = [(Moment, Option<Moment>)];
+
+/// The parts of the waits between `from` and `now`.
+fn waited(waits: &Waits, from: Moment, now: Moment) -> impl Iterator<Item = (Moment, Moment)> {
+    waits.iter().map(move |(began, ended)| ((*began).clamp(from, now.max(from)), ended.unwrap_or(now).clamp(from, now.max(from))))
+}
+
 /// Whole days between the arrival of each list and the arrival of what it asked for, up to `now`, after `from`.
-pub fn paused_days(waits: &[(Moment, Option<Moment>)], from: Moment, now: Moment) -> u16 {
-    let days = waits.iter().map(|(began, ended)| {
-        let (began, ended) = (local_day((*began).max(from)), local_day(ended.unwrap_or(now).max(from)));
-        began.days_to(ended).max(0)
-    });
+pub fn paused_days(waits: &Waits, from: Moment, now: Moment) -> u16 {
+    let days = waited(waits, from, now).map(|(began, ended)| local_day(began).days_to(local_day(ended)).max(0));
     u16::try_from(days.sum::<i64>()).unwrap_or(u16::MAX)
+}
+
+fn paused_seconds(waits: &Waits, from: Moment, now: Moment) -> i64 {
+    waited(waits, from, now).map(|(began, ended)| ended.0 - began.0).sum()
+}
+
+fn stands_still(waits: &Waits, met: Option<Moment>) -> bool {
+    met.is_none() && waits.last().is_some_and(|(_, to)| to.is_none())
 }
 
 /// Every deadline that has begun, in the order of [`Clock`].
@@ -174,6 +186,11 @@ pub fn deadlines(claim: &Claim, terms: &Terms<'_>, now: Moment) -> Vec<Deadline>
     };
     let hours = |n: u16| i64::from(n) * 3600;
     let mut all = Vec::new();
+    let paused_by = |waits: &Waits, deadline: Deadline| {
+        let away = paused_days(waits, deadline.began, deadline.met.unwrap_or(now));
+        let due = local_day(deadline.due).plus_days(i64::from(away)).begins();
+        Deadline { due, paused_days: away, paused: stands_still(waits, deadline.met), ..deadline }
+    };
     let ended = claim.ended_at.filter(|_| claim.stage.is_over());
     if let Some(began) = claim.reported_at {
         let met = claim.contacted_at.or(ended);
@@ -184,14 +201,7 @@ pub fn deadlines(claim: &Claim, terms: &Terms<'_>, now: Moment) -> Vec<Deadline>
     }
     if let (Some(asked), Some(from)) = (claim.requested_at, claim.decides_from) {
         let met = claim.decided_at.or(ended);
-        let paused = met.is_none() && claim.waits.last().is_some_and(|(_, to)| to.is_none());
-        let away = paused_days(&claim.waits, from, met.unwrap_or(now));
-        let waits = |deadline: Deadline| Deadline {
-            due: local_day(deadline.due).plus_days(i64::from(away)).begins(),
-            paused_days: away,
-            paused,
-            ..deadline
-        };
+        let waits = |deadline: Deadline| paused_by(&claim.waits, deadline);
         all.push(waits(day(Clock::Decide, from, due_after_days(from, promises.determination_days), met)));
         if terms.facts.flags.get("other_vehicle") == Some(&true) || terms.facts.flags.get("has_injury") == Some(&true) {
             all.extend(
@@ -207,7 +217,8 @@ pub fn deadlines(claim: &Claim, terms: &Terms<'_>, now: Moment) -> Vec<Deadline>
     }
     if let Some(agreed) = claim.agreed_at {
         let met = if claim.due_fen() == 0 { Some(claim.paid_at.filter(|at| *at >= agreed).unwrap_or(agreed)) } else { None };
-        all.push(day(Clock::Pay, agreed, due_after_days(agreed, promises.payment_days), met));
+        // Nobody can be paid who has not said where to.
+        all.push(paused_by(&claim.payee_waits, day(Clock::Pay, agreed, due_after_days(agreed, promises.payment_days), met)));
     }
     if let Some(rejected) = claim.rejected_at {
         all.push(day(Clock::Letter, rejected, due_after_days(rejected, LETTER_DAYS), claim.letter_at));
@@ -230,24 +241,31 @@ pub fn deadlines(claim: &Claim, terms: &Terms<'_>, now: Moment) -> Vec<Deadline>
     }
     if let Ok(fast) = promises.fast_track(claim, terms.facts) {
         let after = |from: Moment, seconds: i64| fast.hours.after(from, seconds);
+        let paused_by_clock = |waits: &Waits, deadline: Deadline| {
+            let away = paused_seconds(waits, deadline.began, deadline.met.unwrap_or(now));
+            Deadline { due: deadline.due.plus_seconds(away), paused: stands_still(waits, deadline.met), ..deadline }
+        };
         if let (Some(from), Some(minutes)) = (claim.surveyed_at, fast.assess_minutes) {
             let met = claim.assessment.as_ref().map(|a| a.at).filter(|at| *at >= from).or(ended);
             all.push(by_clock(Clock::FastAssess, from, after(from, i64::from(minutes) * 60), met));
         }
-        let ready = if claim.lob == crate::Lob::Health { claim.requested_at } else { claim.accepted_at };
-        if let Some(from) = ready {
+        let ready = if claim.lob == crate::Lob::Health { claim.requested_at } else { claim.accepted.and(claim.accepted_at) };
+        // What was decided once is no longer simple.
+        if let Some(from) = ready.filter(|_| claim.cycle == 0) {
             let met = claim.decided_at.or(ended);
-            let due = match (fast.decide_hours, fast.decide_working_days) {
-                (Some(n), _) => Some(by_clock(Clock::FastDecide, from, after(from, hours(n)), met)),
-                (None, Some(days)) => Some(day(Clock::FastDecide, from, terms.calendar.after_working_days(from, days), met)),
+            all.extend(match (fast.decide_hours, fast.decide_working_days) {
+                (Some(n), _) => Some(paused_by_clock(&claim.waits, by_clock(Clock::FastDecide, from, after(from, hours(n)), met))),
+                (None, Some(days)) => {
+                    let last = terms.calendar.after_working_days(from, days);
+                    Some(paused_by(&claim.waits, day(Clock::FastDecide, from, last, met)))
+                }
                 (None, None) => None,
-            };
-            let paused = claim.waits.last().is_some_and(|(_, to)| to.is_none()) && met.is_none();
-            all.extend(due.map(|d| Deadline { paused, ..d }));
+            });
         }
         if let Some(agreed) = claim.agreed_at {
             let met = if claim.due_fen() == 0 { claim.paid_at.or(Some(agreed)) } else { None };
-            all.push(by_clock(Clock::FastPay, agreed, agreed.plus_seconds(hours(fast.pay_hours)), met));
+            let within = by_clock(Clock::FastPay, agreed, agreed.plus_seconds(hours(fast.pay_hours)), met);
+            all.push(paused_by_clock(&claim.payee_waits, within));
         }
     }
     let unpaid = matches!(claim.stage, Stage::Rejected | Stage::NotAccepted | Stage::Withdrawn)
@@ -423,6 +441,31 @@ pub(crate) mod tests {
         assert_eq!(fast["fast-decide"].due.to_local_input(), "2026-03-03T11:55");
         assert!(!claim(500_001, &[]).contains_key("fast-decide"));
         assert!(!claim(500_000, &["has_injury"]).contains_key("fast-decide"));
+    }
+
+    /// Nobody can pay who does not know where to: until then the ten days stand still, and the hours of 小额快赔 too.
+    #[test]
+    fn g1_the_time_to_pay_stands_still_until_somebody_can_be_paid() {
+        let named = What::PayeeNamed { holder: "张*".into(), last4: "0123".into() };
+        let events = [("2026-03-02T10:00", approved(10_000)), ("2026-03-05T10:00", named.clone())];
+        let waiting = of(Lob::Motor, &events[..1], &[], "2026-03-20T10:00");
+        assert!(waiting["pay"].paused && !waiting["pay"].is_overdue(at("2026-03-20T10:00")));
+        let on = of(Lob::Motor, &events, &[], "2026-03-06T10:00");
+        assert_eq!((on["pay"].last_day().to_string(), on["pay"].paused_days, on["pay"].paused), ("2026-03-15".into(), 3, false));
+        let failed = [
+            events[0].clone(),
+            events[1].clone(),
+            ("2026-03-06T10:00", What::PaymentFailed { reason: "x".into() }),
+            ("2026-03-08T10:00", named),
+        ];
+        assert_eq!(of(Lob::Motor, &failed, &[], "2026-03-09T10:00")["pay"].paused_days, 5);
+    }
+
+    #[test]
+    fn a_wait_that_ended_after_the_decision_counts_until_it() {
+        let waits = [(at("2026-03-01T10:00"), Some(at("2026-03-20T10:00")))];
+        assert_eq!(paused_days(&waits, at("2026-02-01T10:00"), at("2026-03-04T10:00")), 3);
+        assert_eq!(paused_days(&waits, at("2026-04-01T10:00"), at("2026-03-04T10:00")), 0, "asked before it began");
     }
 
     #[test]

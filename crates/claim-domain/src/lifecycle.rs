@@ -96,7 +96,8 @@ pub struct Claim {
     /// Who asked for a second pair of eyes.
     pub asked_by: Option<String>,
     pub approved_fen: Option<i64>,
-    /// Of the newest decision; and since when one is awaited again, after how many earlier ones.
+    /// Of the newest decision: by whom, when; and since when one is awaited again, after how many earlier ones.
+    pub decided_by: Option<String>,
     pub decided_at: Option<Moment>,
     pub decides_from: Option<Moment>,
     pub cycle: u16,
@@ -108,6 +109,8 @@ pub struct Claim {
     pub payee: Option<(String, String)>,
     /// The bank sent the money back and nobody has corrected the account yet.
     pub payee_wrong: bool,
+    /// When the money was agreed on and nobody could be paid: no account was named, or a wrong one.
+    pub payee_waits: Vec<(Moment, Option<Moment>)>,
     pub instructions: Vec<String>,
     /// Everything that was paid, advances too.
     pub paid_fen: i64,
@@ -160,6 +163,7 @@ impl Claim {
             accepted_at: None,
             asked_by: None,
             approved_fen: None,
+            decided_by: None,
             decided_at: None,
             decides_from: None,
             cycle: 0,
@@ -168,6 +172,7 @@ impl Claim {
             letter_at: None,
             payee: None,
             payee_wrong: false,
+            payee_waits: Vec::new(),
             instructions: Vec::new(),
             paid_fen: 0,
             paid_at: None,
@@ -232,8 +237,13 @@ impl Claim {
     }
 
     fn is_same_person(&self, kind: Kind, actor: &Actor) -> bool {
-        let decides = matches!(kind, Kind::Approved | Kind::Rejected);
-        decides && matches!(actor, Actor::Staff { name, .. } if self.asked_by.as_ref() == Some(name))
+        let first = match kind {
+            Kind::Approved | Kind::Rejected => &self.asked_by,
+            // 复核 by who decided would be none.
+            Kind::ReviewAnswered => &self.decided_by,
+            _ => return false,
+        };
+        matches!(actor, Actor::Staff { name, .. } if first.as_ref() == Some(name))
     }
 
     /// What is still to be paid of what was approved.
@@ -278,7 +288,7 @@ impl Claim {
             Kind::Approved | Kind::SentBack => stage == S::Adjudicating,
             // What was paid was certain.
             Kind::Rejected => stage == S::Adjudicating && self.paid_fen == 0,
-            Kind::LetterDelivered => stage == S::Rejected && self.letter_at.is_none(),
+            Kind::LetterDelivered => self.rejected_at.is_some() && self.letter_at.is_none(),
             Kind::DecisionAgreed => stage == S::Approved && self.agreed_at.is_none(),
             Kind::PayeeNamed => open && !matches!(stage, S::Paying | S::Paid),
             Kind::PaymentOrdered => {
@@ -287,19 +297,21 @@ impl Claim {
             }
             Kind::Paid | Kind::PaymentFailed => stage == S::Paying,
             Kind::AdvanceAsked => self.may_advance() && !self.advance_asked && self.escalated.contains("advance"),
-            Kind::AdvancePaid => self.may_advance() && self.payee.is_some(),
+            // Nothing is certain before somebody has worked it out.
+            Kind::AdvancePaid => self.may_advance() && self.payee.is_some() && self.assessment.is_some(),
             Kind::Closed => match stage {
                 S::Paid | S::NotAccepted | S::Rejected | S::Withdrawn => self.review().is_none(),
                 S::Approved => self.due_fen() == 0,
                 _ => false,
             },
             Kind::Archived => stage == S::Closed && self.review().is_none() && self.complaint().is_none(),
-            Kind::Reopened => stage == S::Closed,
+            Kind::Reopened => matches!(stage, S::Closed | S::Approved | S::PaymentFailed),
             Kind::Withdrawn => open && !matches!(stage, S::Paying | S::PaymentFailed | S::Paid),
             Kind::DocumentReceived => open || self.review().is_some(),
             Kind::SupplementAsked => matches!(stage, S::Registered | S::Surveying | S::Assessing | S::Assessed | S::Adjudicating),
             Kind::SupplementExcused | Kind::SupplementEnded => open && self.supplement.is_some(),
-            Kind::DocumentJudged => (open || self.review().is_some()) && !self.received.is_empty(),
+            Kind::DocumentJudged => (open || self.review().is_some()) && !(self.received.is_empty() && self.returned.is_empty()),
+            Kind::PolicyFound | Kind::Entitled => open,
             // Once; what is added later comes as documents.
             Kind::Requested => open && self.requested_at.is_none(),
             Kind::Marked => open && self.marks.len() < Overlay::MARKED.len(),
@@ -366,10 +378,13 @@ impl Claim {
                 }
                 match (&self.objection, &self.assessment) {
                     (Some((_, objected)), Some(before)) => {
-                        // What nobody objected to stays as it was accepted in silence.
-                        let kept =
-                            |(i, line): (usize, &Line)| objected.iter().any(|o| usize::from(*o) == i) || lines.iter().any(|l| l == line);
-                        if !objected.is_empty() && !before.lines.iter().enumerate().all(kept) {
+                        // What nobody objected to stays as it was accepted in silence, as often as it was there.
+                        let mut new: Vec<&Line> = lines.iter().collect();
+                        let mut kept = |(i, line): (usize, &Line)| {
+                            let free = objected.iter().any(|o| usize::from(*o) == i);
+                            free || new.iter().position(|l| *l == line).map(|same| new.swap_remove(same)).is_some()
+                        };
+                        if !objected.is_empty() && !before.lines.iter().enumerate().all(&mut kept) {
                             return wrong("lines", Code::UnknownOption);
                         }
                         missing(&[("answer", answer)])
@@ -398,8 +413,7 @@ impl Claim {
                 if !payout.is_sound() || payout.loss_fen != assessed.total_fen {
                     return wrong("payout", Code::AmountRange);
                 }
-                // What was paid in advance is not asked back here.
-                if *amount_fen != payout.result_fen() || *amount_fen < self.paid_fen {
+                if *amount_fen != payout.result_fen() {
                     return wrong("amount_fen", Code::AmountRange);
                 }
                 all_checked(checks)?;
@@ -430,7 +444,7 @@ impl Claim {
                 missing(&[("reference", reference)])
             }
             What::AdvancePaid { amount_fen, reference } => {
-                let most = self.assessment.as_ref().map_or(money::MAX, |a| a.total_fen);
+                let most = self.assessment.as_ref().map_or(0, |a| a.total_fen - self.paid_fen);
                 if (1..=most).contains(amount_fen) { missing(&[("reference", reference)]) } else { wrong("amount_fen", Code::AmountRange) }
             }
             What::DocumentReceived { document, sha256, .. } => missing(&[("document", document), ("sha256", sha256)]),
@@ -445,7 +459,9 @@ impl Claim {
                 if wanted { missing(&[("reason", reason)]) } else { wrong("document", Code::UnknownOption) }
             }
             What::DocumentJudged { document, accepted, reason } => {
-                if !self.received.iter().any(|(d, _)| d == document) {
+                let of = |files: &[(String, String)]| files.iter().any(|(d, _)| d == document);
+                // What was sent back may be taken after all.
+                if !(of(&self.received) || (*accepted && of(&self.returned))) {
                     wrong("document", Code::UnknownOption)
                 } else if *accepted {
                     Ok(())
@@ -487,6 +503,8 @@ impl Claim {
             }
             What::Reported { .. } | What::AssessmentAccepted { .. } | What::LetterDelivered | What::DecisionAgreed => Ok(()),
             What::AdvanceAsked | What::Closed | What::Archived | What::Unmarked { .. } => Ok(()),
+            What::PolicyFound { policy } => missing(&[("policy", policy)]),
+            What::Entitled { reason } => missing(&[("reason", reason)]),
             What::Corrected { fields } if fields.is_empty() => wrong("fields", Code::Required),
             What::Corrected { .. } => Ok(()),
         }
@@ -509,7 +527,10 @@ impl Claim {
                 self.handler = Some(handler.clone());
                 self.registered_at.get_or_insert(at);
             }
-            What::NotAccepted { .. } => self.ends(Stage::NotAccepted, at),
+            What::NotAccepted { .. } => {
+                self.ends(Stage::NotAccepted, at);
+                self.decided_by = named(&event.actor);
+            }
             What::SurveyStarted { .. } => self.stage = Stage::Surveying,
             What::SurveyReported { .. } | What::SurveySkipped { .. } => {
                 self.stage = Stage::Assessing;
@@ -533,35 +554,43 @@ impl Claim {
                 self.stage = Stage::Assessing;
             }
             What::ApprovalAsked { .. } => {
-                if let Actor::Staff { name, .. } = &event.actor {
-                    self.asked_by = Some(name.clone());
-                }
+                self.asked_by = named(&event.actor);
             }
             What::Approved { amount_fen, payout, .. } => {
                 self.stage = Stage::Approved;
                 self.approved_fen = Some(*amount_fen);
+                self.decided_by = named(&event.actor);
                 self.decided_at = Some(at);
                 self.rejected_at = None;
                 self.asked_by = None;
-                self.agreed_at = (!payout.as_ref().is_some_and(crate::payout::Payout::is_partial)).then_some(at);
+                // Decided without it: nobody waits for papers any longer.
+                self.supplement = None;
+                self.goes_on(at);
+                if !payout.as_ref().is_some_and(crate::payout::Payout::is_partial) {
+                    self.agrees(at);
+                }
             }
-            What::Rejected { .. } => {
+            What::Rejected { checks, .. } => {
                 self.ends(Stage::Rejected, at);
                 self.approved_fen = None;
+                self.decided_by = named(&event.actor);
                 self.decided_at = Some(at);
                 self.rejected_at = Some(at);
-                self.letter_at = None;
+                // Those without checks are older than letters, and were told on paper.
+                self.letter_at = checks.is_empty().then_some(at);
                 self.asked_by = None;
             }
             What::LetterDelivered => self.letter_at = Some(at),
             What::SentBack { to, .. } => {
                 self.stage = *to;
                 self.asked_by = None;
+                self.accepted = None;
             }
-            What::DecisionAgreed => self.agreed_at = Some(at),
+            What::DecisionAgreed => self.agrees(at),
             What::PayeeNamed { holder, last4 } => {
                 self.payee = Some((holder.clone(), last4.clone()));
                 self.payee_wrong = false;
+                ended(&mut self.payee_waits, at);
             }
             What::PaymentOrdered { instruction } => {
                 self.instructions.push(instruction.clone());
@@ -569,6 +598,7 @@ impl Claim {
             }
             What::PaymentFailed { .. } => {
                 self.payee_wrong = true;
+                self.payee_waits.push((at, None));
                 self.stage = Stage::PaymentFailed;
             }
             What::Paid { amount_fen, .. } => {
@@ -586,6 +616,7 @@ impl Claim {
             What::Reopened { .. } => self.decides_again(at),
             What::Withdrawn { .. } => self.ends(Stage::Withdrawn, at),
             What::DocumentReceived { document, sha256, .. } => {
+                self.returned.retain(|(d, s)| d != document || s != sha256);
                 self.received.push((document.clone(), sha256.clone()));
                 self.verdicts.retain(|v| v.document != *document);
                 self.supplied(document, at);
@@ -616,10 +647,11 @@ impl Claim {
             What::DocumentJudged { document, accepted, reason } => {
                 self.verdicts.retain(|v| v.document != *document);
                 self.verdicts.push(Verdict { document: document.clone(), accepted: *accepted, reason: reason.clone() });
+                let of = |(d, _): &(String, String)| d == document;
                 if !accepted {
-                    let (back, stay) = std::mem::take(&mut self.received).into_iter().partition(|(d, _)| d == document);
-                    self.received = stay;
-                    self.returned.extend::<Vec<_>>(back);
+                    self.returned.extend(self.received.extract_if(.., |f| of(f)));
+                } else if !self.received.iter().any(of) {
+                    self.received.extend(self.returned.extract_if(.., |f| of(f)));
                 }
             }
             What::Requested { .. } => {
@@ -661,7 +693,15 @@ impl Claim {
             What::PersonCalled { .. } => self.person_at = None,
             What::Rated { .. } => self.rated = true,
             What::Escalated { deadline, .. } => drop(self.escalated.insert(deadline.clone())),
-            What::SurveyRemarked { .. } | What::Corrected { .. } => {}
+            What::SurveyRemarked { .. } | What::Corrected { .. } | What::PolicyFound { .. } | What::Entitled { .. } => {}
+        }
+    }
+
+    /// From here on the money is owed.
+    fn agrees(&mut self, at: Moment) {
+        self.agreed_at = Some(at);
+        if self.payee.is_none() || self.payee_wrong {
+            self.payee_waits.push((at, None));
         }
     }
 
@@ -687,9 +727,7 @@ impl Claim {
 
     /// Nobody waits for the customer any longer.
     fn goes_on(&mut self, at: Moment) {
-        if let Some((_, to @ None)) = self.waits.last_mut() {
-            *to = Some(at);
-        }
+        ended(&mut self.waits, at);
     }
 
     /// Something came for a document of the supplement list; the list ends with its last.
@@ -713,6 +751,16 @@ impl Claim {
             _ if !open || self.stage == Stage::Paid => Turn::Nobody,
             _ => Turn::Insurer,
         }
+    }
+}
+
+fn named(actor: &Actor) -> Option<String> {
+    if let Actor::Staff { name, .. } = actor { Some(name.clone()) } else { None }
+}
+
+fn ended(waits: &mut [(Moment, Option<Moment>)], at: Moment) {
+    if let Some((_, to @ None)) = waits.last_mut() {
+        *to = Some(at);
     }
 }
 

@@ -4,9 +4,10 @@
 //! Promise: everything here follows from the events and the clock, so a fall in between loses nothing: what was not
 //! attended to is found again. It never rejects anything (个人信息保护法第二十四条).
 
+use claim_api::ProblemCode;
 use claim_domain::catalog::Facts;
 use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
-use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Stage, Turn, What};
+use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Kind, Stage, Turn, What};
 use claim_domain::{Moment, local_day};
 use sqlx::SqliteConnection;
 
@@ -32,6 +33,11 @@ pub async fn attend(app: &App, claim_id: &str) {
         failure.problem();
     }
     announce(app, claim_id);
+    deliver(app);
+}
+
+/// Sends messages beside everything else: a slow gateway holds nothing up.
+fn deliver(app: &App) {
     let app = app.clone();
     tokio::spawn(async move {
         if let Err(failure) = messages::deliver(&app).await {
@@ -56,7 +62,8 @@ pub async fn tick(app: &App) -> Result<()> {
     for claim_id in due {
         attend(app, &claim_id).await;
     }
-    messages::deliver(app).await
+    deliver(app);
+    Ok(())
 }
 
 /// The deadlines of a claim as of now.
@@ -77,16 +84,15 @@ pub async fn is_fast(app: &App, stored: &Stored, claim: &Claim) -> Result<bool> 
     Ok(!claim.stage.is_over() && app.deployment.promises.fast_track(claim, &facts).is_ok())
 }
 
-/// The customer has read the letter of his refusal, or was told of it: the three days of article 24 end.
-pub async fn letter_delivered(app: &App, stored: &Stored) -> Result<()> {
-    let mut tx = app.store.begin().await?;
-    match store::append(&app.vault, &mut tx, &stored.id, stored.lob, &Actor::System, What::LetterDelivered, now()).await {
-        Ok(_) => tx.commit().await?,
-        // Delivered before, or decided anew meanwhile.
-        Err(Failure::Problem(_)) => return Ok(()),
-        Err(failure) => return Err(failure),
+/// The customer has read the letter of his refusal `seq`, or was told of it: the three days of article 24 end. Nothing
+/// where it was delivered before, or decided anew meanwhile.
+pub async fn letter_delivered(app: &App, tx: &mut SqliteConnection, stored: &Stored, seq: u32) -> Result<()> {
+    let events = store::events(&app.vault, &mut *tx, &stored.id, 0).await?;
+    let newest = events.iter().rfind(|e| e.what.kind() == Kind::Rejected).map(|e| e.seq);
+    let claim = Claim::replay(stored.lob, &events);
+    if newest == Some(seq) && claim.admit(&Actor::System, &What::LetterDelivered).is_ok() {
+        store::append(&app.vault, tx, &stored.id, stored.lob, &Actor::System, What::LetterDelivered, now()).await?;
     }
-    announce(app, &stored.id);
     Ok(())
 }
 
@@ -112,7 +118,7 @@ async fn look(app: &App, claim_id: &str) -> Result<()> {
         };
         match store::append(&app.vault, &mut tx, claim_id, stored.lob, &Actor::System, what, at).await {
             Ok(_) => {}
-            Err(Failure::Problem(problem)) => {
+            Err(Failure::Problem(problem)) if matches!(problem.code, ProblemCode::NotAllowed | ProblemCode::Validation) => {
                 tracing::error!(code = problem.code.as_str(), "the attendant was refused");
                 break (None, 0);
             }
@@ -152,6 +158,7 @@ fn ending(app: &App, claim: &Claim) -> Option<(Moment, What)> {
     match claim.stage {
         Stage::Paid => Some((claim.paid_at?.plus_seconds(DAY), What::Closed)),
         Stage::Rejected | Stage::NotAccepted | Stage::Withdrawn => Some((claim.ended_at?.plus_seconds(days * DAY), What::Closed)),
+        Stage::Approved if claim.due_fen() == 0 => Some((claim.decided_at?.plus_seconds(days * DAY), What::Closed)),
         Stage::Closed => Some((claim.ended_at?.plus_seconds(2 * days * DAY), What::Archived)),
         _ => None,
     }

@@ -18,7 +18,7 @@ use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::store::{append, events, lob};
 use crate::vault::random;
-use crate::{App, attendant, catastrophes, documents, guard, now};
+use crate::{App, attendant, catastrophes, documents, guard, now, payments};
 
 /// A row of the claim table.
 pub struct Stored {
@@ -144,15 +144,17 @@ pub fn signed_in(session: Option<Extension<Session>>) -> Result<Session> {
 #[utoipa::path(get, path = "/api/v1/claims/{no}", params(("no" = String, Path)), responses((status = 200, body = ClaimView), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>) -> Result<Json<ClaimView>> {
     let session = signed_in(session)?;
-    Ok(Json(view(&app, mine(&app, &session.subject, &no).await?).await?))
+    Ok(Json(view(&app, mine(&app, &session.subject, &no).await?, &session.subject).await?))
 }
 
-/// A claim as its customer sees it.
-pub async fn view(app: &App, claim: Stored) -> Result<ClaimView> {
+/// A claim as `subject` sees it.
+pub async fn view(app: &App, claim: Stored, subject: &str) -> Result<ClaimView> {
     let events = events(&app.vault, &app.store.read, &claim.id, 0).await?;
     let state = Claim::replay(claim.lob, &events);
     let deadlines = attendant::deadlines_of(app, &claim, &state, now()).await?;
     let catastrophe = catastrophes::words_for(app, &claim.id).await?;
+    let own = documents::own(app, &claim, subject).await?;
+    let insured = payments::insured(app, &mut *app.store.read.acquire().await?, &claim).await?;
     let (summary, fast) = (claim.summary(&events), attendant::is_fast(app, &claim, &state).await?);
     let mut view = ClaimView {
         summary,
@@ -167,12 +169,17 @@ pub async fn view(app: &App, claim: Stored) -> Result<ClaimView> {
         deadlines,
         fast,
         limited: claim.sees == Sees::Stages,
+        insured,
         catastrophe,
     };
     if view.limited {
         let reporter = view.notice.reporter.clone();
         view.notice = Notice { reporter, policy: Default::default(), narrative: String::new(), ..view.notice };
-        view.folder = Folder { files: view.folder.files, asked: view.folder.asked, on_file: view.folder.on_file, ..Folder::default() };
+        // Of the papers, his own.
+        view.documents.retain(|d| own.iter().any(|(id, _)| *id == d.id));
+        view.folder.files.retain(|f| own.iter().any(|(_, sha256)| *sha256 == f.sha256));
+        view.folder = Folder { files: view.folder.files, asked: view.folder.asked, ..Folder::default() };
+        view.insured = None;
         view.amount_fen = None;
         view.events = view.events.into_iter().map(|e| Sees::Stages.shown(e)).collect();
     }
@@ -260,7 +267,8 @@ async fn complaint(app: &App, at: Moment) -> Result<(String, String)> {
     Ok((number, owner.unwrap_or_else(|| app.deployment.insurer.zh.clone())))
 }
 
-/// Puts name or phone of the reporter right. What it was stays in nobody's log, that it was changed does.
+/// Puts name or phone of the reporter right. What it was stays in nobody's log, that it was changed does. The new number is
+/// called and written to; who signs in with it sees nothing, since nobody has shown that it is his.
 #[utoipa::path(put, path = "/api/v1/claims/{no}/reporter", params(("no" = String, Path)), request_body = Correction,
     responses((status = 200, body = Event), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn correct(
@@ -292,9 +300,8 @@ pub async fn correct(
     }
     let mut tx = app.store.begin().await?;
     let event = append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, What::Corrected { fields }, now()).await?;
-    sqlx::query("UPDATE claim SET notice_sealed = ?, reporter_phone_index = ? WHERE id = ?")
+    sqlx::query("UPDATE claim SET notice_sealed = ? WHERE id = ?")
         .bind(app.vault.seal(&serde_json::to_string(&notice).unwrap_or_default()))
-        .bind(app.vault.index("phone", &notice.reporter.phone))
         .bind(&claim.id)
         .execute(&mut *tx)
         .await?;

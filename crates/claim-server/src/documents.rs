@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection};
 
-use crate::claims::{Stored, mine, signed_in};
+use crate::claims::{Sees, Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::store::{append, events};
@@ -56,7 +56,7 @@ pub async fn rules(app: &App, version: &str) -> Result<Arc<Catalogue>> {
     }
     let json: Option<String> =
         sqlx::query_scalar("SELECT json FROM rules WHERE version = ?").bind(version).fetch_optional(&app.store.read).await?;
-    let found = match json.as_deref().map(Catalogue::load) {
+    let found = match json.as_deref().map(Catalogue::load_earlier) {
         Some(Ok(catalogue)) => Arc::new(catalogue),
         other => {
             tracing::error!(version, error = other.and_then(std::result::Result::err), "the rules of a claim cannot be read");
@@ -84,7 +84,7 @@ pub async fn folder(app: &App, claim: &Stored) -> Result<Folder> {
 }
 
 /// The same within a transaction.
-async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Result<Folder> {
+pub async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Result<Folder> {
     let sealed: Option<String> =
         sqlx::query_scalar("SELECT sealed FROM folder WHERE claim_id = ?").bind(&claim.id).fetch_optional(&mut *db).await?;
     let mut folder: Folder = match sealed {
@@ -160,6 +160,17 @@ pub fn file_of(vault: &Vault, row: &SqliteRow) -> Result<File> {
             returned: false,
         }),
     }
+}
+
+/// What somebody who may only follow the stages has handed in himself: ids and hashes.
+pub async fn own(app: &App, claim: &Stored, subject: &str) -> Result<Vec<(String, String)>> {
+    Ok(sqlx::query_as(
+        "SELECT d.id, d.sha256 FROM document d JOIN upload u ON u.id = d.upload_id WHERE d.claim_id = ? AND u.subject_id = ?",
+    )
+    .bind(&claim.id)
+    .bind(subject)
+    .fetch_all(&app.store.read)
+    .await?)
 }
 
 pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
@@ -238,7 +249,8 @@ pub async fn requirements(
             .collect(),
         missing: u16::try_from(tasks.iter().filter(|t| t.is_missing()).count()).unwrap_or(u16::MAX),
         tasks,
-        doubts: case.of_folder(&folder),
+        // Of names and numbers on papers.
+        doubts: if claim.sees == Sees::All { case.of_folder(&folder) } else { Vec::new() },
     }))
 }
 
@@ -341,10 +353,19 @@ pub async fn attach(
             .bind(&sha256)
             .fetch_optional(&mut *tx)
             .await?;
-    if let Some((id, at, doubts)) = again {
+    let before = folder_in(&app, &mut tx, &claim).await?;
+    let came_back = before.files.iter().any(|f| f.returned && f.document == document && f.sha256 == sha256);
+    let what = What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: file.bytes };
+    if let Some((id, first, doubts)) = again {
+        // Sent back, and sent again as it is: whoever judges sees it once more.
+        if came_back {
+            append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
+            tx.commit().await?;
+            attendant::attend(&app, &claim.id).await;
+        }
+        let at = first;
         return Ok(Json(view(id, Moment(at), serde_json::from_str(&doubts).unwrap_or_default())));
     }
-    let before = folder_in(&app, &mut tx, &claim).await?;
     doubts.extend(case.among_files(&before.files, &known, &file));
     if let Some(blocking) = doubts.iter().find(|d| d.severity == Severity::Block) {
         return Err(refused(blocking.finding.code));
@@ -352,7 +373,6 @@ pub async fn attach(
     if before.room(&known) == 0 {
         return Err(refused(Code::PhotoLimit));
     }
-    let what = What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: file.bytes };
     append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
     sqlx::query("UPDATE upload SET claim_id = ? WHERE id = ?").bind(&claim.id).bind(&upload).execute(&mut *tx).await?;
     let id = crate::vault::token();
@@ -397,6 +417,9 @@ pub async fn claim_request(
     let body = guard::body(request, MOST_REQUEST).await?;
     let asked: ClaimRequest = serde_json::from_slice(&body).map_err(|_| ProblemCode::MalformedJson)?;
     let claim = mine(&app, &session.subject, &no).await?;
+    if claim.sees == Sees::Stages {
+        return Err(ProblemCode::NotThisPerson.into());
+    }
     let catalogue = rules(&app, &claim.rules_version).await?;
     let (at, amount) = (now(), amount(&app, &claim).await?);
     let mut tx = app.store.begin().await?;
@@ -486,6 +509,9 @@ pub async fn photo(
 ) -> Result<Response> {
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
+    if claim.sees == Sees::Stages && !own(&app, &claim, &session.subject).await?.iter().any(|(own, _)| *own == id) {
+        return Err(ProblemCode::NotFound.into());
+    }
     photo_of(&app, &claim.id, &id).await
 }
 

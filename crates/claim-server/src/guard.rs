@@ -33,7 +33,8 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
         "page"
     };
     let api = area == "api";
-    let no_store = api || path.starts_with("/staff") || path.starts_with("/lite") || path.starts_with("/demo");
+    let no_store =
+        api || path.starts_with("/staff") || path.starts_with("/lite") || path.starts_with("/demo") || path.starts_with("/shared/");
     let refused = cross_site(&method, request.headers());
     let mut response = match refused {
         true => Failure::from(ProblemCode::CrossSite).into_response(),

@@ -142,7 +142,10 @@ pub async fn letter(
     }
     let letter = about(&app, &claim, seq).await?;
     if letter.title == REFUSAL {
-        attendant::letter_delivered(&app, &claim).await?;
+        let mut tx = app.store.begin().await?;
+        attendant::letter_delivered(&app, &mut tx, &claim, seq).await?;
+        tx.commit().await?;
+        attendant::announce(&app, &claim.id);
     }
     let wants_page = headers.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("text/html")));
     Ok(if wants_page { pages::letter(&letter).into_response() } else { Json(letter).into_response() })

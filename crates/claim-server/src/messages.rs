@@ -18,7 +18,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::claims::{Stored, signed_in};
 use crate::failure::Result;
-use crate::session::{Session, masked_phone};
+use crate::session::{CODE_LIVES, Session, masked_phone};
 use crate::{App, attendant, guard, now};
 
 /// How messages leave. The default writes a line to `messages.log`, without number or code.
@@ -131,14 +131,23 @@ struct Queued {
     kind: String,
     tries: i64,
     claim_id: Option<String>,
+    seq: Option<u32>,
 }
 
 /// Sends what is due. At least once: a gateway sees the same `id` again when the server fell between sending and noting.
 pub async fn deliver(app: &App) -> Result<()> {
     // One at a time, or two would send the same.
     let Ok(_alone) = app.delivering.try_lock() else { return Ok(()) };
+    let mut tx = app.store.begin().await?;
+    // A code that is over helps nobody.
+    sqlx::query("UPDATE message SET state = 'failed' WHERE state = 'queued' AND kind = 'code' AND created_at < ?")
+        .bind(now().0 - CODE_LIVES)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
     loop {
-        let rows = sqlx::query("SELECT id, phone_sealed, text_sealed, kind, tries, claim_id FROM message WHERE state = 'queued' AND next_at <= ? ORDER BY next_at LIMIT 50")
+        // Somebody waits for a code.
+        let rows = sqlx::query("SELECT id, phone_sealed, text_sealed, kind, tries, claim_id, seq FROM message WHERE state = 'queued' AND next_at <= ? ORDER BY kind <> 'code', next_at LIMIT 10")
             .bind(now().0)
             .fetch_all(&app.store.read)
             .await?;
@@ -154,6 +163,7 @@ pub async fn deliver(app: &App) -> Result<()> {
                 kind: row.try_get("kind")?,
                 tries: row.try_get("tries")?,
                 claim_id: row.try_get("claim_id")?,
+                seq: row.try_get("seq")?,
             };
             send(app, queued).await?;
         }
@@ -174,6 +184,9 @@ async fn send(app: &App, message: Queued) -> Result<()> {
                 .bind(message.id)
                 .execute(&mut *tx)
                 .await?;
+            if let ("rejected", Some(claim), Some(seq)) = (message.kind.as_str(), &message.claim_id, message.seq) {
+                attendant::letter_delivered(app, &mut tx, &attendant::stored(app, claim).await?, seq).await?;
+            }
         }
         Err(error) => {
             tracing::warn!(kind = message.kind, tries = message.tries + 1, %error, "a message was not taken");
@@ -188,8 +201,8 @@ async fn send(app: &App, message: Queued) -> Result<()> {
         }
     }
     tx.commit().await?;
-    if let (Ok(()), "rejected", Some(claim)) = (sent, message.kind.as_str(), &message.claim_id) {
-        attendant::letter_delivered(app, &attendant::stored(app, claim).await?).await?;
+    if let (Ok(()), Some(claim)) = (sent, &message.claim_id) {
+        attendant::announce(app, claim);
     }
     Ok(())
 }

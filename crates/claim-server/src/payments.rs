@@ -18,7 +18,7 @@ use sqlx::SqliteConnection;
 use crate::claims::{Sees, Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
 use crate::session::{Session, masked_name};
-use crate::{App, attendant, documents, guard, now, store};
+use crate::{App, attendant, documents, guard, now, signals, store};
 
 const PAYEE_IS_INSURED: &str = "payee_is_insured";
 const MOST_BODY: usize = 16 << 10;
@@ -39,9 +39,10 @@ pub async fn name(
     }
     let payee: Payee = guard::json(request).await?;
     let at = now();
-    let mut folder = documents::folder(&app, &claim).await?;
-    let (payee, is_insured) = checked(&claim, payee).map_err(Problem::validation)?;
     let mut tx = app.store.begin().await?;
+    let mut folder = documents::folder_in(&app, &mut tx, &claim).await?;
+    let insured = insured(&app, &mut tx, &claim).await?;
+    let (payee, is_insured) = checked(insured.as_deref(), payee).map_err(Problem::validation)?;
     let event = record(&app, &mut tx, &claim, &Actor::Customer, &payee, at).await?;
     if folder.answers.get(PAYEE_IS_INSURED) != Some(&is_insured) {
         // Another person's account asks for three more documents, one's own for none.
@@ -53,8 +54,22 @@ pub async fn name(
     Ok(Json(event))
 }
 
+/// The name of the insured person: the policy's, or the reporter's where he says that he is it.
+pub async fn insured(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Result<Option<String>> {
+    let sealed: Option<String> =
+        sqlx::query_scalar("SELECT p.insured_sealed FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?")
+            .bind(&claim.id)
+            .fetch_optional(db)
+            .await?;
+    let reporter = &claim.notice.reporter;
+    Ok(match sealed {
+        Some(sealed) => Some(app.vault.open_text(&sealed).ok_or_else(|| Failure::internal("policy", "sealed with another key"))?),
+        None => (reporter.role == "insured").then(|| reporter.name.clone()),
+    })
+}
+
 /// The payee as it is kept, and whether it is the insured person.
-fn checked(claim: &Stored, payee: Payee) -> std::result::Result<(Payee, bool), Vec<FieldError>> {
+fn checked(insured: Option<&str>, payee: Payee) -> std::result::Result<(Payee, bool), Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut take = |field: &str, verdict: validate::Verdict| match verdict {
         validate::Verdict::Ok(value) | validate::Verdict::Warn(value, _) => value,
@@ -65,7 +80,7 @@ fn checked(claim: &Stored, payee: Payee) -> std::result::Result<(Payee, bool), V
     };
     let (holder, card) = (take("holder", validate::name(&payee.holder)), take("card", validate::bank_card(&payee.card)));
     let is_insured = payee.relation.trim().is_empty();
-    if is_insured && !holder.is_empty() && holder != claim.notice.reporter.name && claim.notice.reporter.role == "insured" {
+    if is_insured && !holder.is_empty() && insured.is_some_and(|name| name != holder) {
         errors.push(FieldError::new("/relation", Code::Required));
     }
     let relation: String = payee.relation.trim().chars().take(50).collect();
@@ -89,27 +104,33 @@ pub async fn from_request(app: &App, tx: &mut SqliteConnection, claim: &Stored, 
     use claim_domain::catalog::Field;
     let card = folder.typed.values().find_map(|fields| fields.get(&Field::Card)).filter(|card| !card.trim().is_empty());
     let (Some(card), true) = (card, folder.answers.get(PAYEE_IS_INSURED) != Some(&false)) else { return Ok(()) };
-    let payee = Payee { holder: claim.notice.reporter.name.clone(), card: card.clone(), relation: String::new() };
-    if claim.sees == Sees::All
-        && let Ok((payee, _)) = checked(claim, payee)
-    {
-        record(app, tx, claim, &Actor::System, &payee, at).await?;
+    let Some(insured) = insured(app, &mut *tx, claim).await? else { return Ok(()) };
+    let payee = Payee { holder: insured.clone(), card: card.clone(), relation: String::new() };
+    let Ok((payee, _)) = checked(Some(&insured), payee) else { return Ok(()) };
+    match record(app, tx, claim, &Actor::System, &payee, at).await {
+        // The money is on its way already, to the account that was named before.
+        Err(Failure::Problem(problem)) if problem.code == ProblemCode::NotAllowed => Ok(()),
+        other => other.map(drop),
     }
-    Ok(())
 }
 
 /// Notes an instruction, when the step that orders it is taken.
-pub async fn order(tx: &mut SqliteConnection, claim: &Stored, what: &What, amount_fen: i64, at: Moment) -> Result<()> {
-    if let What::PaymentOrdered { instruction } = what {
-        sqlx::query("INSERT INTO payment (instruction, claim_id, amount_fen, ordered_at) VALUES (?, ?, ?, ?)")
-            .bind(instruction)
-            .bind(&claim.id)
-            .bind(amount_fen)
-            .bind(at.0)
-            .execute(tx)
-            .await?;
+///
+/// # Errors
+/// `validation` for one that was used before, in whatever claim.
+pub async fn order(tx: &mut SqliteConnection, claim: &Stored, instruction: &str, amount_fen: i64, at: Moment) -> Result<()> {
+    let noted = sqlx::query("INSERT OR IGNORE INTO payment (instruction, claim_id, amount_fen, ordered_at) VALUES (?, ?, ?, ?)")
+        .bind(instruction)
+        .bind(&claim.id)
+        .bind(amount_fen)
+        .bind(at.0)
+        .execute(tx)
+        .await?;
+    if noted.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(Problem::validation(vec![FieldError::new("/instruction", Code::Malformed)]).into())
     }
-    Ok(())
 }
 
 /// What the bank's connector tells: the payment went, or came back.
@@ -127,7 +148,7 @@ pub struct BankAnswer {
 }
 
 /// The bank's answer to an instruction. `Signature`: `hmac-sha256=` and the HMAC of the body with the key in
-/// `bank.key` of the data directory. The same answer again changes nothing; another one is refused.
+/// `bank.key` of the data directory. The same outcome again changes nothing; another one is refused, and staff are told.
 #[utoipa::path(post, path = "/api/v1/bank/answers", request_body = BankAnswer, params(("Signature" = String, Header)),
     responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn answer(State(app): State<App>, headers: HeaderMap, request: Request) -> Result<Response> {
@@ -147,7 +168,12 @@ pub async fn answer(State(app): State<App>, headers: HeaderMap, request: Request
         .await?;
     let Some((claim_id, before)) = known else { return Err(ProblemCode::NotFound.into()) };
     if let Some(before) = before {
-        return if before == text { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(ProblemCode::NotAllowed.into()) };
+        if serde_json::from_str(&before).is_ok_and(|b: BankAnswer| b.paid == answer.paid) {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+        signals::of_bank(&mut tx, &claim_id, at).await?;
+        tx.commit().await?;
+        return Err(ProblemCode::NotAllowed.into());
     }
     let stored = attendant::stored(&app, &claim_id).await?;
     let claim = Claim::replay(stored.lob, &store::events(&app.vault, &mut *tx, &claim_id, 0).await?);
@@ -174,8 +200,18 @@ pub fn paid(app: &App, stored: &Stored, claim: &Claim, reference: String) -> Wha
     What::Paid { amount_fen, reference, lines: vec![Line::new(cover, amount_fen)], last4 }
 }
 
-/// An instruction that staff answered by hand has its answer, too.
-pub async fn settle(tx: &mut SqliteConnection, instruction: &str, answer: &str) -> Result<()> {
+/// An instruction that staff answered by hand has its answer, too: what the bank says later must be the same.
+pub async fn by_hand(tx: &mut SqliteConnection, claim: &Claim, what: &What) -> Result<()> {
+    let Some(instruction) = claim.instructions.last().cloned() else { return Ok(()) };
+    let answer = match what {
+        What::Paid { reference, .. } => BankAnswer { instruction, paid: true, reference: reference.clone(), reason: String::new() },
+        What::PaymentFailed { reason } => BankAnswer { instruction, paid: false, reference: String::new(), reason: reason.clone() },
+        _ => return Ok(()),
+    };
+    settle(tx, &answer.instruction, &serde_json::to_string(&answer).unwrap_or_default()).await
+}
+
+async fn settle(tx: &mut SqliteConnection, instruction: &str, answer: &str) -> Result<()> {
     sqlx::query("UPDATE payment SET answer = ? WHERE instruction = ? AND answer IS NULL")
         .bind(answer)
         .bind(instruction)

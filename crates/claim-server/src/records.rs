@@ -46,7 +46,7 @@ pub async fn whole(State(app): State<App>, session: Option<Extension<Session>>, 
         }
     }
     files.push(("receipt.jws".into(), proofs::signed(&app, &claim).await?.into_bytes()));
-    let whole = view(&app, claim).await?;
+    let whole = view(&app, claim, &session.subject).await?;
     files.push(("claim.json".into(), serde_json::to_vec_pretty(&whole).unwrap_or_default()));
     let manifest: Vec<Value> =
         files.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes.len(), "sha256": sha256_hex(bytes) })).collect();
@@ -88,7 +88,7 @@ pub async fn me(State(app): State<App>, session: Option<Extension<Session>>) -> 
         let looks: Vec<Value> =
             looks.into_iter().map(|(document, by, at)| json!({ "document": document, "by": by, "at": claim_domain::Moment(at) })).collect();
         let limited = stored.sees == Sees::Stages;
-        let view = view(&app, stored).await?;
+        let view = view(&app, stored, &session.subject).await?;
         claims.push(json!({ "claim": view, "looked_at": if limited { Vec::new() } else { looks } }));
     }
     let open = |sealed: String| app.vault.open_text(&sealed).unwrap_or_default();

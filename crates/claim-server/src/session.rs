@@ -22,7 +22,7 @@ use crate::{App, attendant, guard, messages, now, store, stream};
 const ANONYMOUS_IDLE: i64 = 7 * 86_400;
 const SIGNED_IN_IDLE: i64 = 30 * 60;
 const SIGNED_IN_AT_MOST: i64 = 12 * 3600;
-const CODE_LIVES: i64 = 5 * 60;
+pub const CODE_LIVES: i64 = 5 * 60;
 /// Seconds by which a server's clock is corrected in good order.
 pub const CLOCKS_DIFFER: i64 = 60;
 const TRIES: i64 = 5;

@@ -13,6 +13,7 @@ use claim_domain::Moment;
 pub const SAME_PICTURE: &str = "same-picture";
 pub const SAME_INVOICE: &str = "same-invoice";
 pub const BEFORE_POLICY: &str = "before-policy";
+pub const BANK_DIFFERS: &str = "bank-differs";
 pub const UNLIKE_TIME: &str = "taken-before-loss";
 
 async fn note(tx: &mut SqliteConnection, claim_id: &str, kind: &str, other: &str, at: Moment) -> Result<()> {
@@ -74,6 +75,12 @@ pub async fn of_request(app: &App, tx: &mut SqliteConnection, claim: &Stored, fo
 /// The loss lies before every policy of this plate, number or person began.
 pub async fn of_notice(tx: &mut SqliteConnection, claim_id: &str, begins_later: bool, at: Moment) -> Result<()> {
     if begins_later { note(tx, claim_id, BEFORE_POLICY, "", at).await } else { Ok(()) }
+}
+
+/// The bank says another thing than what was booked.
+pub async fn of_bank(tx: &mut SqliteConnection, claim_id: &str, at: Moment) -> Result<()> {
+    tracing::error!("the bank's answer differs from what was booked");
+    note(tx, claim_id, BANK_DIFFERS, "", at).await
 }
 
 /// Kind and the other claim's number.

@@ -11,7 +11,7 @@ use claim_domain::validate::Code;
 use claim_domain::{Day, FieldError, Lob, claim_no, local_day, money};
 use sqlx::Row;
 
-use crate::claims::Stored;
+use crate::claims::{Sees, Stored};
 use crate::failure::{Failure, Result};
 use crate::vault::{sha256_hex, token};
 use crate::{App, attendant, documents, now, payments, session, store};
@@ -154,6 +154,13 @@ pub async fn looked(app: &App, staff: &Staff, claim_id: &str, what: &str) -> Res
     Ok(tx.commit().await?)
 }
 
+/// Whoever reported for somebody else may follow the stages only, until somebody has found him entitled.
+pub async fn is_reporter_limited(app: &App, stored: &Stored) -> Result<bool> {
+    let sees: String =
+        sqlx::query_scalar("SELECT reporter_sees FROM claim WHERE id = ?").bind(&stored.id).fetch_one(&app.store.read).await?;
+    Ok(sees == Sees::Stages.as_str())
+}
+
 pub async fn find(app: &App, no: &str) -> Result<Stored> {
     let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
     let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {} FROM claim c WHERE c.no = ?", Stored::COLUMNS)))
@@ -277,11 +284,18 @@ pub enum Taken {
 /// `validation` names the field, `not-allowed` when the claim has moved on, `not-this-person` where another one must decide.
 pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result<Taken> {
     let stored = find(app, no).await?;
-    let claim = Claim::replay(stored.lob, &store::events(&app.vault, &app.store.read, &stored.id, 0).await?);
     let kind = Kind::parse(&fields.get("kind")).ok_or(ProblemCode::NotAllowed)?;
+    let (mut tx, at) = (app.store.begin().await?, now());
+    // Read where nobody else writes: who asked for a second pair of eyes a moment ago is known.
+    let claim = Claim::replay(stored.lob, &store::events(&app.vault, &mut *tx, &stored.id, 0).await?);
     let what = what(app, &stored, &claim, kind, fields).await?;
     let actor = staff.actor();
-    let (mut tx, at) = (app.store.begin().await?, now());
+    if let What::AdvancePaid { amount_fen, .. } = &what
+        && *amount_fen > app.deployment.authority.adjudicator_fen
+        && staff.desk != Desk::Supervisor
+    {
+        return Err(ProblemCode::NotThisPerson.into());
+    }
     let above = matches!(&what, What::Approved { amount_fen, .. } if *amount_fen > app.deployment.authority.adjudicator_fen);
     if above && claim.asked_by.is_some() && staff.desk != Desk::Supervisor {
         return Err(ProblemCode::NotThisPerson.into());
@@ -299,11 +313,13 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
         attendant::attend(app, &stored.id).await;
         return Ok(Taken::HandedOver);
     }
-    payments::order(&mut tx, &stored, &what, claim.due_fen(), at).await?;
-    let answers_bank = matches!(kind, Kind::Paid | Kind::PaymentFailed);
-    store::append(&app.vault, &mut tx, &stored.id, stored.lob, &actor, what, at).await?;
-    if let (true, Some(instruction)) = (answers_bank, claim.instructions.last()) {
-        payments::settle(&mut tx, instruction, "by hand").await?;
+    let event = store::append(&app.vault, &mut tx, &stored.id, stored.lob, &actor, what, at).await?;
+    match &event.what {
+        What::PaymentOrdered { instruction } => payments::order(&mut tx, &stored, instruction, claim.due_fen(), at).await?,
+        What::Paid { .. } | What::PaymentFailed { .. } => payments::by_hand(&mut tx, &claim, &event.what).await?,
+        What::PolicyFound { .. } => link_policy(&mut tx, &stored, &fields.get("policy")).await?,
+        What::Entitled { .. } => entitle(&mut tx, &stored).await?,
+        _ => {}
     }
     if matches!(kind, Kind::Approved | Kind::Rejected | Kind::SentBack) {
         sqlx::query("DELETE FROM proposal WHERE claim_id = ?").bind(&stored.id).execute(&mut *tx).await?;
@@ -311,6 +327,40 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
     tx.commit().await?;
     attendant::attend(app, &stored.id).await;
     Ok(Taken::Done)
+}
+
+/// Whoever holds the policy sees everything from now on, at once or when he signs in.
+async fn link_policy(tx: &mut store::Tx, stored: &Stored, number: &str) -> Result<()> {
+    if stored.verified {
+        return Err(ProblemCode::NotAllowed.into());
+    }
+    let found: Option<(String, String)> =
+        sqlx::query_as("SELECT id, phone_index FROM policy WHERE no = ?1 AND lob = ?2 AND starts_at <= ?3 AND ends_at > ?3")
+            .bind(number)
+            .bind(stored.lob.as_str())
+            .bind(stored.notice.loss_at.0)
+            .fetch_optional(&mut **tx)
+            .await?;
+    let unknown = || Problem::validation(vec![FieldError::new("/policy", Code::UnknownOption)]);
+    let (policy, phone_index) = found.ok_or_else(unknown)?;
+    sqlx::query("UPDATE claim SET policy_id = ? WHERE id = ?").bind(&policy).bind(&stored.id).execute(&mut **tx).await?;
+    sqlx::query(
+        "INSERT INTO party (claim_id, subject_id, sees) SELECT ?, id, 'all' FROM subject WHERE phone_index = ? \
+         ON CONFLICT (claim_id, subject_id) DO UPDATE SET sees = 'all'",
+    )
+    .bind(&stored.id)
+    .bind(&phone_index)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whoever reported sees everything from now on.
+async fn entitle(tx: &mut store::Tx, stored: &Stored) -> Result<()> {
+    for sql in ["UPDATE claim SET reporter_sees = 'all' WHERE id = ?", "UPDATE party SET sees = 'all' WHERE claim_id = ?"] {
+        sqlx::query(sql).bind(&stored.id).execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 async fn what(app: &App, stored: &Stored, claim: &Claim, kind: Kind, fields: &Fields) -> Result<What> {
@@ -343,6 +393,13 @@ async fn what(app: &App, stored: &Stored, claim: &Claim, kind: Kind, fields: &Fi
         Kind::PaymentFailed => What::PaymentFailed { reason: text("reason") },
         Kind::Paid => payments::paid(app, stored, claim, text("reference")),
         Kind::AdvancePaid => What::AdvancePaid { amount_fen: fields.amount("amount_fen")?, reference: text("reference") },
+        Kind::DecisionAgreed => What::DecisionAgreed,
+        // The number itself stays in the policy's row.
+        Kind::PolicyFound => {
+            let number = text("policy");
+            What::PolicyFound { policy: number.chars().skip(number.chars().count().saturating_sub(4)).collect() }
+        }
+        Kind::Entitled => What::Entitled { reason: text("reason") },
         Kind::Closed => What::Closed,
         Kind::Reopened => What::Reopened { reason: text("reason") },
         Kind::SupplementAsked => {

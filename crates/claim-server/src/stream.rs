@@ -70,6 +70,8 @@ struct Follow {
     claim_id: String,
     after: u32,
     began: Instant,
+    /// When the page must hear again that this lives.
+    beat: Instant,
     /// When the session was last known to be alive; `None`: somebody has signed out.
     checked: Option<Instant>,
     ready: std::vec::IntoIter<claim_domain::lifecycle::Event>,
@@ -96,10 +98,12 @@ pub async fn stream(
     let news = app.news.subscribe();
     let (began, checked) = (Instant::now(), Some(Instant::now()));
     let after = last.unwrap_or(after);
-    let follow = Follow { place, news, claim_id: claim.id, after, began, checked, ready: Vec::new().into_iter(), sees: claim.sees };
+    let beat = began + HEARTBEAT;
+    let follow = Follow { place, news, claim_id: claim.id, after, began, beat, checked, ready: Vec::new().into_iter(), sees: claim.sees };
     let events = stream::unfold(Some((follow, true)), |state| async move {
         let (mut follow, first) = state?;
         let sent = next(&mut follow, first).await?;
+        follow.beat = Instant::now() + HEARTBEAT;
         Some((Ok::<_, Infallible>(sent), Some((follow, false))))
     });
     let headers = [
@@ -139,7 +143,7 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
                 return None;
             }
         }
-        match tokio::time::timeout(HEARTBEAT, follow.news.recv()).await {
+        match tokio::time::timeout_at(follow.beat, follow.news.recv()).await {
             Err(_) => {
                 // Also a look: an event of another process would come to light here.
                 let found = store::events(&app.vault, &app.store.read, &follow.claim_id, follow.after).await.ok()?;

@@ -452,6 +452,14 @@ pub enum What {
         score: u8,
         text: String,
     },
+    /// The report named no policy of ours; this is the one, as its last digits. Who holds it sees the claim from now on.
+    PolicyFound {
+        policy: String,
+    },
+    /// Who reported may act for the insured: from now on everything is shown to him.
+    Entitled {
+        reason: String,
+    },
     /// The customer put right what is known of him: names of fields.
     Corrected {
         fields: Vec<String>,
@@ -532,6 +540,8 @@ kinds! {
     PersonAsked "person-asked"
     PersonCalled "person-called"
     Rated "rated"
+    PolicyFound "policy-found"
+    Entitled "entitled"
     Corrected "corrected"
     Escalated "escalated"
 }
@@ -548,6 +558,7 @@ impl Kind {
             Kind::SupplementAsked | Kind::SupplementEnded | Kind::DocumentJudged => Desk::Intake,
             Kind::Marked | Kind::Unmarked | Kind::Answered | Kind::PersonCalled => Desk::Intake,
             Kind::ComplaintExtended | Kind::ComplaintAnswered => Desk::Intake,
+            Kind::PolicyFound | Kind::Entitled | Kind::DecisionAgreed => Desk::Intake,
             Kind::SurveyStarted | Kind::SurveySkipped | Kind::SurveyReported => Desk::Surveyor,
             Kind::Assessed => Desk::Assessor,
             Kind::ApprovalAsked | Kind::Approved | Kind::Rejected | Kind::SentBack => Desk::Adjudicator,
@@ -629,6 +640,11 @@ impl What {
             What::AdvancePaid { .. } => What::AdvancePaid { amount_fen: 0, reference: none() },
             What::Reopened { .. } => What::Reopened { reason: none() },
             What::Withdrawn { .. } => What::Withdrawn { reason: none() },
+            What::SupplementAsked { batch, documents, until, .. } => {
+                What::SupplementAsked { batch, documents, until, reason: none(), again_because: None }
+            }
+            What::PolicyFound { .. } => What::PolicyFound { policy: none() },
+            What::Entitled { .. } => What::Entitled { reason: none() },
             What::SupplementExcused { document, .. } => What::SupplementExcused { document, reason: none() },
             What::SupplementEnded { .. } => What::SupplementEnded { reason: none() },
             What::DocumentJudged { document, accepted, .. } => What::DocumentJudged { document, accepted, reason: none() },

@@ -121,6 +121,9 @@ impl Form<'_> {
             Kind::AdvancePaid => {
                 ("先予支付", &[("amount_fen", "能够确定的金额（元）", false, false), ("reference", "银行流水号", false, false)])
             }
+            Kind::DecisionAgreed => ("客户电话同意核定结果", &[]),
+            Kind::PolicyFound => ("关联保单", &[("policy", "保单号（出险当天有效）", false, false)]),
+            Kind::Entitled => ("报案人可以代办", &[("reason", "依据，例如授权书（客户会看到）", false, false)]),
             Kind::Closed => ("结案", &[]),
             Kind::Reopened => ("重新打开", &[("reason", "原因（客户会看到）", LONG, false)]),
             Kind::SupplementEnded => ("不再需要补充材料", &[("reason", "原因（客户会看到）", false, false)]),

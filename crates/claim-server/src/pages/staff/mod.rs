@@ -157,6 +157,7 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
     let (folder, request) = (documents::folder(app, &stored).await?, documents::request(app, &stored.id).await?);
     let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
+    let limited = staff::is_reporter_limited(app, &stored).await?;
     let running = attendant::deadlines_of(app, &stored, &claim, now()).await?;
     // Whoever has typed sees that again; otherwise what a colleague prepared.
     let proposal = staff::proposal(app, &stored.id).await?;
@@ -191,6 +192,8 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
             @match kind {
                 Kind::SupplementAsked => (forms::supplement_form(&wanted, &stored.no, &claim, typed)),
                 Kind::DocumentJudged | Kind::ApprovalAsked => {}
+                Kind::PolicyFound if stored.verified => {}
+                Kind::Entitled if !limited => {}
                 kind => (form.show(*kind)),
             }
         }
@@ -253,6 +256,7 @@ fn signal(kind: &str) -> &'static str {
         signals::SAME_PICTURE => "同一张照片也在另一案件：",
         signals::SAME_INVOICE => "同一张发票也在另一案件：",
         signals::BEFORE_POLICY => "出险时间早于保单起期",
+        signals::BANK_DIFFERS => "银行的答复与登记的付款结果不一致，请与银行核对",
         _ => "现场照片拍摄时间早于出险时间",
     }
 }
@@ -285,7 +289,7 @@ fn photos(app: &App, stored: &Stored, files: &[DocumentView], claim: &Claim, jud
                     @if is_back(d) { p.quiet { "已退回" } }
                     @for doubt in &d.doubts { p.wrong { (doubt.rule) " " (error_words(app, doubt.finding.code.as_str())) } }
                 } } }
-                @if judges && claim.received.iter().any(|(d, _)| d == id) { (forms::verdict_form(no, id, name)) }
+                @if judges && (claim.received.iter().chain(&claim.returned)).any(|(d, _)| d == id) { (forms::verdict_form(no, id, name)) }
             }
         }
     }

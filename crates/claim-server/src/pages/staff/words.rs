@@ -83,6 +83,8 @@ fn sentence(app: &App, what: &What) -> String {
         What::PersonAsked { about } => format!("客户要求人工：{about}"),
         What::PersonCalled { text } => format!("已回电：{text}"),
         What::Rated { score, text } => format!("客户评价 {score} 分 {text}"),
+        What::PolicyFound { policy } => format!("已关联保单，尾号 {policy}"),
+        What::Entitled { reason } => format!("报案人可以代办：{reason}"),
         What::Corrected { fields } => {
             format!("客户更正了{}", fields.iter().map(|f| if f == "phone" { "电话" } else { "姓名" }).collect::<Vec<_>>().join("、"))
         }
