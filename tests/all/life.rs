@@ -59,12 +59,17 @@ fn events(caller: &mut Caller, number: &str) -> Vec<Value> {
 
 /// The claim request of somebody who has nothing and says why.
 fn request(caller: &mut Caller, server: &Server, number: &str) -> Value {
+    request_with(caller, server, number, &json!({}))
+}
+
+/// The same with what was typed off papers.
+fn request_with(caller: &mut Caller, server: &Server, number: &str, typed: &Value) -> Value {
     let path = format!("/api/v1/claims/{number}/claim-request");
     let send = |caller: &mut Caller, body: &Value| {
         let headers = [("content-type", "application/json"), ("idempotency-key", &*unique_key())];
         caller.send("POST", &path, &headers, body.to_string().as_bytes())
     };
-    let mut body = json!({ "answers": {}, "unavailable": {}, "typed": {}, "consents": [], "signature": { "strokes": [] }, "form_sha256": "", "tasks": [], "doubts": [] });
+    let mut body = json!({ "answers": {}, "unavailable": {}, "typed": typed, "consents": [], "signature": { "strokes": [] }, "form_sha256": "", "tasks": [], "doubts": [] });
     let at = now(server);
     for error in send(caller, &body).json()["errors"].as_array().unwrap() {
         let field = error["field"].as_str().unwrap();
@@ -79,7 +84,8 @@ fn request(caller: &mut Caller, server: &Server, number: &str) -> Value {
     let view = caller.get(&format!("/api/v1/claims/{number}")).json();
     let catalogue = claim_domain::Catalogue::load(include_str!("../../public/catalog.json")).unwrap();
     let notice: claim_domain::Notice = serde_json::from_value(view["notice"].clone()).unwrap();
-    let folder: claim_domain::documents::Folder = serde_json::from_value(json!({ "unavailable": body["unavailable"] })).unwrap_or_default();
+    let folder: claim_domain::documents::Folder =
+        serde_json::from_value(json!({ "unavailable": body["unavailable"], "typed": typed })).unwrap_or_default();
     let form = claim_domain::documents::claim_form(&catalogue, number, &notice, &folder);
     body["form_sha256"] = json!(claim_domain::documents::form_sha256(&form));
     let taken = send(caller, &body);
@@ -554,12 +560,16 @@ fn f8_time_moves_a_claim_as_the_law_says() {
             .status,
         200
     );
-    good(&Caller::staff(&server, "finance").step(&number, &[("kind", "advance-paid"), ("amount_fen", "1000"), ("reference", "A1")]));
+    let (mut supervisor, mut finance) = (Caller::staff(&server, "supervisor"), Caller::staff(&server, "finance"));
+    let advance = [("kind", "advance-paid"), ("amount_fen", "1000"), ("reference", "A1")];
+    good(&supervisor.step(&number, &[("kind", "survey-skipped"), ("reason", "照片足够")]));
+    assert_eq!(finance.step(&number, &advance).status, 409, "nothing is certain before it was worked out");
+    good(&supervisor.step(&number, &[("kind", "assessed"), ("lines", "前保险杠 3000")]));
+    let too_much = [("kind", "advance-paid"), ("amount_fen", "3000.01"), ("reference", "A1")];
+    assert_eq!(finance.step(&number, &too_much).status, 422);
+    good(&finance.step(&number, &advance));
 
     // Decided, paid, and then nothing more happens but what the calendar does.
-    let mut supervisor = Caller::staff(&server, "supervisor");
-    good(&supervisor.step(&number, &[("kind", "survey-skipped"), ("reason", "照片足够")]));
-    good(&supervisor.step(&number, &[("kind", "assessed"), ("lines", "前保险杠 3000")]));
     assert_eq!(
         caller
             .post(
@@ -653,6 +663,39 @@ fn l1_n3_notes_of_risk_are_for_staff_only_and_every_look_is_written_down() {
     let photo = page.split("href=\"").find(|part| part.contains("/photos/")).unwrap().split('"').next().unwrap().to_owned();
     assert_eq!(staff.get(&photo).status, 200);
     assert_eq!(server.count("SELECT count(*) FROM look"), before + 1);
+    for sql in ["UPDATE look SET staff = 'x'", "DELETE FROM look"] {
+        assert!(server.refuses(sql), "{sql}");
+    }
+}
+
+/// L1: the same invoice in two claims, and a loss from before the policy.
+#[test]
+fn l1_an_invoice_that_stands_in_two_claims_and_a_loss_before_the_policy() {
+    let server = Server::start();
+    let typed = json!({ "repair_invoice": { "invoice_no": "24332000000012345678" } });
+    let reported = |plate: &str, phone: &str, days_ago: i64| {
+        let mut caller = server.caller();
+        let number = claim_of(&mut caller, &server, |n| {
+            let at = claim_domain::Moment::from_rfc3339(n["loss_at"].as_str().unwrap()).unwrap();
+            n["loss_at"] = json!(at.plus_seconds(-days_ago * DAY).to_string());
+            n["reporter"]["phone"] = json!(phone);
+            n["policy"]["plate"] = json!(plate);
+        });
+        caller.sign_in(&server, phone);
+        (number, caller)
+    };
+    let (a, mut one) = reported("浙A12345", PHONE, 0);
+    let (b, mut two) = reported("沪AD12345", "13900139000", 0);
+    request_with(&mut one, &server, &a, &typed);
+    request_with(&mut two, &server, &b, &typed);
+    let mut staff = Caller::staff(&server, "intake");
+    for (no, other) in [(&a, &b), (&b, &a)] {
+        let page = staff.get(&format!("/staff/claims/{no}")).text;
+        assert!(page.contains("同一张发票也在另一案件") && page.contains(other.as_str()), "{page}");
+    }
+    let (early, mut caller) = reported("浙A12345", "13400134005", 130);
+    assert!(staff.get(&format!("/staff/claims/{early}")).text.contains("出险时间早于保单起期"));
+    assert!(!caller.get(&format!("/api/v1/claims/{early}")).text.contains("before-policy"));
 }
 
 /// P1: a typhoon in Hangzhou takes the weather certificate away there, and only there.

@@ -338,7 +338,8 @@ fn i4_a_refused_claim_says_until_when_it_can_be_taken_to_court() {
 #[test]
 fn j5_the_cause_of_a_dispute_is_noted_when_it_ends() {
     let server = Server::start();
-    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &rejected()]);
+    let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED]);
+    assert_eq!(Caller::staff(&server, "adjudicator").step(&number, &rejected()).status, 303);
     assert_eq!(take(&mut caller, &number, json!({ "review-asked": { "reason": "不服", "wish": "" } })).status, 201);
     let mut supervisor = Caller::staff(&server, "supervisor");
     let answer = [("kind", "review-answered"), ("overturned", "no"), ("text", "条款明确")];
@@ -392,6 +393,134 @@ fn k6_what_is_stored_of_me_can_be_had_and_put_right() {
     let whole = view(&mut caller, &number);
     assert_eq!(whole["notice"]["reporter"]["name"], json!("张玮"));
     assert!(whole["events"].to_string().contains("corrected") && !whole["events"].to_string().contains("张玮"), "what it was is in no log");
+    // A number that was only typed in lets nobody in.
+    let mut stranger = server.caller();
+    stranger.sign_in(&server, "13800138001");
+    assert_eq!(stranger.get(&format!("/api/v1/claims/{number}")).status, 404);
+}
+
+/// A9: of the papers, those that he handed in himself.
+#[test]
+fn a9_whoever_follows_the_stages_sees_his_own_papers_only() {
+    let server = Server::start();
+    let driver = "13400134000";
+    let (mut his, mut owner) = (server.caller(), server.caller());
+    let number = claim_of(&mut his, &server, |n| n["reporter"] = json!({ "role": "driver", "name": "王五", "phone": driver }));
+    let picture = |seed| baoan_tests::papers::jpeg(&baoan_tests::papers::page(1800, 1300, seed));
+    assert_eq!(crate::papers::attached(&mut his, &number, "scene", &picture(21)).status, 200);
+    owner.sign_in(&server, PHONE);
+    let owners = crate::papers::attached(&mut owner, &number, "driver_license", &picture(22));
+    assert_eq!(owners.status, 200);
+    let day = claim_domain::local_day(claim_domain::Moment::from_rfc3339(&now(&server)).unwrap().plus_seconds(864_000)).to_string();
+    let ask = [("kind", "supplement-asked"), ("reason", "张伟的驾驶证过期了"), ("until", &*day), ("documents", "vehicle_license")];
+    assert_eq!(Caller::staff(&server, "intake").step(&number, &ask).status, 303);
+    his.sign_in(&server, driver);
+    let seen = view(&mut his, &number);
+    let documents = seen["documents"].as_array().unwrap();
+    assert_eq!((documents.len(), documents[0]["document"].clone()), (1, json!("scene")), "{seen}");
+    assert!(!seen.to_string().contains("过期") && seen["insured"].is_null() && seen["events"].to_string().contains("supplement-asked"));
+    let photo = |caller: &mut Caller, id: &Value| caller.get(&format!("/api/v1/claims/{number}/photos/{}", id.as_str().unwrap())).status;
+    assert_eq!((photo(&mut his, &documents[0]["id"]), photo(&mut his, &owners.json()["id"])), (200, 404));
+    assert_eq!(photo(&mut owner, &owners.json()["id"]), 200);
+    assert_eq!(his.get(&format!("/api/v1/claims/{number}/requirements")).json()["doubts"], json!([]));
+    let headers = [("content-type", "application/json"), ("idempotency-key", &*baoan_tests::unique_key())];
+    let body = json!({ "answers": {}, "unavailable": {}, "typed": {}, "consents": [], "signature": { "strokes": [] }, "form_sha256": "", "tasks": [], "doubts": [] });
+    let asked = his.send("POST", &format!("/api/v1/claims/{number}/claim-request"), &headers, body.to_string().as_bytes());
+    assert_eq!((asked.status, asked.code()), (403, "not-this-person".into()));
+    // A power of attorney changes that.
+    let mut intake = Caller::staff(&server, "intake");
+    assert_eq!(intake.step(&number, &[("kind", "entitled"), ("reason", "授权书已核对")]).status, 303);
+    assert_eq!(view(&mut his, &number)["documents"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn d1_a_policy_that_is_found_later_lets_its_owner_in() {
+    let server = Server::start();
+    let number = claim_of(&mut server.caller(), &server, |n| {
+        n["reporter"] = json!({ "role": "driver", "name": "王五", "phone": "13400134000" });
+        n["policy"] = json!({ "plate": "京A99999" });
+    });
+    let mut owner = server.caller();
+    owner.sign_in(&server, PHONE);
+    assert_eq!(owner.get(&format!("/api/v1/claims/{number}")).status, 404);
+    let mut intake = Caller::staff(&server, "intake");
+    let found = |no: &'static str| [("kind", "policy-found"), ("policy", no)];
+    assert_eq!(intake.step(&number, &found("PDAA20253301000005")).status, 422, "not in force on that day");
+    assert_eq!(intake.step(&number, &found("PHOM20263301000004")).status, 422, "of another line");
+    assert_eq!(intake.step(&number, &found("PDAA20263301000001")).status, 303);
+    let seen = view(&mut owner, &number);
+    assert_eq!((seen["verified"].clone(), seen["insured"].clone()), (json!(true), json!("张伟")));
+    assert!(seen["events"].to_string().contains("\"0001\"") && !seen["events"].to_string().contains("PDAA"));
+    assert_eq!(intake.step(&number, &found("PDAA20263301000002")).status, 409, "one is enough");
+    assert_eq!(name_payee(&mut owner, &number, "6222020000000000000").status, 200, "the insured's own account");
+}
+
+/// G4: what was booked by hand and what the bank says are compared; an instruction belongs to one payment, ever.
+#[test]
+fn g4_a_bank_that_contradicts_is_shown_to_staff_and_an_instruction_is_used_once() {
+    let server = Server::start();
+    let (first, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[])]);
+    let second = claim_of(&mut caller, &server, |_| {});
+    let mut supervisor = Caller::staff(&server, "supervisor");
+    for step in [SURVEY, ASSESSED, ACCEPTED, &*approved(&[])] {
+        assert_eq!(supervisor.step(&second, step).status, 303);
+    }
+    for number in [&first, &second] {
+        assert_eq!(name_payee(&mut caller, number, "6222020000000000000").status, 200);
+    }
+    let mut finance = Caller::staff(&server, "finance");
+    let order = [("kind", "payment-ordered"), ("instruction", "B1")];
+    assert_eq!(finance.step(&first, &order).status, 303);
+    assert_eq!(finance.step(&second, &order).status, 422, "used in another claim");
+    assert_eq!(view(&mut caller, &second)["summary"]["stage"], json!("approved"));
+    assert_eq!(finance.step(&first, &[("kind", "paid"), ("reference", "R1")]).status, 303);
+    assert_eq!(server.bank(&json!({ "instruction": "B1", "paid": true, "reference": "R1x" })).status, 204, "the same outcome");
+    assert!(!finance.get(&format!("/staff/claims/{first}")).text.contains("不一致"));
+    assert_eq!(server.bank(&json!({ "instruction": "B1", "paid": false, "reason": "户名不符" })).status, 409);
+    assert!(finance.get(&format!("/staff/claims/{first}")).text.contains("不一致"));
+    let seen = view(&mut caller, &first);
+    assert!(seen["summary"]["stage"] == json!("paid") && !seen.to_string().contains("bank-differs"));
+}
+
+/// H2: a gateway that fails is asked again, with the same number; one that hangs holds nobody up.
+#[test]
+fn h2_a_message_reaches_the_gateway_however_often_it_fails() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let gateway = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/sms", gateway.local_addr().unwrap());
+    let (told, heard) = std::sync::mpsc::channel::<(String, Value)>();
+    std::thread::spawn(move || {
+        for (n, socket) in gateway.incoming().enumerate() {
+            let mut reader = BufReader::new(socket.unwrap());
+            let (mut length, mut signature) = (0, String::new());
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                let line = line.trim().to_lowercase();
+                match line.split_once(": ") {
+                    Some(("content-length", value)) => length = value.parse().unwrap(),
+                    Some(("signature", value)) => signature = value.to_owned(),
+                    _ if line.is_empty() => break,
+                    _ => {}
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let answer = if n == 0 { "500 Failed" } else { "204 Taken" };
+            write!(reader.get_mut(), "HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+            if told.send((signature, serde_json::from_slice(&body).unwrap())).is_err() {
+                return;
+            }
+        }
+    });
+    let server = Server::with(baoan_tests::Setting { gateway: Some(address), ..Default::default() });
+    let number = claim_of(&mut server.caller(), &server, |_| {});
+    let hear = || heard.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    let ((_, failed), (signature, again)) = (hear(), hear());
+    assert_eq!(failed, again, "the same message with the same id");
+    assert!(again["text"].as_str().unwrap().contains(&number) && again["phone"] == json!(PHONE) && again["kind"] == json!("reported"));
+    assert_eq!(signature, server.signature("messages", again.to_string().as_bytes()));
+    server.until("noted", || server.count("SELECT count(*) FROM message WHERE state = 'sent' AND tries = 1") == 1);
 }
 
 #[test]

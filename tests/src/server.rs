@@ -15,6 +15,8 @@ use crate::root;
 #[derive(Default)]
 pub struct Setting {
     pub args: &'static [&'static str],
+    /// Where messages go: the address of a gateway.
+    pub gateway: Option<String>,
     /// What its disk does wrong: `kind n few` of tests/faults/disk.c.
     pub disk: Option<String>,
     /// Seconds by which its clock is wrong, when [`Server::set_clock`] has said so (tests/faults/clock.c).
@@ -55,6 +57,9 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     let mut command = Command::new(&program);
     command.args(["--addr", addr, "--demo", "--data"]).arg(data).arg("--dist");
     command.arg(more.dist.clone().unwrap_or_else(|| root().join("dist"))).args(more.args);
+    if let Some(gateway) = &more.gateway {
+        command.args(["--messages", gateway]);
+    }
     if !more.args.contains(&"--keep-free-mb") {
         command.args(["--keep-free-mb", "1"]);
     }
@@ -150,6 +155,13 @@ impl Server {
         // On a thread of its own: tests that wait call it, too.
         let asked = std::thread::spawn(move || on_database(&data, async |db| sqlx::query_scalar(sql).fetch_one(db).await));
         asked.join().unwrap_or_else(|_| panic!("{sql}"))
+    }
+
+    /// Whether the database itself does not let this happen.
+    pub fn refuses(&self, sql: &'static str) -> bool {
+        let data = self.data().to_path_buf();
+        let done = std::thread::spawn(move || on_database(&data, async |db| Ok(sqlx::query(sql).execute(db).await.is_err())));
+        done.join().unwrap_or_else(|_| panic!("{sql}"))
     }
 
     /// Changes the database behind the server's back.
