@@ -51,6 +51,7 @@
     byId('opening').hidden = true;
     byId('failed').hidden = true;
     root.dataset.ready = 'true';
+    navigator.serviceWorker?.register('/sw.js');
   };
   globalThis.baoanFailed = failed;
 
@@ -67,7 +68,7 @@
   }
 
   // Two programs: the report, and everything after it (see src/lib.rs).
-  const part = /^\/(claims|login|help|verify)/.test(location.pathname) ? 'claims' : 'app';
+  const part = /^\/(claims|login|help|verify|handoff|launch)/.test(location.pathname) ? 'claims' : 'app';
   if (part === 'claims') { byId('claims-style').rel = 'stylesheet'; }
   const start = async () => {
     const [js, wasm] = [byId(part + '-js'), byId(part + '-wasm')];

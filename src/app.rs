@@ -50,6 +50,8 @@ pub fn claims(session: Session) -> AnyView {
             ["claims", no, "request"] => claim::request(session, no),
             ["login"] => claim::login(visit),
             ["help"] => claim::help(visit),
+            ["launch"] => claim::launch(session),
+            ["handoff"] => claim::handoff(session),
             _ => not_found(),
         })}
     }

@@ -52,7 +52,7 @@ pub fn claims() {
             i18n::open_claims(lines);
             Catalogue::whole_from_compiled(catalogue)
         },
-        |path| ["/claims", "/login", "/help", "/verify"].iter().any(|p| path.starts_with(p)),
+        |path| ["/claims", "/login", "/help", "/verify", "/handoff", "/launch"].iter().any(|p| path.starts_with(p)),
         async |visit| {
             let session = Session::open(visit).await;
             Ok(Box::new(move || app::claims(session)) as Box<dyn FnOnce() -> AnyView>)

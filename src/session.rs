@@ -316,6 +316,21 @@ impl Session {
         self.save();
     }
 
+    /// Goes on with a report that was begun at a machine, photos and all; whether it was written down.
+    pub async fn adopt(&self, mut theirs: Draft, photos: Vec<(String, Vec<u8>, Vec<u8>)>) -> bool {
+        let storage = self.storage();
+        for (id, jpeg, small) in photos {
+            if !storage.save_photo(&id, jpeg).await {
+                return false;
+            }
+            storage.save(&thumbnail(&id), small).await;
+        }
+        theirs.server_rev = 0;
+        self.draft.set(theirs);
+        self.write().await;
+        self.kept.get_untracked() == State::Kept && !self.conflict.get_untracked()
+    }
+
     fn look_at_storage(&self) {
         let state = self.storage().state();
         if self.kept.get_untracked() != state {

@@ -14,16 +14,21 @@ use crate::visit::Visit;
 
 const RESEND_AFTER: u32 = 60;
 
+/// `/login?next=`
 pub fn login(visit: Visit) -> AnyView {
+    // Only an address of this app: nobody is sent elsewhere after signing in.
+    let next = address::query("next").filter(|n| n.starts_with('/') && !n.starts_with("//")).unwrap_or_else(|| "/claims".into());
+    sheet(t().sign_in, Some("/"), form(visit, Some(next)))
+}
+
+/// Phone and code; then on to `next`, or to whatever follows from somebody being there.
+pub fn form(visit: Visit, next: Option<String>) -> AnyView {
     let errors: Errors = RwSignal::new(Vec::new());
     let (phone, code) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let sent = RwSignal::new(false);
     let busy = RwSignal::new(false);
     let wait = RwSignal::new(0u32);
     let trouble = RwSignal::new(None::<String>);
-    // Only an address of this app: nobody is sent elsewhere after signing in.
-    let next = address::query("next").filter(|n| n.starts_with('/') && !n.starts_with("//")).unwrap_or_else(|| "/claims".into());
-
     let say = move |error: CallError| {
         if let CallError::Problem(problem) = &error
             && !problem.errors.is_empty()
@@ -92,12 +97,14 @@ pub fn login(visit: Visit) -> AnyView {
                 Err(error) => say(error),
                 Ok(who) => {
                     visit.who.set(Some(who));
-                    address::replace(&next);
+                    if let Some(next) = next {
+                        address::replace(&next);
+                    }
                 }
             }
         });
     };
-    let content = view! {
+    view! {
         <ErrorSummary visit errors />
         {live(move || trouble.get().map(|text| view! { <p class="note bad" role="alert">{text}</p> }))}
         <form novalidate on:submit=submit>
@@ -116,6 +123,6 @@ pub fn login(visit: Visit) -> AnyView {
             }))}
             {live(move || primary(if sent.get() { t().sign_in } else { c().get_code }))}
         </form>
-    };
-    sheet(t().sign_in, Some("/"), content.into_any())
+    }
+    .into_any()
 }

@@ -5,7 +5,9 @@ mod decision;
 mod deed;
 mod disagree;
 mod documents;
+mod handoff;
 mod history;
+mod launch;
 mod letter;
 mod login;
 mod messages;
@@ -31,6 +33,8 @@ use crate::visit::Visit;
 
 pub use disagree::disagree;
 pub use documents::{document, questions, tasks};
+pub use handoff::handoff;
+pub use launch::launch;
 pub use letter::letter;
 pub use login::login;
 pub use messages::messages;

@@ -95,7 +95,8 @@ fn doubts(session: Session) -> Option<AnyView> {
     })
 }
 
-fn consents(session: Session, errors: Errors) -> AnyView {
+/// Each with its text; those that do not apply are not asked.
+pub fn consents(session: Session, errors: Errors) -> AnyView {
     let asked: Vec<_> = session.catalogue.consents_for(Asked::Notice, &session.draft.with_untracked(|d| d.facts())).collect();
     let consent = move |c: &'static claim_domain::catalog::Consent| {
         let field: &'static str = Box::leak(format!("/consents/{}", c.id).into_boxed_str());

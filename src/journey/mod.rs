@@ -15,7 +15,9 @@ use crate::platform::{address, now, spawn};
 use crate::session::Session;
 use crate::ui::{ErrorSummary, Errors, live, primary, sheet};
 
+pub use check::consents;
 pub use done::done;
+pub use questions::question;
 
 fn page_of(step: Step) -> String {
     format!("/report/{}", step.as_str())

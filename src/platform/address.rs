@@ -35,6 +35,12 @@ pub fn query(name: &str) -> Option<String> {
     web_sys::UrlSearchParams::new_with_str(&search).ok()?.get(name)
 }
 
+/// What follows a `#`, which no server ever sees. It stays where it is: a reload asks again.
+pub fn secret() -> Option<String> {
+    let hash = window().location().hash().ok()?;
+    hash.strip_prefix('#').filter(|secret| !secret.is_empty()).map(str::to_owned)
+}
+
 /// Opens one of our pages, with a new entry in the history.
 pub fn go(to: &str) {
     change(to, false);

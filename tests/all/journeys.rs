@@ -193,7 +193,7 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
-fn claim_number(text: &str) -> bool {
+pub fn claim_number(text: &str) -> bool {
     text.len() == 17 && text.starts_with("BA20") && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 

@@ -8,6 +8,8 @@ mod clients;
 mod engine;
 mod faults;
 mod journeys;
+mod kiosk;
+mod launch;
 mod life;
 mod papers;
 mod photo_bench;

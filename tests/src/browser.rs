@@ -40,6 +40,19 @@ impl Drop for Browser {
 #[derive(Debug)]
 struct Raw(&'static str, Value);
 
+/// The same without a body.
+#[derive(Debug)]
+struct Asked(&'static str);
+
+impl WebDriverCompatibleCommand for Asked {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
+    }
+    fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
+        (Method::GET, None)
+    }
+}
+
 impl WebDriverCompatibleCommand for Raw {
     fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
         base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
@@ -219,6 +232,12 @@ impl Browser {
     pub async fn cdp(&self, command: &str, params: Value) -> Value {
         let raw = Raw("goog/cdp/execute", json!({ "cmd": command, "params": params }));
         self.client.issue_cmd(raw).await.unwrap_or_else(|e| panic!("{command}: {e}"))
+    }
+
+    /// Every object that lives in the page's JavaScript, as text.
+    pub async fn heap(&self) -> String {
+        let snapshot = self.client.issue_cmd(Asked("chromium/heap_snapshot")).await;
+        snapshot.unwrap_or_else(|e| panic!("the heap: {e}")).to_string()
     }
 
     /// Presses one key, wherever the focus is.

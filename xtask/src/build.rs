@@ -1,6 +1,6 @@
 //! Building the app and the server, and starting them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -141,7 +141,7 @@ pub fn finish() -> Result {
         write(&wasm, &program)?;
         terser(name, &["--module"])?;
     }
-    for name in ["floor.js", "storage.js", "boot.js"] {
+    for name in ["floor.js", "storage.js", "boot.js", "sw.js", "kiosk/kiosk.js"] {
         terser(name, &[])?;
     }
 
@@ -198,6 +198,7 @@ pub fn finish() -> Result {
             "unsupported-",
             "precondition-",
             "draft-",
+            "handoff-",
         ];
         // Nor does it judge documents.
         let later =
@@ -247,6 +248,16 @@ pub fn finish() -> Result {
     let build = short(page.as_bytes());
     page = page.replace("</head>", &format!("<link id=\"build\" rel=\"x-later\" href=\"/{build}\"></head>"));
     write("index.html", page.as_bytes())?;
+    // What the report needs to begin without a network.
+    let shell = page.split('"').filter(|part| part.starts_with('/')).filter(|part| {
+        let name = part.trim_start_matches('/').split('?').next().unwrap_or_default();
+        let later = ["claims", "catalog.", "photo", "lite", "manifest"].iter().any(|other| name.starts_with(other));
+        !later && staging.join(name).is_file() && !name.is_empty()
+    });
+    // Each once: a list that names a file twice is refused as a whole.
+    let shell = shell.map(|part| format!("'{part}'")).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(",");
+    let worker = String::from_utf8(read("sw.js")?).map_err(|_| "sw.js is not UTF-8")?;
+    write("sw.js", worker.replace("{{build}}", &build).replace("\"{{shell}}\"", &shell).as_bytes())?;
     pack(&staging)
 }
 

@@ -4,6 +4,7 @@
 //! Architecture invariant: no I/O and no names of web or server libraries. Words for people are not here either:
 //! a code crosses the wire, the catalogue has the sentence.
 
+mod handoff;
 pub mod outbox;
 mod problem;
 pub mod proof;
@@ -20,6 +21,7 @@ use claim_domain::notice::{Agreed, Point};
 use claim_domain::{Lob, Moment, Notice, Text};
 use serde::{Deserialize, Serialize};
 
+pub use handoff::{BeginHandoff, Handoff, HandoffState, KioskView, Moved, Parcel, ParcelPhoto, QrCode, Redeem, Ticket, Why, Wipe};
 pub use problem::{Problem, ProblemCode};
 
 /// Everything of the API stands under this path.
@@ -135,6 +137,23 @@ pub struct ClaimView {
     /// What people are told where a typhoon or a flood was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catastrophe: Option<Text>,
+}
+
+/// A link from the insurer's menu: what stands after its `#`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Launch {
+    pub token: String,
+}
+
+/// Who is signed in now, and the policy that the link is about: the id of one in `who`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Launched {
+    pub who: SessionView,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// Who gets the money.

@@ -45,6 +45,7 @@ codes! {
     MethodNotAllowed "method-not-allowed" 405 "This method is not offered here",
     PreconditionRequired "precondition-required" 428 "If-Match or If-None-Match is needed",
     DraftChanged "draft-changed" 412 "The draft was changed from elsewhere",
+    HandoffGone "handoff-gone" 410 "Used or too old",
     NotThisPerson "not-this-person" 403 "Another person must decide this",
     NotAllowed "not-allowed" 409 "The claim is not at this point",
     StorageFull "storage-full" 507 "No space is left",

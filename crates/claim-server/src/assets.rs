@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use crate::vault::sha256_hex;
-use crate::{App, guard, pages};
+use crate::{App, guard, kiosk, pages};
 
 #[derive(Default)]
 pub struct Assets(HashMap<String, Asset>);
@@ -28,6 +28,14 @@ struct Asset {
 
 /// How long the programs of an earlier build are served.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
+
+/// What an operator serves who wants no service worker any more (`service_worker` of terms.json): it removes itself.
+const NO_SERVICE_WORKER: &str = "self.addEventListener('install', () => self.skipWaiting());
+self.addEventListener('activate', (event) => event.waitUntil((async () => {
+  for (const name of await caches.keys()) { await caches.delete(name); }
+  await self.registration.unregister();
+})()));
+";
 
 impl Assets {
     /// Reads the folder that `trunk build` made, and what `earlier` holds of builds before it.
@@ -129,7 +137,7 @@ fn media(name: &str) -> &'static str {
 fn is_app_route(path: &str) -> bool {
     matches!(
         path.trim_matches('/').split('/').collect::<Vec<_>>()[..],
-        ["" | "report" | "claims" | "login" | "help" | "verify"]
+        ["" | "report" | "claims" | "login" | "help" | "verify" | "handoff" | "launch"]
             | ["report" | "claims", _]
             | ["claims", _, "documents" | "questions" | "request" | "receipt" | "disagree" | "messages" | "payee" | "records"]
             | ["claims", _, "documents" | "letters", _]
@@ -142,12 +150,19 @@ pub async fn serve(State(app): State<App>, request: Request) -> Response {
         return guard::method_not_allowed().await;
     }
     let path = uri.path();
+    if path == "/sw.js" && !app.deployment.service_worker {
+        return ([(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "no-cache")], NO_SERVICE_WORKER).into_response();
+    }
     if let Some(asset) = app.assets.0.get(path).filter(|_| path != "/index.html") {
         return send(asset, &uri, headers, StatusCode::OK);
     }
     let wants_page = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/html"));
     match app.assets.0.get("/index.html") {
-        Some(index) if is_app_route(path) => send(index, &uri, headers, StatusCode::OK),
+        Some(index) if is_app_route(path) => match kiosk::of(&app, headers).await {
+            Ok(None) => send(index, &uri, headers, StatusCode::OK),
+            Ok(Some(machine)) => kiosk::served(kiosk::page(&machine, &String::from_utf8_lossy(&index.plain))),
+            Err(failure) => failure.into_response(),
+        },
         Some(index) if wants_page => send(index, &uri, headers, StatusCode::NOT_FOUND),
         _ => pages::not_found(wants_page),
     }

@@ -20,6 +20,7 @@ pub struct Deployment {
     pub authority: Authority,
     pub message_hours: Hours,
     pub calendar: Calendar,
+    pub service_worker: bool,
 }
 
 /// `config.json`
@@ -55,6 +56,8 @@ struct Terms {
     message_hours: Hours,
     /// Days off, and those worked in exchange: the State Council's table, a year at a time.
     calendar: Calendar,
+    /// Whether browsers may keep the app to begin without a network; `false` takes it away from those that have.
+    service_worker: bool,
 }
 
 /// What the app makes photos fit.
@@ -109,6 +112,7 @@ impl Deployment {
             authority: terms.authority,
             message_hours: terms.message_hours,
             calendar: terms.calendar,
+            service_worker: terms.service_worker,
         })
     }
 

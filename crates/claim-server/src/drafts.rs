@@ -13,7 +13,7 @@ use crate::claims::signed_in;
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::store::Tx;
-use crate::{App, guard, notices, now};
+use crate::{App, guard, kiosk, notices, now};
 
 /// As on the phone.
 const LIVES: i64 = 7 * 86_400;
@@ -50,6 +50,10 @@ pub async fn put(
 ) -> Result<Response> {
     let session = signed_in(session)?;
     notices::well_formed(&id)?;
+    // Of a machine that many use nothing is kept but what moves to a phone.
+    if kiosk::of(&app, request.headers()).await?.is_some() {
+        return Err(ProblemCode::NotAllowed.into());
+    }
     let follows = follows(request.headers()).ok_or(ProblemCode::PreconditionRequired)?;
     let mut draft: Draft = guard::json(request).await?;
     draft.id.clone_from(&id);

@@ -13,6 +13,9 @@ mod documents;
 mod drafts;
 mod failure;
 mod guard;
+mod handoffs;
+mod kiosk;
+mod launch;
 mod letters;
 mod messages;
 mod notices;
@@ -158,6 +161,14 @@ impl App {
         store::verify(&self.store).await
     }
 
+    /// A machine in a branch; the answer is the code to be typed in there.
+    ///
+    /// # Errors
+    /// A sentence for the command line.
+    pub async fn add_kiosk(&self, name: &str, paper: &str, idle_seconds: u32) -> std::result::Result<String, String> {
+        kiosk::add(self, name, paper, idle_seconds).await
+    }
+
     /// The key in hex that another system signs its requests with: `bank`, `messages`.
     pub fn peer_key(&self, peer: &str) -> String {
         vault::hex(&self.vault.peer_key(peer))
@@ -172,7 +183,8 @@ impl App {
             tracing::warn!("the clock has jumped since the start; nothing old is removed until the next start");
             return;
         }
-        for done in [uploads::expire(self).await, drafts::expire(self).await] {
+        let done = [uploads::expire(self).await, drafts::expire(self).await, handoffs::expire(self).await, launch::expire(self).await];
+        for done in done {
             if let Err(failure) = done {
                 failure.problem();
             }

@@ -53,11 +53,22 @@ enum Command {
         /// What customers see, such as "李 工号 1001".
         shown_as: String,
     },
+    /// Prints the code that makes a machine in a branch a kiosk: typed in there at /kiosk/enrol, once, within a day.
+    Kiosk {
+        /// Such as "hz-01"; the same name again enrols that machine anew.
+        name: String,
+        /// Of its printer: 58, 80 (millimetres) or a4.
+        #[arg(long, default_value = "80")]
+        paper: String,
+        /// Without a touch, until it asks whether somebody is still there; after half as long again everything is wiped.
+        #[arg(long, default_value_t = 60)]
+        idle_seconds: u32,
+    },
     /// Follows the hash chain of every claim; ends with an error where one does not hold.
     Verify,
     /// Prints every route with who may use it.
     Routes,
-    /// Prints the key that another system signs with: bank, messages.
+    /// Prints the key that another system signs with: bank, messages, launch.
     Key { peer: String },
 }
 
@@ -94,6 +105,10 @@ async fn run(cli: Cli) -> Result<(), String> {
             let desk = Desk::parse(&desk).ok_or_else(|| format!("{desk:?} is no desk; see --help"))?;
             let password = io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default();
             add_staff(&app, &name, &shown_as, desk, &password).await
+        }
+        Some(Command::Kiosk { name, paper, idle_seconds }) => {
+            println!("{}", app.add_kiosk(&name, &paper, idle_seconds).await?);
+            Ok(())
         }
         Some(Command::Verify) => {
             let (claims, events) = app.verify().await?;

@@ -4,7 +4,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use crate::{claims, config, documents, drafts, letters, messages, notices, payments, proofs, records, session, shares, stream, uploads};
+use crate::{
+    claims, config, documents, drafts, handoffs, kiosk, launch, letters, messages, notices, payments, proofs, records, session, shares,
+    stream, uploads,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -54,6 +57,12 @@ use crate::{claims, config, documents, drafts, letters, messages, notices, payme
         documents::photo,
         documents::claim_request,
         documents::compiled_rules,
+        launch::launch,
+        kiosk::view,
+        kiosk::wipe,
+        handoffs::begin,
+        handoffs::show,
+        handoffs::redeem,
     )
 )]
 struct Api;

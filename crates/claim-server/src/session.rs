@@ -190,7 +190,7 @@ pub async fn view(State(app): State<App>, Extension(session): Extension<Session>
     Ok(Json(view_of(&app, session.phone.as_deref()).await?))
 }
 
-async fn view_of(app: &App, phone: Option<&str>) -> Result<SessionView> {
+pub async fn view_of(app: &App, phone: Option<&str>) -> Result<SessionView> {
     let at = now();
     let policies = match phone {
         Some(phone) => policies(app, phone, at).await?,
@@ -287,8 +287,18 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
         tx.commit().await?;
         return Err(ProblemCode::OtpInvalid.into());
     }
+    let fresh = become_person(&app, &mut tx, &session, &phone, at).await?;
+    tx.commit().await?;
+    let mut response = Json(view_of(&app, Some(&phone)).await?).into_response();
+    response.extensions_mut().insert(SetToken(fresh));
+    Ok(response)
+}
+
+/// The session becomes that of whoever has this phone: a new token, what it did before, and his claims.
+pub async fn become_person(app: &App, tx: &mut store::Tx, session: &Session, phone: &str, at: Moment) -> Result<String> {
+    let index = app.vault.index("phone", phone);
     let subject: Option<String> =
-        sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?").bind(&index).fetch_optional(&mut *tx).await?;
+        sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?").bind(&index).fetch_optional(&mut **tx).await?;
     let subject = match subject {
         Some(subject) => subject,
         None => {
@@ -297,14 +307,14 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
                 .bind(&subject)
                 .bind(&index)
                 .bind(at.0)
-                .execute(&mut *tx)
+                .execute(&mut **tx)
                 .await?;
             subject
         }
     };
     // What this session did before, unless it belonged to another phone.
     if session.phone.is_none() {
-        hand_over(&mut tx, &session.subject, &subject).await?;
+        hand_over(tx, &session.subject, &subject).await?;
     }
     // Claims that were reported with this phone, or on a policy of it, from whatever device.
     sqlx::query(
@@ -315,16 +325,13 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
     )
     .bind(&subject)
     .bind(&index)
-    .execute(&mut *tx)
+    .execute(&mut **tx)
     .await?;
-    sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut *tx).await?;
+    sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut **tx).await?;
     let fresh = token();
-    let session = Session { subject, hash: sha256_hex(fresh.as_bytes()), phone: Some(phone.clone()) };
-    insert(&mut tx, &session, Some(app.vault.seal(&phone)), at).await?;
-    tx.commit().await?;
-    let mut response = Json(view_of(&app, Some(&phone)).await?).into_response();
-    response.extensions_mut().insert(SetToken(fresh));
-    Ok(response)
+    let session = Session { subject, hash: sha256_hex(fresh.as_bytes()), phone: Some(phone.to_owned()) };
+    insert(tx, &session, Some(app.vault.seal(phone)), at).await?;
+    Ok(fresh)
 }
 
 /// Whether a session has not been ended since.

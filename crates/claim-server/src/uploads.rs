@@ -225,6 +225,19 @@ pub async fn finished(app: &App, subject: &str, id: &str) -> Result<(Bytes, Stri
     Ok((bytes, sha256))
 }
 
+/// Removes what somebody has sent and that belongs to no claim.
+pub async fn abandon(app: &App, subject: &str) -> Result<()> {
+    let open: Vec<String> = sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND subject_id = ?")
+        .bind(subject)
+        .fetch_all(&app.store.read)
+        .await?;
+    for id in open {
+        let _turn = app.uploads.turn(&id).await?;
+        remove(app, &id).await?;
+    }
+    Ok(())
+}
+
 /// Removes what nobody went on with for seven days.
 pub async fn expire(app: &App) -> Result<()> {
     let old: Vec<String> = sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND touched_at < ?")

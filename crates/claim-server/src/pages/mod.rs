@@ -2,6 +2,7 @@
 //! people, /demo for newcomers. Their words stand beside them; what the app says too comes from the catalogue.
 
 pub mod demo;
+pub mod kiosk;
 pub mod lite;
 pub mod shared;
 pub mod staff;

@@ -1,0 +1,80 @@
+//! Links from the insurer's own app or menu: whoever taps one is signed in as the person that the insurer knows already,
+//! with the policy chosen.
+//!
+//! Promise: a link is made by somebody who has the key (`claim-server key launch`), names a phone of ours, lives ten
+//! minutes at most and is used once; an altered, old or used one signs nobody in and does not say which of these it was.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claim_api::{Launch, Launched, Problem, ProblemCode};
+use claim_domain::validate::mobile;
+use serde::Deserialize;
+
+use crate::failure::{Failure, Result};
+use crate::session::{self, Session, SetToken};
+use crate::vault::sha256_hex;
+use crate::{App, guard, now};
+
+const LONGEST: i64 = 10 * 60;
+
+/// What the insurer's system has signed: `BASE64URL(json)` + `.` + the hex HMAC-SHA-256 of that text.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    phone: String,
+    /// Number of the policy; without it the person chooses.
+    #[serde(default)]
+    policy: String,
+    /// Seconds since 1970.
+    expires_at: i64,
+    /// Anything that is in no other link.
+    nonce: String,
+}
+
+/// Signs in with a link.
+#[utoipa::path(post, path = "/api/v1/launch", request_body = Launch,
+    responses((status = 200, body = Launched), (status = 410, description = "altered, used or too old", body = Problem)))]
+pub async fn launch(State(app): State<App>, Extension(session): Extension<Session>, request: Request) -> Result<Response> {
+    let Launch { token } = guard::json(request).await?;
+    let gone = || Failure::from(ProblemCode::HandoffGone);
+    let (text, signature) = token.split_once('.').ok_or_else(gone)?;
+    if !app.vault.is_signed("launch", text.as_bytes(), format!("hmac-sha256={signature}").as_bytes()) {
+        return Err(gone());
+    }
+    let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| gone())?;
+    let signed: Signed = serde_json::from_slice(&json).map_err(|_| gone())?;
+    let at = now();
+    let phone = mobile(&signed.phone).value().map(str::to_owned).ok_or_else(gone)?;
+    if signed.expires_at <= at.0 || signed.expires_at > at.0 + LONGEST || signed.nonce.is_empty() {
+        return Err(gone());
+    }
+    let mut tx = app.store.begin().await?;
+    let fresh = sqlx::query("INSERT OR IGNORE INTO launch (nonce_hash, expires_at) VALUES (?, ?)")
+        .bind(sha256_hex(signed.nonce.as_bytes()))
+        .bind(signed.expires_at)
+        .execute(&mut *tx)
+        .await?;
+    if fresh.rows_affected() == 0 {
+        return Err(gone());
+    }
+    let policy: Option<String> = sqlx::query_scalar("SELECT id FROM policy WHERE no = ? AND phone_index = ?")
+        .bind(&signed.policy)
+        .bind(app.vault.index("phone", &phone))
+        .fetch_optional(&mut *tx)
+        .await?;
+    let token = session::become_person(&app, &mut tx, &session, &phone, at).await?;
+    tx.commit().await?;
+    let mut response = Json(Launched { who: session::view_of(&app, Some(&phone)).await?, policy }).into_response();
+    response.extensions_mut().insert(SetToken(token));
+    Ok(response)
+}
+
+/// Removes what has run out: it is refused by its date from then on.
+pub async fn expire(app: &App) -> Result<()> {
+    let mut tx = app.store.begin().await?;
+    sqlx::query("DELETE FROM launch WHERE expires_at < ?").bind(now().0 - LONGEST).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,378 @@
+// A machine in a branch, for strangers one after the other. The server gives this file, in place of storage.js, to
+// enrolled machines only (claim-server, kiosk.rs).
+//
+// Promise: nothing is kept but in this page's memory; 结束, silence and a finished report end everything, also when the
+// server does not answer; and before anybody begins, the server has ended what may have been left.
+'use strict';
+(() => {
+  const root = document.documentElement;
+  const english = () => root.lang === 'en';
+  const say = (zh, en) => (english() ? en : zh);
+  const make = (tag, fields = {}, ...children) => {
+    const made = Object.assign(document.createElement(tag), fields);
+    made.append(...children);
+    return made;
+  };
+  const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+  const api = async (method, path, body) => {
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(), 8000);
+    try {
+      const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+      return await fetch('/api/v1' + path, { method, headers, body: body && JSON.stringify(body), signal: patience.signal, keepalive: !body || JSON.stringify(body).length < 1000 });
+    } finally { clearTimeout(timer); }
+  };
+
+  // ---- Memory in place of the database: the same door as storage.js.
+  const memory = new Map();
+  let open;
+  const opened = new Promise((resolve) => { open = resolve; });
+  globalThis.baoanStore = {
+    open: () => opened,
+    names: async (prefix) => [...memory.keys()].filter((name) => name.startsWith(prefix)).sort(),
+    get: async (name) => memory.get(name),
+    put: async (name, bytes, seen) => {
+      const rev = seen < 0 ? Date.now() : seen + 1;
+      memory.set(name, { bytes: bytes.slice(), rev });
+      return rev;
+    },
+    remove: async (name) => { memory.delete(name); },
+    sweep: async () => {},
+    wipe: async () => { memory.clear(); },
+    alone: async () => () => {},
+  };
+
+  // ---- No trace in the history: back leads nowhere but out of the page.
+  history.pushState = history.replaceState;
+
+  // ---- Wiping.
+  const pictures = new Set();
+  const [createUrl, revokeUrl] = [URL.createObjectURL.bind(URL), URL.revokeObjectURL.bind(URL)];
+  URL.createObjectURL = (blob) => { const url = createUrl(blob); pictures.add(url); return url; };
+  URL.revokeObjectURL = (url) => { pictures.delete(url); revokeUrl(url); };
+  const tracks = new Set();
+  if (navigator.mediaDevices) {
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wish) => {
+      const stream = await ask(wish);
+      for (const track of stream.getTracks()) { tracks.add(track); }
+      return stream;
+    };
+  }
+
+  let wiping = false;
+  const cleared = async () => {
+    memory.clear();
+    for (const track of tracks) { track.stop(); }
+    for (const url of pictures) { revokeUrl(url); }
+    sessionStorage.clear();
+    localStorage.clear();
+    for (const { name } of indexedDB.databases ? await indexedDB.databases() : []) { indexedDB.deleteDatabase(name); }
+    // What the service worker keeps is the app itself, which is the same for everybody.
+    for (const name of await caches.keys()) { if (!name.startsWith('app-')) { await caches.delete(name); } }
+  };
+  const wipe = async (why) => {
+    if (wiping) { return; }
+    wiping = true;
+    covered(say('正在清除…', 'Clearing…'));
+    // Nothing that was said to the page is kept in it while it waits.
+    for (const field of document.querySelectorAll('input, textarea')) { field.value = ''; }
+    await Promise.race([api('POST', '/kiosk/wipe', { why }).catch(() => {}), sleep(3000)]);
+    await cleared().catch(() => {});
+    location.replace('/');
+  };
+
+  // ---- Before anybody begins.
+  const begin = async () => {
+    if (sessionStorage.getItem('busy')) { return; }
+    if (location.pathname !== '/') { location.replace('/'); await new Promise(() => {}); }
+    for (;;) {
+      const answer = await api('POST', '/kiosk/wipe', { why: 'start' }).catch(() => undefined);
+      if (answer && answer.status === 204) { break; }
+      covered(say('本机暂停服务，请到柜台或拨打电话', 'This machine is out of service; please ask at the counter'), 'out-of-service');
+      await sleep(2000);
+    }
+    uncovered();
+    sessionStorage.setItem('busy', '1');
+  };
+
+  // ---- What covers the page.
+  let cover = null;
+  const uncovered = () => {
+    if (cover) { cover.close(); cover.remove(); cover = null; }
+  };
+  const covered = (text, id = 'covered', ...more) => {
+    uncovered();
+    cover = make('dialog', { id, className: 'kiosk-cover' }, make('h2', { textContent: text, tabIndex: -1 }), ...more);
+    // Escape does not end what a countdown ends.
+    cover.addEventListener('cancel', (event) => event.preventDefault());
+    document.body.append(cover);
+    cover.showModal();
+    return cover;
+  };
+  const button = (id, text, deed, primary) => {
+    const made = make('button', { type: 'button', id, textContent: text, className: `weui-btn ${primary ? 'weui-btn_primary' : 'weui-btn_default'}` });
+    made.addEventListener('click', deed);
+    return made;
+  };
+
+  // ---- Nobody there?
+  const idle = Number(root.dataset.idle) * 1000;
+  let touched = performance.now();
+  let asked = null;
+  const isIdle = () => location.pathname === '/' && ![...memory.keys()].some((name) => name !== 'draft');
+  for (const kind of ['pointerdown', 'keydown', 'input', 'scroll', 'wheel']) {
+    addEventListener(kind, () => { if (!asked) { touched = performance.now(); } }, { capture: true, passive: true });
+  }
+  const ask = (why, seconds) => {
+    const left = make('p', { className: 'kiosk-left' });
+    left.setAttribute('role', 'timer');
+    asked = { why, until: performance.now() + seconds * 1000, left };
+    const stay = button('kiosk-stay', say('继续', 'Continue'), () => { asked = null; touched = performance.now(); uncovered(); }, true);
+    const title = why === 'sent' ? say('已经办完，马上清除本机上的内容', 'All done. This machine will be cleared') : say('您还在吗？', 'Are you still there?');
+    const hint = make('p', { textContent: say('为保护您的资料，没有操作时本机会清除所有内容。', 'To protect your data everything on this machine is cleared when nobody uses it.') });
+    count();
+    covered(title, 'kiosk-idle', left, hint, stay, button('kiosk-end-now', say('结束并清除', 'End and clear'), () => wipe('end')));
+    stay.focus();
+  };
+  const count = () => {
+    const left = Math.max(0, Math.ceil((asked.until - performance.now()) / 1000));
+    asked.left.textContent = say(`${left} 秒后清除`, `Clearing in ${left} s`);
+  };
+  setInterval(() => {
+    if (wiping) { return; }
+    const now = performance.now();
+    if (asked) {
+      count();
+      if (now >= asked.until) { wipe(asked.why); }
+    } else if (!cover && now - touched > idle && !isIdle()) {
+      ask(isSent() ? 'sent' : 'idle', idle / 2000);
+    }
+  }, 250);
+  const number = () => document.querySelector('#claim-no')?.textContent.trim();
+  const isSent = () => Boolean(number()) && !document.querySelector('progress:not([value]), .photos .quiet');
+
+  // ---- 人工服务, 转到手机, 打印, 结束: always there.
+  const hotline = () => document.querySelector('a[href^="tel:"]:not([href="tel:120"]):not([href="tel:122"])')?.getAttribute('href').slice(4) || '';
+  const closing = () => button('kiosk-close', say('返回', 'Back'), uncovered, true);
+  const person = () => covered(
+    say('人工服务', 'Talk to a person'), 'kiosk-help',
+    make('p', { textContent: say('请举手或到柜台，工作人员会过来帮您。', 'Please ask at the counter; somebody will come and help.') }),
+    make('p', { className: 'kiosk-number', textContent: hotline() }), closing());
+  const end = () => covered(
+    say('结束并清除？', 'End and clear?'), 'kiosk-ending',
+    make('p', { textContent: say('还没发送的内容会从本机清除，不能恢复。', 'Whatever has not been sent is removed from this machine for good.') }),
+    button('kiosk-end-yes', say('结束并清除', 'End and clear'), () => wipe('end'), true),
+    button('kiosk-close', say('返回', 'Back'), uncovered));
+
+  const drawn = (qr) => {
+    const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+    // Four units of quiet around it (ISO/IEC 18004).
+    svg.setAttribute('viewBox', `-4 -4 ${qr.width + 8} ${qr.width + 8}`);
+    svg.setAttribute('role', 'img');
+    svg.setAttribute('aria-label', say('二维码', 'QR code'));
+    const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+    path.setAttribute('d', qr.path);
+    svg.append(path);
+    svg.classList.add('kiosk-qr');
+    return svg;
+  };
+  const base64 = (bytes) => {
+    let text = '';
+    for (let at = 0; at < bytes.length; at += 8192) { text += String.fromCharCode(...bytes.subarray(at, at + 8192)); }
+    return btoa(text);
+  };
+  const parcel = () => {
+    const draft = memory.get('draft');
+    if (!draft) { return undefined; }
+    const whole = JSON.parse(new TextDecoder().decode(draft.bytes));
+    const bytes = (name) => (memory.get(name) ? base64(memory.get(name).bytes) : '');
+    const photos = whole.photos.map(({ id }) => ({ id, jpeg: bytes('photo:' + id), thumbnail: bytes('thumb:' + id) }));
+    return { draft: whole, photos: photos.filter((photo) => photo.jpeg) };
+  };
+  // Shows a code and waits for the phone; `then` gets what came of it.
+  const handOver = async (title, hint, body, then) => {
+    covered(say('请稍等…', 'One moment…'));
+    const answer = await api('POST', '/handoffs', body).catch(() => undefined);
+    if (!answer || answer.status !== 201) {
+      covered(say('没有网络，暂时做不到', 'No network right now'), 'kiosk-qr-failed', closing());
+      return;
+    }
+    const handoff = await answer.json();
+    const left = make('p', { className: 'kiosk-left' });
+    const shown = covered(title, 'kiosk-qr', make('p', { textContent: hint }), drawn(handoff.qr), left, closing());
+    const until = performance.now() + 120000;
+    for (let known = 'open'; cover === shown && (known === 'open' || known === 'taken');) {
+      await sleep(1000);
+      // Somebody who waits for his phone is there.
+      touched = performance.now();
+      left.textContent = say(`${Math.max(0, Math.round((until - performance.now()) / 1000))} 秒内有效`, `Valid for ${Math.max(0, Math.round((until - performance.now()) / 1000))} s`);
+      const moved = await api('GET', '/handoffs/' + handoff.id).then((a) => a.json()).catch(() => undefined);
+      known = moved?.state || known;
+      if (known === 'done') { await then(moved); return; }
+      if (known === 'expired') { covered(say('二维码已过期', 'The code has expired'), 'kiosk-qr-expired', closing()); return; }
+    }
+  };
+  const toPhone = () => handOver(
+    say('在手机上继续', 'Continue on your phone'),
+    say('用手机扫码，验证手机号后，填好的内容和照片会转到手机。', 'Scan with your phone; after a code by SMS everything moves there.'),
+    { parcel: parcel() },
+    async () => {
+      covered(say('已转到手机', 'Moved to your phone'), 'kiosk-moved');
+      await sleep(3000);
+      wipe('moved');
+    });
+
+  const print = (ticket) => {
+    document.querySelector('.kiosk-ticket')?.remove();
+    const line = (name, text) => make('p', {}, make('span', { textContent: name }), ' ', make('strong', { textContent: text }));
+    document.body.append(make('section', { className: 'kiosk-ticket' },
+      make('h1', { textContent: say('报案回执', 'Report receipt') }),
+      line(say('报案号', 'Claim number'), ticket.claim_no),
+      line(say('时间', 'Time'), new Date(ticket.reported_at).toLocaleString(english() ? 'en' : 'zh-CN', { timeZone: 'Asia/Shanghai' })),
+      ticket.phone ? line(say('手机', 'Phone'), ticket.phone) : '',
+      line(say('电话', 'Hotline'), ticket.hotline),
+      make('p', { textContent: say('凭报案号和手机号可随时查询进度。', 'Follow the claim with this number and your phone.') })));
+    globalThis.print();
+  };
+  const printed = async () => {
+    // A number that stands on this screen, or one that a phone sends.
+    if (number()) { print({ claim_no: number(), reported_at: new Date().toISOString(), hotline: hotline() }); return; }
+    await handOver(
+      say('打印手机上的报案', 'Print a report from your phone'), say('用手机扫码，选择要打印的案件。', 'Scan with your phone and choose the claim.'),
+      {}, async ({ ticket }) => { uncovered(); print(ticket); });
+  };
+
+  const bar = () => {
+    const made = make('nav', { className: 'kiosk-bar', id: 'kiosk-bar' },
+      button('kiosk-person', say('人工服务', 'Help'), person),
+      button('kiosk-phone', say('转到手机', 'To phone'), toPhone),
+      button('kiosk-print', say('打印', 'Print'), printed),
+      button('kiosk-end', say('结束', 'End'), end, true));
+    made.setAttribute('aria-label', say('终端', 'Terminal'));
+    return made;
+  };
+
+  // ---- Fields: no memory of the browser, our own keys, masked when left.
+  const PROVINCES = '京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领';
+  const SETS = {
+    digits: () => '1234567890',
+    id: () => '1234567890X',
+    plate: (field) => (field.value.length === 0 ? PROVINCES : 'ABCDEFGHJKLMNPQRSTUVWXYZ1234567890港澳学警挂'),
+  };
+  const set = (field) => {
+    if (/plate/.test(field.id)) { return 'plate'; }
+    if (/id_no|-id$/.test(field.id)) { return 'id'; }
+    return ['tel', 'numeric', 'decimal'].includes(field.inputMode) || field.type === 'tel' ? 'digits' : '';
+  };
+  const isSecret = (field) => /phone|id_no|card|code|holder/.test(field.id);
+  const random = () => Array.from(crypto.getRandomValues(new Uint8Array(6)), (n) => n.toString(36)).join('');
+  const tamed = (field) => {
+    if (field.dataset.keys !== undefined || ['radio', 'checkbox', 'file', 'hidden'].includes(field.type)) { return; }
+    field.dataset.keys = set(field);
+    Object.assign(field, { autocomplete: 'off', spellcheck: false });
+    field.setAttribute('autocorrect', 'off');
+    field.setAttribute('name', 'f' + random());
+    if (field.dataset.keys) { field.inputMode = 'none'; }
+    if (isSecret(field)) {
+      const show = button('', say('按住显示', 'Hold to show'), () => {});
+      show.className = 'chip kiosk-show';
+      for (const kind of ['pointerdown', 'keydown']) { show.addEventListener(kind, () => field.classList.remove('kiosk-masked')); }
+      for (const kind of ['pointerup', 'pointercancel', 'pointerleave', 'keyup', 'blur']) { show.addEventListener(kind, () => field.classList.toggle('kiosk-masked', field.value !== '' && document.activeElement !== field)); }
+      field.after(show);
+      field.addEventListener('focus', () => field.classList.remove('kiosk-masked'));
+      field.addEventListener('blur', () => field.classList.toggle('kiosk-masked', field.value !== ''));
+      field.classList.toggle('kiosk-masked', field.value !== '' && document.activeElement !== field);
+    }
+  };
+
+  let pad = null;
+  const put = (field, text) => {
+    const [from, to] = [field.selectionStart ?? field.value.length, field.selectionEnd ?? field.value.length];
+    if (text === '') {
+      field.setRangeText('', from === to ? Math.max(0, from - 1) : from, to, 'end');
+    } else {
+      field.setRangeText(text, from, to, 'end');
+    }
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+    if (field.dataset.keys === 'plate') { keys(field); }
+  };
+  const keys = (field) => {
+    pad?.remove();
+    const key = (text, value, name) => {
+      const made = make('button', { type: 'button', textContent: text });
+      if (name) { made.setAttribute('aria-label', name); }
+      // The field keeps the focus.
+      made.addEventListener('pointerdown', (event) => event.preventDefault());
+      made.addEventListener('click', () => put(field, value));
+      return made;
+    };
+    pad = make('div', { className: `kiosk-keys ${field.dataset.keys}`, id: 'kiosk-keys' },
+      ...[...SETS[field.dataset.keys](field)].map((sign) => key(sign, sign)), key('⌫', '', say('删除', 'Delete')));
+    pad.setAttribute('role', 'group');
+    pad.setAttribute('aria-label', say('键盘', 'Keys'));
+    document.body.append(pad);
+    field.scrollIntoView({ block: 'center' });
+  };
+  addEventListener('focusin', ({ target }) => {
+    if (target.dataset?.keys) { keys(target); } else if (pad && !pad.contains(target)) { pad.remove(); pad = null; }
+  });
+
+  // ---- The document camera in place of a chooser of files, which would show what lies on the machine.
+  const CAMERA = 'kiosk-camera';
+  const remembered = () => document.cookie.split('; ').find((pair) => pair.startsWith(CAMERA + '='))?.slice(CAMERA.length + 1);
+  const photograph = async (input) => {
+    const wish = { width: { ideal: 4096 }, height: { ideal: 3072 } };
+    const known = remembered();
+    const stream = await navigator.mediaDevices?.getUserMedia({ video: known ? { ...wish, deviceId: { ideal: decodeURIComponent(known) } } : wish }).catch(() => undefined);
+    if (!stream) { covered(say('相机打不开，请找工作人员', 'The camera does not open; please ask for help'), 'kiosk-camera-failed', closing()); return; }
+    const [track] = stream.getVideoTracks();
+    // Which camera, not who stands before it.
+    document.cookie = `${CAMERA}=${encodeURIComponent(track.getSettings().deviceId || '')}; path=/; max-age=31536000; samesite=strict`;
+    const video = make('video', { srcObject: stream, autoplay: true, playsInline: true, muted: true, className: 'kiosk-video' });
+    const shut = () => { track.stop(); tracks.delete(track); uncovered(); };
+    const shoot = async () => {
+      const canvas = make('canvas', { width: video.videoWidth, height: video.videoHeight });
+      canvas.getContext('2d').drawImage(video, 0, 0);
+      const blob = await new Promise((resolve) => { canvas.toBlob(resolve, 'image/jpeg', 0.92); });
+      canvas.width = 1;
+      shut();
+      const chosen = new DataTransfer();
+      chosen.items.add(new File([blob], 'photo.jpg', { type: 'image/jpeg', lastModified: Date.now() }));
+      input.files = chosen.files;
+      input.dispatchEvent(new Event('change', { bubbles: true }));
+    };
+    covered(say('请把材料放平，拍照', 'Lay it flat and take the photo'), 'kiosk-camera', video,
+      button('kiosk-shoot', say('拍照', 'Take photo'), shoot, true), button('kiosk-close', say('返回', 'Back'), shut));
+  };
+
+  addEventListener('click', (event) => {
+    const file = event.target.closest?.('input[type=file]') || event.target.closest?.('label')?.control;
+    if (file?.type === 'file' && event.isTrusted) { event.preventDefault(); event.stopImmediatePropagation(); photograph(file); return; }
+    const link = event.target.closest?.('a[href]');
+    if (!link) { return; }
+    const to = link.getAttribute('href');
+    if (to.startsWith('tel:')) {
+      event.preventDefault();
+      person();
+    } else if (link.relList.contains('external') && !to.startsWith('#')) {
+      // Out of the app there is nobody who wipes.
+      event.preventDefault();
+    } else if (/^\/(claims|login|help|verify|$)/.test(to) && !event.defaultPrevented && root.dataset.ready) {
+      // Another program, in place of this page: no entry in the history.
+      const part = (path) => /^\/(claims|login|help|verify)/.test(path);
+      if (part(to) !== part(location.pathname)) { event.preventDefault(); event.stopImmediatePropagation(); location.replace(to); }
+    }
+  }, true);
+  addEventListener('contextmenu', (event) => event.preventDefault());
+  addEventListener('dragover', (event) => event.preventDefault());
+  addEventListener('drop', (event) => event.preventDefault());
+
+  addEventListener('DOMContentLoaded', () => {
+    document.body.append(bar());
+    const look = () => { for (const field of document.querySelectorAll('input, textarea')) { tamed(field); } };
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+    look();
+    begin().then(() => open());
+  });
+})();

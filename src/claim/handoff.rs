@@ -1,0 +1,134 @@
+//! A machine in a branch shows a code, this phone has scanned it: what was begun there goes on here, or one of my claims is
+//! printed there.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use claim_api::{BASE, ClaimSummary, Parcel, Redeem};
+use leptos::prelude::*;
+
+use super::{login, stage_name, trouble};
+use crate::i18n::{self, c, t};
+use crate::platform::http::{self, CallError};
+use crate::platform::storage::State;
+use crate::platform::{address, spawn};
+use crate::session::Session;
+use crate::ui::{button_link, click, live, sheet};
+
+const REDEEM: &str = "/api/v1/handoffs/redeem";
+
+/// What the machine has for this phone.
+#[derive(Clone)]
+enum Found {
+    Report(Box<Parcel>),
+    /// Nothing: it prints.
+    Printer(Vec<ClaimSummary>),
+}
+
+/// `/handoff#secret`
+pub fn handoff(session: Session) -> AnyView {
+    let visit = session.visit;
+    let Some(secret) = address::secret() else {
+        return sheet(c().handoff, Some("/"), view! { <p>{c().handoff_none}</p> }.into_any());
+    };
+    let secret = StoredValue::new(secret);
+    let found: RwSignal<Option<Result<Found, CallError>>> = RwSignal::new(None);
+    let moved = RwSignal::new(None::<&'static str>);
+    let asked = StoredValue::new(false);
+    let redeem = move |claim_no: Option<String>, done: bool| async move {
+        http::post::<Parcel>(REDEEM, &Redeem { secret: secret.get_value(), claim_no, done }).await
+    };
+    let fetch = move || {
+        spawn(async move {
+            let outcome = match redeem(None, false).await {
+                Ok(parcel) if parcel.draft.is_some() => Ok(Found::Report(Box::new(parcel))),
+                Ok(_) => http::get_whole::<Vec<ClaimSummary>>(&format!("{BASE}/claims")).await.map(Found::Printer),
+                Err(error) => Err(error),
+            };
+            found.try_set(Some(outcome));
+        });
+    };
+    // Written down first; then the machine is told, and forgets.
+    let take = Callback::new(move |parcel: Parcel| {
+        spawn(async move {
+            let bytes = |text: &str| STANDARD.decode(text).unwrap_or_default();
+            let photos = parcel.photos.into_iter().map(|p| (p.id, bytes(&p.jpeg), bytes(&p.thumbnail))).collect();
+            let Some(draft) = parcel.draft else { return };
+            if !session.adopt(draft, photos).await {
+                moved.try_set(Some(c().handoff_not_kept));
+                return;
+            }
+            match redeem(None, true).await {
+                Ok(_) => address::replace("/report"),
+                Err(error) => drop(found.try_set(Some(Err(error)))),
+            }
+        });
+    });
+    let print = Callback::new(move |no: String| {
+        spawn(async move {
+            match redeem(Some(no), true).await {
+                Ok(_) => {
+                    moved.try_set(Some(c().handoff_printed));
+                }
+                Err(error) => drop(found.try_set(Some(Err(error)))),
+            }
+        });
+    });
+    let content = move || {
+        let Some(who) = visit.who.get() else { return view! { <p role="status">{c().loading}</p> }.into_any() };
+        if !who.signed_in {
+            return login::form(visit, None);
+        }
+        if let Some(text) = moved.get() {
+            return view! { <p class="note" role="status" id="handoff-done">{text}</p>{button_link("/".into(), t().home, true)} }
+                .into_any();
+        }
+        match found.get() {
+            None => {
+                if !asked.try_update_value(|a| std::mem::replace(a, true)).unwrap_or(true) {
+                    fetch();
+                }
+                view! { <p role="status">{c().loading}</p> }.into_any()
+            }
+            Some(Err(error)) => trouble(visit, &error, "/handoff"),
+            Some(Ok(Found::Report(parcel))) => report(session, *parcel, take),
+            Some(Ok(Found::Printer(claims))) => printer(session, claims, print),
+        }
+    };
+    sheet(c().handoff, None, view! { <div>{live(content)}</div> }.into_any())
+}
+
+fn report(session: Session, parcel: Parcel, take: Callback<Parcel>) -> AnyView {
+    let photos = c().handoff_photos.replace("{n}", &parcel.photos.len().to_string());
+    let own = session.draft.with_untracked(|d| !d.is_empty());
+    let busy = RwSignal::new(false);
+    let go = move |_| {
+        if !busy.get_untracked() {
+            busy.set(true);
+            take.run(parcel.clone());
+        }
+    };
+    if session.kept.get_untracked() != State::Kept {
+        return view! { <p class="note bad" role="alert">{c().handoff_not_kept}</p> }.into_any();
+    }
+    view! {
+        <p>{c().handoff_hint}" "{photos}</p>
+        {own.then(|| view! { <p class="note warn">{c().handoff_replaces}</p> })}
+        <button class="weui-btn weui-btn_primary" type="button" id="take-over" on:click=click(go)>{c().handoff_take}</button>
+    }
+    .into_any()
+}
+
+fn printer(session: Session, claims: Vec<ClaimSummary>, print: Callback<String>) -> AnyView {
+    let catalogue = session.visit.catalogue;
+    let line = |claim: ClaimSummary| {
+        let no = claim.claim_no.clone();
+        let name = catalogue.incident(&claim.incident).map_or("", |i| i18n::text(&i.name));
+        let stage = stage_name(catalogue, claim.lob, claim.stage);
+        view! {
+            <li><button class="weui-btn weui-btn_default" type="button" on:click=click(move |_| print.run(no.clone()))>
+                {claim.claim_no}" · "{name}" · "{stage}
+            </button></li>
+        }
+    };
+    view! { <p>{c().handoff_print}</p><ul class="tasks" id="to-print">{claims.into_iter().map(line).collect_view()}</ul> }.into_any()
+}

@@ -1,0 +1,117 @@
+//! From the insurer's own menu: signed in already, the policy chosen, time and place filled in. One page, then the number.
+
+use claim_api::{Launch, Launched};
+use claim_domain::draft::{Command, Draft, KnownPolicy, Step};
+use claim_domain::notice::Point;
+use claim_domain::safety::{Road, Special};
+use leptos::ev;
+use leptos::prelude::*;
+
+use super::{Fetched, trouble};
+use crate::i18n::{c, t};
+use crate::journey;
+use crate::platform::http;
+use crate::platform::{address, new_id, now, page, sleep_ms, spawn};
+use crate::session::Session;
+use crate::ui::{ErrorSummary, Errors, button_link, click, live, primary, sheet};
+
+/// What this page asks, in this order.
+const ASKED: [Step; 3] = [Step::Safety, Step::Event, Step::Check];
+
+/// `/launch#token`
+pub fn launch(session: Session) -> AnyView {
+    let Some(token) = address::secret() else {
+        return sheet(c().launch, Some("/"), button_link("/report".into(), t().report, true));
+    };
+    let launched: Fetched<Launched> = RwSignal::new(None);
+    spawn(async move {
+        let outcome = http::post::<Launched>("/api/v1/launch", &Launch { token }).await;
+        if let Ok(launched) = &outcome {
+            session.visit.who.set(Some(launched.who.clone()));
+        }
+        launched.try_set(Some(outcome));
+    });
+    let fresh = RwSignal::new(session.draft.with_untracked(Draft::is_empty));
+    let content = move || match (launched.get(), fresh.get()) {
+        (None, _) => view! { <p role="status">{c().loading}</p> }.into_any(),
+        (Some(Err(error)), _) => {
+            view! { {trouble(session.visit, &error, "/report")}{button_link("/report".into(), t().report, true)} }.into_any()
+        }
+        (Some(Ok(_)), false) => {
+            let begin = move |_| {
+                session.draft.set(Draft::new(new_id()));
+                fresh.set(true);
+            };
+            view! {
+                <p class="note warn">{c().launch_unfinished}</p>
+                {button_link("/report".into(), t().go_on, true)}
+                <button class="weui-btn weui-btn_default" type="button" id="launch-new" on:click=click(begin)>{c().launch_new}</button>
+            }
+            .into_any()
+        }
+        (Some(Ok(launched)), true) => untrack(|| confirm(session, &launched)),
+    };
+    sheet(c().launch, None, view! { <div>{live(content)}</div> }.into_any())
+}
+
+fn confirm(session: Session, launched: &Launched) -> AnyView {
+    let errors: Errors = RwSignal::new(Vec::new());
+    let policies = &launched.who.policies;
+    let chosen = policies.iter().find(|p| Some(&p.id) == launched.policy.as_ref()).or(policies.first().filter(|_| policies.len() == 1));
+    let Some(chosen) = chosen else {
+        // None in force, or several: the long road asks.
+        address::replace("/report");
+        return ().into_any();
+    };
+    let (policy, title) = (KnownPolicy { id: chosen.id.clone(), title: chosen.title.clone(), lob: chosen.lob }, chosen.title.clone());
+    session.answer(|a| {
+        a.role = "insured".into();
+        a.loss_at = Some(now());
+        a.policy = Some(policy);
+    });
+    // The browser asks for itself; who refuses types the place.
+    spawn(async move {
+        if let Some((lat_e6, lon_e6)) = page::locate().await {
+            session.answer(|a| a.point = Some(Point { lat_e6, lon_e6 }));
+        }
+    });
+    let send = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        // Nobody hurt: what is asked on the way at the roadside is advice, which a menu at home has given.
+        session.answer(|a| {
+            if a.scene.injured == Some(false) && a.scene.road.is_none() {
+                (a.scene.road, a.scene.special) = (Some(Road::NoRoad), Some(Special::None));
+            }
+        });
+        let found = |step| session.draft.with_untracked(|d| d.errors(step, session.catalogue, now()));
+        errors.set(ASKED.into_iter().flat_map(found).collect());
+        if errors.with_untracked(|e| !e.is_empty()) || session.is_unanswered() {
+            return;
+        }
+        ASKED.into_iter().for_each(|step| session.say(Command::Pass(step)));
+        session.submit();
+        spawn(async move {
+            // On disk before the page of the report is loaded, which goes on sending.
+            while !session.newest(claim_api::outbox::Outbox::is_written).unwrap_or_default() {
+                sleep_ms(20).await;
+            }
+            address::replace("/report/done");
+        });
+    };
+    let located = Memo::new(move |_| session.draft.with(|d| d.answers.point.is_some()));
+    view! {
+        <ErrorSummary visit=session.visit errors />
+        <form novalidate on:submit=send>
+            <p class="note">{t().your_policy}" "<strong>{title}</strong></p>
+            {journey::question(session, Step::Safety, errors).1}
+            {journey::question(session, Step::Event, errors).1}
+            {live(move || {
+                located.get();
+                untrack(|| journey::consents(session, errors))
+            })}
+            <p class="quiet">{t().send_hint}</p>
+            {primary(t().send)}
+        </form>
+    }
+    .into_any()
+}

@@ -1,0 +1,277 @@
+//! A machine in a branch: strangers one after the other, nobody leaves a trace; and the way to the phone and back.
+
+use baoan_tests::{Browser, Caller, Server, photographs, some_photographs};
+use serde_json::{Value, json};
+
+use crate::journeys::{claim_number, send, sign_in, walk};
+use crate::papers::claim_of;
+
+/// What a person types at the machine, and what must not be found there afterwards.
+const TYPED: [&str; 5] = ["张伟", "13800138000", "文三路 90 号", "倒车时撞到柱子", "probe-9f31"];
+
+/// An enrolled machine that asks after so many seconds without a touch.
+async fn machine(server: &Server, (width, height): (u32, u32), idle: &str) -> Browser {
+    let enrolled = server.command(&["kiosk", "hz-01", "--idle-seconds", idle]);
+    let code = String::from_utf8(enrolled.stdout).unwrap().trim().to_owned();
+    assert_eq!(code.len(), 8, "{code}");
+    let browser = Browser::start(width, height).await;
+    browser.open(&server.url("/kiosk/enrol")).await;
+    browser.type_in("#code", "00000000").await;
+    browser.tap("button").await;
+    browser.find(".wrong").await;
+    browser.type_in("#code", &code).await;
+    browser.tap("button").await;
+    browser.ready().await;
+    browser
+}
+
+/// The app's service worker stands, so the page comes without a server.
+async fn shell_is_kept(browser: &Browser) {
+    let body = "await navigator.serviceWorker.ready; return (await caches.match('/kiosk/kiosk.js')) !== undefined && (await caches.match('/')) !== undefined";
+    assert_eq!(browser.awaited(body).await, json!(true));
+}
+
+async fn end(browser: &Browser) {
+    browser.run("window.before = true").await;
+    browser.tap("#kiosk-end").await;
+    browser.tap("#kiosk-end-yes").await;
+    fresh(browser).await;
+}
+
+/// The first page again, and not the one from before.
+async fn fresh(browser: &Browser) {
+    browser.until("a fresh page", "location.pathname === '/' && !window.before && document.querySelector('#kiosk-bar')").await;
+}
+
+/// Nothing of `typed` is anywhere that the browser keeps things, nor in the page's memory.
+async fn nothing_of(browser: &Browser, typed: &[&str]) {
+    let kept = "const all = [JSON.stringify({ ...localStorage }), JSON.stringify({ ...sessionStorage }), document.cookie];
+        all.push(JSON.stringify((await indexedDB.databases()).map((d) => d.name)));
+        for (const name of await caches.keys()) { const kept = await caches.open(name); for (const request of await kept.keys()) { all.push(request.url); const answer = await kept.match(request); if (/text|json|html/.test(answer.headers.get('content-type') || '')) { all.push(await answer.text()); } } }
+        return all.join('\\n')";
+    let kept = browser.awaited(kept).await;
+    let kept = kept.as_str().unwrap().to_owned();
+    assert!(!kept.starts_with("failed") && kept.contains("[]"), "databases: {}", &kept[..kept.len().min(300)]);
+    let cookies = browser.cdp("Network.getAllCookies", json!({})).await.to_string();
+    let history = browser.cdp("Page.getNavigationHistory", json!({})).await.to_string();
+    let heap = browser.heap().await;
+    assert!(heap.len() > 100_000 && heap.contains("kiosk-bar"), "a snapshot of the page: {} bytes", heap.len());
+    for (place, text) in [("storage", &kept), ("cookies", &cookies), ("history", &history), ("heap", &heap)] {
+        for value in typed {
+            assert!(!text.contains(value), "{value} is in the {place}");
+        }
+    }
+    assert!(!history.contains("/report") && !history.contains("/claims"), "{history}");
+    assert!(!cookies.contains("\"sid\"") || heap.contains("kiosk-bar"));
+}
+
+/// O2: upright and across, with the server there and gone; two customers in a row never see each other.
+#[tokio::test]
+async fn o2_a_machine_keeps_nothing_of_anybody() {
+    let server = &mut Server::start();
+    for (size, gone) in [((1080, 1920), false), ((1920, 1080), true)] {
+        let browser = machine(server, size, "60").await;
+        assert_eq!(browser.run("return document.documentElement.dataset.kiosk").await, json!("80"));
+        for id in ["kiosk-person", "kiosk-phone", "kiosk-print", "kiosk-end"] {
+            let height = browser.run(&format!("return document.getElementById('{id}').getBoundingClientRect().height")).await;
+            assert!(height.as_f64().unwrap() >= 60.0, "{id}: {height}");
+        }
+        shell_is_kept(&browser).await;
+        browser.tap("#start").await;
+        walk(&browser, &[], async |browser, page| {
+            if page == "who" {
+                assert_eq!(
+                    browser
+                        .run("const f = document.querySelector('#reporter-phone'); return [f.autocomplete, f.inputMode, f.name === 'tel']")
+                        .await,
+                    json!(["off", "none", false])
+                );
+                // Left, it shows no digit.
+                browser.tap("#reporter-name").await;
+                assert!(browser.has("#reporter-phone.kiosk-masked").await);
+            }
+        })
+        .await;
+        assert_eq!(browser.axe().await, Vec::<String>::new());
+        browser.run("window.probe = ['probe', TAIL].join('-')".replace("TAIL", "'9f31'").as_str()).await;
+        assert!(browser.heap().await.contains("probe-9f31"), "what lives in the page is in the snapshot");
+        if gone {
+            server.kill();
+            end(&browser).await;
+            browser.find("#out-of-service").await;
+            nothing_of(&browser, &TYPED).await;
+            server.start_again();
+            browser.until("in service again", "!document.querySelector('#out-of-service') && document.documentElement.dataset.ready").await;
+        } else {
+            end(&browser).await;
+            browser.ready().await;
+        }
+        nothing_of(&browser, &TYPED).await;
+        // The next one begins with an empty page and a session of his own.
+        browser.tap("#start").await;
+        browser.arrive("/report/safety").await;
+        assert!(!browser.has("input:checked").await && !browser.has(".resume a").await);
+        assert_eq!(server.count("SELECT count(*) FROM session WHERE phone_sealed IS NOT NULL"), 0);
+        assert_eq!(browser.complaints().await.iter().filter(|c| !c.contains("ERR_CONNECTION_REFUSED")).count(), 0);
+    }
+}
+
+/// O2: it asks whether somebody is still there; whoever is goes on where he was, nobody is wiped.
+#[tokio::test]
+async fn o2_silence_is_asked_about_and_then_everything_goes() {
+    let server = Server::start();
+    let browser = machine(&server, (1080, 1920), "4").await;
+    browser.tap("#start").await;
+    browser.arrive("/report/safety").await;
+    browser.tap("input[name='/scene/injured'][value=no]").await;
+    browser.find("#kiosk-idle").await;
+    assert!(browser.text(".kiosk-left").await.contains('秒'));
+    browser.tap("#kiosk-stay").await;
+    browser.until("no question any more", "!document.querySelector('#kiosk-idle')").await;
+    assert!(browser.has("input[name='/scene/injured'][value=no]:checked").await, "as it was");
+    browser.run("window.before = true").await;
+    fresh(&browser).await;
+    browser.ready().await;
+    nothing_of(&browser, &TYPED).await;
+}
+
+/// O2: signed in and sent at the machine, 结束 ends the session at the server, too; the receipt is printed without the phone.
+#[tokio::test]
+async fn o2_after_sending_the_session_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = some_photographs(folder.path(), 1);
+    let server = Server::start();
+    let browser = machine(&server, (1080, 1920), "60").await;
+    browser.tap("#start").await;
+    walk(&browser, &photos, async |_, _| {}).await;
+    let number = send(&browser).await;
+    assert!(claim_number(&number), "{number}");
+    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    browser.run("window.print = () => { window.printed = document.querySelector('.kiosk-ticket').textContent }").await;
+    browser.tap("#kiosk-print").await;
+    let printed = browser.run("return window.printed").await;
+    let printed = printed.as_str().unwrap();
+    assert!(printed.contains(&number) && !printed.contains("13800138000") && !printed.contains("张伟"), "{printed}");
+    browser.tap(&format!("a[href='/claims/{number}']")).await;
+    browser.tap("a[href^='/login']").await;
+    browser.find("#phone").await;
+    sign_in(&browser, &server, "13800138000").await;
+    browser.find("[data-stage=registered][data-state=now]").await;
+    end(&browser).await;
+    browser.ready().await;
+    assert_eq!(server.count("SELECT count(*) FROM session WHERE phone_sealed IS NOT NULL"), 0, "ended at the server");
+    nothing_of(&browser, &[&TYPED[..], &[number.as_str()]].concat()).await;
+}
+
+/// The address in the QR code on the screen, read off its picture.
+async fn scanned(browser: &Browser) -> String {
+    browser.find(".kiosk-qr path").await;
+    let path = browser.run("return document.querySelector('.kiosk-qr path').getAttribute('d')").await;
+    let squares: Vec<(u32, u32)> = path
+        .as_str()
+        .unwrap()
+        .split('M')
+        .skip(1)
+        .map(|square| {
+            let (x, y) = square.split_once("h1").unwrap().0.split_once(' ').unwrap();
+            (x.parse().unwrap(), y.parse().unwrap())
+        })
+        .collect();
+    let width = squares.iter().map(|(x, y)| (*x).max(*y)).max().unwrap() + 9;
+    let mut picture = image::RgbImage::from_pixel(width * 8, width * 8, image::Rgb([255; 3]));
+    for (x, y) in squares {
+        for (dx, dy) in (0..8).flat_map(|dx| (0..8).map(move |dy| (dx, dy))) {
+            picture.put_pixel((x + 4) * 8 + dx, (y + 4) * 8 + dy, image::Rgb([0; 3]));
+        }
+    }
+    let look = claim_photo::measure(&baoan_tests::papers::jpeg(&picture), true).unwrap();
+    assert_eq!(look.codes.len(), 1, "one code");
+    look.codes[0].clone()
+}
+
+/// O2: what was begun at the machine goes on on a phone, three photos and all; the code works once.
+#[tokio::test]
+async fn o2_a_report_moves_to_the_phone_with_its_photos() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path());
+    let server = Server::start();
+    let machine = machine(&server, (1080, 1920), "60").await;
+    machine.tap("#start").await;
+    walk(&machine, &photos, async |_, _| {}).await;
+    machine.run("window.before = true").await;
+    machine.tap("#kiosk-phone").await;
+    let address = scanned(&machine).await;
+    assert!(address.starts_with(&server.url("/handoff#")), "{address}");
+
+    let phone = Browser::phone().await;
+    phone.at(&address).await;
+    sign_in(&phone, &server, "13800138000").await;
+    phone.find("#take-over").await;
+    assert!(phone.text("main").await.contains("照片 3 张"));
+    assert_eq!(phone.axe().await, Vec::<String>::new());
+    phone.tap("#take-over").await;
+    // The machine says so, and forgets.
+    machine.find("#kiosk-moved").await;
+    phone.arrive("/report/check").await;
+    assert!(phone.text("main").await.contains("文三路"));
+    let number = send(&phone).await;
+    phone.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    assert!(claim_number(&number));
+    assert_eq!(server.stored_files().len(), 3);
+    fresh(&machine).await;
+    machine.ready().await;
+    nothing_of(&machine, &TYPED).await;
+
+    let mut other = server.caller();
+    other.sign_in(&server, "13900139000");
+    let secret = address.split('#').nth(1).unwrap();
+    let again = other.post("/api/v1/handoffs/redeem", &json!({ "secret": secret }));
+    assert_eq!((again.status, again.code()), (410, "handoff-gone".into()));
+    assert_eq!(server.count("SELECT count(*) FROM handoff WHERE parcel_sealed IS NOT NULL"), 0, "the server forgets, too");
+}
+
+/// And back: what is on the phone is printed at the machine.
+#[tokio::test]
+async fn o2_a_phone_has_its_number_printed_at_the_machine() {
+    let server = Server::start();
+    let number = claim_of(&mut server.caller(), &server, |_| {});
+    let machine = machine(&server, (1920, 1080), "60").await;
+    machine.run("window.print = () => { window.printed = document.querySelector('.kiosk-ticket').textContent }").await;
+    machine.tap("#kiosk-print").await;
+    let address = scanned(&machine).await;
+    let phone = Browser::phone().await;
+    phone.at(&address).await;
+    sign_in(&phone, &server, "13800138000").await;
+    phone.tap("#to-print button").await;
+    phone.find("#handoff-done").await;
+    machine.until("printed", "window.printed").await;
+    let printed = machine.run("return window.printed").await;
+    let printed = printed.as_str().unwrap();
+    assert!(printed.contains(&number) && printed.contains("138****8000") && printed.contains("95500"), "{printed}");
+}
+
+/// Who is no machine gets none of its doors, and one that was enrolled anew none of the old one's.
+#[test]
+fn o2_a_machine_is_one_by_its_enrolment_only() {
+    let server = Server::start();
+    let code = |server: &Server| String::from_utf8(server.command(&["kiosk", "hz-02"]).stdout).unwrap().trim().to_owned();
+    let mut stranger = server.caller();
+    assert!(!stranger.get("/?kiosk=1").text.contains("data-kiosk"), "no address makes one");
+    let enrol = |caller: &mut Caller, code: &str| caller.form("/kiosk/enrol", &[("code", code)]).status;
+    let first = code(&server);
+    let (mut old, mut new) = (server.caller(), server.caller());
+    assert_eq!((enrol(&mut old, &first), enrol(&mut stranger, &first)), (303, 422), "a code is used once");
+    assert!(old.get("/").text.contains("data-kiosk=\"80\""));
+    let begun = old.post("/api/v1/handoffs", &json!({}));
+    assert_eq!(begun.status, 201);
+    let id = begun.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(enrol(&mut new, &code(&server)), 303);
+    assert!(!old.get("/").text.contains("data-kiosk"), "its old cookie says nothing any more");
+    assert_eq!(old.get(&format!("/api/v1/handoffs/{id}")).status, 404);
+    // What is typed at a machine is not kept at the server.
+    new.sign_in(&server, "13800138000");
+    let headers = [("content-type", "application/json"), ("if-none-match", "*")];
+    let draft: Value = serde_json::to_value(claim_domain::draft::Draft::new("01900000-0000-7000-8000-000000000001".into())).unwrap();
+    let kept = new.send("PUT", "/api/v1/drafts/01900000-0000-7000-8000-000000000001", &headers, draft.to_string().as_bytes());
+    assert_eq!(kept.code(), "not-allowed");
+}
