@@ -256,33 +256,48 @@
   // ---- Fields: no memory of the browser, our own keys, masked when left.
   const PROVINCES = '京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领';
   const SETS = {
-    digits: () => '1234567890',
-    id: () => '1234567890X',
+    digits: () => '123456789 0',
+    id: () => '123456789X0',
     plate: (field) => (field.value.length === 0 ? PROVINCES : 'ABCDEFGHJKLMNPQRSTUVWXYZ1234567890港澳学警挂'),
   };
-  const set = (field) => {
+  const set = (field, mode) => {
     if (/plate/.test(field.id)) { return 'plate'; }
     if (/id_no|-id$/.test(field.id)) { return 'id'; }
-    return ['tel', 'numeric', 'decimal'].includes(field.inputMode) || field.type === 'tel' ? 'digits' : '';
+    return ['tel', 'numeric', 'decimal'].includes(mode) || field.type === 'tel' ? 'digits' : '';
   };
   const isSecret = (field) => /phone|id_no|card|code|holder/.test(field.id);
   const random = () => Array.from(crypto.getRandomValues(new Uint8Array(6)), (n) => n.toString(36)).join('');
+  // The app gives one field another name and goes on with it, so what was seen is the field and its name.
+  const seen = new WeakMap();
+  const shown = (field, show) => {
+    show.className = 'chip kiosk-show';
+    const mask = () => field.classList.toggle('kiosk-masked', field.value !== '' && document.activeElement !== field);
+    for (const kind of ['pointerdown', 'keydown']) { show.addEventListener(kind, () => field.classList.remove('kiosk-masked')); }
+    for (const kind of ['pointerup', 'pointercancel', 'pointerleave', 'keyup', 'blur']) { show.addEventListener(kind, mask); }
+    field.after(show);
+    mask();
+    return show;
+  };
+  for (const kind of ['focusin', 'focusout']) {
+    addEventListener(kind, ({ target }) => {
+      if (seen.get(target)?.show) { target.classList.toggle('kiosk-masked', kind === 'focusout' && target.value !== ''); }
+    });
+  }
   const tamed = (field) => {
-    if (field.dataset.keys !== undefined || ['radio', 'checkbox', 'file', 'hidden'].includes(field.type)) { return; }
-    field.dataset.keys = set(field);
-    Object.assign(field, { autocomplete: 'off', spellcheck: false });
-    field.setAttribute('autocorrect', 'off');
-    field.setAttribute('name', 'f' + random());
-    if (field.dataset.keys) { field.inputMode = 'none'; }
-    if (isSecret(field)) {
-      const show = button('', say('按住显示', 'Hold to show'), () => {});
-      show.className = 'chip kiosk-show';
-      for (const kind of ['pointerdown', 'keydown']) { show.addEventListener(kind, () => field.classList.remove('kiosk-masked')); }
-      for (const kind of ['pointerup', 'pointercancel', 'pointerleave', 'keyup', 'blur']) { show.addEventListener(kind, () => field.classList.toggle('kiosk-masked', field.value !== '' && document.activeElement !== field)); }
-      field.after(show);
-      field.addEventListener('focus', () => field.classList.remove('kiosk-masked'));
-      field.addEventListener('blur', () => field.classList.toggle('kiosk-masked', field.value !== ''));
-      field.classList.toggle('kiosk-masked', field.value !== '' && document.activeElement !== field);
+    if (!field.id || ['radio', 'checkbox', 'file', 'hidden'].includes(field.type)) { return; }
+    const before = seen.get(field);
+    const mode = field.inputMode === 'none' ? before?.mode : field.inputMode;
+    if (before?.id !== field.id || before.mode !== mode) {
+      before?.show?.remove();
+      field.classList.remove('kiosk-masked');
+      field.dataset.keys = set(field, mode);
+      field.setAttribute('name', 'f' + random());
+      const show = isSecret(field) ? shown(field, button('', say('按住显示', 'Hold to show'), () => {})) : undefined;
+      seen.set(field, { id: field.id, mode, show });
+    }
+    const wanted = { autocomplete: 'off', autocorrect: 'off', spellcheck: 'false', ...(field.dataset.keys && { inputmode: 'none' }) };
+    for (const [name, value] of Object.entries(wanted)) {
+      if (field.getAttribute(name) !== value) { field.setAttribute(name, value); }
     }
   };
 
@@ -295,8 +310,8 @@
       field.setRangeText(text, from, to, 'end');
     }
     field.dispatchEvent(new Event('input', { bubbles: true }));
-    if (field.dataset.keys === 'plate') { keys(field); }
   };
+  addEventListener('input', ({ target }) => { if (target.dataset?.keys === 'plate' && pad) { keys(target); } });
   const keys = (field) => {
     pad?.remove();
     const key = (text, value, name) => {
@@ -308,14 +323,17 @@
       return made;
     };
     pad = make('div', { className: `kiosk-keys ${field.dataset.keys}`, id: 'kiosk-keys' },
-      ...[...SETS[field.dataset.keys](field)].map((sign) => key(sign, sign)), key('⌫', '', say('删除', 'Delete')));
+      ...[...SETS[field.dataset.keys](field)].map((sign) => (sign === ' ' ? make('span') : key(sign, sign))), key('⌫', '', say('删除', 'Delete')));
     pad.setAttribute('role', 'group');
     pad.setAttribute('aria-label', say('键盘', 'Keys'));
     document.body.append(pad);
-    field.scrollIntoView({ block: 'center' });
+    // In the upper part: the keys cover the lower.
+    scrollBy(0, field.getBoundingClientRect().top - innerHeight * (innerHeight > innerWidth ? 0.35 : 0.25));
   };
   addEventListener('focusin', ({ target }) => {
-    if (target.dataset?.keys) { keys(target); } else if (pad && !pad.contains(target)) { pad.remove(); pad = null; }
+    if (target.dataset?.keys) { keys(target); return; }
+    // Not while a finger is on its way up: what it touches must not move.
+    setTimeout(() => { if (pad && !document.activeElement?.dataset.keys) { pad.remove(); pad = null; } }, 300);
   });
 
   // ---- The document camera in place of a chooser of files, which would show what lies on the machine.
@@ -371,7 +389,7 @@
   addEventListener('DOMContentLoaded', () => {
     document.body.append(bar());
     const look = () => { for (const field of document.querySelectorAll('input, textarea')) { tamed(field); } };
-    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true, attributeFilter: ['id', 'inputmode', 'autocomplete'] });
     look();
     begin().then(() => open());
   });

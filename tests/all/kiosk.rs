@@ -22,6 +22,9 @@ async fn machine(server: &Server, (width, height): (u32, u32), idle: &str) -> Br
     browser.type_in("#code", &code).await;
     browser.tap("button").await;
     browser.ready().await;
+    // As the policy of a machine's browser says (VideoCaptureAllowedUrls).
+    let camera = json!({ "permission": { "name": "camera" }, "setting": "granted", "origin": server.base });
+    browser.cdp("Browser.setPermission", camera).await;
     browser
 }
 
@@ -79,6 +82,22 @@ async fn o2_a_machine_keeps_nothing_of_anybody() {
         shell_is_kept(&browser).await;
         browser.tap("#start").await;
         walk(&browser, &[], async |browser, page| {
+            if page == "policy" {
+                // By our own keys: the province first, then letters and digits.
+                browser.run("const f = document.querySelector('#policy-plate'); f.value = ''; f.dispatchEvent(new Event('input', { bubbles: true })); f.focus()").await;
+                for sign in "浙A12345".chars() {
+                    browser.run(&format!("[...document.querySelectorAll('#kiosk-keys button')].find((b) => b.textContent === '{sign}').click()")).await;
+                }
+                assert_eq!(browser.run("return document.querySelector('#policy-plate').value").await, json!("浙A12345"));
+            }
+            if page == "photos" {
+                // No chooser of files: the camera of the machine.
+                browser.tap("label:has(#camera)").await;
+                browser.find("#kiosk-camera").await;
+                browser.until("a picture", "document.querySelector('.kiosk-video').videoWidth").await;
+                browser.tap("#kiosk-shoot").await;
+                browser.until("the photo is small", "document.querySelectorAll('.shrunk').length === 1").await;
+            }
             if page == "who" {
                 assert_eq!(
                     browser
@@ -274,4 +293,36 @@ fn o2_a_machine_is_one_by_its_enrolment_only() {
     let draft: Value = serde_json::to_value(claim_domain::draft::Draft::new("01900000-0000-7000-8000-000000000001".into())).unwrap();
     let kept = new.send("PUT", "/api/v1/drafts/01900000-0000-7000-8000-000000000001", &headers, draft.to_string().as_bytes());
     assert_eq!(kept.code(), "not-allowed");
+}
+
+/// docs/screens/kiosk-*.png: upright and across.
+#[tokio::test]
+#[ignore = "makes pictures for the documentation: cargo xtask screenshots"]
+async fn screenshots_of_machines() {
+    let folder = std::path::PathBuf::from(std::env::var_os("BAOAN_SCREENSHOTS").unwrap()).join("../screens");
+    let server = Server::start();
+    for (size, name) in [((1080, 1920), "upright"), ((1920, 1080), "across")] {
+        let browser = machine(&server, size, "60").await;
+        browser.screenshot(&folder.join(format!("kiosk-{name}-first.png"))).await;
+        browser.tap("#start").await;
+        walk(&browser, &[], async |browser, page| {
+            if page == "who" || page == "policy" {
+                browser.tap(if page == "who" { "#reporter-phone" } else { "#policy-plate" }).await;
+                browser.find("#kiosk-keys").await;
+                browser.screenshot(&folder.join(format!("kiosk-{name}-{page}.png"))).await;
+            }
+            if page == "photos" {
+                browser.tap("label:has(#camera)").await;
+                browser.find("#kiosk-camera").await;
+                browser.until("a picture", "document.querySelector('.kiosk-video').videoWidth").await;
+                browser.screenshot(&folder.join(format!("kiosk-{name}-camera.png"))).await;
+                browser.tap("#kiosk-shoot").await;
+                browser.until("the photo is small", "document.querySelectorAll('.shrunk').length === 1").await;
+            }
+        })
+        .await;
+        browser.tap("#kiosk-phone").await;
+        browser.find(".kiosk-qr path").await;
+        browser.screenshot(&folder.join(format!("kiosk-{name}-qr.png"))).await;
+    }
 }
