@@ -67,6 +67,10 @@
     });
   }
 
+  if (parent !== self || self.webkit?.messageHandlers?.baoan || self.baoanNative) {
+    document.head.append(Object.assign(document.createElement('script'), { src: '/embed.js' }));
+  }
+
   // Two programs: the report, and everything after it (see src/lib.rs).
   const part = /^\/(claims|login|help|verify|handoff|launch)/.test(location.pathname) ? 'claims' : 'app';
   if (part === 'claims') { byId('claims-style').rel = 'stylesheet'; }

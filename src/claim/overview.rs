@@ -123,6 +123,7 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
     let lines = milestones(lob, &view.events).into_iter().map(|m| milestone(visit, lob, m)).collect_view();
     let number = &visit.config.hotline;
     let path = format!("/claims/{}", view.summary.claim_no);
+    let over = matches!(state.stage, Stage::Closed | Stage::Archived);
     let tags = state.overlays().into_iter().filter_map(|o| papers.after.overlays.get(o.as_str()));
     let tags = tags.map(|t| view! { <span class="tag">{i18n::text(t)}</span>" " }).collect_view();
     let asked = asks::asks(visit, typed, again, &state, &view);
@@ -132,7 +133,8 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
     };
     view! {
         {typed.trouble()}
-        <p class="number" id="claim-no">{view.summary.claim_no.clone()}</p>
+        // How far it is, for a host that the app stands in (public/embed.js).
+        <p class="number" id="claim-no" data-requested=state.requested_at.map(|_| "true") data-closed=over.then_some("true")>{view.summary.claim_no.clone()}</p>
         <p><strong>{name}</strong>" · "{view.loss_at.to_local_text()}" · "{view.summary.place.clone()}</p>
         <p>{view.fast.then(|| view! { <span class="tag you" id="fast">{c().fast}</span>" " })}{tags}</p>
         {view.catastrophe.as_ref().map(|text| view! { <p class="note" id="catastrophe">{i18n::text(text).to_owned()}</p> })}

@@ -1,8 +1,8 @@
 //! From the insurer's own menu: one tap, one page, the number; and a link is good for nothing else.
 
+use baoan_tests::{Browser, Server, unique_key};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use baoan_tests::{Browser, Server, unique_key};
 use serde_json::json;
 
 use crate::journeys::claim_number;
@@ -12,7 +12,7 @@ const PHONE: &str = "13800138000";
 const POLICY: &str = "PDAA20263301000001";
 
 /// What the insurer's system signs, `seconds` before it runs out.
-fn token(server: &Server, phone: &str, seconds: i64, nonce: &str) -> String {
+pub fn token(server: &Server, phone: &str, seconds: i64, nonce: &str) -> String {
     let at = claim_domain::Moment::from_rfc3339(&now(server)).unwrap().plus_seconds(seconds);
     let text = URL_SAFE_NO_PAD.encode(json!({ "phone": phone, "policy": POLICY, "expires_at": at.0, "nonce": nonce }).to_string());
     let signature = server.signature("launch", text.as_bytes());

@@ -5,6 +5,7 @@
 
 mod api;
 mod clients;
+mod embedding;
 mod engine;
 mod faults;
 mod journeys;

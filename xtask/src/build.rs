@@ -141,7 +141,7 @@ pub fn finish() -> Result {
         write(&wasm, &program)?;
         terser(name, &["--module"])?;
     }
-    for name in ["floor.js", "storage.js", "boot.js", "sw.js", "kiosk/kiosk.js"] {
+    for name in ["floor.js", "storage.js", "boot.js", "sw.js", "embed.js", "kiosk/kiosk.js"] {
         terser(name, &[])?;
     }
 

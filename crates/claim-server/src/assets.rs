@@ -150,6 +150,15 @@ pub async fn serve(State(app): State<App>, request: Request) -> Response {
         return guard::method_not_allowed().await;
     }
     let path = uri.path();
+    // The operator's: what one person may decide is nobody's business.
+    if path == "/terms.json" {
+        return pages::not_found(false);
+    }
+    if path == "/embed.js" {
+        let partners = serde_json::to_string(&app.deployment.partners).unwrap_or_default();
+        let script = format!("globalThis.baoanPartners={partners};{}", app.assets.text(path).unwrap_or_default());
+        return ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], script).into_response();
+    }
     if path == "/sw.js" && !app.deployment.service_worker {
         return ([(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "no-cache")], NO_SERVICE_WORKER).into_response();
     }

@@ -21,6 +21,7 @@ pub struct Deployment {
     pub message_hours: Hours,
     pub calendar: Calendar,
     pub service_worker: bool,
+    pub partners: Vec<String>,
 }
 
 /// `config.json`
@@ -58,6 +59,8 @@ struct Terms {
     calendar: Calendar,
     /// Whether browsers may keep the app to begin without a network; `false` takes it away from those that have.
     service_worker: bool,
+    /// Exact origins whose pages may hold the app in a frame: `https://partner.example`.
+    partners: Vec<String>,
 }
 
 /// What the app makes photos fit.
@@ -94,6 +97,9 @@ impl Deployment {
         if photos.long_edge.max(photos.thumbnail_edge) > most.long_edge || bytes.iter().any(|b| *b > most.max_bytes) {
             return Err(format!("config.json: photos: at most {} pixels and {} bytes are accepted", most.long_edge, most.max_bytes));
         }
+        if let Some(wrong) = terms.partners.iter().find(|p| !is_origin(p)) {
+            return Err(format!("terms.json: partners: {wrong:?} is no origin such as https://partner.example"));
+        }
         let promises = Promises {
             contact_hours: shown.promises.contact_hours,
             determination_days: shown.promises.determination_days,
@@ -113,6 +119,7 @@ impl Deployment {
             message_hours: terms.message_hours,
             calendar: terms.calendar,
             service_worker: terms.service_worker,
+            partners: terms.partners,
         })
     }
 
@@ -125,6 +132,12 @@ impl Deployment {
             "calendar": self.calendar,
         })
     }
+}
+
+/// Scheme, host and port, and nothing that a policy could read as more than one.
+fn is_origin(text: &str) -> bool {
+    let Some(host) = text.strip_prefix("https://").or(text.strip_prefix("http://127.0.0.1")) else { return false };
+    host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
 }
 
 /// Catalogue, limits, promises and versions.

@@ -41,7 +41,7 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
         false => match session::enter(&app, &mut request).await {
             Ok(cookie) => {
                 let mut response = next.run(request).await;
-                session::leave(cookie, &mut response);
+                session::leave(&app, cookie, &mut response);
                 response
             }
             Err(failure) => failure.into_response(),
@@ -63,8 +63,14 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
 }
 
 fn headers(app: &App, headers: &mut HeaderMap, id: &str, no_store: bool) {
+    let policy = match &app.deployment.partners[..] {
+        [] => HeaderValue::from_static(CSP),
+        // Those pages, by their exact origins, may hold ours in a frame.
+        partners => HeaderValue::from_str(&CSP.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", partners.join(" "))))
+            .unwrap_or(HeaderValue::from_static(CSP)),
+    };
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, CSP),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (HeaderName::from_static("permissions-policy"), "camera=(self), geolocation=(self), microphone=()"),

@@ -71,7 +71,7 @@ pub async fn enrol(app: &App, code: &str) -> Result<Option<HeaderValue>> {
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok((done.rows_affected() == 1).then(|| session::set_cookie(cookie_name(app), &fresh, "/", COOKIE_LIVES)))
+    Ok((done.rows_affected() == 1).then(|| session::set_cookie(cookie_name(app), &fresh, "/", COOKIE_LIVES, "Strict")))
 }
 
 /// The machine that sent this request.

@@ -60,9 +60,9 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     values.flat_map(|v| v.split(';')).filter_map(|pair| pair.trim().split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v.to_owned())
 }
 
-pub fn set_cookie(name: &str, value: &str, path: &str, age: i64) -> HeaderValue {
+pub fn set_cookie(name: &str, value: &str, path: &str, age: i64, same_site: &str) -> HeaderValue {
     let secure = if name.starts_with("__") { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+    let text = format!("{name}={value}; Path={path}; Max-Age={age}; HttpOnly; SameSite={same_site}{secure}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
@@ -95,12 +95,15 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Cookie> {
 }
 
 /// Lets the response carry a token that was made on the way.
-pub fn leave(cookie: Cookie, response: &mut Response) {
+pub fn leave(app: &App, cookie: Cookie, response: &mut Response) {
     let Cookie(fresh, name) = cookie;
     let rotated = response.extensions_mut().remove::<SetToken>().map(|t| t.0);
     if let Some(token) = rotated.or(fresh) {
         let age = if token.is_empty() { 0 } else { ANONYMOUS_IDLE };
-        response.headers_mut().append(header::SET_COOKIE, set_cookie(name, &token, "/", age));
+        // In a partner's frame the app is a third party: a cookie of its own for each partner (CHIPS), or none would be sent.
+        let framed = app.options.secure && !app.deployment.partners.is_empty();
+        let cookie = set_cookie(name, &token, "/", age, if framed { "None; Partitioned" } else { "Lax" });
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
 }
 

@@ -65,7 +65,7 @@ pub async fn login(State(app): State<App>, request: Request) -> Response {
     match entered.await {
         Ok(Some(token)) => {
             let mut response = see_other("/staff");
-            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), &token, "/staff", 12 * 3600));
+            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), &token, "/staff", 12 * 3600, "Lax"));
             response
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, login_form(Some("用户名或密码不对"))).into_response(),
@@ -77,7 +77,7 @@ pub async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
     match staff::sign_out(&app, &headers).await {
         Ok(()) => {
             let mut response = see_other("/staff/login");
-            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), "", "/staff", 0));
+            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), "", "/staff", 0, "Lax"));
             response
         }
         Err(failure) => failed(failure, "/staff"),
