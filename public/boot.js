@@ -71,6 +71,17 @@
     document.head.append(Object.assign(document.createElement('script'), { src: '/embed.js' }));
   }
 
+  // What the browser does in few words here and in many from WASM: src/platform/http.rs and page.rs.
+  globalThis.baoanCall = async (method, path, headers, body, binary) => {
+    const answer = await fetch(path, { method, headers, body });
+    const header = (name) => answer.headers.get(name);
+    const text = binary ? new Uint8Array(await answer.arrayBuffer()) : await answer.text().catch(() => {});
+    return [answer.status, text, header('location'), header('upload-offset'), header('retry-after')];
+  };
+  globalThis.baoanLocate = () => new Promise((found, failed) => {
+    navigator.geolocation.getCurrentPosition(({ coords }) => found([coords.latitude, coords.longitude]), failed, { timeout: 10000, enableHighAccuracy: true });
+  });
+
   // Two programs: the report, and everything after it (see src/lib.rs).
   const part = /^\/(claims|login|help|verify|handoff|launch)/.test(location.pathname) ? 'claims' : 'app';
   if (part === 'claims') { byId('claims-style').rel = 'stylesheet'; }

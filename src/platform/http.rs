@@ -1,14 +1,22 @@
-//! Requests to our own server, with its cookie. No answer at all is [`Offline`]; every answer is handed on as it is.
+//! Requests to our own server, with its cookie. No answer at all is [`CallError::Offline`]; every answer is handed on as it
+//! is. The call itself is boot.js's: in WASM it would take four times the bytes.
 
 use claim_api::outbox::{Body, Method, Reply, Request};
 use claim_api::{Problem, tus};
 use claim_domain::json;
-use gloo::net::http::{self, RequestBuilder, Response};
+use js_sys::{Array, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::storage::{self, Storage};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = baoanCall)]
+    async fn boot_call(method: &str, path: &str, headers: &Object, body: &JsValue, binary: bool) -> Result<JsValue, JsValue>;
+}
 
 /// Why a call gave no value.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,58 +35,59 @@ impl CallError {
     }
 }
 
-async fn value<T: DeserializeOwned>(response: Result<Response, gloo::net::Error>) -> Result<T, CallError> {
-    let response = response.map_err(|_| CallError::Offline)?;
-    let body = response.text().await.map_err(|_| CallError::Offline)?;
-    if response.ok() {
+/// Status, body, and the headers that anybody asks for. `None`: no answer.
+async fn call(method: &str, path: &str, headers: &[(&str, &str)], body: &JsValue, binary: bool) -> Option<Array> {
+    let named = Object::new();
+    for (name, value) in headers {
+        let _ = Reflect::set(&named, &JsValue::from_str(name), &JsValue::from_str(value));
+    }
+    Some(Array::from(&boot_call(method, path, &named, body, binary).await.ok()?))
+}
+
+fn status(answer: &Array) -> u16 {
+    answer.get(0).as_f64().unwrap_or_default() as u16
+}
+
+async fn value<T>(method: &str, path: &str, body: Option<String>, read: fn(&str) -> Option<T>) -> Result<T, CallError> {
+    let json = [("content-type", "application/json")];
+    let (headers, body) = body.map_or((&[][..], JsValue::UNDEFINED), |body| (&json[..], JsValue::from(body)));
+    let answer = call(method, path, headers, &body, false).await.ok_or(CallError::Offline)?;
+    // Cut off on the way: no answer.
+    let body = answer.get(1).as_string().ok_or(CallError::Offline)?;
+    if (200..300).contains(&status(&answer)) {
         // An empty answer is `()`; anything else that is no JSON comes from somebody in between (a captive portal).
-        let body = if body.is_empty() { "null" } else { &body };
-        json::read(body).ok_or(CallError::Offline)
+        read(if body.is_empty() { "null" } else { &body }).ok_or(CallError::Offline)
     } else {
         Err(json::read(&body).map_or(CallError::Offline, |problem| CallError::Problem(Box::new(problem))))
     }
 }
 
 pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, CallError> {
-    value(http::Request::get(path).send().await).await
+    value("GET", path, None, json::read).await
 }
 
 /// The same for values with maps in them, which the small reader cannot read; only the program after the report has
 /// such.
 pub async fn get_whole<T: DeserializeOwned>(path: &str) -> Result<T, CallError> {
-    let response = http::Request::get(path).send().await.map_err(|_| CallError::Offline)?;
-    let body = response.text().await.map_err(|_| CallError::Offline)?;
-    if response.ok() {
-        serde_json::from_str(&body).map_err(|_| CallError::Offline)
-    } else {
-        Err(json::read(&body).map_or(CallError::Offline, |problem| CallError::Problem(Box::new(problem))))
-    }
+    value("GET", path, None, |body| serde_json::from_str(body).ok()).await
 }
 
 /// Bytes of ours under a plain address.
 pub async fn bytes(path: &str) -> Option<Vec<u8>> {
-    let response = http::Request::get(path).send().await.ok()?;
-    if response.ok() { response.binary().await.ok() } else { None }
+    let answer = call("GET", path, &[], &JsValue::UNDEFINED, true).await?;
+    (status(&answer) == 200).then(|| answer.get(1).dyn_into::<Uint8Array>().ok().map(|b| b.to_vec())).flatten()
 }
 
 pub async fn delete(path: &str) -> Result<(), CallError> {
-    value(http::Request::delete(path).send().await).await
+    value("DELETE", path, None, json::read).await
 }
 
 pub async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, CallError> {
-    send(http::Request::post(path), body).await
+    value("POST", path, serde_json::to_string(body).ok(), json::read).await
 }
 
 pub async fn put<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, CallError> {
-    send(http::Request::put(path), body).await
-}
-
-async fn send<T: DeserializeOwned>(request: RequestBuilder, body: &impl Serialize) -> Result<T, CallError> {
-    let body = serde_json::to_string(body).unwrap_or_default();
-    match request.header("content-type", "application/json").body(body) {
-        Ok(request) => value(request.send().await).await,
-        Err(_) => Err(CallError::Offline),
-    }
+    value("PUT", path, serde_json::to_string(body).ok(), json::read).await
 }
 
 /// A file of ours, by the address in its `<link id=…>`.
@@ -88,39 +97,34 @@ pub async fn linked(id: &str) -> Option<Vec<u8>> {
 
 /// Carries out one request of the outbox.
 pub async fn perform(request: &Request, storage: &Storage) -> Reply {
-    let builder = match request.method {
-        Method::Get => http::Request::get(&request.path),
-        Method::Post => http::Request::post(&request.path),
-        Method::Put => http::Request::put(&request.path),
-        Method::Patch => http::Request::patch(&request.path),
-        Method::Head => RequestBuilder::new(&request.path).method(gloo::net::http::Method::HEAD),
+    let method = match request.method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Patch => "PATCH",
+        Method::Head => "HEAD",
     };
-    let builder = request.headers.iter().fold(builder, |b, (name, value)| b.header(name, value));
-    let sent = match &request.body {
-        Body::Empty => builder.send().await,
-        Body::Json(body) => match builder.body(body.as_str()) {
-            Ok(request) => request.send().await,
-            Err(error) => Err(error),
-        },
+    let mut headers: Vec<(&str, &str)> = request.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    let checksum;
+    let body = match &request.body {
+        Body::Empty => JsValue::UNDEFINED,
+        Body::Json(body) => JsValue::from_str(body),
         Body::Photo { id, offset, length } => {
             let Some(bytes) = storage.bytes(&storage::photo(id)).await else { return Reply::NoBytes };
             let (from, to) = (*offset as usize, (*offset + *length) as usize);
             let Some(chunk) = bytes.get(from..to) else { return Reply::NoBytes };
-            let body: JsValue = js_sys::Uint8Array::from(chunk).into();
-            match builder.header("Upload-Checksum", &tus::checksum(chunk)).body(body) {
-                Ok(request) => request.send().await,
-                Err(error) => Err(error),
-            }
+            checksum = tus::checksum(chunk);
+            headers.push(("Upload-Checksum", &checksum));
+            Uint8Array::from(chunk).into()
         }
     };
-    let Ok(response) = sent else { return Reply::Broken };
-    let headers = response.headers();
-    let number = |name: &str| headers.get(name).and_then(|v| v.parse().ok());
+    let Some(answer) = call(method, &request.path, &headers, &body, false).await else { return Reply::Broken };
+    let text = |i: u32| answer.get(i).as_string();
     Reply::Answer {
-        status: response.status(),
-        location: headers.get("location"),
-        offset: number("upload-offset"),
-        retry_after: headers.get("retry-after").and_then(|v| v.parse().ok()),
-        body: response.text().await.unwrap_or_default(),
+        status: status(&answer),
+        location: text(2),
+        offset: text(3).and_then(|v| v.parse().ok()),
+        retry_after: text(4).and_then(|v| v.parse().ok()),
+        body: text(1).unwrap_or_default(),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures::channel::oneshot;
 use gloo::events::EventListener;
 use leptos::tachys::html::property::IntoProperty;
 use wasm_bindgen::prelude::*;
@@ -15,6 +14,8 @@ extern "C" {
     fn boot_ready();
     #[wasm_bindgen(js_name = baoanFailed)]
     fn boot_failed();
+    #[wasm_bindgen(catch, js_name = baoanLocate)]
+    async fn boot_locate() -> Result<JsValue, JsValue>;
 }
 
 fn window() -> Window {
@@ -133,33 +134,9 @@ pub async fn copy(text: &str) -> bool {
 
 /// Latitude and longitude in millionths of a degree. `None`: refused, unknown, or not within ten seconds.
 pub async fn locate() -> Option<(i32, i32)> {
-    let geolocation = window().navigator().geolocation().ok()?;
-    let (send, receive) = oneshot::channel();
-    let send = std::rc::Rc::new(std::cell::RefCell::new(Some(send)));
-    let found = send.clone();
-    let found = Closure::<dyn FnMut(web_sys::Position)>::new(move |position: web_sys::Position| {
-        let at = position.coords();
-        let e6 = |degrees: f64| (degrees * 1e6).round() as i32;
-        if let Some(send) = found.borrow_mut().take() {
-            let _ = send.send(Some((e6(at.latitude()), e6(at.longitude()))));
-        }
-    });
-    let refused = Closure::<dyn FnMut(web_sys::PositionError)>::new(move |_| {
-        if let Some(send) = send.borrow_mut().take() {
-            let _ = send.send(None);
-        }
-    });
-    let options = web_sys::PositionOptions::new();
-    options.set_timeout(10_000);
-    options.set_enable_high_accuracy(true);
-    geolocation
-        .get_current_position_with_error_callback_and_options(
-            found.as_ref().unchecked_ref(),
-            Some(refused.as_ref().unchecked_ref()),
-            &options,
-        )
-        .ok()?;
-    receive.await.ok().flatten()
+    let found = js_sys::Array::from(&boot_locate().await.ok()?);
+    let e6 = |i: u32| Some((found.get(i).as_f64()? * 1e6).round() as i32);
+    Some((e6(0)?, e6(1)?))
 }
 
 /// An address under which the page can show a photo; the old one of the same photo is given back by [`release`].
