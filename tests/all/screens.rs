@@ -12,7 +12,7 @@ async fn axe_finds_nothing_on_any_screen_in_any_look() {
     let photos = photographs(folder.path());
     let server = Server::start();
     let mut found = Vec::new();
-    for (look, phone) in [(Look::Zh, "13800138000"), (Look::En, "13900139000"), (Look::Care, "13700137000")] {
+    for (look, phone) in [(Look::Zh, "13800138000"), (Look::En, "13900139000"), (Look::Care, "13700137000"), (Look::Dark, "13600136000")] {
         let browser = Browser::phone().await;
         browser.look(&server.base, look).await;
         browser.at(&server.base).await;
@@ -63,7 +63,7 @@ async fn axe_finds_nothing_on_any_screen_in_any_look() {
 async fn nothing_is_cut_off_at_320_pixels() {
     let server = Server::start();
     let browser = Browser::start(320, 640).await;
-    for look in [Look::Zh, Look::En, Look::Care] {
+    for look in [Look::Zh, Look::En, Look::Care, Look::Dark] {
         browser.look(&server.base, look).await;
         for page in ["/", "/report/safety", "/help", "/login", "/verify", "/lite", "/demo", "/staff/login"] {
             browser.open(&server.url(page)).await;
@@ -83,7 +83,7 @@ async fn screenshots() {
     let scratch = tempfile::tempdir().unwrap();
     let photos = photographs(scratch.path());
     let server = Server::start();
-    for (look, suffix) in [(Look::Zh, ""), (Look::Care, "-care"), (Look::En, "-en")] {
+    for (look, suffix) in [(Look::Zh, ""), (Look::Care, "-care"), (Look::En, "-en"), (Look::Dark, "-dark")] {
         let browser = Browser::phone().await;
         browser.look(&server.base, look).await;
         browser.at(&server.base).await;
@@ -135,7 +135,7 @@ async fn axe_finds_nothing_on_the_pages_of_documents_in_any_look() {
     sign_in(&browser, &server, "13800138000").await;
     browser.find(".card").await;
     let mut found = Vec::new();
-    for look in [Look::Zh, Look::En, Look::Care] {
+    for look in [Look::Zh, Look::En, Look::Care, Look::Dark] {
         browser.look(&server.base, look).await;
         for (page, wait) in [
             ("documents", "#missing"),
@@ -283,7 +283,7 @@ async fn axe_finds_nothing_on_the_pages_of_a_claims_life() {
         ("approved", "/payee", "#card"),
         ("approved", "/records", "#share-make"),
     ];
-    for look in [Look::Zh, Look::En, Look::Care] {
+    for look in [Look::Zh, Look::En, Look::Care, Look::Dark] {
         browser.look(&server.base, look).await;
         for (claim, page, wait) in &pages {
             let name = format!("{look:?} {claim}{page}");
@@ -294,7 +294,7 @@ async fn axe_finds_nothing_on_the_pages_of_a_claims_life() {
             found.extend(browser.axe().await.into_iter().map(|v| format!("{name}: {v}")));
             let wide = browser.run("return document.documentElement.scrollWidth").await;
             assert!(wide.as_u64().is_some_and(|w| w <= u64::from(width)), "{name}: {wide} px wide");
-            if let (Some(folder), true) = (&folder, look != Look::En) {
+            if let (Some(folder), true) = (&folder, matches!(look, Look::Zh | Look::Care)) {
                 let page = page.trim_start_matches('/').split('/').next().unwrap_or_default();
                 let name = if page.is_empty() { claim } else { &page };
                 let large = if look == Look::Care { "-large" } else { "" };

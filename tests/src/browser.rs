@@ -25,6 +25,7 @@ pub enum Look {
     Zh,
     En,
     Care,
+    Dark,
 }
 
 impl Drop for Browser {
@@ -146,11 +147,13 @@ impl Browser {
     pub async fn look(&self, base: &str, look: Look) {
         self.open(base).await;
         let (lang, care) = match look {
-            Look::Zh => ("zh-CN", "off"),
+            Look::Zh | Look::Dark => ("zh-CN", "off"),
             Look::En => ("en", "off"),
             Look::Care => ("zh-CN", "on"),
         };
         self.run(&format!("localStorage.setItem('lang','{lang}');localStorage.setItem('care','{care}');")).await;
+        let theme = if look == Look::Dark { "dark" } else { "light" };
+        self.cdp("Emulation.setEmulatedMedia", json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] })).await;
     }
 
     pub async fn find(&self, css: &str) -> fantoccini::elements::Element {
