@@ -4,15 +4,16 @@
 'use strict';
 const BUILD = 'app-{{build}}';
 const SHELL = ["{{shell}}"];
-const AT_KIOSKS = ['/kiosk/kiosk.js', '/kiosk/kiosk.css'];
 // A server that does not answer within this is not waited for: the network may be there and carry nothing.
 const PATIENCE_MS = 4000;
 
 self.addEventListener('install', (event) => event.waitUntil((async () => {
   const kept = await caches.open(BUILD);
   const page = await fetch('/', { cache: 'no-store' });
-  const kiosk = (await page.clone().text()).includes('data-kiosk');
-  await Promise.all([kept.put('/', page), kept.addAll(kiosk ? [...SHELL, ...AT_KIOSKS] : SHELL)]);
+  if (!page.ok) { throw new Error('no page'); }
+  // A machine in a branch has two files more.
+  const more = (await page.clone().text()).match(/\/kiosk\/kiosk\.\w+\?v=\w+/g) || [];
+  await Promise.all([kept.put('/', page), kept.addAll([...SHELL, ...more])]);
   // Pages that are open go on with what they have: everything they still load is named by its content.
   await self.skipWaiting();
 })()));
@@ -26,21 +27,29 @@ self.addEventListener('activate', (event) => event.waitUntil((async () => {
 
 const within = (request) => new Promise((resolve, reject) => {
   setTimeout(() => reject(new Error('no answer')), PATIENCE_MS);
-  fetch(request).then(resolve, reject);
+  fetch(request).then((answer) => (answer.status < 500 ? resolve(answer) : reject(answer)), reject);
 });
+// The page that is kept; at a machine for every address, since nobody there can leave an error page.
+const shell = async (pathname, error) => {
+  const kept = await caches.match('/');
+  if (kept && /^\/($|report)/.test(pathname)) { return kept; }
+  if (kept && (await kept.text()).includes('data-kiosk')) { return Response.redirect('/'); }
+  if (error instanceof Response) { return error; }
+  throw error;
+};
 
 self.addEventListener('fetch', (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
   if (request.method !== 'GET' || origin !== location.origin) { return; }
   if (request.mode === 'navigate') {
-    if (/^\/($|report)/.test(pathname)) {
-      event.respondWith(within(request).catch(async (error) => (await caches.match('/')) || Promise.reject(error)));
+    if (/^\/($|report|claims|login|help|verify)/.test(pathname)) {
+      event.respondWith(within(request).catch((error) => shell(pathname, error)));
     }
     return;
   }
   const named = request.url.slice(origin.length);
-  if (SHELL.includes(named) || AT_KIOSKS.includes(named)) {
+  if (SHELL.includes(named) || pathname.startsWith('/kiosk/kiosk.')) {
     // Pages ask for these with an integrity of their own, so what is kept is compared again.
     event.respondWith(caches.match(named, { ignoreVary: true }).then((kept) => kept || fetch(request)));
   }

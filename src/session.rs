@@ -610,14 +610,14 @@ impl Session {
                         let would_take = (now_ms() - began).unsigned_abs() * CHUNK / length;
                         self.inner.with_value(|i| i.chunk.set(if would_take > LONG_MS { SLOW_CHUNK } else { CHUNK }));
                     }
-                    let before = self.is_unanswered();
                     // Others may have come and gone meanwhile.
                     self.outboxes.update(|all| {
                         all.iter_mut().filter(|o| o.key == key).for_each(|o| o.on(&request, reply.clone(), now_ms(), luck()))
                     });
                     // The server has it: what was typed is not kept on the phone any longer. At once, because the next
                     // report may be typed while this is written.
-                    if before && !self.is_unanswered() {
+                    let answered = self.outboxes.with_untracked(|all| all.iter().any(|o| o.key == key && o.claim_no().is_some()));
+                    if answered && self.draft.with_untracked(|d| d.id == key) {
                         self.draft.set(Draft::new(new_id()));
                         self.save();
                     }

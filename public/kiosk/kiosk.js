@@ -14,14 +14,9 @@
     return made;
   };
   const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
-  const api = async (method, path, body) => {
-    const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(), 8000);
-    try {
-      const headers = body === undefined ? {} : { 'content-type': 'application/json' };
-      return await fetch('/api/v1' + path, { method, headers, body: body && JSON.stringify(body), signal: patience.signal, keepalive: !body || JSON.stringify(body).length < 1000 });
-    } finally { clearTimeout(timer); }
-  };
+  const api = (method, path, body, patience = 8000) => fetch('/api/v1' + path, {
+    method, headers: body && { 'content-type': 'application/json' }, body: body && JSON.stringify(body), signal: AbortSignal.timeout(patience),
+  });
 
   // ---- Memory in place of the database: the same door as storage.js.
   const memory = new Map();
@@ -70,6 +65,7 @@
     for (const { name } of indexedDB.databases ? await indexedDB.databases() : []) { indexedDB.deleteDatabase(name); }
     // What the service worker keeps is the app itself, which is the same for everybody.
     for (const name of await caches.keys()) { if (!name.startsWith('app-')) { await caches.delete(name); } }
+    await navigator.clipboard?.writeText('').catch(() => {});
   };
   const wipe = async (why) => {
     if (wiping) { return; }
@@ -77,20 +73,40 @@
     covered(say('正在清除…', 'Clearing…'));
     // Nothing that was said to the page is kept in it while it waits.
     for (const field of document.querySelectorAll('input, textarea')) { field.value = ''; }
-    await Promise.race([api('POST', '/kiosk/wipe', { why }).catch(() => {}), sleep(3000)]);
+    // Given up after three seconds for good: what comes late must not reach the next person.
+    const answer = await api('POST', '/kiosk/wipe', { why }, 3000).catch(() => undefined);
     await cleared().catch(() => {});
+    if (answer && answer.status !== 204) {
+      // Not a machine any more: the ordinary page must not follow here.
+      await api('DELETE', '/session', undefined, 3000).catch(() => {});
+      outOfService();
+      return;
+    }
     location.replace('/');
+  };
+  const outOfService = () => {
+    if (cover?.id !== 'out-of-service') {
+      covered(say('本机暂停服务，请到柜台或拨打电话', 'This machine is out of service; please ask at the counter'), 'out-of-service',
+        make('p', { className: 'kiosk-number', textContent: hotline() }));
+    }
   };
 
   // ---- Before anybody begins.
+  let waiting = true;
   const begin = async () => {
     if (sessionStorage.getItem('busy')) { return; }
     if (location.pathname !== '/') { location.replace('/'); await new Promise(() => {}); }
     for (;;) {
       const answer = await api('POST', '/kiosk/wipe', { why: 'start' }).catch(() => undefined);
       if (answer && answer.status === 204) { break; }
-      covered(say('本机暂停服务，请到柜台或拨打电话', 'This machine is out of service; please ask at the counter'), 'out-of-service');
+      outOfService();
       await sleep(2000);
+    }
+    // A page that was kept before this became a machine must not come back when the server is away.
+    const kept = await caches.match('/');
+    if (kept && !(await kept.text()).includes('data-kiosk')) {
+      for (const name of await caches.keys()) { await caches.delete(name); }
+      for (const worker of await navigator.serviceWorker.getRegistrations()) { await worker.unregister(); }
     }
     uncovered();
     sessionStorage.setItem('busy', '1');
@@ -103,9 +119,12 @@
   };
   const covered = (text, id = 'covered', ...more) => {
     uncovered();
-    cover = make('dialog', { id, className: 'kiosk-cover' }, make('h2', { textContent: text, tabIndex: -1 }), ...more);
-    // Escape does not end what a countdown ends.
+    cover = make('dialog', { id, className: 'kiosk-cover' }, make('h2', { id: 'kiosk-title', textContent: text, tabIndex: -1 }), ...more);
+    cover.setAttribute('aria-labelledby', 'kiosk-title');
+    // Escape does not end what a countdown ends; pressed twice it does in some browsers.
     cover.addEventListener('cancel', (event) => event.preventDefault());
+    const mine = cover;
+    cover.addEventListener('close', () => { if (cover === mine) { asked = null; mine.remove(); cover = null; } });
     document.body.append(cover);
     cover.showModal();
     return cover;
@@ -120,9 +139,13 @@
   const idle = Number(root.dataset.idle) * 1000;
   let touched = performance.now();
   let asked = null;
-  const isIdle = () => location.pathname === '/' && ![...memory.keys()].some((name) => name !== 'draft');
+  // Nobody has touched it since it was wiped; kept over the pages of one person, and no more than that.
+  const isFresh = () => !sessionStorage.getItem('used');
   for (const kind of ['pointerdown', 'keydown', 'input', 'scroll', 'wheel']) {
-    addEventListener(kind, () => { if (!asked) { touched = performance.now(); } }, { capture: true, passive: true });
+    addEventListener(kind, ({ isTrusted }) => {
+      if (!asked) { touched = performance.now(); }
+      if (isTrusted && kind !== 'scroll' && !waiting && !wiping) { sessionStorage.setItem('used', '1'); }
+    }, { capture: true, passive: true });
   }
   const ask = (why, seconds) => {
     const left = make('p', { className: 'kiosk-left' });
@@ -130,7 +153,8 @@
     asked = { why, until: performance.now() + seconds * 1000, left };
     const stay = button('kiosk-stay', say('继续', 'Continue'), () => { asked = null; touched = performance.now(); uncovered(); }, true);
     const title = why === 'sent' ? say('已经办完，马上清除本机上的内容', 'All done. This machine will be cleared') : say('您还在吗？', 'Are you still there?');
-    const hint = make('p', { textContent: say('为保护您的资料，没有操作时本机会清除所有内容。', 'To protect your data everything on this machine is cleared when nobody uses it.') });
+    for (const track of tracks) { track.stop(); }
+    const hint = make('p', { textContent: isSending() ? say('报案还没有发完，请再等一等或找工作人员。', 'The report has not been sent completely. Please wait, or ask at the counter.') : say('为保护您的资料，没有操作时本机会清除所有内容。', 'To protect your data everything on this machine is cleared when nobody uses it.') });
     count();
     covered(title, 'kiosk-idle', left, hint, stay, button('kiosk-end-now', say('结束并清除', 'End and clear'), () => wipe('end')));
     stay.focus();
@@ -145,12 +169,17 @@
     if (asked) {
       count();
       if (now >= asked.until) { wipe(asked.why); }
-    } else if (!cover && now - touched > idle && !isIdle()) {
+    } else if (!waiting && now - touched > (isSending() ? Math.max(idle, SENDING_MS) : idle) && !isFresh()) {
       ask(isSent() ? 'sent' : 'idle', idle / 2000);
     }
   }, 250);
   const number = () => document.querySelector('#claim-no')?.textContent.trim();
-  const isSent = () => Boolean(number()) && !document.querySelector('progress:not([value]), .photos .quiet');
+  // What is being sent needs nobody to stand here, but an end.
+  const SENDING_MS = 600000;
+  const isSent = () => Boolean(number()) && [...document.querySelectorAll('progress')].every((bar) => bar.hasAttribute('value') && bar.value >= bar.max);
+  const isSending = () => location.pathname === '/report/done' && !isSent();
+  const written = () => { const draft = memory.get('draft'); return draft && JSON.parse(new TextDecoder().decode(draft.bytes)); };
+  const isWriting = () => { const draft = written(); return Boolean(draft && (draft.passed.length || draft.photos.length || draft.answers.incident)); };
 
   // ---- 人工服务, 转到手机, 打印, 结束: always there.
   const hotline = () => document.querySelector('a[href^="tel:"]:not([href="tel:120"]):not([href="tel:122"])')?.getAttribute('href').slice(4) || '';
@@ -183,9 +212,7 @@
     return btoa(text);
   };
   const parcel = () => {
-    const draft = memory.get('draft');
-    if (!draft) { return undefined; }
-    const whole = JSON.parse(new TextDecoder().decode(draft.bytes));
+    const whole = written();
     const bytes = (name) => (memory.get(name) ? base64(memory.get(name).bytes) : '');
     const photos = whole.photos.map(({ id }) => ({ id, jpeg: bytes('photo:' + id), thumbnail: bytes('thumb:' + id) }));
     return { draft: whole, photos: photos.filter((photo) => photo.jpeg) };
@@ -193,7 +220,7 @@
   // Shows a code and waits for the phone; `then` gets what came of it.
   const handOver = async (title, hint, body, then) => {
     covered(say('请稍等…', 'One moment…'));
-    const answer = await api('POST', '/handoffs', body).catch(() => undefined);
+    const answer = await api('POST', '/handoffs', body, 60000).catch(() => undefined);
     if (!answer || answer.status !== 201) {
       covered(say('没有网络，暂时做不到', 'No network right now'), 'kiosk-qr-failed', closing());
       return;
@@ -204,16 +231,20 @@
     const until = performance.now() + 120000;
     for (let known = 'open'; cover === shown && (known === 'open' || known === 'taken');) {
       await sleep(1000);
-      // Somebody who waits for his phone is there.
-      touched = performance.now();
+      const over = performance.now() - until;
+      // Somebody who waits for his phone is there, but not for ever.
+      if (over < (known === 'taken' ? 60000 : 0)) { touched = performance.now(); } else { known = 'expired'; }
       left.textContent = say(`${Math.max(0, Math.round((until - performance.now()) / 1000))} 秒内有效`, `Valid for ${Math.max(0, Math.round((until - performance.now()) / 1000))} s`);
-      const moved = await api('GET', '/handoffs/' + handoff.id).then((a) => a.json()).catch(() => undefined);
+      const moved = known === 'expired' ? undefined : await api('GET', '/handoffs/' + handoff.id).then((a) => (a.ok ? a.json() : undefined)).catch(() => undefined);
       known = moved?.state || known;
       if (known === 'done') { await then(moved); return; }
       if (known === 'expired') { covered(say('二维码已过期', 'The code has expired'), 'kiosk-qr-expired', closing()); return; }
     }
   };
-  const toPhone = () => handOver(
+  const toPhone = () => (isWriting() && !isSending() ? moving() : covered(
+    isSending() ? say('报案正在发送，发完后在手机上查看', 'The report is being sent; see it on your phone afterwards') : say('还没有可以转到手机的内容', 'There is nothing to move yet'),
+    'kiosk-nothing', closing()));
+  const moving = () => handOver(
     say('在手机上继续', 'Continue on your phone'),
     say('用手机扫码，验证手机号后，填好的内容和照片会转到手机。', 'Scan with your phone; after a code by SMS everything moves there.'),
     { parcel: parcel() },
@@ -229,7 +260,7 @@
     document.body.append(make('section', { className: 'kiosk-ticket' },
       make('h1', { textContent: say('报案回执', 'Report receipt') }),
       line(say('报案号', 'Claim number'), ticket.claim_no),
-      line(say('时间', 'Time'), new Date(ticket.reported_at).toLocaleString(english() ? 'en' : 'zh-CN', { timeZone: 'Asia/Shanghai' })),
+      !ticket.reported_at ? '' : line(say('时间', 'Time'), new Date(ticket.reported_at).toLocaleString(english() ? 'en' : 'zh-CN', { timeZone: 'Asia/Shanghai' })),
       ticket.phone ? line(say('手机', 'Phone'), ticket.phone) : '',
       line(say('电话', 'Hotline'), ticket.hotline),
       make('p', { textContent: say('凭报案号和手机号可随时查询进度。', 'Follow the claim with this number and your phone.') })));
@@ -237,7 +268,7 @@
   };
   const printed = async () => {
     // A number that stands on this screen, or one that a phone sends.
-    if (number()) { print({ claim_no: number(), reported_at: new Date().toISOString(), hotline: hotline() }); return; }
+    if (number()) { print({ claim_no: number(), reported_at: document.querySelector('#claim-no').dataset.at, hotline: hotline() }); return; }
     await handOver(
       say('打印手机上的报案', 'Print a report from your phone'), say('用手机扫码，选择要打印的案件。', 'Scan with your phone and choose the claim.'),
       {}, async ({ ticket }) => { uncovered(); print(ticket); });
@@ -360,8 +391,11 @@
       input.files = chosen.files;
       input.dispatchEvent(new Event('change', { bubbles: true }));
     };
+    const trigger = button('kiosk-shoot', say('拍照', 'Take photo'), shoot, true);
+    trigger.disabled = true;
+    video.addEventListener('loadedmetadata', () => { trigger.disabled = false; });
     covered(say('请把材料放平，拍照', 'Lay it flat and take the photo'), 'kiosk-camera', video,
-      button('kiosk-shoot', say('拍照', 'Take photo'), shoot, true), button('kiosk-close', say('返回', 'Back'), shut));
+      trigger, button('kiosk-close', say('返回', 'Back'), shut));
   };
 
   addEventListener('click', (event) => {
@@ -379,7 +413,13 @@
     } else if (/^\/(claims|login|help|verify|$)/.test(to) && !event.defaultPrevented && root.dataset.ready) {
       // Another program, in place of this page: no entry in the history.
       const part = (path) => /^\/(claims|login|help|verify)/.test(path);
-      if (part(to) !== part(location.pathname)) { event.preventDefault(); event.stopImmediatePropagation(); location.replace(to); }
+      if (part(to) === part(location.pathname)) { return; }
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      // Another page begins with an empty memory.
+      if (!isWriting() && !isSending()) { location.replace(to); return; }
+      covered(say('离开会清除没发送的内容', 'Leaving removes what has not been sent'), 'kiosk-leaving',
+        button('kiosk-leave', say('离开', 'Leave'), () => location.replace(to)), closing());
     }
   }, true);
   addEventListener('contextmenu', (event) => event.preventDefault());
@@ -391,6 +431,6 @@
     const look = () => { for (const field of document.querySelectorAll('input, textarea')) { tamed(field); } };
     new MutationObserver(look).observe(document.body, { childList: true, subtree: true, attributeFilter: ['id', 'inputmode', 'autocomplete'] });
     look();
-    begin().then(() => open());
+    begin().then(() => { waiting = false; open(); });
   });
 })();

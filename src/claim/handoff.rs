@@ -10,7 +10,7 @@ use super::{login, stage_name, trouble};
 use crate::i18n::{self, c, t};
 use crate::platform::http::{self, CallError};
 use crate::platform::storage::State;
-use crate::platform::{address, spawn};
+use crate::platform::{address, sleep_ms, spawn};
 use crate::session::Session;
 use crate::ui::{button_link, click, live, sheet};
 
@@ -57,10 +57,14 @@ pub fn handoff(session: Session) -> AnyView {
                 moved.try_set(Some(c().handoff_not_kept));
                 return;
             }
-            match redeem(None, true).await {
-                Ok(_) => address::replace("/report"),
-                Err(error) => drop(found.try_set(Some(Err(error)))),
+            // Everything is here: should the machine not hear of it, it gives up by itself.
+            for _ in 0..3 {
+                if redeem(None, true).await.is_ok() {
+                    break;
+                }
+                sleep_ms(1000).await;
             }
+            address::replace("/report");
         });
     });
     let print = Callback::new(move |no: String| {
@@ -107,6 +111,10 @@ fn report(session: Session, parcel: Parcel, take: Callback<Parcel>) -> AnyView {
             take.run(parcel.clone());
         }
     };
+    // Its answer must not be taken for this one's.
+    if session.is_unanswered() {
+        return view! { <p class="note warn">{t().sending}</p>{button_link("/report/done".into(), t().see_report, true)} }.into_any();
+    }
     if session.kept.get_untracked() != State::Kept {
         return view! { <p class="note bad" role="alert">{c().handoff_not_kept}</p> }.into_any();
     }

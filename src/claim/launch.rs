@@ -23,33 +23,45 @@ pub fn launch(session: Session) -> AnyView {
     let Some(token) = address::secret() else {
         return sheet(c().launch, Some("/"), button_link("/report".into(), t().report, true));
     };
+    if session.is_unanswered() {
+        let content = view! { <p class="note warn">{t().sending}</p>{button_link("/report/done".into(), t().see_report, true)} };
+        return sheet(c().launch, None, content.into_any());
+    }
     let launched: Fetched<Launched> = RwSignal::new(None);
-    spawn(async move {
-        let outcome = http::post::<Launched>("/api/v1/launch", &Launch { token }).await;
-        if let Ok(launched) = &outcome {
-            session.visit.who.set(Some(launched.who.clone()));
-        }
-        launched.try_set(Some(outcome));
-    });
+    let sign_in = move || {
+        let token = token.clone();
+        spawn(async move {
+            let outcome = http::post::<Launched>("/api/v1/launch", &Launch { token }).await;
+            if let Ok(launched) = &outcome {
+                session.visit.who.set(Some(launched.who.clone()));
+            }
+            launched.try_set(Some(outcome));
+        });
+    };
+    // What somebody has begun here is not handed to whoever the link names.
     let fresh = RwSignal::new(session.draft.with_untracked(Draft::is_empty));
-    let content = move || match (launched.get(), fresh.get()) {
-        (None, _) => view! { <p role="status">{c().loading}</p> }.into_any(),
-        (Some(Err(error)), _) => {
+    if fresh.get_untracked() {
+        sign_in();
+    }
+    let begin = Callback::new(move |()| {
+        session.draft.set(Draft::new(new_id()));
+        fresh.set(true);
+        sign_in();
+    });
+    let content = move || {
+        match (fresh.get(), launched.get()) {
+        (false, _) => view! {
+            <p class="note warn">{c().launch_unfinished}</p>
+            {button_link("/report".into(), t().go_on, true)}
+            <button class="weui-btn weui-btn_default" type="button" id="launch-new" on:click=click(move |_| begin.run(()))>{c().launch_new}</button>
+        }
+        .into_any(),
+        (true, None) => view! { <p role="status">{c().loading}</p> }.into_any(),
+        (true, Some(Err(error))) => {
             view! { {trouble(session.visit, &error, "/report")}{button_link("/report".into(), t().report, true)} }.into_any()
         }
-        (Some(Ok(_)), false) => {
-            let begin = move |_| {
-                session.draft.set(Draft::new(new_id()));
-                fresh.set(true);
-            };
-            view! {
-                <p class="note warn">{c().launch_unfinished}</p>
-                {button_link("/report".into(), t().go_on, true)}
-                <button class="weui-btn weui-btn_default" type="button" id="launch-new" on:click=click(begin)>{c().launch_new}</button>
-            }
-            .into_any()
-        }
-        (Some(Ok(launched)), true) => untrack(|| confirm(session, &launched)),
+        (true, Some(Ok(launched))) => untrack(|| confirm(session, &launched)),
+    }
     };
     sheet(c().launch, None, view! { <div>{live(content)}</div> }.into_any())
 }

@@ -134,7 +134,7 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
     view! {
         {typed.trouble()}
         // How far it is, for a host that the app stands in (public/embed.js).
-        <p class="number" id="claim-no" data-requested=state.requested_at.map(|_| "true") data-closed=over.then_some("true")>{view.summary.claim_no.clone()}</p>
+        <p class="number" id="claim-no" data-at=view.summary.reported_at.to_string() data-requested=state.requested_at.map(|_| "true") data-closed=over.then_some("true")>{view.summary.claim_no.clone()}</p>
         <p><strong>{name}</strong>" · "{view.loss_at.to_local_text()}" · "{view.summary.place.clone()}</p>
         <p>{view.fast.then(|| view! { <span class="tag you" id="fast">{c().fast}</span>" " })}{tags}</p>
         {view.catastrophe.as_ref().map(|text| view! { <p class="note" id="catastrophe">{i18n::text(text).to_owned()}</p> })}

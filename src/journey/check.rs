@@ -29,7 +29,7 @@ pub fn answers(session: Session, errors: Errors) -> AnyView {
         {live(move || doubts(session))}
         {consents(session, errors)}
         {live(move || session.is_preparing().then(|| view! { <p class="note warn" role="status">{t().photos_not_ready}</p> }))}
-        <p class="quiet">{t().send_hint}</p>
+        <p class="quiet" id="send-hint">{t().send_hint}</p>
     }
     .into_any()
 }

@@ -40,7 +40,7 @@ fn sending(session: Session) -> AnyView {
             .into_any()
         }
     };
-    view! { {live(state)} <p>{t().kept_here}</p> {hotline(session)} }.into_any()
+    view! { {live(state)} <p id="kept-here">{t().kept_here}</p> {hotline(session)} }.into_any()
 }
 
 fn hotline(session: Session) -> AnyView {
@@ -75,7 +75,7 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
     ];
     view! {
         <p>{t().claim_no}</p>
-        <p class="number" id="claim-no">{number.clone()}</p>
+        <p class="number" id="claim-no" data-at=receipt.received_at.to_string()>{number.clone()}</p>
         <div class="row">
             <button class="chip" type="button" on:click=click(copy)>{t().copy}</button>
             <span role="status">{live(move || copied.get().then_some(t().copied))}</span>

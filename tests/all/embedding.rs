@@ -97,7 +97,7 @@ async fn a_partners_page_holds_the_app_and_hears_what_happens() {
     browser.find("input[name='/scene/injured']").await;
     browser.until("the policy", "document.querySelector('main').innerText.includes('浙A***45')").await;
     browser.client.enter_parent_frame().await.unwrap();
-    assert_eq!(browser.run("return document.querySelectorAll('#events').length").await, json!(1));
+    assert!(!browser.text("#events").await.contains("undefined"));
 }
 
 /// A native app: the bridge of examples/native.html, before the page is loaded.

@@ -43,7 +43,7 @@ async fn from_the_insurers_menu_to_the_number_in_two_screens() {
         browser.tap(&format!("#consents-{consent}")).await;
     }
     browser.tap("button[type=submit]").await;
-    browser.find("#claim-no").await;
+    browser.until("the number", "document.querySelector('#claim-no')").await;
     assert_eq!(browser.path().await, "/report/done");
     let number = browser.text("#claim-no").await;
     assert!(claim_number(&number), "{number}");

@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod brands;
 mod clients;
 mod embedding;
 mod engine;
+mod engines;
 mod faults;
 mod journeys;
 mod kiosk;

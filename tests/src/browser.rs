@@ -11,11 +11,15 @@ use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
+use crate::engines::Driver;
 use crate::root;
 
 pub struct Browser {
     pub client: Client,
-    driver: Child,
+    /// Chromium's own.
+    driver: Option<Child>,
+    /// Of another engine.
+    _other: Option<Driver>,
     profile: Option<tempfile::TempDir>,
 }
 
@@ -32,8 +36,10 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // The driver leaves its browser behind, however it ends.
         (self.killer())();
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+        if let Some(driver) = &mut self.driver {
+            let _ = driver.kill();
+            let _ = driver.wait();
+        }
     }
 }
 
@@ -126,7 +132,12 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap_or_else(|e| panic!("chromium: {e}"));
-        Browser { client, driver, profile: Some(profile) }
+        Browser { client, driver: Some(driver), _other: None, profile: Some(profile) }
+    }
+
+    /// In another engine, which knows no CDP.
+    pub fn driven(client: Client, driver: Driver) -> Browser {
+        Browser { client, driver: None, _other: Some(driver), profile: None }
     }
 
     pub async fn open(&self, url: &str) {
@@ -305,7 +316,7 @@ impl Browser {
         let is_below = |mut pid: u32| {
             for _ in 0..8 {
                 match status(pid, "PPid:") {
-                    Some(parent) if parent == u64::from(self.driver.id()) => return true,
+                    Some(parent) if Some(parent) == self.driver.as_ref().map(|d| u64::from(d.id())) => return true,
                     Some(parent) if parent > 1 => pid = parent as u32,
                     _ => return false,
                 }

@@ -1,6 +1,7 @@
 //! The tools of the end-to-end tests: a real server process on its own data, a real Chromium, photographs.
 
 mod browser;
+mod engines;
 mod firefox;
 pub mod papers;
 mod phone;
@@ -9,6 +10,7 @@ mod proxy;
 mod server;
 
 pub use browser::{Browser, Look};
+pub use engines::Engine;
 pub use firefox::in_firefox;
 pub use phone::{Phone, Raw};
 pub use photos::{broken_files, located_photograph, odd_files, photographs, sha256_hex, some_photographs};

@@ -108,10 +108,57 @@ const FEATURES: [&str; 7] = [
     "--enable-multivalue",
 ];
 
-/// After trunk: the worker in one file, addresses with hashes, integrity for every file, the deployment's words in
-/// the first page, brotli and gzip beside each file. Trunk calls this (Trunk.toml).
+/// What trunk and [`programs`] leave, before a brand is put on.
+fn undressed() -> PathBuf {
+    root().join("target/undressed")
+}
+
+/// After trunk, which calls this (Trunk.toml).
 pub fn finish() -> Result {
     let staging = std::env::var_os("TRUNK_STAGING_DIR").map(PathBuf::from).ok_or("finish is called by trunk")?;
+    programs(&staging)?;
+    let _ = fs::remove_dir_all(undressed());
+    copy(&staging, &undressed())?;
+    dress(&staging)
+}
+
+/// The app of the last build under another name: `folder` holds tokens.css and config.json, and icon.svg if it has one.
+pub fn brand(folder: &Path, to: &Path) -> Result {
+    if !undressed().is_dir() {
+        return Err("there is no build yet: cargo xtask build".into());
+    }
+    let _ = fs::remove_dir_all(to);
+    copy(&undressed(), to)?;
+    for name in ["config.json", "tokens.css", "icon.svg"] {
+        let (from, tokens) = (folder.join(name), name == "tokens.css");
+        // Under the name that trunk gave it.
+        let there = fs::read_dir(to).map_err(|e| e.to_string())?.filter_map(|e| e.ok()?.file_name().into_string().ok());
+        let target = there.into_iter().find(|n| tokens && n.starts_with("tokens-") && n.ends_with(".css")).unwrap_or(name.into());
+        match fs::copy(&from, to.join(target)) {
+            Err(_) if name == "icon.svg" => {}
+            other => drop(other.map_err(|e| format!("{}: {e}", from.display()))?),
+        }
+    }
+    dress(to)
+}
+
+fn copy(from: &Path, to: &Path) -> Result {
+    let failed = |e: std::io::Error| format!("{} cannot be copied: {e}", from.display());
+    fs::create_dir_all(to).map_err(failed)?;
+    for entry in fs::read_dir(from).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The programs: without what no browser of ours needs, small, each worker in one file, under names that tell their content.
+fn programs(staging: &Path) -> Result {
     let read = |name: &str| fs::read(staging.join(name)).map_err(|e| format!("{name} cannot be read: {e}"));
     let write = |name: &str, bytes: &[u8]| fs::write(staging.join(name), bytes).map_err(|e| format!("{name} cannot be written: {e}"));
 
@@ -120,7 +167,7 @@ pub fn finish() -> Result {
         let file = staging.join(name);
         run(Command::new("terser").arg(&file).args(kind).args(["--compress", "--mangle", "--output"]).arg(&file).env("PATH", tools::path()))
     };
-    let glue = fs::read_dir(&staging)
+    let glue = fs::read_dir(staging)
         .map_err(|e| e.to_string())?
         .filter_map(|e| e.ok()?.file_name().into_string().ok())
         .find(|n| n.starts_with("baoan-") && n.ends_with(".js"));
@@ -146,15 +193,12 @@ pub fn finish() -> Result {
     }
 
     // The second program, under names that tell its content.
-    let renamed = |from: &str, to: String| -> Result<String> {
-        fs::rename(staging.join(from), staging.join(&to)).map_err(|e| format!("{from} cannot be renamed: {e}"))?;
-        Ok(to)
-    };
-    let claims_wasm = renamed("claims_bg.wasm", format!("claims-{}_bg.wasm", short(&read("claims_bg.wasm")?)))?;
-    let claims_js = renamed("claims.js", format!("claims-{}.js", short(&read("claims.js")?)))?;
+    let renamed =
+        |from: &str, to: String| fs::rename(staging.join(from), staging.join(&to)).map_err(|e| format!("{from} cannot be renamed: {e}"));
+    renamed("claims_bg.wasm", format!("claims-{}_bg.wasm", short(&read("claims_bg.wasm")?)))?;
+    renamed("claims.js", format!("claims-{}.js", short(&read("claims.js")?)))?;
 
     // Classic workers: their glue, and a last line that starts each from a file whose name tells its content.
-    let mut workers = Vec::new();
     for worker in ["photo_worker", "photo_rest"] {
         let (from_glue, from_wasm) = (format!("{worker}.js"), format!("{worker}_bg.wasm"));
         let wasm = read(&from_wasm)?;
@@ -167,9 +211,24 @@ pub fn finish() -> Result {
         for old in [from_wasm, from_glue, format!("{worker}_loader.js")] {
             let _ = fs::remove_file(staging.join(old));
         }
-        workers.push(name);
     }
     let _ = fs::remove_file(staging.join("claims_loader.js"));
+    Ok(())
+}
+
+/// What a deployment decides: addresses with hashes, integrity for every file, its words in the first page, its styles in
+/// one file, the catalogue compiled, brotli and gzip beside each file.
+fn dress(staging: &Path) -> Result {
+    let read = |name: &str| fs::read(staging.join(name)).map_err(|e| format!("{name} cannot be read: {e}"));
+    let write = |name: &str, bytes: &[u8]| fs::write(staging.join(name), bytes).map_err(|e| format!("{name} cannot be written: {e}"));
+    let names: Vec<String> =
+        fs::read_dir(staging).map_err(|e| e.to_string())?.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+    let named = |start: &str, end: &str| {
+        let found = names.iter().find(|n| n.starts_with(start) && n.ends_with(end) && !n.contains("_bg.js"));
+        found.cloned().ok_or_else(|| format!("trunk left no {start}…{end}"))
+    };
+    let (claims_js, claims_wasm) = (named("claims-", ".js")?, named("claims-", "_bg.wasm")?);
+    let workers = [named("photo_worker-", ".js")?, named("photo_rest-", ".js")?];
 
     // On the wire each program gets its part of the catalogue, in one language, compiled.
     let text = String::from_utf8(read("catalog.json")?).map_err(|_| "catalog.json is not UTF-8")?;
@@ -242,10 +301,10 @@ pub fn finish() -> Result {
     ] {
         page = page.replace(&format!("\"/{name}\""), &format!("\"/{name}?v={}\"", short(&read(name)?)));
     }
-    page = one_style(&page, &staging)?;
-    page = with_integrity(&page, &staging)?;
+    page = one_style(&page, staging)?;
+    page = with_integrity(&page, staging)?;
     // What an open page compares with what the server tells (`SessionView::build`): everything is named by its content.
-    let build = short(page.as_bytes());
+    let build = short(&[page.as_bytes(), &read("kiosk/kiosk.js")?, &read("kiosk/kiosk.css")?, &read("sw.js")?].concat());
     page = page.replace("</head>", &format!("<link id=\"build\" rel=\"x-later\" href=\"/{build}\"></head>"));
     write("index.html", page.as_bytes())?;
     // What the report needs to begin without a network.
@@ -258,7 +317,7 @@ pub fn finish() -> Result {
     let shell = shell.map(|part| format!("'{part}'")).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(",");
     let worker = String::from_utf8(read("sw.js")?).map_err(|_| "sw.js is not UTF-8")?;
     write("sw.js", worker.replace("{{build}}", &build).replace("\"{{shell}}\"", &shell).as_bytes())?;
-    pack(&staging)
+    pack(staging)
 }
 
 /// The words of one language: section, name, sentence (or names of their own).

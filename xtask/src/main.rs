@@ -22,6 +22,7 @@ const USAGE: &str = "cargo xtask COMMAND
   run [--addr 127.0.0.1:8080] [--data DIR]  build everything and start it with demo data
   dev                                       live reload on 127.0.0.1:8081, the API behind it
   build                                     leaves dist/ and target/release/claim-server
+  brand FOLDER DIR                          the built app under another name: FOLDER has tokens.css and config.json
   test [--only LAYER]                       all layers, or one of: fmt clippy check unit wasm server e2e
   check                                     layering, byte budgets, words
   coverage                                  docs/COVERAGE.md: which promise is held by which test
@@ -51,6 +52,10 @@ fn dispatch(args: &[String]) -> Result {
         Some("dev") => build::dev(),
         Some("build") => build::build(),
         Some("finish") => build::finish(),
+        Some("brand") => match (args.get(1), args.get(2)) {
+            (Some(folder), Some(to)) => build::brand(Path::new(folder), Path::new(to)),
+            _ => Err("brand FOLDER DIR".into()),
+        },
         Some("test") => tests::test(option("--only").as_deref()),
         Some("check") => check::check(),
         Some("coverage") => coverage::write(),

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use crate::{Result, cargo, root, run, say};
 
 const TRUNK: &str = "0.21.14";
+const GECKODRIVER: &str = "0.37.1";
 
 fn tools() -> PathBuf {
     root().join("target/tools")
@@ -111,8 +112,9 @@ pub fn for_fuzzing() -> Result {
     cargo_tool("cargo-fuzz", "0.13.2", &["cargo-fuzz"], &[])
 }
 
-/// Chromium, its driver, Firefox, a font with Chinese characters, and the JPEG decoder that others use.
+/// Chromium, Firefox and WebKit with their drivers, a font with Chinese characters, and the JPEG decoder that others use.
 pub fn for_browser_tests() -> Result {
+    cargo_tool("geckodriver", GECKODRIVER, &["geckodriver"], &["--locked"])?;
     let font = || {
         Path::new("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc").exists()
             || answers("fc-list", &[":lang=zh"]).is_some_and(|l| !l.trim().is_empty())
@@ -121,11 +123,12 @@ pub fn for_browser_tests() -> Result {
         && answers("chromedriver", &["--version"]).is_some()
         && answers("firefox-esr", &["--version"]).is_some()
         && font()
-        && answers("sh", &["-c", "command -v djpeg"]).is_some()
+        && answers("sh", &["-c", "command -v djpeg && command -v Xvfb && command -v WebKitWebDriver"]).is_some()
     {
         return Ok(());
     }
-    debian(&["chromium", "chromium-driver", "firefox-esr", "fonts-noto-cjk", "fontconfig", "libjpeg-turbo-progs"])
+    let browsers = ["chromium", "chromium-driver", "firefox-esr", "webkit2gtk-driver", "xvfb", "xauth"];
+    debian(&[&browsers[..], &["fonts-noto-cjk", "fontconfig", "libjpeg-turbo-progs"]].concat())
 }
 
 /// A virtual environment with the PyPI packages that tests use as foreign clients.

@@ -113,6 +113,11 @@ impl Assets {
         Ok(())
     }
 
+    /// The address of a file with its content's hash.
+    pub fn named(&self, path: &str) -> Option<String> {
+        Some(format!("{path}?v={}", self.0.get(path)?.hash))
+    }
+
     pub fn text(&self, path: &str) -> Option<String> {
         String::from_utf8(self.0.get(path)?.plain.to_vec()).ok()
     }
@@ -169,7 +174,7 @@ pub async fn serve(State(app): State<App>, request: Request) -> Response {
     match app.assets.0.get("/index.html") {
         Some(index) if is_app_route(path) => match kiosk::of(&app, headers).await {
             Ok(None) => send(index, &uri, headers, StatusCode::OK),
-            Ok(Some(machine)) => kiosk::served(kiosk::page(&machine, &String::from_utf8_lossy(&index.plain))),
+            Ok(Some(machine)) => kiosk::served(&app, &machine, headers).unwrap_or_else(IntoResponse::into_response),
             Err(failure) => failure.into_response(),
         },
         Some(index) if wants_page => send(index, &uri, headers, StatusCode::NOT_FOUND),

@@ -9,7 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use claim_api::{BeginHandoff, Handoff, HandoffState, Moved, Parcel, Problem, ProblemCode, QrCode, Redeem, Ticket};
-use claim_domain::Moment;
+use claim_domain::{Code, FieldError, Moment};
 use qrcode::{Color, EcLevel};
 use sqlx::Row;
 
@@ -32,6 +32,9 @@ pub async fn begin(State(app): State<App>, headers: HeaderMap, request: Request)
     guard::require_json(&headers)?;
     let body = guard::body(request, MOST_BODY).await?;
     let BeginHandoff { parcel } = serde_json::from_slice(&body).map_err(|_| ProblemCode::MalformedJson)?;
+    if parcel.as_ref().is_some_and(|p| p.draft.as_ref().is_none_or(claim_domain::draft::Draft::is_empty)) {
+        return Err(Problem::validation(vec![FieldError::new("/parcel/draft", Code::Required)]).into());
+    }
     let (id, secret, at) = (token(), token(), now());
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
     let scheme = if app.options.secure { "https" } else { "http" };
@@ -102,6 +105,10 @@ pub async fn redeem(State(app): State<App>, session: Option<Extension<Session>>,
     let (taken, expires, is_done): (Option<String>, i64, bool) =
         (row.try_get("taken_by")?, row.try_get("expires_at")?, row.try_get("done")?);
     let mine = taken.as_ref() == Some(&session.subject);
+    if is_done && mine {
+        // The answer was lost on its way.
+        return Ok(Json(Parcel::default()));
+    }
     if is_done || (taken.is_some() && !mine) || (!mine && expires <= at) || expires + KEPT <= at {
         return Err(gone());
     }

@@ -11,7 +11,7 @@ use axum::{Extension, Json};
 use claim_api::{Problem, ProblemCode, Wipe};
 use sqlx::Row;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::session::{self, Session, SetToken};
 use crate::vault::{random, sha256_hex, token};
 use crate::{App, attendant, guard, now, stream, uploads};
@@ -30,7 +30,7 @@ fn cookie_name(app: &App) -> &'static str {
     if app.options.secure { "__Host-kiosk" } else { "kiosk" }
 }
 
-/// A new machine, or a known one that is enrolled anew (its old cookie then says nothing any more). The code is typed in at
+/// A new machine, or a known one that is enrolled anew (its old cookie says nothing any more once the code was used). The code is typed in at
 /// the machine, once, within a day.
 ///
 /// # Errors
@@ -39,12 +39,12 @@ pub async fn add(app: &App, name: &str, paper: &str, idle_seconds: u32) -> std::
     if !["58", "80", "a4"].contains(&paper) {
         return Err(format!("{paper:?} is no paper: there are 58, 80 and a4"));
     }
-    let code: String = random::<8>().iter().map(|b| char::from(b'0' + b % 10)).collect();
+    let code: String = random::<12>().iter().map(|b| char::from(b'0' + b % 10)).collect();
     let write = async {
         let mut tx = app.store.begin().await?;
         sqlx::query(
             "INSERT INTO kiosk (name, code_hash, code_until, paper, idle_seconds) VALUES (?, ?, ?, ?, ?) \
-             ON CONFLICT (name) DO UPDATE SET code_hash = excluded.code_hash, code_until = excluded.code_until, token_hash = NULL, paper = excluded.paper, idle_seconds = excluded.idle_seconds",
+             ON CONFLICT (name) DO UPDATE SET code_hash = excluded.code_hash, code_until = excluded.code_until, paper = excluded.paper, idle_seconds = excluded.idle_seconds",
         )
         .bind(name)
         .bind(app.vault.index("kiosk code", &code))
@@ -62,11 +62,16 @@ pub async fn add(app: &App, name: &str, paper: &str, idle_seconds: u32) -> std::
 
 /// The cookie for whoever has typed a right code in.
 pub async fn enrol(app: &App, code: &str) -> Result<Option<HeaderValue>> {
-    let fresh = token();
+    let (fresh, index) = (token(), app.vault.index("kiosk code", code));
+    // Read first: whoever tries codes does not hold up those who report.
+    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM kiosk WHERE code_hash = ?").bind(&index).fetch_one(&app.store.read).await?;
+    if known == 0 {
+        return Ok(None);
+    }
     let mut tx = app.store.begin().await?;
     let done = sqlx::query("UPDATE kiosk SET code_hash = NULL, token_hash = ? WHERE code_hash = ? AND code_until > ?")
         .bind(sha256_hex(fresh.as_bytes()))
-        .bind(app.vault.index("kiosk code", code))
+        .bind(&index)
         .bind(now().0)
         .execute(&mut *tx)
         .await?;
@@ -86,12 +91,18 @@ pub async fn of(app: &App, headers: &HeaderMap) -> Result<Option<Kiosk>> {
 }
 
 /// The first page as a machine gets it: its own store, which is memory, in place of the one that keeps.
-pub fn page(kiosk: &Kiosk, page: &str) -> String {
-    let Some((before, rest)) = page.split_once("<script src=\"/storage.js") else { return page.to_owned() };
+///
+/// # Errors
+/// A page that is not of this app: never the ordinary one, which would keep what is typed.
+fn page(app: &App, kiosk: &Kiosk) -> Result<String> {
+    let page = app.assets.text("/index.html").unwrap_or_default();
+    let (before, rest) = page.split_once("<script src=\"/storage.js").ok_or_else(|| Failure::internal("kiosk", "index.html"))?;
     let after = rest.split_once("</script>").map_or("", |(_, after)| after);
-    let tags = "<link rel=\"stylesheet\" href=\"/kiosk/kiosk.css\"><script src=\"/kiosk/kiosk.js\" defer></script>";
+    let named = |path: &str| app.assets.named(path).ok_or_else(|| Failure::internal("kiosk", path));
+    let (css, js) = (named("/kiosk/kiosk.css")?, named("/kiosk/kiosk.js")?);
+    let tags = format!("<link rel=\"stylesheet\" href=\"{css}\"><script src=\"{js}\" defer></script>");
     let marked = format!("<html data-kiosk=\"{}\" data-idle=\"{}\" ", kiosk.paper, kiosk.idle_seconds);
-    format!("{}{tags}{after}", before.replacen("<html ", &marked, 1))
+    Ok(format!("{}{tags}{after}", before.replacen("<html ", &marked, 1)))
 }
 
 /// Ends what the person at this machine has begun. Before the next one begins the same is asked for again (`start`): the
@@ -125,10 +136,19 @@ pub async fn wipe(
     Ok(response)
 }
 
-/// The page of a machine is made for it and kept by nobody else.
-pub fn served(page: String) -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    (headers, page).into_response()
+/// The page of a machine is made for it and kept by nobody else; its enrolment lasts as long as it is used.
+///
+/// # Errors
+/// As [`page`].
+pub fn served(app: &App, kiosk: &Kiosk, headers: &HeaderMap) -> Result<Response> {
+    let mut response = page(app, kiosk)?.into_response();
+    let set = response.headers_mut();
+    set.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    set.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(token) = session::cookie(headers, cookie_name(app)) {
+        set.append(header::SET_COOKIE, session::set_cookie(cookie_name(app), &token, "/", COOKIE_LIVES, "Strict"));
+    }
+    Ok(response)
 }
 
 /// For the tests of routes, and for whoever wants to know whether a machine is enrolled.

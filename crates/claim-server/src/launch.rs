@@ -65,7 +65,7 @@ pub async fn launch(State(app): State<App>, Extension(session): Extension<Sessio
         .bind(app.vault.index("phone", &phone))
         .fetch_optional(&mut *tx)
         .await?;
-    let token = session::become_person(&app, &mut tx, &session, &phone, at).await?;
+    let token = session::become_person(&app, &mut tx, &session, &phone, false, at).await?;
     tx.commit().await?;
     let mut response = Json(Launched { who: session::view_of(&app, Some(&phone)).await?, policy }).into_response();
     response.extensions_mut().insert(SetToken(token));

@@ -51,8 +51,13 @@ pub struct SetToken(pub String);
 pub struct Cookie(Option<String>, &'static str);
 
 fn cookie_name(app: &App) -> &'static str {
-    // `__Host-` needs Secure, which browsers do not accept over plain HTTP.
-    if app.options.secure { "__Host-sid" } else { "sid" }
+    // `__Host-` needs Secure, which browsers do not accept over plain HTTP. Another name where it is partitioned: a browser
+    // may hold both, and sends the older one first.
+    match (app.options.secure, app.deployment.partners.is_empty()) {
+        (false, _) => "sid",
+        (true, true) => "__Host-sid",
+        (true, false) => "__Host-psid",
+    }
 }
 
 pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -290,7 +295,7 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
         tx.commit().await?;
         return Err(ProblemCode::OtpInvalid.into());
     }
-    let fresh = become_person(&app, &mut tx, &session, &phone, at).await?;
+    let fresh = become_person(&app, &mut tx, &session, &phone, true, at).await?;
     tx.commit().await?;
     let mut response = Json(view_of(&app, Some(&phone)).await?).into_response();
     response.extensions_mut().insert(SetToken(fresh));
@@ -298,7 +303,9 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
 }
 
 /// The session becomes that of whoever has this phone: a new token, what it did before, and his claims.
-pub async fn become_person(app: &App, tx: &mut store::Tx, session: &Session, phone: &str, at: Moment) -> Result<String> {
+///
+/// `takes`: what the session did before goes along; not where somebody else says who this is.
+pub async fn become_person(app: &App, tx: &mut store::Tx, session: &Session, phone: &str, takes: bool, at: Moment) -> Result<String> {
     let index = app.vault.index("phone", phone);
     let subject: Option<String> =
         sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?").bind(&index).fetch_optional(&mut **tx).await?;
@@ -316,7 +323,7 @@ pub async fn become_person(app: &App, tx: &mut store::Tx, session: &Session, pho
         }
     };
     // What this session did before, unless it belonged to another phone.
-    if session.phone.is_none() {
+    if takes && session.phone.is_none() {
         hand_over(tx, &session.subject, &subject).await?;
     }
     // Claims that were reported with this phone, or on a policy of it, from whatever device.

@@ -1,7 +1,7 @@
 //! Where a machine in a branch is enrolled, by whoever sets it up.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
@@ -24,6 +24,8 @@ pub async fn enrol(State(app): State<App>, request: Request) -> Response {
         Ok(Some(cookie)) => {
             let mut response = see_other("/");
             response.headers_mut().append(header::SET_COOKIE, cookie);
+            // Whatever the ordinary page has kept here before.
+            response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\", \"storage\""));
             response
         }
         Ok(None) => (StatusCode::UNPROCESSABLE_ENTITY, shown(None, true)).into_response(),
