@@ -69,9 +69,7 @@ impl Engine {
             let mut builder = ClientBuilder::new(HttpConnector::new());
             match builder.capabilities(capabilities.clone()).connect(&address).await {
                 Ok(client) => return Browser::driven(client, driver),
-                Err(fantoccini::error::NewSessionError::Failed(_) | fantoccini::error::NewSessionError::Lost(_)) => {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+                Err(error) if error.to_string().contains("did not respond") => tokio::time::sleep(Duration::from_millis(100)).await,
                 Err(error) => panic!("{self:?}: {error}"),
             }
         }

@@ -144,6 +144,6 @@ pub fn faults(only: Option<&str>) -> Result {
 pub fn screenshots() -> Result {
     let folder = root().join("docs/screenshots");
     std::fs::create_dir_all(&folder).map_err(|e| format!("docs/screenshots cannot be made: {e}"))?;
-    let mut command = e2e_command(&["screenshots", "--ignored"])?;
+    let mut command = e2e_command(&["screenshots", "claims_life", "--include-ignored"])?;
     run(command.env("BAOAN_SCREENSHOTS", folder))
 }
