@@ -225,6 +225,15 @@ impl Session {
         });
     }
 
+    /// Everything that was said is on disk. Never beside another write: the second would find the first and take it for
+    /// another page's.
+    async fn saved(&self) {
+        self.save();
+        while self.inner.with_value(|i| i.saving.get()) {
+            sleep_ms(5).await;
+        }
+    }
+
     async fn write(&self) {
         let storage = self.storage();
         if self.conflict.get_untracked() {
@@ -327,7 +336,7 @@ impl Session {
         }
         theirs.server_rev = 0;
         self.draft.set(theirs);
-        self.write().await;
+        self.saved().await;
         self.kept.get_untracked() == State::Kept && !self.conflict.get_untracked()
     }
 
@@ -538,7 +547,7 @@ impl Session {
             // On disk before the first byte leaves. Earlier reports go after the draft is: killed in between, the app must
             // not take theirs for a new one.
             if report {
-                session.write().await;
+                session.saved().await;
             }
             session.keep(&key).await;
             session.drop_outboxes(|o| report && o.is_done() && o.key != key);

@@ -75,6 +75,7 @@ pub async fn walk(browser: &Browser, photos: &[std::path::PathBuf], mut visit: i
 pub async fn send(browser: &Browser) -> String {
     browser.tap("button[type=submit]").await;
     browser.find("#claim-no").await;
+    assert!(!browser.has("#two-pages").await, "nobody else has written");
     browser.text("#claim-no").await
 }
 

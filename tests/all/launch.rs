@@ -45,6 +45,7 @@ async fn from_the_insurers_menu_to_the_number_in_two_screens() {
     browser.tap("button[type=submit]").await;
     browser.until("the number", "document.querySelector('#claim-no')").await;
     assert_eq!(browser.path().await, "/report/done");
+    assert!(!browser.has("#two-pages").await, "nobody else has written");
     let number = browser.text("#claim-no").await;
     assert!(claim_number(&number), "{number}");
     assert_eq!(server.count("SELECT count(*) FROM claim WHERE policy_id IS NOT NULL"), 1);
