@@ -114,7 +114,9 @@
 
   // ---- What covers the page.
   let cover = null;
+  // The question whether somebody is there goes with whatever showed it: nothing is counted down unseen.
   const uncovered = () => {
+    asked = null;
     if (cover) { cover.close(); cover.remove(); cover = null; }
   };
   const covered = (text, id = 'covered', ...more) => {
@@ -150,13 +152,13 @@
   const ask = (why, seconds) => {
     const left = make('p', { className: 'kiosk-left' });
     left.setAttribute('role', 'timer');
-    asked = { why, until: performance.now() + seconds * 1000, left };
-    const stay = button('kiosk-stay', say('继续', 'Continue'), () => { asked = null; touched = performance.now(); uncovered(); }, true);
+    const stay = button('kiosk-stay', say('继续', 'Continue'), () => { touched = performance.now(); uncovered(); }, true);
     const title = why === 'sent' ? say('已经办完，马上清除本机上的内容', 'All done. This machine will be cleared') : say('您还在吗？', 'Are you still there?');
     for (const track of tracks) { track.stop(); }
     const hint = make('p', { textContent: isSending() ? say('报案还没有发完，请再等一等或找工作人员。', 'The report has not been sent completely. Please wait, or ask at the counter.') : say('为保护您的资料，没有操作时本机会清除所有内容。', 'To protect your data everything on this machine is cleared when nobody uses it.') });
-    count();
     covered(title, 'kiosk-idle', left, hint, stay, button('kiosk-end-now', say('结束并清除', 'End and clear'), () => wipe('end')));
+    asked = { why, until: performance.now() + seconds * 1000, left };
+    count();
     stay.focus();
   };
   const count = () => {

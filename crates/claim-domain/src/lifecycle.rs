@@ -720,6 +720,8 @@ impl Claim {
         self.cycle += 1;
         self.asked_by = None;
         self.agreed_at = None;
+        // Nothing is owed: nobody waits for an account.
+        ended(&mut self.payee_waits, at);
         self.approved_fen = None;
         self.rejected_at = None;
         self.ended_at = None;
