@@ -2,7 +2,7 @@
 
 use baoan_tests::{Caller, Engine, Server, some_photographs};
 
-use crate::journeys::{claim_number, send, sign_in, walk};
+use crate::journeys::{reported, sign_in};
 
 /// The report with a photo, the task list, and a timeline that moves without a reload.
 async fn journey(engine: Engine) {
@@ -11,11 +11,7 @@ async fn journey(engine: Engine) {
     let server = Server::start();
     let browser = engine.browser().await;
     browser.at(&server.base).await;
-    browser.tap("#start").await;
-    walk(&browser, &photos, async |_, _| {}).await;
-    let number = send(&browser).await;
-    assert!(claim_number(&number), "{number}");
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    let number = reported(&browser, &photos).await;
     assert_eq!(server.stored_files().len(), 1);
 
     browser.tap(&format!("a[href='/claims/{number}']")).await;

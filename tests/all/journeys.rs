@@ -79,6 +79,21 @@ pub async fn send(browser: &Browser) -> String {
     browser.text("#claim-no").await
 }
 
+/// Every photo of the report is at the server, and the page says so.
+pub async fn all_arrived(browser: &Browser) {
+    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+}
+
+/// From the first page to the number, with all photos at the server.
+pub async fn reported(browser: &Browser, photos: &[std::path::PathBuf]) -> String {
+    browser.tap("#start").await;
+    walk(browser, photos, async |_, _| {}).await;
+    let number = send(browser).await;
+    assert!(claim_number(&number), "{number}");
+    all_arrived(browser).await;
+    number
+}
+
 pub async fn sign_in(browser: &Browser, server: &Server, phone: &str) {
     browser.type_in("#phone", phone).await;
     browser.tap("button[type=submit]").await;
@@ -130,11 +145,7 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
     let server = Server::start();
     let browser = Browser::phone().await;
     browser.at(&server.base).await;
-    browser.tap("#start").await;
-    walk(&browser, &photos, async |_, _| {}).await;
-    let number = send(&browser).await;
-    assert!(claim_number(&number), "{number}");
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    let number = reported(&browser, &photos).await;
 
     // What lies on the server's disk is what the phone computed.
     let outboxes = outboxes(&browser).await;
@@ -265,7 +276,7 @@ async fn a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos() {
     })
     .await;
     assert!(claim_number(&send(&browser).await));
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    all_arrived(&browser).await;
     assert_eq!(server.stored_files().len(), 2);
 }
 
@@ -308,7 +319,7 @@ async fn a_network_cut_while_sending_heals_by_itself_and_sends_once() {
     // The server goes away in the middle of the photos.
     server.kill();
     server.start_again();
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    all_arrived(&browser).await;
     let mut staff = Caller::staff(&server, "intake");
     let queue = staff.get("/staff").text;
     assert_eq!(queue.matches("/staff/claims/BA").count(), 1, "one claim");
@@ -394,7 +405,7 @@ async fn files_that_are_no_photo_get_their_own_sentence_and_break_nothing() {
     })
     .await;
     assert!(claim_number(&send(&browser).await));
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    all_arrived(&browser).await;
     assert_eq!(server.stored_files().len(), 1);
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
@@ -548,7 +559,7 @@ async fn the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
     let (_server, browser) = reporting().await;
     walk(&browser, &photos[..2], async |_, _| {}).await;
     let number = send(&browser).await;
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    all_arrived(&browser).await;
     browser.tap(&format!("a[href='/claims/{number}/receipt']")).await;
     browser.find("#receipt-true").await;
     browser.tap("#receipt summary").await;

@@ -4,7 +4,7 @@ use baoan_tests::{Browser, Caller, Server, photographs, some_photographs};
 use base64::Engine;
 use serde_json::{Value, json};
 
-use crate::journeys::{claim_number, send, sign_in, walk};
+use crate::journeys::{all_arrived, claim_number, reported, send, sign_in, walk};
 use crate::papers::claim_of;
 
 /// What a person types at the machine, and what must not be found there afterwards.
@@ -207,11 +207,7 @@ async fn o2_after_sending_the_session_is_over() {
     let photos = some_photographs(folder.path(), 1);
     let server = Server::start();
     let browser = machine(&server, (1080, 1920), "60").await;
-    browser.tap("#start").await;
-    walk(&browser, &photos, async |_, _| {}).await;
-    let number = send(&browser).await;
-    assert!(claim_number(&number), "{number}");
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    let number = reported(&browser, &photos).await;
     browser.run("window.print = () => { window.printed = document.querySelector('.kiosk-ticket').textContent }").await;
     browser.tap("#kiosk-print").await;
     let printed = browser.run("return window.printed").await;
@@ -280,7 +276,7 @@ async fn o2_a_report_moves_to_the_phone_with_its_photos() {
     phone.arrive("/report/check").await;
     assert!(phone.text("main").await.contains("文三路"));
     let number = send(&phone).await;
-    phone.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    all_arrived(&phone).await;
     assert!(claim_number(&number));
     assert_eq!(server.stored_files().len(), 3);
     fresh(&machine).await;

@@ -5,7 +5,7 @@
 use baoan_tests::{Browser, Caller, Server, root};
 use serde_json::{Value, json};
 
-use crate::journeys::{kept, outboxes, reporting, saved, send, walk};
+use crate::journeys::{all_arrived, kept, outboxes, reporting, saved, send, walk};
 
 /// A page of this origin that is not the app.
 async fn beside(browser: &Browser, server: &Server) {
@@ -288,7 +288,7 @@ async fn a_full_phone_is_told_and_the_photographs_are_sent_all_the_same() {
     walk(&browser, &photos[..2], async |_, _| {}).await;
     browser.until("the person is told", "document.body.innerText.includes('空间满了')").await;
     send(&browser).await;
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    all_arrived(&browser).await;
     assert_eq!(server.stored_files().len(), 2);
 }
 
@@ -474,7 +474,7 @@ async fn a_cookie_that_was_lost_loses_no_photo_and_nobody_must_sign_in() {
     browser.at(&server.url("/report/done")).await;
     assert_ne!(server.count("SELECT count(*) FROM document"), 2, "the link was too fast for this test");
     browser.slow(10_000_000).await;
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    all_arrived(&browser).await;
     assert_eq!((claims(&server), server.count("SELECT count(*) FROM document")), (1, 2));
 }
 

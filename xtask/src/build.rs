@@ -122,23 +122,25 @@ pub fn finish() -> Result {
     dress(&staging)
 }
 
-/// The app of the last build under another name: `folder` holds tokens.css and config.json, and icon.svg if it has one.
+/// The app of the last build under another name: `folder` holds config.json, tokens.css with what is unlike ours (it follows
+/// it), and icon.svg if it has one.
 pub fn brand(folder: &Path, to: &Path) -> Result {
     if !undressed().is_dir() {
         return Err("there is no build yet: cargo xtask build".into());
     }
     let _ = fs::remove_dir_all(to);
     copy(&undressed(), to)?;
-    for name in ["config.json", "tokens.css", "icon.svg"] {
-        let (from, tokens) = (folder.join(name), name == "tokens.css");
-        // Under the name that trunk gave it.
-        let there = fs::read_dir(to).map_err(|e| e.to_string())?.filter_map(|e| e.ok()?.file_name().into_string().ok());
-        let target = there.into_iter().find(|n| tokens && n.starts_with("tokens-") && n.ends_with(".css")).unwrap_or(name.into());
-        match fs::copy(&from, to.join(target)) {
-            Err(_) if name == "icon.svg" => {}
-            other => drop(other.map_err(|e| format!("{}: {e}", from.display()))?),
-        }
+    let read = |path: &Path| fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()));
+    let write = |path: PathBuf, text: String| fs::write(&path, text).map_err(|e| format!("{} cannot be written: {e}", path.display()));
+    write(to.join("config.json"), read(&folder.join("config.json"))?)?;
+    if folder.join("icon.svg").is_file() {
+        write(to.join("icon.svg"), read(&folder.join("icon.svg"))?)?;
     }
+    // Under the name that trunk gave it.
+    let names = fs::read_dir(to).map_err(|e| e.to_string())?.filter_map(|e| e.ok()?.file_name().into_string().ok());
+    let tokens = names.into_iter().find(|n| n.starts_with("tokens-") && n.ends_with(".css")).ok_or("trunk left no tokens-….css")?;
+    let tokens = to.join(tokens);
+    write(tokens.clone(), read(&tokens)? + &read(&folder.join("tokens.css"))?)?;
     dress(to)
 }
 

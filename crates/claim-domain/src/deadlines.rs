@@ -460,11 +460,8 @@ pub(crate) mod tests {
         ];
         assert_eq!(of(Lob::Motor, &failed, &[], "2026-03-09T10:00")["pay"].paused_days, 5);
         // Opened again while nobody could be paid: the next decision waits from its own day, once.
-        let again = [
-            events[0].clone(),
-            ("2026-03-04T10:00", What::Reopened { reason: "x".into() }),
-            ("2026-03-10T10:00", approved(10_000)),
-        ];
+        let again =
+            [events[0].clone(), ("2026-03-04T10:00", What::Reopened { reason: "x".into() }), ("2026-03-10T10:00", approved(10_000))];
         assert_eq!(of(Lob::Motor, &again, &[], "2026-03-12T10:00")["pay:2"].paused_days, 2);
     }
 

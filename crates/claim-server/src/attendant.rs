@@ -7,6 +7,7 @@
 use claim_api::ProblemCode;
 use claim_domain::catalog::Facts;
 use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
+use claim_domain::documents::Folder;
 use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Kind, Stage, Turn, What};
 use claim_domain::{Moment, local_day};
 use sqlx::SqliteConnection;
@@ -67,21 +68,19 @@ pub async fn tick(app: &App) -> Result<()> {
 }
 
 /// The deadlines of a claim as of now.
-pub async fn deadlines_of(app: &App, stored: &Stored, claim: &Claim, at: Moment) -> Result<Vec<Deadline>> {
-    let facts = facts_of(app, stored, claim).await?;
+pub fn deadlines_of(app: &App, stored: &Stored, claim: &Claim, folder: &Folder, at: Moment) -> Vec<Deadline> {
+    let facts = facts_of(app, stored, claim, folder);
     let (promises, calendar) = (&app.deployment.promises, &app.deployment.calendar);
-    Ok(deadlines(claim, &Terms { promises, calendar, facts: &facts, loss_at: stored.notice.loss_at }, at))
+    deadlines(claim, &Terms { promises, calendar, facts: &facts, loss_at: stored.notice.loss_at }, at)
 }
 
-async fn facts_of(app: &App, stored: &Stored, claim: &Claim) -> Result<Facts> {
-    let folder = documents::folder(app, stored).await?;
-    Ok(app.catalogue.with_implied(folder.facts(&stored.notice, claim.assessment.as_ref().map(|a| a.total_fen))))
+fn facts_of(app: &App, stored: &Stored, claim: &Claim, folder: &Folder) -> Facts {
+    app.catalogue.with_implied(folder.facts(&stored.notice, claim.assessment.as_ref().map(|a| a.total_fen)))
 }
 
 /// 小额快赔, as far as it is known now.
-pub async fn is_fast(app: &App, stored: &Stored, claim: &Claim) -> Result<bool> {
-    let facts = facts_of(app, stored, claim).await?;
-    Ok(!claim.stage.is_over() && app.deployment.promises.fast_track(claim, &facts).is_ok())
+pub fn is_fast(app: &App, stored: &Stored, claim: &Claim, folder: &Folder) -> bool {
+    !claim.stage.is_over() && app.deployment.promises.fast_track(claim, &facts_of(app, stored, claim, folder)).is_ok()
 }
 
 /// The customer has read the letter of his refusal `seq`, or was told of it: the three days of article 24 end. Nothing
@@ -111,7 +110,8 @@ async fn look(app: &App, claim_id: &str) -> Result<()> {
             }
         }
         attended = claim.seq;
-        let all = deadlines_of(app, &stored, &claim, at).await?;
+        let folder = documents::folder_in(app, &mut tx, &stored).await?;
+        let all = deadlines_of(app, &stored, &claim, &folder, at);
         let Some(what) = by_itself(app, &mut tx, &claim, &all, at).await? else {
             remind(app, &mut tx, &stored, &claim, &events, at).await?;
             break (next_look(app, &claim, &events, &all, at), all.iter().filter(|d| d.is_overdue(at)).count());

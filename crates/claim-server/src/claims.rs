@@ -151,17 +151,18 @@ pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, P
 pub async fn view(app: &App, claim: Stored, subject: &str) -> Result<ClaimView> {
     let events = events(&app.vault, &app.store.read, &claim.id, 0).await?;
     let state = Claim::replay(claim.lob, &events);
-    let deadlines = attendant::deadlines_of(app, &claim, &state, now()).await?;
+    let folder = documents::folder(app, &claim).await?;
+    let deadlines = attendant::deadlines_of(app, &claim, &state, &folder, now());
+    let fast = attendant::is_fast(app, &claim, &state, &folder);
     let catastrophe = catastrophes::words_for(app, &claim.id).await?;
-    let own = documents::own(app, &claim, subject).await?;
+    let own = if claim.sees == Sees::Stages { documents::own(app, &claim, subject).await? } else { Vec::new() };
     let insured = payments::insured(app, &mut *app.store.read.acquire().await?, &claim).await?;
-    let (summary, fast) = (claim.summary(&events), attendant::is_fast(app, &claim, &state).await?);
     let mut view = ClaimView {
-        summary,
+        summary: claim.summary(&events),
         loss_at: claim.notice.loss_at,
         verified: claim.verified,
         rules_version: claim.rules_version.clone(),
-        folder: documents::masked(documents::folder(app, &claim).await?),
+        folder: documents::masked(folder),
         amount_fen: state.assessment.map(|a| a.total_fen),
         documents: documents::views(app, &claim.id).await?,
         notice: claim.notice,

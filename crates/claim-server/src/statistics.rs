@@ -8,7 +8,7 @@ use claim_domain::{Day, Moment, local_day};
 
 use crate::claims::Stored;
 use crate::failure::Result;
-use crate::{App, attendant, now, store};
+use crate::{App, attendant, documents, now, store};
 
 /// How often a deadline was kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,7 +74,8 @@ pub async fn figures(app: &App, from: Day, to: Day) -> Result<Figures> {
         let of_kind = figures.by_incident.entry(stored.incident.clone()).or_default();
         *of_kind = (of_kind.0 + 1, of_kind.1 + claim.paid_fen);
         *figures.by_stage.entry(claim.stage.as_str()).or_default() += 1;
-        for deadline in attendant::deadlines_of(app, &stored, &claim, at).await? {
+        let folder = documents::folder(app, &stored).await?;
+        for deadline in attendant::deadlines_of(app, &stored, &claim, &folder, at) {
             let kept = figures.kept.entry(deadline.clock).or_default();
             match deadline.met {
                 Some(_) if !deadline.was_missed() => kept.kept += 1,

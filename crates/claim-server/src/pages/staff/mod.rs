@@ -158,7 +158,7 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
     let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
     let limited = staff::is_reporter_limited(app, &stored).await?;
-    let running = attendant::deadlines_of(app, &stored, &claim, now()).await?;
+    let running = attendant::deadlines_of(app, &stored, &claim, &folder, now());
     // Whoever has typed sees that again; otherwise what a colleague prepared.
     let proposal = staff::proposal(app, &stored.id).await?;
     let prepared = typed.0.is_empty() && !proposal.0.is_empty();
