@@ -11,17 +11,35 @@
     if (on) { document.body.dataset.weuiMode = 'care'; } else { delete document.body.dataset.weuiMode; }
     byId('care').setAttribute('aria-pressed', String(on));
   };
-  root.lang = stored('lang') === 'en' ? 'en' : 'zh-CN';
+  const languages = [...document.querySelectorAll('[data-lang]')];
+  const wanted = stored('lang') || (/^zh-(hant|hk|mo|tw)/i.test(navigator.language) ? 'zh-Hant' : 'zh-CN');
+  root.lang = languages.some(({ dataset }) => dataset.lang === wanted) ? wanted : 'zh-CN';
   setCare(stored('care') === 'on');
   byId('care').addEventListener('click', () => {
     const on = document.body.dataset.weuiMode !== 'care';
     store('care', on ? 'on' : 'off');
     setCare(on);
   });
-  byId('lang').addEventListener('click', () => {
-    store('lang', root.lang === 'en' ? 'zh-CN' : 'en');
-    // Everything typed is saved at every keystroke, so starting again loses nothing.
-    location.reload();
+  for (const button of languages) {
+    button.hidden = button.dataset.lang === root.lang;
+    button.addEventListener('click', () => {
+      store('lang', button.dataset.lang);
+      // Everything typed is saved at every keystroke, so starting again loses nothing.
+      location.reload();
+    });
+  }
+  // The first page holds two languages; another one brings its words (xtask, build.rs).
+  const page = byId('page-' + root.lang);
+  if (page) {
+    fetch(page.href).then((answer) => answer.json()).then((words) => {
+      for (const said of document.querySelectorAll('.zh')) { said.textContent = words[said.textContent] || said.textContent; }
+    });
+  }
+
+  // The soft keyboard has come: not every webview keeps the field in sight by itself.
+  addEventListener('resize', () => {
+    const field = document.activeElement;
+    if (field.matches('input,textarea')) { field.scrollIntoView({ block: 'nearest' }); }
   });
 
   const first = byId('first');
@@ -61,25 +79,49 @@
       // Leptos makes its templates with innerHTML; they hold markup of ours and nothing anybody typed.
       createHTML: (html) => { if (forbidden.test(html)) { throw new TypeError('refused markup'); } return html; },
       createScriptURL: (url) => {
-        if (new URL(url, location.href).origin !== location.origin) { throw new TypeError('refused script'); }
+        // And WeChat's own library, where the server's policy lets it in.
+        if (new URL(url, location.href).origin !== location.origin && !url.startsWith('https://res.wx.qq.com/')) { throw new TypeError('refused script'); }
         return url;
       },
     });
   }
 
-  if (parent !== self || self.webkit?.messageHandlers?.baoan || self.baoanNative) {
-    document.head.append(Object.assign(document.createElement('script'), { src: '/embed.js' }));
+  // What the host of the page can do: its adapter puts it here, and any of it may refuse, be late or answer twice.
+  const host = {};
+  globalThis.baoanCan = (more) => {
+    Object.assign(host, more);
+    root.dataset.host = Object.keys(host).join(' ');
+  };
+  // undefined: it has no such thing, or failed, or is late; null: the person said no there.
+  globalThis.baoanAsk = (what, given, ms) => new Promise((done) => {
+    if (ms) { setTimeout(done, ms); }
+    Promise.resolve(given).then(host[what]).then(done, () => done());
+  });
+  if (navigator.share) {
+    baoanCan({ share: ({ title, link }) => navigator.share({ title, url: link }).then(() => true) });
   }
+  const adapter = (src) => document.head.append(Object.assign(document.createElement('script'), { src }));
+  if (parent !== self || self.webkit?.messageHandlers?.baoan || self.baoanNative) { adapter('/embed.js'); }
+  if (/MicroMessenger/.test(navigator.userAgent)) { adapter('/wechat.js'); }
 
-  // What the browser does in few words here and in many from WASM: src/platform/http.rs and page.rs.
+  // What the browser does in few words here and in many from WASM: src/platform/http.rs and host.rs.
   globalThis.baoanCall = async (method, path, headers, body, binary) => {
     const answer = await fetch(path, { method, headers, body });
     const header = (name) => answer.headers.get(name);
     const text = binary ? new Uint8Array(await answer.arrayBuffer()) : await answer.text().catch(() => {});
     return [answer.status, text, header('location'), header('upload-offset'), header('retry-after')];
   };
-  globalThis.baoanLocate = () => new Promise((found, failed) => {
-    navigator.geolocation.getCurrentPosition(({ coords }) => found([coords.latitude, coords.longitude]), failed, { timeout: 10000, enableHighAccuracy: true });
+  globalThis.baoanLocate = async () => {
+    const known = await baoanAsk('locate', 0, 5000);
+    if (known !== undefined) { return known || []; }
+    return new Promise((found, failed) => {
+      navigator.geolocation.getCurrentPosition(({ coords }) => found([coords.latitude, coords.longitude]), failed, { timeout: 10000, enableHighAccuracy: true });
+    });
+  };
+  globalThis.baoanPhotos = async () => ((await baoanAsk('photos')) || []).map((base64, i) => {
+    let bytes = '';
+    try { bytes = atob(base64.split(',').pop()); } catch { /* an empty file is refused by its own sentence */ }
+    return new File([Uint8Array.from(bytes, (c) => c.charCodeAt())], (i + 1) + '.jpg');
   });
 
   // Two programs: the report, and everything after it (see src/lib.rs).
@@ -92,7 +134,7 @@
     Object.assign(preload, { rel: 'modulepreload', href: js.href, integrity: js.integrity });
     document.head.append(preload);
     // The app asks for these as soon as it runs; they come along with it.
-    for (const id of [part + '-catalog-' + root.lang.slice(0, 2), 'app-config']) {
+    for (const id of [part + '-catalog-' + root.lang.replace('-CN', ''), 'app-config']) {
       const early = document.createElement('link');
       Object.assign(early, { rel: 'preload', as: 'fetch', crossOrigin: 'anonymous', href: byId(id).href });
       document.head.append(early);

@@ -16,11 +16,34 @@
     if (framed) { for (const origin of PARTNERS) { parent.postMessage(message, origin); } }
   };
 
+  // What the host says it can do is asked of it, one message each; a value of another shape is none.
+  const is = (kind) => (value) => typeof value === kind;
+  const shapes = {
+    locate: (value) => value === null || (Array.isArray(value) && value.length === 2 && value.every(Number.isFinite)),
+    photos: (value) => Array.isArray(value) && value.length < 31 && value.every(is('string')),
+    scan: is('string'), share: is('boolean'), save: is('boolean'), close: is('boolean'),
+  };
+  const waiting = new Map();
+  let asked = 0;
+  const base64 = (bytes) => { let text = ''; for (const byte of bytes) { text += String.fromCharCode(byte); } return btoa(text); };
+  const ask = (what) => (given) => new Promise((resolve) => {
+    asked += 1;
+    waiting.set(asked, (value) => resolve(shapes[what](value) ? value : undefined));
+    const sent = given?.png ? { ...given, png: base64(given.png) } : given;
+    tell('ask', { id: asked, what, given: sent });
+  });
+
   const isLink = (text) => typeof text === 'string' && text.length < 2000 && /^[\w-]+\.[0-9a-f]{64}$/.test(text);
   const take = (message) => {
     const shaped = message && message.type === 'baoan' && message.version === 1 && typeof message.context === 'object' && message.context;
+    if (!shaped) { return; }
+    const { launch, can, answer } = message.context;
     // Signed by the insurer: nobody is believed because he says so.
-    if (shaped && isLink(message.context.launch)) { location.replace('/launch#' + message.context.launch); }
+    if (isLink(launch)) { location.replace('/launch#' + launch); }
+    if (Array.isArray(can)) { baoanCan(Object.fromEntries(can.filter((what) => Object.hasOwn(shapes, what)).map((what) => [what, ask(what)]))); }
+    const answered = waiting.get(answer?.id);
+    // The first answer counts.
+    if (waiting.delete(answer?.id)) { answered(answer.value); }
   };
   addEventListener('message', ({ origin, source, data }) => {
     if (framed && source === parent && PARTNERS.includes(origin)) { take(data); }
@@ -28,8 +51,12 @@
   // Native: the app calls this with the same message.
   if (native) { globalThis.baoanFromApp = (text) => { try { take(JSON.parse(text)); } catch { /* not a message */ } }; }
 
-  let told = '';
+  let [told, title] = ['', ''];
   const look = () => {
+    if (document.title !== title) {
+      title = document.title;
+      tell('title', { title });
+    }
     const shown = document.querySelector('#claim-no');
     if (!shown) { return; }
     const { requested, closed } = shown.dataset;

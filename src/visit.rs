@@ -5,7 +5,6 @@ use claim_domain::{Catalogue, json};
 use leptos::prelude::*;
 use serde::Deserialize;
 
-use crate::i18n;
 use crate::platform::http::{self, CallError};
 use crate::platform::photos::Fit;
 use crate::platform::{page, set_clock};
@@ -68,7 +67,7 @@ impl Visit {
     /// # Errors
     /// Why the app cannot begin.
     pub async fn open(program: &str, read: fn(Vec<u8>) -> Result<Catalogue, String>) -> Result<Visit, String> {
-        let catalogue = format!("{program}-catalog-{}", if i18n::is_english() { "en" } else { "zh" });
+        let catalogue = format!("{program}-catalog-{}", page::language());
         // Both are on their way already (boot.js).
         let (catalogue, config) = (http::linked(&catalogue).await, http::linked("app-config").await);
         let catalogue = read(catalogue.ok_or("no catalogue")?)?;

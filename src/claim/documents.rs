@@ -14,7 +14,7 @@ use super::{Fetched, trouble};
 use crate::i18n::{self, c, t};
 use crate::papers::{Chosen, Papers};
 use crate::platform::http::CallError;
-use crate::platform::{address, page, photos, spawn};
+use crate::platform::{address, host, page, photos, spawn};
 use crate::session::Session;
 use crate::ui::{button_link, changed, choices, click, error_text, live, sheet, size};
 
@@ -292,12 +292,17 @@ fn drawing(papers: Papers, document: &'static Document) -> AnyView {
 fn picker(papers: Papers, document: &'static Document) -> AnyView {
     let opens = move |_: ev::MouseEvent| papers.camera_opens(&document.id);
     let picked = move |event: ev::Event| papers.choose(document, photos::picked(&event));
+    let by_host = move |_| {
+        papers.camera_opens(&document.id);
+        spawn(async move { papers.choose(document, host::photos().await) });
+    };
     let pdf = document.kind != Kind::Scene;
     view! {
         <div class="picker">
             <label>{t().take_photo}<input type="file" id="camera" accept="image/*" capture="environment" aria-label=t().take_photo on:click=click(opens) on:change=changed(picked) /></label>
             <label>{t().from_album}<input type="file" id="album" accept="image/*" multiple aria-label=t().from_album on:click=click(opens) on:change=changed(picked) /></label>
             {pdf.then(|| view! { <label>{c().choose_pdf}<input type="file" id="pdf" accept="application/pdf,image/*" multiple aria-label=c().choose_pdf on:click=click(opens) on:change=changed(picked) /></label> })}
+            <button class="weui-btn weui-btn_default" type="button" data-from="photos" on:click=click(by_host)>{t().from_host}</button>
         </div>
     }
     .into_any()

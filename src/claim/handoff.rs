@@ -10,7 +10,7 @@ use super::{login, stage_name, trouble};
 use crate::i18n::{self, c, t};
 use crate::platform::http::{self, CallError};
 use crate::platform::storage::State;
-use crate::platform::{address, sleep_ms, spawn};
+use crate::platform::{address, host, page, sleep_ms, spawn};
 use crate::session::Session;
 use crate::ui::{button_link, click, live, sheet};
 
@@ -28,7 +28,7 @@ enum Found {
 pub fn handoff(session: Session) -> AnyView {
     let visit = session.visit;
     let Some(secret) = address::secret() else {
-        return sheet(c().handoff, Some("/"), view! { <p>{c().handoff_none}</p> }.into_any());
+        return sheet(c().handoff, Some("/"), view! { <p>{c().handoff_none}</p>{scanner()} }.into_any());
     };
     let secret = StoredValue::new(secret);
     let found: RwSignal<Option<Result<Found, CallError>>> = RwSignal::new(None);
@@ -99,6 +99,29 @@ pub fn handoff(session: Session) -> AnyView {
         }
     };
     sheet(c().handoff, None, view! { <div>{live(content)}</div> }.into_any())
+}
+
+/// The machine's code, read by the host of this page.
+pub fn scanner() -> AnyView {
+    let wrong = RwSignal::new(false);
+    let scan = move |_| {
+        spawn(async move {
+            let Some(text) = host::scan().await else { return };
+            match text.strip_prefix(&page::origin()).filter(|path| path.starts_with("/handoff#")) {
+                // The secret after # is read when the page begins.
+                Some(path) => {
+                    address::replace(path);
+                    page::reload();
+                }
+                None => wrong.set(true),
+            }
+        });
+    };
+    view! {
+        <button class="weui-btn weui-btn_primary" type="button" id="scan" data-from="scan" on:click=click(scan)>{c().handoff_scan}</button>
+        <p role="alert">{live(move || wrong.get().then_some(c().handoff_other))}</p>
+    }
+    .into_any()
 }
 
 fn report(session: Session, parcel: Parcel, take: Callback<Parcel>) -> AnyView {

@@ -11,7 +11,7 @@ use super::{Fetched, trouble};
 use crate::i18n::{c, t};
 use crate::journey;
 use crate::platform::http;
-use crate::platform::{address, new_id, now, page, sleep_ms, spawn};
+use crate::platform::{address, host, new_id, now, sleep_ms, spawn};
 use crate::session::Session;
 use crate::ui::{ErrorSummary, Errors, button_link, click, live, primary, sheet};
 
@@ -83,7 +83,7 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
     });
     // The browser asks for itself; who refuses types the place.
     spawn(async move {
-        if let Some((lat_e6, lon_e6)) = page::locate().await {
+        if let Some((lat_e6, lon_e6)) = host::locate().await {
             session.answer(|a| a.point = Some(Point { lat_e6, lon_e6 }));
         }
     });

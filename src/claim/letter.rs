@@ -3,10 +3,11 @@
 use claim_api::{BASE, Letter};
 use leptos::prelude::*;
 
+use super::keepsake::keepsake;
 use super::{Fetched, trouble};
 use crate::i18n::c;
 use crate::platform::picture::{self, Line};
-use crate::platform::{address, http, page, spawn};
+use crate::platform::{address, http, spawn};
 use crate::ui::{click, live, sheet};
 use crate::visit::Visit;
 
@@ -32,7 +33,7 @@ fn shown(letter: Letter, print: &str, name: &str) -> AnyView {
         view! { {heading}{lines} }
     };
     let parts = letter.parts.iter().map(part).collect_view();
-    let drawn = RwSignal::new(None::<String>);
+    let drawn = RwSignal::new(None::<Vec<u8>>);
     let (title, to, from, date) = (letter.title.clone(), letter.to.clone(), letter.from.clone(), letter.date.clone());
     let (name, alt) = (name.to_owned(), letter.title.clone());
     let draw = move |_| {
@@ -42,16 +43,9 @@ fn shown(letter: Letter, print: &str, name: &str) -> AnyView {
             lines.extend(text.lines().map(|line| (Line::Plain, line.to_owned())));
         }
         lines.extend([(Line::Plain, letter.from.clone()), (Line::Plain, letter.date.clone())]);
-        drawn.set(picture::of_lines(&lines).and_then(|png| page::file(&png, "image/png")));
+        drawn.set(picture::of_lines(&lines));
     };
-    let picture = move || {
-        drawn.get().map(|url| {
-            view! {
-                <p class="quiet">{c().receipt_save}</p>
-                <a href=url.clone() download=name.clone() rel="external"><img class="receipt" id="letter-picture" src=url.clone() alt=alt.clone() /></a>
-            }
-        })
-    };
+    let picture = move || drawn.get().map(|png| keepsake(png, name.clone(), alt.clone(), "letter-picture"));
     view! {
         <article class="letter" id="letter" lang="zh-CN">
             <h2>{title}</h2>

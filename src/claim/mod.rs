@@ -7,6 +7,7 @@ mod disagree;
 mod documents;
 mod handoff;
 mod history;
+mod keepsake;
 mod launch;
 mod letter;
 mod login;
@@ -101,7 +102,7 @@ pub fn list(session: Session) -> AnyView {
         });
     };
     let out = move || signed_in().then(|| view! { <button class="chip" type="button" on:click=click(leave)>{c().sign_out}</button> });
-    sheet(c().my_claims, Some("/"), view! { <div>{live(content)}</div>{live(out)} }.into_any())
+    sheet(c().my_claims, Some("/"), view! { <div>{live(content)}</div>{live(out)}{handoff::scanner()} }.into_any())
 }
 
 /// `/help`: what is covered, what is needed, how long it takes, your rights. Works without login and offline.

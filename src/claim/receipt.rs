@@ -7,6 +7,7 @@ use leptos::ev;
 use leptos::prelude::*;
 
 use super::history::name_of;
+use super::keepsake::keepsake;
 use crate::i18n::{c, t};
 use crate::platform::photos::{self, Picked};
 use crate::platform::picture::{self, Line};
@@ -115,7 +116,7 @@ fn shown(visit: Visit, proof: &Proof) -> AnyView {
 
 /// The ways to take it away: as a picture that carries its own proof, and as text.
 fn keeping(visit: Visit, proof: Proof, text: String) -> AnyView {
-    let (address, copied) = (RwSignal::new(None::<String>), RwSignal::new(false));
+    let (drawn, copied) = (RwSignal::new(None::<Vec<u8>>), RwSignal::new(false));
     let name = format!("{}.png", proof.claim_no);
     let title = proof.claim_no.clone();
     let draw = {
@@ -126,26 +127,17 @@ fn keeping(visit: Visit, proof: Proof, text: String) -> AnyView {
             for (name, sha256) in fingerprints(visit, &proof) {
                 lines.extend([(Line::Plain, name), (Line::Exact, sha256)]);
             }
-            let png = picture::of_lines(&lines).map(|png| proof::in_picture(&png, &text));
-            address.set(png.and_then(|png| page::file(&png, "image/png")));
+            drawn.set(picture::of_lines(&lines).map(|png| proof::in_picture(&png, &text)));
         }
     };
     let copy = move |_| {
         let text = text.clone();
         spawn(async move { copied.set(page::copy(&text).await) });
     };
-    let drawn = move || {
-        address.get().map(|url| {
-            let (alt, name) = (format!("{} {title}", c().receipt_title), name.clone());
-            view! {
-                <p class="quiet">{c().receipt_save}</p>
-                <a href=url.clone() download=name rel="external"><img class="receipt" id="receipt-picture" src=url.clone() alt=alt /></a>
-            }
-        })
-    };
+    let shown = move || drawn.get().map(|png| keepsake(png, name.clone(), format!("{} {title}", c().receipt_title), "receipt-picture"));
     view! {
         <button class="weui-btn weui-btn_primary" type="button" id="receipt-draw" on:click=click(draw)>{c().receipt_picture}</button>
-        {live(drawn)}
+        {live(shown)}
         <div class="row">
             <button class="chip" type="button" on:click=click(copy)>{c().receipt_copy}</button>
             <span role="status">{live(move || copied.get().then_some(t().copied))}</span>

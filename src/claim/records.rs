@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use super::deed::Deed;
 use super::{Fetched, trouble};
 use crate::i18n::{c, t};
+use crate::platform::host::{self, Shared};
 use crate::platform::{address, http, page, spawn};
 use crate::ui::{changed, click, live, sheet};
 use crate::visit::Visit;
@@ -44,6 +45,7 @@ pub fn records(visit: Visit, no: &str) -> AnyView {
 /// A link that shows how far it is, and nothing else.
 fn sharing(deed: Deed, no: &str) -> AnyView {
     let (link, open, copied) = (RwSignal::new(None::<Share>), RwSignal::new(0usize), RwSignal::new(false));
+    let in_menu = RwSignal::new(false);
     let path = StoredValue::new(format!("{BASE}/claims/{no}/shares"));
     let count = move || {
         spawn(async move {
@@ -65,6 +67,13 @@ fn sharing(deed: Deed, no: &str) -> AnyView {
     let shown = move || {
         link.get().map(|share| {
             let address = format!("{}{}", page::origin(), share.path);
+            let send = {
+                let address = address.clone();
+                move |_| {
+                    let address = address.clone();
+                    spawn(async move { in_menu.set(host::share(c().share, &address).await == Shared::InMenu) });
+                }
+            };
             let copy = {
                 let address = address.clone();
                 move |_| {
@@ -75,7 +84,8 @@ fn sharing(deed: Deed, no: &str) -> AnyView {
             view! {
                 <p class="exact" id="share-link">{address}</p>
                 <p class="quiet">{c().share_until.replace("{t}", &share.expires_at.to_local_text())}</p>
-                <div class="row"><button class="chip" type="button" on:click=click(copy)>{c().share_copy}</button><span role="status">{live(move || copied.get().then_some(t().copied))}</span></div>
+                <div class="row"><button class="chip" type="button" id="share-send" data-from="share" on:click=click(send)>{c().share_send}</button><button class="chip" type="button" on:click=click(copy)>{c().share_copy}</button><span role="status">{live(move || copied.get().then_some(t().copied))}</span></div>
+                <p role="status">{live(move || in_menu.get().then_some(c().share_menu))}</p>
             }
         })
     };

@@ -1,8 +1,9 @@
 //! Words for people. A page names a sentence of [`Messages`] or, after the report, of [`ClaimMessages`]; both are made
-//! of `zh.json` and `en.json` when the app is built (build.rs), and a language that lacks one does not compile. On the
+//! of the files beside this one when the app is built (build.rs), and a language that lacks one does not compile. On the
 //! wire each program gets its own in one language, in the file of its catalogue. What the server says too (errors,
-//! stages, documents) stands in the catalogue. The language is chosen before the app starts (boot.js) and stays for the
-//! life of the page.
+//! stages, documents) stands in the catalogue, in Chinese and English; the file of another language also says what those
+//! and the words of the first page are in it, so a language is one file. It is chosen before the app starts (boot.js) and
+//! stays for the life of the page.
 
 use std::str::Split;
 use std::sync::OnceLock;
@@ -61,10 +62,10 @@ pub fn open_claims(mut lines: Lines) {
 }
 
 thread_local! {
-    static ENGLISH: bool = page::is_english();
+    static ENGLISH: bool = page::language() == "en";
 }
 
-pub fn is_english() -> bool {
+fn is_english() -> bool {
     ENGLISH.with(|e| *e)
 }
 

@@ -6,7 +6,7 @@ use claim_domain::catalog::Phase;
 use leptos::prelude::*;
 
 use crate::i18n::{self, t};
-use crate::platform::{page, spawn};
+use crate::platform::{host, page, spawn};
 use crate::session::Session;
 use crate::ui::{button_link, call, click, error_text, live, sheet, size};
 
@@ -58,6 +58,13 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
             spawn(async move { copied.set(page::copy(&number).await) });
         }
     };
+    let left_open = RwSignal::new(false);
+    let close = move |_| {
+        spawn(async move {
+            host::close().await;
+            left_open.set(true);
+        });
+    };
     let promises = &session.config.promises;
     let needed: Vec<_> = receipt.requirements.iter().filter(|r| r.required).collect();
     let later = |phase: Phase| {
@@ -91,6 +98,8 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
         {button_link(format!("/claims/{number}"), t().follow, true)}
         {button_link(format!("/claims/{number}/receipt"), t().receipt, false)}
         {button_link("/".into(), t().home, false)}
+        <button class="weui-btn weui-btn_default" type="button" data-from="close" on:click=click(close)>{t().close_page}</button>
+        <p role="status">{live(move || left_open.get().then_some(t().may_close))}</p>
     }
     .into_any()
 }

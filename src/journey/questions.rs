@@ -9,7 +9,7 @@ use leptos::prelude::*;
 
 use super::check;
 use crate::i18n::{self, t};
-use crate::platform::{now, page, photos, spawn};
+use crate::platform::{host, now, page, photos, spawn};
 use crate::session::Session;
 use crate::ui::{Errors, TextField, call, changed, choices, click, field_wrong, live, photo_list, photo_picker};
 
@@ -157,7 +157,7 @@ fn place(session: Session, errors: Errors) -> AnyView {
         searching.set(true);
         failed.set(false);
         spawn(async move {
-            let found = page::locate().await;
+            let found = host::locate().await;
             searching.set(false);
             failed.set(found.is_none());
             if let Some((lat_e6, lon_e6)) = found {

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod camera;
+pub mod host;
 pub mod http;
 pub mod pad;
 pub mod page;

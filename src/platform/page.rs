@@ -14,8 +14,6 @@ extern "C" {
     fn boot_ready();
     #[wasm_bindgen(js_name = baoanFailed)]
     fn boot_failed();
-    #[wasm_bindgen(catch, js_name = baoanLocate)]
-    async fn boot_locate() -> Result<JsValue, JsValue>;
 }
 
 fn window() -> Window {
@@ -47,8 +45,10 @@ pub fn root() -> HtmlElement {
     element("app").unwrap_or_else(|| unreachable!("index.html has #app"))
 }
 
-pub fn is_english() -> bool {
-    document().document_element().and_then(|e| e.get_attribute("lang")).is_some_and(|l| l.starts_with("en"))
+/// The name of its file in src/i18n: `zh`, `en`.
+pub fn language() -> String {
+    let tag = document().document_element().and_then(|e| e.get_attribute("lang")).unwrap_or_default();
+    tag.trim_end_matches("-CN").to_owned()
 }
 
 pub fn link_href(id: &str) -> Option<String> {
@@ -130,13 +130,6 @@ pub fn is_visible() -> bool {
 pub async fn copy(text: &str) -> bool {
     let clipboard = window().navigator().clipboard();
     wasm_bindgen_futures::JsFuture::from(clipboard.write_text(text)).await.is_ok()
-}
-
-/// Latitude and longitude in millionths of a degree. `None`: refused, unknown, or not within ten seconds.
-pub async fn locate() -> Option<(i32, i32)> {
-    let found = js_sys::Array::from(&boot_locate().await.ok()?);
-    let e6 = |i: u32| Some((found.get(i).as_f64()? * 1e6).round() as i32);
-    Some((e6(0)?, e6(1)?))
 }
 
 /// An address under which the page can show a photo; the old one of the same photo is given back by [`release`].

@@ -23,6 +23,10 @@ const MOST_HELD: f64 = 120e6;
 pub struct Picked(File, Option<Moment>);
 
 impl Picked {
+    pub(super) fn new(file: File) -> Picked {
+        Picked(file, None)
+    }
+
     pub(super) fn taken(file: File, at: Moment) -> Picked {
         Picked(file, Some(at))
     }
@@ -48,8 +52,7 @@ impl Picked {
 /// The files of an `<input type=file>`; the input is emptied, so that the same file may be chosen again.
 pub fn picked(event: &Event) -> Vec<Picked> {
     let Some(input) = event.target().and_then(|t| t.dyn_into::<HtmlInputElement>().ok()) else { return Vec::new() };
-    let files =
-        input.files().map(|list| (0..list.length()).filter_map(|i| list.get(i)).map(|f| Picked(f, None)).collect()).unwrap_or_default();
+    let files = input.files().map(|list| (0..list.length()).filter_map(|i| list.get(i)).map(Picked::new).collect()).unwrap_or_default();
     input.set_value("");
     files
 }

@@ -6,13 +6,17 @@ use leptos::prelude::*;
 
 use super::{changed, click, live, size};
 use crate::i18n::{self, t};
-use crate::platform::photos;
+use crate::platform::{host, photos, spawn};
 use crate::session::Session;
 
 /// Two buttons, because hosts differ in what one `accept` opens: 拍照 with `capture`, 相册 without.
 pub fn photo_picker(session: Session) -> AnyView {
     let opens = move |_: ev::MouseEvent| session.camera_opens();
     let picked = move |event: ev::Event| session.add_photos(photos::picked(&event));
+    let by_host = move |_| {
+        session.camera_opens();
+        spawn(async move { session.add_photos(host::photos().await) });
+    };
     view! {
         <div class="picker">
             <label>
@@ -23,6 +27,7 @@ pub fn photo_picker(session: Session) -> AnyView {
                 {t().from_album}
                 <input type="file" id="album" accept="image/*" multiple aria-label=t().from_album on:click=click(opens) on:change=changed(picked) />
             </label>
+            <button class="weui-btn weui-btn_default" type="button" data-from="photos" on:click=click(by_host)>{t().from_host}</button>
         </div>
     }
     .into_any()

@@ -25,15 +25,21 @@ fn page_at(listener: TcpListener, text: String) {
     });
 }
 
-/// A server whose terms name this partner.
-fn server_with(partner: &str) -> (tempfile::TempDir, Server) {
+/// The built app with other terms.
+pub fn told(change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
     let dist = tempfile::tempdir().unwrap();
     let copied = std::process::Command::new("cp").arg("-a").arg(root().join("dist/.")).arg(dist.path()).status();
     assert!(copied.unwrap().success());
     let path = dist.path().join("terms.json");
     let mut terms: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    terms["partners"] = json!([partner]);
+    change(&mut terms);
     std::fs::write(&path, terms.to_string()).unwrap();
+    dist
+}
+
+/// A server whose terms name this partner.
+fn server_with(partner: &str) -> (tempfile::TempDir, Server) {
+    let dist = told(|terms| terms["partners"] = json!([partner]));
     let server = Server::with(Setting { dist: Some(dist.path().to_owned()), ..Setting::default() });
     (dist, server)
 }

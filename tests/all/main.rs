@@ -21,3 +21,4 @@ mod screens;
 mod storage;
 mod streams;
 mod supplements;
+mod wechat;

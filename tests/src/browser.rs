@@ -12,7 +12,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
 use crate::engines::Driver;
-use crate::root;
 
 pub struct Browser {
     pub client: Client,
@@ -21,6 +20,8 @@ pub struct Browser {
     /// Of another engine.
     _other: Option<Driver>,
     profile: Option<tempfile::TempDir>,
+    /// Of the screen, in CSS pixels.
+    pub(crate) size: (u32, u32),
 }
 
 /// How the app is looked at.
@@ -30,6 +31,12 @@ pub enum Look {
     En,
     Care,
     Dark,
+    /// A third language.
+    Hant,
+}
+
+impl Look {
+    pub const ALL: [Look; 5] = [Look::Zh, Look::En, Look::Care, Look::Dark, Look::Hant];
 }
 
 impl Drop for Browser {
@@ -132,12 +139,12 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap_or_else(|e| panic!("chromium: {e}"));
-        Browser { client, driver: Some(driver), _other: None, profile: Some(profile) }
+        Browser { client, driver: Some(driver), _other: None, profile: Some(profile), size: (width, height) }
     }
 
     /// In another engine, which knows no CDP.
     pub fn driven(client: Client, driver: Driver) -> Browser {
-        Browser { client, driver: None, _other: Some(driver), profile: None }
+        Browser { client, driver: None, _other: Some(driver), profile: None, size: (390, 844) }
     }
 
     pub async fn open(&self, url: &str) {
@@ -161,6 +168,7 @@ impl Browser {
             Look::Zh | Look::Dark => ("zh-CN", "off"),
             Look::En => ("en", "off"),
             Look::Care => ("zh-CN", "on"),
+            Look::Hant => ("zh-Hant", "off"),
         };
         self.run(&format!("localStorage.setItem('lang','{lang}');localStorage.setItem('care','{care}');")).await;
         let theme = if look == Look::Dark { "dark" } else { "light" };
@@ -370,23 +378,6 @@ impl Browser {
                 || (line["level"] == "SEVERE" && line["source"] != "network")
         };
         lines.iter().filter(|l| bad(l)).map(ToString::to_string).collect()
-    }
-
-    /// Runs axe on the page; what it finds, one line each.
-    pub async fn axe(&self) -> Vec<String> {
-        let source = std::fs::read_to_string(root().join("node_modules/axe-core/axe.min.js")).unwrap_or_else(|e| panic!("axe-core: {e}"));
-        if self.run("return typeof axe === 'undefined'").await == Value::Bool(true) {
-            self.run(&source).await;
-        }
-        let found = self
-            .run_async(
-                "const done = arguments[arguments.length - 1];
-                 axe.run(document, { resultTypes: ['violations'] }).then(
-                   (r) => done(r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target.join(' ') + ' ' + (n.any[0] || n.all[0] || n.none[0] || {}).message).join(' | '))),
-                   (e) => done(['axe failed: ' + e]));",
-            )
-            .await;
-        found.as_array().cloned().unwrap_or_default().iter().map(|v| v.as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// The page from top to end.

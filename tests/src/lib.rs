@@ -2,6 +2,7 @@
 
 mod browser;
 mod engines;
+mod examine;
 mod firefox;
 pub mod papers;
 mod phone;

@@ -123,7 +123,7 @@ pub fn finish() -> Result {
 }
 
 /// The app of the last build under another name: `folder` holds config.json, tokens.css with what is unlike ours (it follows
-/// it), and icon.svg if it has one.
+/// it), and icon.svg, icon-192.png, icon-512.png if it has any.
 pub fn brand(folder: &Path, to: &Path) -> Result {
     if !undressed().is_dir() {
         return Err("there is no build yet: cargo xtask build".into());
@@ -133,8 +133,13 @@ pub fn brand(folder: &Path, to: &Path) -> Result {
     let read = |path: &Path| fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()));
     let write = |path: PathBuf, text: String| fs::write(&path, text).map_err(|e| format!("{} cannot be written: {e}", path.display()));
     write(to.join("config.json"), read(&folder.join("config.json"))?)?;
-    if folder.join("icon.svg").is_file() {
-        write(to.join("icon.svg"), read(&folder.join("icon.svg"))?)?;
+    // Its icons, or none: never ours in its name.
+    const ICONS: [&str; 3] = ["icon.svg", "icon-192.png", "icon-512.png"];
+    if ICONS.iter().any(|icon| folder.join(icon).is_file()) {
+        for icon in ICONS {
+            let _ = fs::remove_file(to.join(icon));
+            let _ = fs::copy(folder.join(icon), to.join(icon));
+        }
     }
     // Under the name that trunk gave it.
     let names = fs::read_dir(to).map_err(|e| e.to_string())?.filter_map(|e| e.ok()?.file_name().into_string().ok());
@@ -190,7 +195,7 @@ fn programs(staging: &Path) -> Result {
         write(&wasm, &program)?;
         terser(name, &["--module"])?;
     }
-    for name in ["floor.js", "storage.js", "boot.js", "sw.js", "embed.js", "kiosk/kiosk.js"] {
+    for name in ["floor.js", "storage.js", "boot.js", "sw.js", "embed.js", "wechat.js", "kiosk/kiosk.js"] {
         terser(name, &[])?;
     }
 
@@ -232,15 +237,30 @@ fn dress(staging: &Path) -> Result {
     let (claims_js, claims_wasm) = (named("claims-", ".js")?, named("claims-", "_bg.wasm")?);
     let workers = [named("photo_worker-", ".js")?, named("photo_rest-", ".js")?];
 
+    let config: serde_json::Value = serde_json::from_slice(&read("config.json")?).map_err(|e| format!("config.json: {e}"))?;
+    let told = |pointer: &str| config.pointer(pointer).and_then(|v| v.as_str()).ok_or_else(|| format!("config.json: {pointer} is missing"));
     // On the wire each program gets its part of the catalogue, in one language, compiled.
     let text = String::from_utf8(read("catalog.json")?).map_err(|_| "catalog.json is not UTF-8")?;
     let rules_version = Catalogue::load(&text)?.rules_version;
-    for (lang, other) in [("zh", "en"), ("en", "zh")] {
+    let (languages, mut chips, mut links) = (languages()?, String::new(), String::new());
+    for lang in &languages {
+        let words = words(lang)?;
+        let tag = if lang == "zh" { "zh-CN" } else { lang };
+        let name = words["page"].get("language").and_then(|name| name.as_str()).unwrap_or(tag);
+        chips.push_str(&format!("<button type=\"button\" class=\"chip\" data-lang=\"{tag}\" lang=\"{tag}\">{name}</button>"));
+        for (program, file) in [("app", "questions"), ("claims", "catalog")] {
+            links.push_str(&format!("<link id=\"{program}-catalog-{lang}\" rel=\"x-later\" href=\"/{file}.{lang}.bin\">"));
+        }
         let mut whole: serde_json::Value = serde_json::from_str(&text).map_err(|e| format!("catalog.json: {e}"))?;
-        silence(&mut whole, other);
+        silence(&mut whole, if lang == "en" { "zh" } else { "en" });
+        if let Some(said) = words.get("catalogue") {
+            say_instead(&mut whole, said).map_err(|sentence| format!("src/i18n/{lang}.json: catalogue lacks {sentence:?}"))?;
+            let first = serde_json::json!(words["page"]).to_string().replace("{{hotline}}", told("/hotline")?);
+            write(&format!("page.{lang}.json"), first.as_bytes())?;
+            links.push_str(&format!("<link id=\"page-{tag}\" rel=\"x-later\" href=\"/page.{lang}.json\">"));
+        }
         let mut catalogue: Catalogue = serde_json::from_value(whole).map_err(|e| format!("catalog.json: {e}"))?;
         catalogue.rules_version.clone_from(&rules_version);
-        let words = words(lang)?;
         let [report, claims] = ["report", "claims"].map(|section| lines(&words[section]));
         write(&format!("catalog.{lang}.bin"), &[report.as_bytes(), claims.as_bytes(), &[0xff], &catalogue.compiled()[..]].concat())?;
         catalogue.papers = Papers::default();
@@ -282,27 +302,25 @@ fn dress(staging: &Path) -> Result {
         catalogue.errors.retain(|code, _| !unused.iter().chain(later.clone()).any(|u| code.starts_with(u)));
         write(&format!("questions.{lang}.bin"), &[report.as_bytes(), &[0xff], &catalogue.compiled()[..]].concat())?;
     }
-    let config: serde_json::Value = serde_json::from_slice(&read("config.json")?).map_err(|e| format!("config.json: {e}"))?;
-    let told = |pointer: &str| config.pointer(pointer).and_then(|v| v.as_str()).ok_or_else(|| format!("config.json: {pointer} is missing"));
     let mut page = String::from_utf8(read("index.html")?).map_err(|_| "index.html is not UTF-8")?;
-    page = page.replace("{{hotline}}", told("/hotline")?).replace("{{insurer}}", told("/insurer/zh")?);
+    page = page.replace("{{hotline}}", told("/hotline")?).replace("{{insurer}}", told("/insurer/zh")?).replace("{{languages}}", &chips);
     let later = [("photo-worker", &workers[0]), ("photo-rest", &workers[1]), ("claims-js", &claims_js), ("claims-wasm", &claims_wasm)];
-    let links: String = later.iter().map(|(id, name)| format!("<link id=\"{id}\" rel=\"x-later\" href=\"/{name}\">")).collect();
+    links.extend(later.iter().map(|(id, name)| format!("<link id=\"{id}\" rel=\"x-later\" href=\"/{name}\">")));
     page = page.replace("</head>", &format!("{links}</head>"));
-    for name in [
-        "floor.js",
-        "storage.js",
-        "boot.js",
-        "claims.css",
-        "catalog.zh.bin",
-        "catalog.en.bin",
-        "questions.zh.bin",
-        "questions.en.bin",
-        "config.json",
-        "icon.svg",
-    ] {
-        page = page.replace(&format!("\"/{name}\""), &format!("\"/{name}?v={}\"", short(&read(name)?)));
+    let of_languages =
+        languages.iter().flat_map(|lang| [format!("catalog.{lang}.bin"), format!("questions.{lang}.bin"), format!("page.{lang}.json")]);
+    let plain = ["floor.js", "storage.js", "boot.js", "claims.css", "config.json", "icon.svg"].map(str::to_owned);
+    for name in of_languages.chain(plain) {
+        if let Ok(bytes) = read(&name) {
+            page = page.replace(&format!("\"/{name}\""), &format!("\"/{name}?v={}\"", short(&bytes)));
+        }
     }
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&read("manifest.webmanifest")?).map_err(|e| format!("manifest.webmanifest: {e}"))?;
+    if let Some(icons) = manifest["icons"].as_array_mut() {
+        icons.retain(|icon| icon["src"].as_str().is_some_and(|src| staging.join(src.trim_start_matches('/')).is_file()));
+    }
+    write("manifest.webmanifest", manifest.to_string().as_bytes())?;
     page = one_style(&page, staging)?;
     page = with_integrity(&page, staging)?;
     // What an open page compares with what the server tells (`SessionView::build`): everything is named by its content.
@@ -320,6 +338,15 @@ fn dress(staging: &Path) -> Result {
     let worker = String::from_utf8(read("sw.js")?).map_err(|_| "sw.js is not UTF-8")?;
     write("sw.js", worker.replace("{{build}}", &build).replace("\"{{shell}}\"", &shell).as_bytes())?;
     pack(staging)
+}
+
+/// The names of the files in src/i18n; Chinese first.
+fn languages() -> Result<Vec<String>> {
+    let files = fs::read_dir(root().join("src/i18n")).map_err(|e| format!("src/i18n: {e}"))?;
+    let mut names: Vec<String> =
+        files.filter_map(|file| Some(file.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned())).collect();
+    names.sort_by_key(|name| (name != "zh", name.clone()));
+    Ok(names)
 }
 
 /// The words of one language: section, name, sentence (or names of their own).
@@ -351,6 +378,20 @@ fn silence(value: &mut serde_json::Value, lang: &str) {
         serde_json::Value::Object(fields) => fields.values_mut().for_each(|v| silence(v, lang)),
         serde_json::Value::Array(items) => items.iter_mut().for_each(|v| silence(v, lang)),
         _ => {}
+    }
+}
+
+/// Puts other words in the place of the Chinese ones. The error is a sentence that has none.
+fn say_instead(value: &mut serde_json::Value, said: &BTreeMap<String, serde_json::Value>) -> Result {
+    match value {
+        serde_json::Value::Object(fields) if fields.contains_key("zh") && fields.contains_key("en") => {
+            let sentence = fields["zh"].as_str().unwrap_or_default().to_owned();
+            fields.insert("zh".into(), said.get(&sentence).cloned().ok_or(sentence)?);
+            Ok(())
+        }
+        serde_json::Value::Object(fields) => fields.values_mut().try_for_each(|v| say_instead(v, said)),
+        serde_json::Value::Array(items) => items.iter_mut().try_for_each(|v| say_instead(v, said)),
+        _ => Ok(()),
     }
 }
 

@@ -156,6 +156,17 @@ pub struct Launched {
     pub policy: Option<String>,
 }
 
+/// What `wx.config` of WeChat's JSSDK wants for one address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JssdkSignature {
+    pub app_id: String,
+    /// Seconds since 1970.
+    pub timestamp: i64,
+    pub nonce: String,
+    pub signature: String,
+}
+
 /// Who gets the money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -50,6 +50,7 @@ codes! {
     NotAllowed "not-allowed" 409 "The claim is not at this point",
     StorageFull "storage-full" 507 "No space is left",
     StorageFailing "storage-failing" 503 "The disk of the server fails",
+    Upstream "upstream" 502 "Another system does not answer",
     Timeout "timeout" 408 "The body arrived too slowly",
     Internal "internal" 500 "Something failed on the server",
 }

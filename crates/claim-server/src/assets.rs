@@ -159,9 +159,14 @@ pub async fn serve(State(app): State<App>, request: Request) -> Response {
     if path == "/terms.json" {
         return pages::not_found(false);
     }
-    if path == "/embed.js" {
-        let partners = serde_json::to_string(&app.deployment.partners).unwrap_or_default();
-        let script = format!("globalThis.baoanPartners={partners};{}", app.assets.text(path).unwrap_or_default());
+    // Adapters of hosts begin with what terms.json says of them.
+    let told = match path {
+        "/embed.js" => Some(format!("globalThis.baoanPartners={};", serde_json::json!(app.deployment.partners))),
+        "/wechat.js" => Some(format!("globalThis.baoanWechat={};", app.deployment.wechat.is_some())),
+        _ => None,
+    };
+    if let Some(told) = told {
+        let script = told + &app.assets.text(path).unwrap_or_default();
         return ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], script).into_response();
     }
     if path == "/sw.js" && !app.deployment.service_worker {

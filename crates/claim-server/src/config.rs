@@ -8,6 +8,7 @@ use claim_domain::calendar::{Calendar, Hours};
 use claim_domain::promise::{FastTrack, Promises};
 use serde::{Deserialize, Serialize};
 
+use crate::wechat::Account;
 use crate::{App, now};
 
 /// What a deployment decides: `config.json`, which the app reads, too, and `terms.json`.
@@ -22,6 +23,7 @@ pub struct Deployment {
     pub calendar: Calendar,
     pub service_worker: bool,
     pub partners: Vec<String>,
+    pub wechat: Option<Account>,
 }
 
 /// `config.json`
@@ -61,6 +63,8 @@ struct Terms {
     service_worker: bool,
     /// Exact origins whose pages may hold the app in a frame: `https://partner.example`.
     partners: Vec<String>,
+    /// The official account whose menu leads here; its secret is a file of the data directory.
+    wechat: Option<Account>,
 }
 
 /// What the app makes photos fit.
@@ -97,8 +101,9 @@ impl Deployment {
         if photos.long_edge.max(photos.thumbnail_edge) > most.long_edge || bytes.iter().any(|b| *b > most.max_bytes) {
             return Err(format!("config.json: photos: at most {} pixels and {} bytes are accepted", most.long_edge, most.max_bytes));
         }
-        if let Some(wrong) = terms.partners.iter().find(|p| !is_origin(p)) {
-            return Err(format!("terms.json: partners: {wrong:?} is no origin such as https://partner.example"));
+        let own = terms.wechat.iter().flat_map(|account| account.origins.iter().chain([&account.api]));
+        if let Some(wrong) = terms.partners.iter().chain(own).find(|p| !is_origin(p)) {
+            return Err(format!("terms.json: {wrong:?} is no origin such as https://partner.example"));
         }
         let promises = Promises {
             contact_hours: shown.promises.contact_hours,
@@ -120,6 +125,7 @@ impl Deployment {
             calendar: terms.calendar,
             service_worker: terms.service_worker,
             partners: terms.partners,
+            wechat: terms.wechat,
         })
     }
 
@@ -136,8 +142,9 @@ impl Deployment {
 
 /// Scheme, host and port, and nothing that a policy could read as more than one.
 fn is_origin(text: &str) -> bool {
-    let Some(host) = text.strip_prefix("https://").or(text.strip_prefix("http://127.0.0.1")) else { return false };
-    host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
+    let local = |text: &str| text.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok());
+    let Some(host) = text.strip_prefix("https://") else { return local(text) };
+    !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
 }
 
 /// Catalogue, limits, promises and versions.

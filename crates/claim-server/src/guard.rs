@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use claim_api::{Problem, ProblemCode};
 
+use crate::config::Deployment;
 use crate::failure::Failure;
 use crate::{App, session, vault};
 
@@ -63,13 +64,7 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
 }
 
 fn headers(app: &App, headers: &mut HeaderMap, id: &str, no_store: bool) {
-    let policy = match &app.deployment.partners[..] {
-        [] => HeaderValue::from_static(CSP),
-        // Those pages, by their exact origins, may hold ours in a frame.
-        partners => HeaderValue::from_str(&CSP.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", partners.join(" "))))
-            .unwrap_or(HeaderValue::from_static(CSP)),
-    };
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| policy(&app.deployment));
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -89,6 +84,19 @@ fn headers(app: &App, headers: &mut HeaderMap, id: &str, no_store: bool) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
+}
+
+fn policy(deployment: &Deployment) -> HeaderValue {
+    let mut policy = CSP.to_owned();
+    // Those pages, by their exact origins, may hold ours in a frame.
+    if !deployment.partners.is_empty() {
+        policy = policy.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", deployment.partners.join(" ")));
+    }
+    // WeChat's library may not be copied here (public/wechat.js).
+    if deployment.wechat.is_some() {
+        policy = policy.replace("script-src 'self'", "script-src 'self' https://res.wx.qq.com");
+    }
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(CSP))
 }
 
 /// Requests that change something come from our own pages, or from programs that send no origin at all.

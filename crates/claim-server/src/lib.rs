@@ -11,6 +11,7 @@ mod config;
 pub mod demo;
 mod documents;
 mod drafts;
+mod egress;
 mod failure;
 mod guard;
 mod handoffs;
@@ -35,6 +36,7 @@ mod store;
 mod stream;
 mod uploads;
 mod vault;
+mod wechat;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,6 +91,7 @@ pub struct Shared {
     news: tokio::sync::broadcast::Sender<String>,
     streams: stream::Streams,
     delivering: tokio::sync::Mutex<()>,
+    wechat: wechat::WeChat,
     started: (SystemTime, Instant),
 }
 
@@ -120,6 +123,7 @@ impl App {
         let catalogue_json = assets.text("/catalog.json").unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
         let catalogue = Catalogue::load(&catalogue_json)?;
         let deployment = config::Deployment::load(assets.text("/config.json").as_deref(), assets.text("/terms.json").as_deref())?;
+        let wechat = wechat::WeChat::open(&options.data, deployment.wechat.as_ref())?;
         let app = App(Arc::new(Shared {
             options,
             store,
@@ -133,6 +137,7 @@ impl App {
             news: tokio::sync::broadcast::channel(1024).0,
             streams: stream::Streams::default(),
             delivering: tokio::sync::Mutex::new(()),
+            wechat,
             started: (SystemTime::now(), Instant::now()),
         }));
         documents::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;

@@ -31,8 +31,8 @@ struct Cli {
     /// Behind a proxy that appends the peer to X-Forwarded-For.
     #[arg(long)]
     behind_proxy: bool,
-    /// Gateway in the same network that messages are POSTed to, http://host:port/path; without it they are written to
-    /// messages.log of the data directory.
+    /// Gateway that messages are POSTed to, https://host/path; without it they are written to messages.log of the data
+    /// directory.
     #[arg(long)]
     messages: Option<String>,
     /// Megabytes of disk that stay free.

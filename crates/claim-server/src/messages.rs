@@ -6,7 +6,6 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Extension, Request, State};
@@ -19,15 +18,14 @@ use sqlx::{Row, SqliteConnection};
 use crate::claims::{Stored, signed_in};
 use crate::failure::Result;
 use crate::session::{CODE_LIVES, Session, masked_phone};
-use crate::{App, attendant, guard, now};
+use crate::{App, attendant, egress, guard, now};
 
 /// How messages leave. The default writes a line to `messages.log`, without number or code.
 #[derive(Clone, Debug, Default)]
 pub enum Driver {
     #[default]
     Log,
-    /// POSTs `{id, phone, kind, text}` to a gateway in the same network (TLS is the gateway's), signed with the key of the
-    /// data directory.
+    /// POSTs `{id, phone, kind, text}` to a gateway, signed with the key of the data directory.
     Webhook(String),
 }
 
@@ -222,22 +220,8 @@ async fn log(path: PathBuf, message: &Queued) -> std::result::Result<(), String>
 
 async fn post(app: &App, url: &str, message: &Queued) -> std::result::Result<(), String> {
     let body = serde_json::json!({ "id": message.id, "phone": message.phone, "kind": message.kind, "text": message.text }).to_string();
-    let (authority, path) = url.strip_prefix("http://").and_then(|u| u.split_once('/')).ok_or("the address must begin with http://")?;
-    let connect = async {
-        let socket = tokio::net::TcpStream::connect(authority).await.map_err(|e| e.to_string())?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(socket)).await.map_err(|e| e.to_string())?;
-        tokio::spawn(async move { drop(connection.await) });
-        let request = axum::http::Request::post(format!("/{path}"))
-            .header("host", authority)
-            .header("content-type", "application/json")
-            .header("signature", app.vault.signature("messages", body.as_bytes()))
-            .body(axum::body::Body::from(body))
-            .map_err(|e| e.to_string())?;
-        let answer = sender.send_request(request).await.map_err(|e| e.to_string())?;
-        if answer.status().is_success() { Ok(()) } else { Err(format!("answered {}", answer.status().as_u16())) }
-    };
-    tokio::time::timeout(Duration::from_secs(10), connect).await.unwrap_or_else(|_| Err("no answer within ten seconds".into()))
+    let signature = app.vault.signature("messages", body.as_bytes());
+    egress::call(url.to_owned(), vec![("signature", signature)], Some(body)).await.map(drop)
 }
 
 async fn preferences_of(app: &App, db: &mut SqliteConnection, phone: &str) -> Result<Preferences> {

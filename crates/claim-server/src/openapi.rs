@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use crate::{
     claims, config, documents, drafts, handoffs, kiosk, launch, letters, messages, notices, payments, proofs, records, session, shares,
-    stream, uploads,
+    stream, uploads, wechat,
 };
 
 #[derive(OpenApi)]
@@ -58,6 +58,7 @@ use crate::{
         documents::claim_request,
         documents::compiled_rules,
         launch::launch,
+        wechat::signature,
         kiosk::view,
         kiosk::wipe,
         handoffs::begin,

@@ -6,7 +6,7 @@ use axum::routing::{MethodRouter, any, head};
 
 use crate::{
     App, assets, claims, config, documents, drafts, guard, handoffs, kiosk, launch, letters, messages, notices, openapi, pages, payments,
-    proofs, records, session, shares, stream, uploads,
+    proofs, records, session, shares, stream, uploads, wechat,
 };
 
 /// Who may use a route.
@@ -51,6 +51,7 @@ routes! { API api:
     "/rules/{version}" Open { get documents::compiled_rules }
     "/session" Session { get session::view, post session::sign_in, delete session::sign_out }
     "/launch" Session { post launch::launch }
+    "/wx/jssdk-signature" Open { get wechat::signature }
     "/session/code" Session { post session::send_code }
     "/notices" Session { post notices::create }
     "/submissions/{key}" Party { get notices::submission }

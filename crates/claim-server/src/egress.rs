@@ -1,0 +1,52 @@
+//! Requests that this server makes to others: the gateway of messages, WeChat.
+//!
+//! Promise: within ten seconds there is an answer or a reason; no reason holds an address or a body, which may carry a
+//! secret or a number. Certificates are those that the operating system trusts.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
+
+/// Longest answer that is read, in bytes.
+const LONGEST: u64 = 64 << 10;
+
+static AGENT: LazyLock<Agent> = LazyLock::new(|| {
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).max_redirects(0).tls_config(tls).build().into()
+});
+
+/// POSTs JSON, or GETs where there is no body. The answer is the body of a 2xx.
+///
+/// # Errors
+/// What went wrong, for the log.
+pub async fn call(url: String, headers: Vec<(&'static str, String)>, body: Option<String>) -> Result<String, String> {
+    let call = move || {
+        let answer = match body {
+            Some(body) => {
+                let request = AGENT.post(&url).header("content-type", "application/json");
+                headers.iter().fold(request, |request, (name, value)| request.header(*name, value)).send(body)
+            }
+            None => headers.iter().fold(AGENT.get(&url), |request, (name, value)| request.header(*name, value)).call(),
+        };
+        answer.and_then(|mut answer| answer.body_mut().with_config().limit(LONGEST).read_to_string()).map_err(reason)
+    };
+    tokio::task::spawn_blocking(call).await.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+fn reason(error: ureq::Error) -> String {
+    match error {
+        ureq::Error::StatusCode(status) => format!("answered {status}"),
+        ureq::Error::Timeout(_) => "no answer within ten seconds".into(),
+        ureq::Error::Io(error) => error.kind().to_string(),
+        ureq::Error::HostNotFound => "unknown host".into(),
+        ureq::Error::ConnectionFailed => "no connection".into(),
+        ureq::Error::Tls(why) => why.into(),
+        ureq::Error::Rustls(error) => error.to_string(),
+        _ => "the request or its answer is malformed".into(),
+    }
+}

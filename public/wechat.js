@@ -1,0 +1,84 @@
+// In WeChat, as a page of an official account or in a mini-program's web-view: place, photos, scanning, sharing and closing
+// by WeChat's JSSDK. boot.js loads this only there; the app is whole without it (docs/EMBEDDING.md).
+//
+// Promise: nothing waits for WeChat. What it can do is offered once it has accepted this page's signature; where it is
+// missing, refuses, is late, answers twice or never, the browser's own ways stay, which keep what a photo says of itself.
+'use strict';
+(() => {
+  // The server says before this file whether there is an account.
+  const SDK = 'https://res.wx.qq.com/open/js/jweixin-1.6.0.js';
+  const USED = ['getLocation', 'chooseImage', 'getLocalImgData', 'scanQRCode', 'updateAppMessageShareData', 'closeWindow'];
+  const OPENED = 'camera-opened';
+
+  // One call as a promise, which a second answer does not change; null where the person said no.
+  const call = (name, options) => new Promise((success, failed) => {
+    const fail = ({ errMsg }) => (/cancel|deny/.test(errMsg) ? success(null) : failed(new Error(errMsg)));
+    globalThis.wx[name]({ ...options, success, fail, cancel: () => success(null) });
+  });
+  const within = (ms, promise) => Promise.race([promise, new Promise((_, late) => { setTimeout(late, ms); })]);
+
+  const can = {
+    // In the system of the phone's own receiver, as the browser gives it.
+    locate: async () => {
+      const found = await call('getLocation', { type: 'wgs84' });
+      return found && [Number(found.latitude), Number(found.longitude)];
+    },
+    // Base64, on some phones with a prefix; one that cannot be had is empty, and the person is told so.
+    photos: async () => {
+      const chosen = await call('chooseImage', { count: 9, sizeType: ['original'], sourceType: ['album', 'camera'] });
+      const read = (localId) => within(15000, call('getLocalImgData', { localId })).then((got) => String(got.localData), () => '');
+      const photos = [];
+      for (const id of chosen?.localIds || []) { photos.push(await read(id)); }
+      return photos;
+    },
+    scan: async () => (await call('scanQRCode', { needResult: 1, scanType: ['qrCode'] }))?.resultStr,
+    // Laid ready behind the menu of WeChat, where the person sends it.
+    share: async ({ title, link }) => {
+      await call('updateAppMessageShareData', { title, desc: '', link, imgUrl: location.origin + '/icon-192.png' });
+      return 'menu';
+    },
+    close: async () => {
+      if (globalThis.__wxjs_environment === 'miniprogram') { globalThis.wx.miniProgram.navigateBack(); } else { globalThis.wx.closeWindow(); }
+    },
+  };
+
+  // WeChat's chooser is offered when the browser's brought nothing, or the page did not live through it.
+  const offer = () => baoanCan({ photos: can.photos });
+  const camera = {
+    opens: () => { try { localStorage.setItem(OPENED, '1'); } catch { /* then it is not known */ } },
+    back: () => { try { localStorage.removeItem(OPENED); } catch { /* as above */ } },
+    get open() { try { return localStorage.getItem(OPENED) !== null; } catch { return false; } },
+  };
+  const watch = () => {
+    const killed = camera.open;
+    camera.back();
+    if (killed) { offer(); }
+    const isFile = ({ target }) => target instanceof HTMLInputElement && target.type === 'file';
+    addEventListener('click', (event) => { if (isFile(event)) { camera.opens(); } }, true);
+    addEventListener('change', (event) => { if (isFile(event)) { camera.back(); } }, true);
+    addEventListener('cancel', (event) => { if (isFile(event)) { camera.back(); offer(); } }, true);
+    // Some hosts say neither: the page is looked at again and nothing has come.
+    const returned = () => setTimeout(() => { if (camera.open && document.hasFocus()) { camera.back(); offer(); } }, 1500);
+    addEventListener('focus', returned);
+    addEventListener('visibilitychange', returned);
+  };
+
+  const script = (src) => new Promise((loaded, failed) => {
+    document.head.append(Object.assign(document.createElement('script'), { src, onload: loaded, onerror: failed }));
+  });
+  const start = async () => {
+    if (!globalThis.baoanWechat) { return; }
+    if (!globalThis.wx?.config) { await script(SDK); }
+    const url = location.href.split('#')[0];
+    const answer = await fetch('/api/v1/wx/jssdk-signature?url=' + encodeURIComponent(url));
+    if (!answer.ok) { return; }
+    const { app_id: appId, timestamp, nonce: nonceStr, signature } = await answer.json();
+    const accepted = new Promise((ready, refused) => { wx.ready(ready); wx.error(refused); });
+    wx.config({ debug: false, appId, timestamp, nonceStr, signature, jsApiList: USED });
+    await accepted;
+    const { photos, ...rest } = can;
+    baoanCan(rest);
+    watch();
+  };
+  start().catch(() => { /* the browser's own ways stay */ });
+})();
