@@ -125,7 +125,7 @@
   });
 
   // Two programs: the report, and everything after it (see src/lib.rs).
-  const part = /^\/(claims|login|help|verify|handoff|launch)/.test(location.pathname) ? 'claims' : 'app';
+  const part = /^\/(claims|login|help|verify|handoff|launch|gallery)/.test(location.pathname) ? 'claims' : 'app';
   if (part === 'claims') { byId('claims-style').rel = 'stylesheet'; }
   const start = async () => {
     const [js, wasm] = [byId(part + '-js'), byId(part + '-wasm')];

@@ -52,6 +52,8 @@ pub fn claims(session: Session) -> AnyView {
             ["help"] => claim::help(visit),
             ["launch"] => claim::launch(session),
             ["handoff"] => claim::handoff(session),
+            #[cfg(any(debug_assertions, feature = "gallery"))]
+            ["gallery"] => crate::gallery::gallery(session),
             _ => not_found(),
         })}
     }

@@ -6,6 +6,8 @@
 
 mod app;
 mod claim;
+#[cfg(any(debug_assertions, feature = "gallery"))]
+mod gallery;
 mod i18n;
 mod journey;
 mod papers;
@@ -52,7 +54,7 @@ pub fn claims() {
             i18n::open_claims(lines);
             Catalogue::whole_from_compiled(catalogue)
         },
-        |path| ["/claims", "/login", "/help", "/verify", "/handoff", "/launch"].iter().any(|p| path.starts_with(p)),
+        |path| ["/claims", "/login", "/help", "/verify", "/handoff", "/launch", "/gallery"].iter().any(|p| path.starts_with(p)),
         async |visit| {
             let session = Session::open(visit).await;
             Ok(Box::new(move || app::claims(session)) as Box<dyn FnOnce() -> AnyView>)

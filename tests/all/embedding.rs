@@ -116,7 +116,28 @@ async fn a_native_app_hears_the_same_and_brings_a_link() {
     browser.at(&server.url("/report")).await;
     browser.until("ready", "globalThis.told.some((t) => JSON.parse(t).event === 'ready')").await;
     browser.run("baoanFromApp('no json'); baoanFromApp('{}')").await;
-    walk(&browser, &[], async |_, _| {}).await;
+    browser.until("the title", "globalThis.told.some((t) => JSON.parse(t).title?.includes('先确保安全'))").await;
+    // What the app can do is asked of it; an answer of another shape is none, and the first one counts.
+    let said =
+        |context: Value| format!("baoanFromApp({})", json!(json!({ "type": "baoan", "version": 1, "context": context }).to_string()));
+    browser.run(&said(json!({ "can": ["locate", "constructor", 7] }))).await;
+    assert_eq!(browser.run("return document.documentElement.dataset.host").await, json!("locate"));
+    walk(&browser, &[], async |browser, page| {
+        if page == "where" {
+            browser.tap("#locate").await;
+            browser.until("asked", "globalThis.told.some((t) => JSON.parse(t).what === 'locate')").await;
+            let id = browser.run("return globalThis.told.map((t) => JSON.parse(t)).find((m) => m.what === 'locate').id").await;
+            for value in [json!([31.25, 121.5]), json!([1, 2])] {
+                browser.run(&said(json!({ "answer": { "id": id, "value": value } }))).await;
+            }
+            browser.run(&said(json!({ "answer": { "id": 99, "value": [3, 4] } }))).await;
+            browser.until("the first place", "document.querySelector('main').innerText.includes('31.25')").await;
+        }
+        if page == "check" {
+            browser.tap("#consents-location").await;
+        }
+    })
+    .await;
     let number = send(&browser).await;
     browser.until("reported", &format!("globalThis.told.some((t) => t.includes('reported') && t.includes('{number}'))")).await;
     let message = json!({ "type": "baoan", "version": 1, "context": { "launch": token(&server, "13800138000", 300, &unique_key()) } });

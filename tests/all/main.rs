@@ -10,6 +10,7 @@ mod embedding;
 mod engine;
 mod engines;
 mod faults;
+mod gallery;
 mod journeys;
 mod kiosk;
 mod launch;

@@ -130,6 +130,10 @@ fn tell(nodes: &[Value], node: &Value, depth: usize, text: &mut String) {
                 false => plain.push(letter),
             }
         }
+        // A claim's number has letters, too.
+        if let Some((before, number)) = plain.split_once("BA#") {
+            plain = format!("{before}BA#{}", number.trim_start_matches(|c: char| c == '#' || c.is_ascii_uppercase()));
+        }
         text.push_str(&format!("{}{role} {plain:?}{states}\n", "  ".repeat(depth)));
     }
     for id in node["childIds"].as_array().into_iter().flatten() {

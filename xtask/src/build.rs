@@ -122,6 +122,37 @@ pub fn finish() -> Result {
     dress(&staging)
 }
 
+/// Builds that and shows it until Ctrl-C.
+pub fn show_gallery(addr: &str) -> Result {
+    build()?;
+    gallery()?;
+    let mut child = run_server(addr, "target/gallery-data", Some("target/gallery"))?;
+    say(&format!("open http://{addr}/gallery"));
+    child.wait().map(drop).map_err(|e| e.to_string())
+}
+
+/// The app of the last build with `/gallery` in it, in `target/gallery`.
+pub fn gallery() -> Result {
+    let to = root().join("target/gallery");
+    let built = |path: &Path| newest(path).ok_or_else(|| "there is no build yet: cargo xtask build".to_owned());
+    if newest(&to.join("index.html")) > Some(built(&undressed())?) {
+        return Ok(());
+    }
+    say("building the gallery");
+    let target = ["--target", "wasm32-unknown-unknown", "--features", "gallery", "--bin", "claims"];
+    run(&mut cargo(&[&["build", "--quiet", "--release"][..], &target].concat()))?;
+    let _ = fs::remove_dir_all(&to);
+    copy(&undressed(), &to)?;
+    for entry in fs::read_dir(&to).map_err(|e| e.to_string())?.flatten().filter(|e| e.file_name().to_string_lossy().starts_with("claims-"))
+    {
+        let _ = fs::remove_file(entry.path());
+    }
+    let made = root().join("target/wasm32-unknown-unknown/release/claims.wasm");
+    let glue = ["--target", "web", "--no-typescript", "--out-name", "claims-0000000000000000", "--out-dir"];
+    run(Command::new("wasm-bindgen").args(glue).arg(&to).arg(made).env("PATH", tools::path()))?;
+    dress(&to)
+}
+
 /// The app of the last build under another name: `folder` holds config.json, tokens.css with what is unlike ours (it follows
 /// it), and icon.svg, icon-192.png, icon-512.png if it has any.
 pub fn brand(folder: &Path, to: &Path) -> Result {

@@ -23,6 +23,7 @@ const USAGE: &str = "cargo xtask COMMAND
   dev                                       live reload on 127.0.0.1:8081, the API behind it
   build                                     leaves dist/ and target/release/claim-server
   brand FOLDER DIR                          the built app under another name: FOLDER has tokens.css and config.json
+  gallery [--addr 127.0.0.1:8082]           every component in every state, at /gallery
   test [--only LAYER]                       all layers, or one of: fmt clippy check unit wasm server e2e
   check                                     layering, byte budgets, words
   coverage                                  docs/COVERAGE.md: which promise is held by which test
@@ -56,6 +57,7 @@ fn dispatch(args: &[String]) -> Result {
             (Some(folder), Some(to)) => build::brand(Path::new(folder), Path::new(to)),
             _ => Err("brand FOLDER DIR".into()),
         },
+        Some("gallery") => build::show_gallery(&option("--addr").unwrap_or("127.0.0.1:8082".into())),
         Some("test") => tests::test(option("--only").as_deref()),
         Some("check") => check::check(),
         Some("coverage") => coverage::write(),

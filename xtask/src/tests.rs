@@ -51,6 +51,7 @@ fn wasm() -> Result {
 fn e2e_command(args: &[&str]) -> Result<Command> {
     tools::for_browser_tests()?;
     build::build()?;
+    build::gallery()?;
     let python = tools::python(&["tuspy==1.1.0"])?;
     let mut command: Command = cargo(&["test", "-p", "baoan-tests", "--test", "all", "--"]);
     // Each is named before it runs: where one hangs, it is known which.

@@ -177,7 +177,8 @@ pub async fn serve(State(app): State<App>, request: Request) -> Response {
     }
     let wants_page = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/html"));
     match app.assets.0.get("/index.html") {
-        Some(index) if is_app_route(path) => match kiosk::of(&app, headers).await {
+        // What every component looks like; only builds for development hold it.
+        Some(index) if is_app_route(path) || (app.options.demo && path == "/gallery") => match kiosk::of(&app, headers).await {
             Ok(None) => send(index, &uri, headers, StatusCode::OK),
             Ok(Some(machine)) => kiosk::served(&app, &machine, headers).unwrap_or_else(IntoResponse::into_response),
             Err(failure) => failure.into_response(),
