@@ -95,7 +95,7 @@
   // undefined: it has no such thing, or failed, or is late; null: the person said no there.
   globalThis.baoanAsk = (what, given, ms) => new Promise((done) => {
     if (ms) { setTimeout(done, ms); }
-    Promise.resolve(given).then(host[what]).then(done, () => done());
+    Promise.resolve().then(() => host[what]?.(given)).then(done, () => done());
   });
   if (navigator.share) {
     baoanCan({ share: ({ title, link }) => navigator.share({ title, url: link }).then(() => true) });

@@ -7,7 +7,7 @@ use baoan_tests::{Browser, Caller, Look, Server, all_good, photographs, root};
 use crate::journeys::{send, sign_in, walk};
 
 #[tokio::test]
-async fn axe_finds_nothing_on_any_screen_in_any_look() {
+async fn o5_every_screen_of_the_report_in_every_look() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
     let server = Server::start();
@@ -176,7 +176,7 @@ async fn screenshots() {
 }
 
 #[tokio::test]
-async fn axe_finds_nothing_on_the_pages_of_documents_in_any_look() {
+async fn o5_every_page_of_documents_in_every_look() {
     let server = Server::start();
     let number = crate::papers::claim_of(&mut server.caller(), &server, |_| {});
     let browser = Browser::phone().await;
@@ -298,7 +298,7 @@ fn lives(server: &Server) -> Vec<(&'static str, String)> {
 /// Every page of a claim's life in every look: axe, and nothing cut off at 320 pixels. With BAOAN_SCREENSHOTS on a phone's
 /// size, and pictures of it.
 #[tokio::test]
-async fn axe_finds_nothing_on_the_pages_of_a_claims_life() {
+async fn o5_every_page_of_a_claims_life_in_every_look() {
     let server = Server::start();
     let lives = lives(&server);
     let number = |name: &str| lives.iter().find(|(n, _)| *n == name).unwrap().1.clone();

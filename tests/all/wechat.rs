@@ -321,7 +321,7 @@ async fn happens(browser: &Browser, what: &str, page: &str, script: &str) {
 
 /// The report is completed whatever the webview does, once, with what the host did not destroy.
 #[tokio::test]
-async fn in_a_webview_that_misbehaves_in_twenty_ways_the_report_completes() {
+async fn o1_in_a_webview_that_misbehaves_in_twenty_ways_the_report_completes() {
     let wechat = StandIn::start();
     let (_dist, server) = with_account(&wechat.address);
     let folder = tempfile::tempdir().unwrap();

@@ -131,9 +131,8 @@ fn tell(nodes: &[Value], node: &Value, depth: usize, text: &mut String) {
             }
         }
         // A claim's number has letters, too.
-        if let Some((before, number)) = plain.split_once("BA#") {
-            plain = format!("{before}BA#{}", number.trim_start_matches(|c: char| c == '#' || c.is_ascii_uppercase()));
-        }
+        let words = plain.split(' ').map(|word| if word.starts_with("BA#") { "BA#" } else { word });
+        plain = words.collect::<Vec<_>>().join(" ");
         text.push_str(&format!("{}{role} {plain:?}{states}\n", "  ".repeat(depth)));
     }
     for id in node["childIds"].as_array().into_iter().flatten() {

@@ -148,10 +148,11 @@ pub fn prepare_decoded(file: &[u8], picture: Picture, raw: bool, limits: &Limits
     finish(file, Decoded { picture, orientation, profile, own: raw, salvaged: false }, limits, original_sha256)
 }
 
-/// The smallest eighth of a picture's size that is not below `long_edge`: what decoders can scale to for nothing.
-pub fn eighth(width: u32, height: u32, long_edge: u32) -> (u32, u32) {
-    let scaled = |side: u32, n: u32| (side * n).div_ceil(8);
-    (1..8).map(|n| (scaled(width, n), scaled(height, n))).find(|(w, h)| *w.max(h) >= long_edge).unwrap_or((width, height))
+/// How a picture is decoded that need not be longer than `long_edge`: at how many eighths of its size, and how large that
+/// is. Decoders scale so on their way; by one, two and four eighths they do it quickest.
+pub fn eighths(width: u32, height: u32, long_edge: u32) -> (u32, (u32, u32)) {
+    let scaled = |n: u32| (n, ((width * n).div_ceil(8), (height * n).div_ceil(8)));
+    (1..8).map(scaled).find(|(_, (w, h))| *w.max(h) >= decode::nearly(long_edge)).unwrap_or((8, (width, height)))
 }
 
 /// Width and height that the header claims: known before anything is decoded.
@@ -163,8 +164,8 @@ pub fn dimensions(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError
 }
 
 /// The planes of a whole JPEG as our own decoder reads them, to compare another decoder with.
-pub fn planes(jpeg: &[u8]) -> Option<Picture> {
-    decode::scaled(jpeg, u32::MAX)
+pub fn planes(jpeg: &[u8], long_edge: u32) -> Option<Picture> {
+    decode::scaled(jpeg, long_edge)
 }
 
 /// Whether a JPEG says that its colours are not sRGB.

@@ -46,15 +46,46 @@ impl Picture {
         Picture::from_ycc(width, height, &ycc, halved)
     }
 
-    /// From pixels of four bytes: blue, green, red and nothing.
-    pub fn from_bgrx(width: usize, height: usize, mut pixels: Vec<u8>) -> Picture {
-        let count = pixels.len() / 4;
-        for i in 0..count {
-            let ycc = to_ycc([pixels[4 * i + 2], pixels[4 * i + 1], pixels[4 * i]]);
-            pixels[3 * i..3 * i + 3].copy_from_slice(&ycc);
+    /// From pixels of four bytes: blue, green, red and nothing; chroma at half size. As [`Picture::from_rgb`], four pixels at
+    /// a time and with chroma rounded once.
+    pub fn from_bgrx(width: usize, height: usize, pixels: &[u8]) -> Picture {
+        let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+        let mut luma = vec![0u8; width * height];
+        let mut chroma = [vec![0u8; half_width * half_height], vec![0u8; half_width * half_height]];
+        // Beyond an odd edge the last pixel stands for both.
+        let four = |row: &[u8], x: usize| -> [i32x4; 3] {
+            let bytes = match row.get(4 * x..4 * x + 16) {
+                Some(whole) => whole.try_into().unwrap_or([0; 16]),
+                None => std::array::from_fn(|i| row[4 * (x + i / 4).min(width - 1) + i % 4]),
+            };
+            let pixels: i32x4 = cast::<[u8; 16], _>(bytes);
+            let byte = i32x4::splat(0xFF);
+            [pixels & byte, pixels >> 8 & byte, pixels >> 16 & byte]
+        };
+        let weighed = |[b, g, r]: [i32x4; 3], of: [i32; 3]| b * i32x4::splat(of[2]) + g * i32x4::splat(of[1]) + r * i32x4::splat(of[0]);
+        for (y, (luma, rows)) in luma.chunks_mut(2 * width).zip(pixels.chunks(8 * width)).enumerate() {
+            let (upper, lower) = rows.split_at(4 * width);
+            let (upper_luma, lower_luma) = luma.split_at_mut(width);
+            for x in (0..width).step_by(4) {
+                let above = four(upper, x);
+                let below = if lower.is_empty() { above } else { four(lower, x) };
+                for (to, from) in [(&mut *upper_luma, above), (&mut *lower_luma, below)] {
+                    let values: i32x4 = (weighed(from, WEIGHTS[0]) + i32x4::splat(1 << 15)) >> 16;
+                    to.iter_mut().skip(x).zip(values.to_array()).for_each(|(to, value)| *to = value as u8);
+                }
+                let sums = [above[0] + below[0], above[1] + below[1], above[2] + below[2]];
+                for (plane, weights) in chroma.iter_mut().zip([WEIGHTS[1], WEIGHTS[2]]) {
+                    let pairs: [i32; 4] = weighed(sums, weights).to_array();
+                    let to = &mut plane[y * half_width..][..half_width];
+                    to.iter_mut().skip(x / 2).zip(pairs.as_chunks::<2>().0).for_each(|(to, [left, right])| {
+                        *to = ((left + right + (128 << 18) + (1 << 17)) >> 18).clamp(0, 255) as u8;
+                    });
+                }
+            }
         }
-        pixels.truncate(count * 3);
-        Picture::from_ycc(width, height, &pixels, true)
+        let half = |pixels| Plane { width: half_width, height: half_height, pixels };
+        let [cb, cr] = chroma;
+        Picture { planes: vec![Plane { width, height, pixels: luma }, half(cb), half(cr)] }
     }
 
     /// From interleaved YCbCr.
@@ -278,15 +309,15 @@ fn kernels(from: usize, to: usize, ratio: f64) -> Vec<Kernel> {
     (0..to).map(kernel).collect()
 }
 
-/// JFIF's conversion, in 1/65536.
-pub(crate) fn to_ycc([r, g, b]: [u8; 3]) -> [u8; 3] {
-    let [r, g, b] = [r, g, b].map(i32::from);
-    let shift = |sum: i32| ((sum + 32_768) >> 16).clamp(0, 255) as u8;
-    [
-        shift(19_595 * r + 38_470 * g + 7_471 * b),
-        shift(-11_059 * r - 21_709 * g + 32_768 * b + (128 << 16)),
-        shift(32_768 * r - 27_439 * g - 5_329 * b + (128 << 16)),
-    ]
+/// What red, green and blue count for in Y, Cb and Cr (JFIF), in 1/65536.
+const WEIGHTS: [[i32; 3]; 3] = [[19_595, 38_470, 7_471], [-11_059, -21_709, 32_768], [32_768, -27_439, -5_329]];
+
+pub(crate) fn to_ycc(rgb: [u8; 3]) -> [u8; 3] {
+    std::array::from_fn(|i| {
+        let sum: i32 = WEIGHTS[i].iter().zip(rgb).map(|(weight, value)| weight * i32::from(value)).sum();
+        let middle = if i == 0 { 0 } else { 128 << 16 };
+        ((sum + middle + 32_768) >> 16).clamp(0, 255) as u8
+    })
 }
 
 pub(crate) fn to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {

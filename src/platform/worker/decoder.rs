@@ -93,7 +93,7 @@ async fn planes(frame: &VideoFrame) -> Option<Picture> {
             let chroma = |i| Some(Plane { width: half.0, height: half.1, pixels: plane(i, half.0, half.1)? });
             Some(Picture { planes: vec![Plane { width, height, pixels: plane(0, width, height)? }, chroma(1)?, chroma(2)?] })
         }
-        "BGRX" | "BGRA" => Some(Picture::from_bgrx(width, height, plane(0, width * 4, height)?)),
+        "BGRX" | "BGRA" => Some(Picture::from_bgrx(width, height, &plane(0, width * 4, height)?)),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use claim_photo::{Kind, Limits, Photo, Picture, dimensions, eighth, has_profile, prepare_decoded, prepare_jpeg, sha256_hex, sniff};
+use claim_photo::{Kind, Limits, Photo, Picture, dimensions, eighths, has_profile, prepare_decoded, prepare_jpeg, sha256_hex, sniff};
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
 
 use super::decoder::Torn;
@@ -56,9 +56,11 @@ async fn answer(order: Order) -> Answer {
     let native = order.native && NATIVE.get();
     let digest = decoder::sha256(&buffer);
     let photo = if sniff(&file) == Kind::Jpeg {
+        let (eighths, scaled) = eighths(width, height, limits.long_edge);
+        // Other eighths take longer than everything does, as long as that fits.
+        let whole = !matches!(eighths, 1 | 2 | 4) && u64::from(width) * u64::from(height) <= MOST_WHOLE;
+        let size = if whole { (width, height) } else { scaled };
         // Scaled, it gives pixels in colours of its own choice: not where they matter.
-        let whole = u64::from(width) * u64::from(height) <= MOST_WHOLE;
-        let size = if whole { (width, height) } else { eighth(width, height, limits.long_edge) };
         let planes = if native && (whole || !has_profile(&file)) { decoder::jpeg(&buffer, size).await } else { Ok(None) };
         let sha256 = sum(digest, &file).await;
         match planes {
@@ -96,7 +98,7 @@ fn within(width: u32, height: u32, long_edge: u32) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
-/// Pixels up to which the browser decodes at full size: it is the faster way, and its planes still fit.
+/// Pixels up to which the browser may decode at full size: its planes still fit.
 const MOST_WHOLE: u64 = 16_000_000;
 
 /// Does the whole work once on a made picture, so that the first real one finds the program compiled; and looks whether
@@ -113,9 +115,13 @@ async fn warm_up() -> Option<(Vec<u8>, Picture)> {
     let (file, _) = claim_photo::encode(&picture, &claim_photo::Target::default(), &claim_photo::Tuning::default())?;
     work(&file, picture.clone());
     let buffer: ArrayBuffer = Uint8Array::from(&file[..]).buffer();
-    if let Ok(Some(theirs)) = decoder::jpeg(&buffer, (width as u32, height as u32)).await {
-        NATIVE.set(claim_photo::planes(&file).is_some_and(|ours| claim_photo::alike(&ours, &theirs)));
+    let mut right = true;
+    for scale in [1, 2] {
+        let (width, height) = (width as u32 / scale, height as u32 / scale);
+        let theirs = decoder::jpeg(&buffer, (width, height)).await.ok().flatten();
+        right &= claim_photo::planes(&file, width).zip(theirs).is_some_and(|(ours, theirs)| claim_photo::alike(&ours, &theirs));
     }
+    NATIVE.set(right);
     Some((file, picture))
 }
 
