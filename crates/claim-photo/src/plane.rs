@@ -46,40 +46,48 @@ impl Picture {
         Picture::from_ycc(width, height, &ycc, halved)
     }
 
-    /// From pixels of four bytes: blue, green, red and nothing; chroma at half size. As [`Picture::from_rgb`], four pixels at
-    /// a time and with chroma rounded once.
+    /// From pixels of four bytes: blue, green, red and nothing; chroma at half size. As [`Picture::from_rgb`] but for the last
+    /// bit, sixteen pixels at a time.
     pub fn from_bgrx(width: usize, height: usize, pixels: &[u8]) -> Picture {
         let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
         let mut luma = vec![0u8; width * height];
         let mut chroma = [vec![0u8; half_width * half_height], vec![0u8; half_width * half_height]];
-        // Beyond an odd edge the last pixel stands for both.
-        let four = |row: &[u8], x: usize| -> [i32x4; 3] {
-            let bytes = match row.get(4 * x..4 * x + 16) {
-                Some(whole) => whole.try_into().unwrap_or([0; 16]),
+        // Four times four pixels: blue and red, green and nothing. Beyond the edge the last one is repeated.
+        let sixteen = |row: &[u8], x: usize| -> [[i16x8; 2]; 4] {
+            let bytes = match row.get(4 * x..4 * x + 64) {
+                Some(whole) => whole.try_into().unwrap_or([0; 64]),
                 None => std::array::from_fn(|i| row[4 * (x + i / 4).min(width - 1) + i % 4]),
             };
-            let pixels: i32x4 = cast::<[u8; 16], _>(bytes);
-            let byte = i32x4::splat(0xFF);
-            [pixels & byte, pixels >> 8 & byte, pixels >> 16 & byte]
+            cast::<[u8; 64], [i32x4; 4]>(bytes).map(|four| {
+                let low = i32x4::splat(0x00FF_00FF);
+                [cast(four & low), cast((four >> 8) & low)]
+            })
         };
-        let weighed = |[b, g, r]: [i32x4; 3], of: [i32; 3]| b * i32x4::splat(of[2]) + g * i32x4::splat(of[1]) + r * i32x4::splat(of[0]);
-        for (y, (luma, rows)) in luma.chunks_mut(2 * width).zip(pixels.chunks(8 * width)).enumerate() {
+        // In 1/32768, which fits into sixteen bits.
+        let weights = WEIGHTS.map(|weights| {
+            let [r, g, b] = weights.map(|weight| ((weight + 1) >> 1) as i16);
+            [i16x8::new([b, r, b, r, b, r, b, r]), i16x8::new([g, 0, g, 0, g, 0, g, 0])]
+        });
+        let weighed = |four: [i16x8; 2], of: [i16x8; 2]| four[0].dot(of[0]) + four[1].dot(of[1]);
+        let packed = |a: i32x4, b: i32x4| i16x8::from_i32x8_saturate(cast([a, b]));
+        for (y, rows) in pixels.chunks(8 * width).enumerate() {
             let (upper, lower) = rows.split_at(4 * width);
-            let (upper_luma, lower_luma) = luma.split_at_mut(width);
-            for x in (0..width).step_by(4) {
-                let above = four(upper, x);
-                let below = if lower.is_empty() { above } else { four(lower, x) };
-                for (to, from) in [(&mut *upper_luma, above), (&mut *lower_luma, below)] {
-                    let values: i32x4 = (weighed(from, WEIGHTS[0]) + i32x4::splat(1 << 15)) >> 16;
-                    to.iter_mut().skip(x).zip(values.to_array()).for_each(|(to, value)| *to = value as u8);
+            for x in (0..width).step_by(16) {
+                let above = sixteen(upper, x);
+                let below = if lower.is_empty() { above } else { sixteen(lower, x) };
+                for (from, to) in [above, below].into_iter().zip(luma.chunks_mut(width).skip(2 * y)) {
+                    let [a, b, c, d] = from.map(|four| (weighed(four, weights[0]) + i32x4::splat(1 << 14)) >> 15);
+                    let values = u8x16::narrow_i16x8(packed(a, b), packed(c, d)).to_array();
+                    let to = &mut to[x..(x + 16).min(width)];
+                    to.copy_from_slice(&values[..to.len()]);
                 }
-                let sums = [above[0] + below[0], above[1] + below[1], above[2] + below[2]];
-                for (plane, weights) in chroma.iter_mut().zip([WEIGHTS[1], WEIGHTS[2]]) {
-                    let pairs: [i32; 4] = weighed(sums, weights).to_array();
-                    let to = &mut plane[y * half_width..][..half_width];
-                    to.iter_mut().skip(x / 2).zip(pairs.as_chunks::<2>().0).for_each(|(to, [left, right])| {
-                        *to = ((left + right + (128 << 18) + (1 << 17)) >> 18).clamp(0, 255) as u8;
-                    });
+                for (plane, weights) in chroma.iter_mut().zip(&weights[1..]) {
+                    let sum = |i: usize| weighed([above[i][0] + below[i][0], above[i][1] + below[i][1]], *weights) >> 9;
+                    let pairs = [packed(sum(0), sum(1)), packed(sum(2), sum(3))].map(|eight| eight.dot(i16x8::ONE));
+                    let [a, b] = pairs.map(|pair| (pair + i32x4::splat((128 << 8) + (1 << 7))) >> 8);
+                    let values = u8x16::narrow_i16x8(packed(a, b), i16x8::ZERO).to_array();
+                    let to = &mut plane[y * half_width..][x / 2..(x / 2 + 8).min(half_width)];
+                    to.copy_from_slice(&values[..to.len()]);
                 }
             }
         }

@@ -411,7 +411,6 @@ fn a_browsers_pixels_become_the_same_planes() {
             assert_eq!((a.width, a.height), (b.width, b.height));
             assert!(a.pixels.iter().zip(&b.pixels).all(|(a, b)| a.abs_diff(*b) <= 1), "{width} x {height}");
         }
-        assert_eq!(expected.planes[0], found.planes[0]);
     }
 }
 
