@@ -30,10 +30,20 @@ async fn every_component_in_every_state_as_it_was() {
 async fn compare(browser: &Browser, look: Look) -> Vec<String> {
     // What moves is held still, what has the focus lets it go.
     browser.run("document.activeElement.blur(); scrollTo(0, 0); for (const p of document.querySelectorAll('progress:not([value])')) { p.value = 0; }").await;
-    let file = tempfile::NamedTempFile::with_suffix(".png").unwrap();
-    browser.whole_page(file.path()).await;
+    let picture = async || {
+        let file = tempfile::NamedTempFile::with_suffix(".png").unwrap();
+        browser.whole_page(file.path()).await;
+        image::open(file.path()).unwrap()
+    };
+    // Until it stands still.
+    let (mut before, mut seen) = (picture().await, picture().await);
+    for _ in 0..20 {
+        if before == seen {
+            break;
+        }
+        (before, seen) = (seen, picture().await);
+    }
     let places = browser.run("return [...document.querySelectorAll('section')].map((s) => { const r = s.getBoundingClientRect(); return [s.dataset.example, r.top, r.height]; })").await;
-    let seen = image::open(file.path()).unwrap();
     // Two pixels of the page are one of the picture, four of the screen's.
     let seen = seen.resize_exact(seen.width() / 4, seen.height() / 4, image::imageops::FilterType::Triangle).to_rgb8();
     let golden = root().join(format!("tests/golden/gallery-{look:?}.png"));
