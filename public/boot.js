@@ -80,7 +80,7 @@
       createHTML: (html) => { if (forbidden.test(html)) { throw new TypeError('refused markup'); } return html; },
       createScriptURL: (url) => {
         // And WeChat's own library, where the server's policy lets it in.
-        if (new URL(url, location.href).origin !== location.origin && !url.startsWith('https://res.wx.qq.com/')) { throw new TypeError('refused script'); }
+        if (new URL(url, location.href).origin !== location.origin && url !== 'https://res.wx.qq.com/open/js/jweixin-1.6.0.js') { throw new TypeError('refused script'); }
         return url;
       },
     });
@@ -97,7 +97,8 @@
     if (ms) { setTimeout(done, ms); }
     Promise.resolve().then(() => host[what]?.(given)).then(done, () => done());
   });
-  if (navigator.share) {
+  // Not at a machine, whose other programs are nobody's business; nor in a frame that may not.
+  if (navigator.canShare?.({ url: location.href }) && !root.dataset.kiosk) {
     baoanCan({ share: ({ title, link }) => navigator.share({ title, url: link }).then(() => true) });
   }
   const adapter = (src) => document.head.append(Object.assign(document.createElement('script'), { src }));
@@ -113,7 +114,8 @@
   };
   globalThis.baoanLocate = async () => {
     const known = await baoanAsk('locate', 0, 5000);
-    if (known !== undefined) { return known || []; }
+    if (known === null) { return []; }
+    if (Math.abs(known?.[0]) <= 90 && Math.abs(known[1]) <= 180) { return known; }
     return new Promise((found, failed) => {
       navigator.geolocation.getCurrentPosition(({ coords }) => found([coords.latitude, coords.longitude]), failed, { timeout: 10000, enableHighAccuracy: true });
     });

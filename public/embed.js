@@ -40,7 +40,9 @@
     const { launch, can, answer } = message.context;
     // Signed by the insurer: nobody is believed because he says so.
     if (isLink(launch)) { location.replace('/launch#' + launch); }
-    if (Array.isArray(can)) { baoanCan(Object.fromEntries(can.filter((what) => Object.hasOwn(shapes, what)).map((what) => [what, ask(what)]))); }
+    // A letter and a private link are the person's: an app has pictures to put them among, a partner's page only reads them.
+    const mayAsk = (what) => Object.hasOwn(shapes, what) && (native || !['save', 'share'].includes(what));
+    if (Array.isArray(can)) { baoanCan(Object.fromEntries(can.filter(mayAsk).map((what) => [what, ask(what)]))); }
     const answered = waiting.get(answer?.id);
     // The first answer counts.
     if (waiting.delete(answer?.id)) { answered(answer.value); }

@@ -32,9 +32,15 @@
       return photos;
     },
     scan: async () => (await call('scanQRCode', { needResult: 1, scanType: ['qrCode'] }))?.resultStr,
-    // Laid ready behind the menu of WeChat, where the person sends it.
+    // Laid ready behind the menu of WeChat, where the person sends it; on another page it is the app's own address again.
     share: async ({ title, link }) => {
-      await call('updateAppMessageShareData', { title, desc: '', link, imgUrl: location.origin + '/icon-192.png' });
+      const from = location.pathname;
+      const lay = (link) => call('updateAppMessageShareData', { title, desc: '', link, imgUrl: location.origin + '/icon-192.png' });
+      await lay(link);
+      const left = new MutationObserver(() => {
+        if (location.pathname !== from) { left.disconnect(); lay(location.origin); }
+      });
+      left.observe(document.body, { childList: true, subtree: true });
       return 'menu';
     },
     close: async () => {
@@ -69,15 +75,19 @@
   const start = async () => {
     if (!globalThis.baoanWechat) { return; }
     if (!globalThis.wx?.config) { await script(SDK); }
-    const url = location.href.split('#')[0];
+    // On iPhones WeChat compares with the address that the page was opened with, elsewhere with the one that it has now.
+    const opened = performance.getEntriesByType('navigation')[0]?.name;
+    const url = ((/iPhone|iPad/.test(navigator.userAgent) && opened) || location.href).split('#')[0];
     const answer = await fetch('/api/v1/wx/jssdk-signature?url=' + encodeURIComponent(url));
     if (!answer.ok) { return; }
     const { app_id: appId, timestamp, nonce: nonceStr, signature } = await answer.json();
     const accepted = new Promise((ready, refused) => { wx.ready(ready); wx.error(refused); });
     wx.config({ debug: false, appId, timestamp, nonceStr, signature, jsApiList: USED });
     await accepted;
-    const { photos, ...rest } = can;
+    const { photos, share, ...rest } = can;
     baoanCan(rest);
+    // A mini-program's web-view has another menu.
+    if (globalThis.__wxjs_environment !== 'miniprogram') { baoanCan({ share }); }
     watch();
   };
   start().catch(() => { /* the browser's own ways stay */ });

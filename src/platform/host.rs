@@ -20,11 +20,11 @@ extern "C" {
     async fn boot_ask(what: &str, given: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-/// Latitude and longitude in millionths of a degree, by the host, else by the browser. `None`: refused, unknown, or not
-/// within ten seconds.
+/// Latitude and longitude in millionths of a degree, by the host within five seconds, else by the browser within ten.
+/// `None`: refused or unknown.
 pub async fn locate() -> Option<(i32, i32)> {
     let found = Array::from(&boot_locate().await.ok()?);
-    let e6 = |i: u32| found.get(i).as_f64().filter(|degrees| degrees.abs() <= 180.0).map(|degrees| (degrees * 1e6).round() as i32);
+    let e6 = |i: u32| found.get(i).as_f64().map(|degrees| (degrees * 1e6).round() as i32);
     Some((e6(0)?, e6(1)?))
 }
 

@@ -133,9 +133,9 @@ pub fn show_gallery(addr: &str) -> Result {
 
 /// The app of the last build with `/gallery` in it, in `target/gallery`.
 pub fn gallery() -> Result {
-    let to = root().join("target/gallery");
-    let built = |path: &Path| newest(path).ok_or_else(|| "there is no build yet: cargo xtask build".to_owned());
-    if newest(&to.join("index.html")) > Some(built(&undressed())?) {
+    let (to, stamp) = (root().join("target/gallery"), root().join("target/gallery/.built"));
+    let built = newest(&undressed()).ok_or("there is no build yet: cargo xtask build")?;
+    if newest(&stamp) > Some(built) {
         return Ok(());
     }
     say("building the gallery");
@@ -148,9 +148,12 @@ pub fn gallery() -> Result {
         let _ = fs::remove_file(entry.path());
     }
     let made = root().join("target/wasm32-unknown-unknown/release/claims.wasm");
-    let glue = ["--target", "web", "--no-typescript", "--out-name", "claims-0000000000000000", "--out-dir"];
+    // Under a name that tells its content: what has it is kept by browsers for a year.
+    let name = format!("claims-{}", short(&fs::read(&made).map_err(|e| format!("{} cannot be read: {e}", made.display()))?));
+    let glue = ["--target", "web", "--no-typescript", "--out-name", &name, "--out-dir"];
     run(Command::new("wasm-bindgen").args(glue).arg(&to).arg(made).env("PATH", tools::path()))?;
-    dress(&to)
+    dress(&to)?;
+    fs::write(stamp, "").map_err(|e| format!("target/gallery cannot be written: {e}"))
 }
 
 /// The app of the last build under another name: `folder` holds config.json, tokens.css with what is unlike ours (it follows
@@ -164,12 +167,12 @@ pub fn brand(folder: &Path, to: &Path) -> Result {
     let read = |path: &Path| fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()));
     let write = |path: PathBuf, text: String| fs::write(&path, text).map_err(|e| format!("{} cannot be written: {e}", path.display()));
     write(to.join("config.json"), read(&folder.join("config.json"))?)?;
-    // Its icons, or none: never ours in its name.
-    const ICONS: [&str; 3] = ["icon.svg", "icon-192.png", "icon-512.png"];
-    if ICONS.iter().any(|icon| folder.join(icon).is_file()) {
-        for icon in ICONS {
-            let _ = fs::remove_file(to.join(icon));
-            let _ = fs::copy(folder.join(icon), to.join(icon));
+    // One that brings a drawing of its own has no pictures of ours beside it.
+    for icon in ["icon.svg", "icon-192.png", "icon-512.png"] {
+        if folder.join(icon).is_file() {
+            fs::copy(folder.join(icon), to.join(icon)).map_err(|e| format!("{icon} cannot be copied: {e}"))?;
+        } else if icon != "icon.svg" && folder.join("icon.svg").is_file() {
+            fs::remove_file(to.join(icon)).map_err(|e| format!("{icon} cannot be removed: {e}"))?;
         }
     }
     // Under the name that trunk gave it.
@@ -286,6 +289,11 @@ fn dress(staging: &Path) -> Result {
         silence(&mut whole, if lang == "en" { "zh" } else { "en" });
         if let Some(said) = words.get("catalogue") {
             say_instead(&mut whole, said).map_err(|sentence| format!("src/i18n/{lang}.json: catalogue lacks {sentence:?}"))?;
+            let index = String::from_utf8(read("index.html")?).map_err(|_| "index.html is not UTF-8")?;
+            let said = index.split("class=\"zh\">").skip(1).filter_map(|rest| rest.split('<').next());
+            if let Some(unsaid) = said.into_iter().find(|sentence| !words["page"].contains_key(*sentence)) {
+                return Err(format!("src/i18n/{lang}.json: page lacks {unsaid:?}"));
+            }
             let first = serde_json::json!(words["page"]).to_string().replace("{{hotline}}", told("/hotline")?);
             write(&format!("page.{lang}.json"), first.as_bytes())?;
             links.push_str(&format!("<link id=\"page-{tag}\" rel=\"x-later\" href=\"/page.{lang}.json\">"));

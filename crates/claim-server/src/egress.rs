@@ -1,7 +1,7 @@
 //! Requests that this server makes to others: the gateway of messages, WeChat.
 //!
 //! Promise: within ten seconds there is an answer or a reason; no reason holds an address or a body, which may carry a
-//! secret or a number. Certificates are those that the operating system trusts.
+//! secret or a number. Certificates are those that the operating system trusts; no proxy stands between.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -17,10 +17,10 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .root_certs(RootCerts::PlatformVerifier)
         .build();
-    Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).max_redirects(0).tls_config(tls).build().into()
+    Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).max_redirects(0).proxy(None).tls_config(tls).build().into()
 });
 
-/// POSTs JSON, or GETs where there is no body. The answer is the body of a 2xx.
+/// POSTs JSON, or GETs where there is no body. The answer is the body of a 2xx; a redirect is none.
 ///
 /// # Errors
 /// What went wrong, for the log.
@@ -33,7 +33,13 @@ pub async fn call(url: String, headers: Vec<(&'static str, String)>, body: Optio
             }
             None => headers.iter().fold(AGENT.get(&url), |request, (name, value)| request.header(*name, value)).call(),
         };
-        answer.and_then(|mut answer| answer.body_mut().with_config().limit(LONGEST).read_to_string()).map_err(reason)
+        let mut answer = answer.map_err(reason)?;
+        if !answer.status().is_success() {
+            return Err(format!("answered {}", answer.status().as_u16()));
+        }
+        // What a gateway writes beside its 2xx, in whatever letters, does not make it a failure.
+        let body = answer.body_mut().with_config().limit(LONGEST).read_to_vec().unwrap_or_default();
+        Ok(String::from_utf8_lossy(&body).into_owned())
     };
     tokio::task::spawn_blocking(call).await.unwrap_or_else(|error| Err(error.to_string()))
 }

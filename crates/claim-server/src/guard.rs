@@ -58,13 +58,13 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
             tracing::error!(request = %id, code = problem.code.as_str(), "failed");
         }
     }
-    headers(&app, response.headers_mut(), &id, no_store);
+    headers(&app, response.headers_mut(), &id, area, no_store);
     tracing::debug!(request = %id, %method, area, status = response.status().as_u16(), ms = started.elapsed().as_millis() as u64, "served");
     response
 }
 
-fn headers(app: &App, headers: &mut HeaderMap, id: &str, no_store: bool) {
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| policy(&app.deployment));
+fn headers(app: &App, headers: &mut HeaderMap, id: &str, area: &str, no_store: bool) {
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| policy(&app.deployment, area));
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -86,15 +86,15 @@ fn headers(app: &App, headers: &mut HeaderMap, id: &str, no_store: bool) {
     }
 }
 
-fn policy(deployment: &Deployment) -> HeaderValue {
+fn policy(deployment: &Deployment, area: &str) -> HeaderValue {
     let mut policy = CSP.to_owned();
     // Those pages, by their exact origins, may hold ours in a frame.
     if !deployment.partners.is_empty() {
         policy = policy.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", deployment.partners.join(" ")));
     }
-    // WeChat's library may not be copied here (public/wechat.js).
-    if deployment.wechat.is_some() {
-        policy = policy.replace("script-src 'self'", "script-src 'self' https://res.wx.qq.com");
+    // WeChat's library may not be copied here (public/wechat.js): this one file of theirs.
+    if deployment.wechat.is_some() && area == "page" {
+        policy = policy.replace("script-src 'self'", "script-src 'self' https://res.wx.qq.com/open/js/jweixin-1.6.0.js");
     }
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(CSP))
 }

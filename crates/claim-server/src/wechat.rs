@@ -6,7 +6,7 @@
 //! give one it is asked once in half a minute, however many pages want it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::extract::{Query, Request, State};
@@ -39,7 +39,7 @@ const SPARE: i64 = 300;
 pub struct WeChat {
     secret: String,
     /// Held while it is fetched, so it is fetched once.
-    ticket: tokio::sync::Mutex<Ticket>,
+    ticket: Arc<tokio::sync::Mutex<Ticket>>,
     asked: Mutex<(i64, HashMap<String, u32>)>,
 }
 
@@ -63,18 +63,23 @@ impl WeChat {
     }
 
     async fn ticket(&self, account: &Account) -> Option<String> {
-        let mut ticket = self.ticket.lock().await;
-        let at = now().0;
-        if at >= ticket.until {
-            *ticket = match fetch(account, &self.secret).await {
-                Ok((value, lives)) => Ticket { value: Some(value), until: at + (lives - SPARE).max(PAUSE) },
-                Err(error) => {
-                    tracing::warn!(%error, "WeChat gives no ticket");
-                    Ticket { value: None, until: at + PAUSE }
-                }
-            };
-        }
-        ticket.value.clone()
+        let (kept, account, secret) = (self.ticket.clone(), account.clone(), self.secret.clone());
+        // In a task of its own: a page that goes away must not end what others wait for, nor have it begun again.
+        let fetched = tokio::spawn(async move {
+            let mut ticket = kept.lock().await;
+            let at = now().0;
+            if at >= ticket.until {
+                *ticket = match fetch(&account, &secret).await {
+                    Ok((value, lives)) => Ticket { value: Some(value), until: at + (lives - SPARE).max(PAUSE) },
+                    Err(error) => {
+                        tracing::warn!(%error, "WeChat gives no ticket");
+                        Ticket { value: None, until: at + PAUSE }
+                    }
+                };
+            }
+            ticket.value.clone()
+        });
+        fetched.await.ok().flatten()
     }
 
     /// Counts a request of this network; whether it is one too many.
