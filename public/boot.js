@@ -39,7 +39,7 @@
   // The soft keyboard has come: not every webview keeps the field in sight by itself.
   addEventListener('resize', () => {
     const field = document.activeElement;
-    if (field.matches('input,textarea')) { field.scrollIntoView({ block: 'nearest' }); }
+    if (field?.matches('input,textarea')) { field.scrollIntoView({ block: 'nearest' }); }
   });
 
   const first = byId('first');
@@ -79,8 +79,8 @@
       // Leptos makes its templates with innerHTML; they hold markup of ours and nothing anybody typed.
       createHTML: (html) => { if (forbidden.test(html)) { throw new TypeError('refused markup'); } return html; },
       createScriptURL: (url) => {
-        // And WeChat's own library, where the server's policy lets it in.
-        if (new URL(url, location.href).origin !== location.origin && url !== 'https://res.wx.qq.com/open/js/jweixin-1.6.0.js') { throw new TypeError('refused script'); }
+        // And WeChat's own library, where the server names it (wechat.js) and its policy lets it in.
+        if (new URL(url, location.href).origin !== location.origin && url !== globalThis.baoanWechat) { throw new TypeError('refused script'); }
         return url;
       },
     });

@@ -12,6 +12,8 @@
   const FORM = 2;
   const KEPT = 'kept';
   const KEYS = 'keys';
+  // A database that does not open within this is done without: the report must begin all the same.
+  const PATIENCE_MS = 5000;
 
   let database = null;
   let key = null;
@@ -35,7 +37,19 @@
       if (oldVersion < 1) { request.result.createObjectStore(KEPT); }
       if (oldVersion < 2) { request.result.createObjectStore(KEYS); }
     };
-    const opened = await asked(request);
+    // Chromium may freeze a page that is left while it makes the database, and whoever asks next waits for as long as that
+    // page could be gone back to. It lets go of a frozen page that is spoken to.
+    const wake = new BroadcastChannel(NAME);
+    wake.onmessage = () => {};
+    wake.postMessage('');
+    let late;
+    const patience = new Promise((_, reject) => {
+      late = setTimeout(() => {
+        request.onsuccess = () => request.result.close();
+        reject(Object.assign(new Error('late'), { late: true }));
+      }, PATIENCE_MS);
+    });
+    const opened = await Promise.race([asked(request), patience]).finally(() => { clearTimeout(late); wake.close(); });
     // A newer app in another tab must not wait for this one.
     opened.onversionchange = () => opened.close();
     opened.onclose = () => { if (database === opened) { database = null; } };
@@ -69,7 +83,7 @@
         return value;
       } catch (error) {
         const name = named(error);
-        if (tries === 2 || name !== 'refused') { fail(name); }
+        if (tries === 2 || name !== 'refused' || error.late) { fail(name); }
         database = null;
       }
     }

@@ -5,8 +5,6 @@
 // missing, refuses, is late, answers twice or never, the browser's own ways stay, which keep what a photo says of itself.
 'use strict';
 (() => {
-  // The server says before this file whether there is an account.
-  const SDK = 'https://res.wx.qq.com/open/js/jweixin-1.6.0.js';
   const USED = ['getLocation', 'chooseImage', 'getLocalImgData', 'scanQRCode', 'updateAppMessageShareData', 'closeWindow'];
   const OPENED = 'camera-opened';
 
@@ -73,8 +71,9 @@
     document.head.append(Object.assign(document.createElement('script'), { src, onload: loaded, onerror: failed }));
   });
   const start = async () => {
+    // The server says before this file whose library is used; nothing, where there is no account.
     if (!globalThis.baoanWechat) { return; }
-    if (!globalThis.wx?.config) { await script(SDK); }
+    if (!globalThis.wx?.config) { await script(globalThis.baoanWechat); }
     // On iPhones WeChat compares with the address that the page was opened with, elsewhere with the one that it has now.
     const opened = performance.getEntriesByType('navigation')[0]?.name;
     const url = ((/iPhone|iPad/.test(navigator.userAgent) && opened) || location.href).split('#')[0];

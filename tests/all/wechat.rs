@@ -114,6 +114,7 @@ fn the_signature_is_for_our_own_pages_and_costs_one_ticket() {
     for foreign in ["https://evil.example/", &format!("{}.evil.example/", server.base), &format!("{}0/", server.base), "", "/report"] {
         assert_eq!(sign(&mut caller, foreign).status, 404, "{foreign}");
     }
+    assert_eq!(caller.get("/api/v1/wx/jssdk-signature").code(), "not-found", "no address at all");
     let answers: Vec<u16> = (0..45).map(|_| sign(&mut caller, &page).status).collect();
     assert_eq!(answers.iter().filter(|s| **s == 200).count(), 40, "twenty were used above");
     let refused = sign(&mut caller, &page);

@@ -159,7 +159,11 @@ impl Browser {
 
     /// Waits until the program of this page stands.
     pub async fn ready(&self) {
-        self.find("html[data-ready]").await;
+        let stands = self.client.wait().at_most(PATIENCE).for_element(Locator::Css("html[data-ready]")).await;
+        if let Err(error) = stands {
+            let seen = "return [location.href, document.readyState, document.body.innerText, performance.getEntriesByType('resource').map((r) => [r.name, r.responseEnd])]";
+            panic!("the program does not stand: {error}; {}; {:?}", self.run(seen).await, self.complaints().await);
+        }
     }
 
     pub async fn look(&self, base: &str, look: Look) {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use crate::vault::sha256_hex;
-use crate::{App, guard, kiosk, pages};
+use crate::{App, guard, kiosk, pages, wechat};
 
 #[derive(Default)]
 pub struct Assets(HashMap<String, Asset>);
@@ -162,7 +162,10 @@ pub async fn serve(State(app): State<App>, request: Request) -> Response {
     // Adapters of hosts begin with what terms.json says of them.
     let told = match path {
         "/embed.js" => Some(format!("globalThis.baoanPartners={};", serde_json::json!(app.deployment.partners))),
-        "/wechat.js" => Some(format!("globalThis.baoanWechat={};", app.deployment.wechat.is_some())),
+        "/wechat.js" => {
+            let library = app.deployment.wechat.as_ref().map(|_| wechat::LIBRARY);
+            Some(format!("globalThis.baoanWechat={};", serde_json::json!(library)))
+        }
         _ => None,
     };
     if let Some(told) = told {

@@ -11,7 +11,7 @@ use claim_api::{Problem, ProblemCode};
 
 use crate::config::Deployment;
 use crate::failure::Failure;
-use crate::{App, session, vault};
+use crate::{App, session, vault, wechat};
 
 /// reliability: no inline script or style anywhere; `default` is the one Trusted Types policy, made by boot.js.
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; \
@@ -92,9 +92,9 @@ fn policy(deployment: &Deployment, area: &str) -> HeaderValue {
     if !deployment.partners.is_empty() {
         policy = policy.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", deployment.partners.join(" ")));
     }
-    // WeChat's library may not be copied here (public/wechat.js): this one file of theirs.
+    // This one file of theirs.
     if deployment.wechat.is_some() && area == "page" {
-        policy = policy.replace("script-src 'self'", "script-src 'self' https://res.wx.qq.com/open/js/jweixin-1.6.0.js");
+        policy = policy.replace("script-src 'self'", &format!("script-src 'self' {}", wechat::LIBRARY));
     }
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(CSP))
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use claim_api::{JssdkSignature, Problem, ProblemCode};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub struct Account {
     pub origins: Vec<String>,
 }
 
+/// WeChat's library, which may not be copied.
+pub const LIBRARY: &str = "https://res.wx.qq.com/open/js/jweixin-1.6.0.js";
 /// Signatures for one network in a minute: a page needs one.
 const MOST: u32 = 60;
 /// Until WeChat is asked again after it gave nothing, in seconds.
@@ -132,8 +135,13 @@ pub struct Page {
 #[utoipa::path(get, path = "/api/v1/wx/jssdk-signature", params(("url" = String, Query, description = "address of the page, without #")),
     responses((status = 200, body = JssdkSignature), (status = 404, description = "no account, or not an address of ours", body = Problem),
         (status = 429, body = Problem), (status = 502, description = "WeChat gives no ticket", body = Problem)))]
-pub async fn signature(State(app): State<App>, Query(page): Query<Page>, request: Request) -> Result<Json<JssdkSignature>> {
+pub async fn signature(
+    State(app): State<App>,
+    page: std::result::Result<Query<Page>, QueryRejection>,
+    request: Request,
+) -> Result<Json<JssdkSignature>> {
     let account = app.deployment.wechat.as_ref().ok_or(ProblemCode::NotFound)?;
+    let Query(page) = page.map_err(|_| ProblemCode::NotFound)?;
     let url = page.url.split('#').next().unwrap_or_default();
     let ours = |origin: &String| url.strip_prefix(origin.as_str()).is_some_and(|rest| rest.starts_with('/'));
     if url.len() > 2000 || !account.origins.iter().any(ours) {
