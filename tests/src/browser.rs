@@ -187,11 +187,21 @@ impl Browser {
         !self.client.find_all(Locator::Css(css)).await.unwrap_or_default().is_empty()
     }
 
-    /// Brings the element into sight and clicks it.
+    /// Brings the element into sight and clicks it; again, where the page has drawn itself anew in between.
     pub async fn tap(&self, css: &str) {
-        let element = self.find(css).await;
-        self.run(&format!("document.querySelector({}).scrollIntoView({{block:'center'}})", json!(css))).await;
-        element.click().await.unwrap_or_else(|e| panic!("tap {css}: {e}"));
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let element = self.find(css).await;
+            let place = vec![serde_json::to_value(&element).unwrap_or_default()];
+            let tapped = match self.client.execute("arguments[0].scrollIntoView({ block: 'center' })", place).await {
+                Ok(_) => element.click().await,
+                Err(error) => Err(error),
+            };
+            match tapped {
+                Err(error) if error.is_stale_element_reference() && tokio::time::Instant::now() < end => {}
+                tapped => return tapped.unwrap_or_else(|e| panic!("tap {css}: {e}")),
+            }
+        }
     }
 
     pub async fn type_in(&self, css: &str, text: &str) {
