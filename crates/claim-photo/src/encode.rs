@@ -7,7 +7,8 @@
 //! Progressive without successive approximation (ISO/IEC 10918-1 annex G): runs of blocks without high frequencies cost
 //! next to nothing, and a receiver that has half of the file sees the whole picture.
 
-use wide::{f32x4, i16x8};
+use bytemuck::cast;
+use wide::{f32x4, i16x8, i32x4, i32x8, u8x16};
 
 use crate::plane::{Picture, Plane};
 
@@ -16,6 +17,17 @@ const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56,
     57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
+
+/// The same of a block whose rows are columns.
+const TURNED: [usize; 64] = {
+    let mut turned = ZIGZAG;
+    let mut k = 0;
+    while k < 64 {
+        turned[k] = ZIGZAG[k] % 8 * 8 + ZIGZAG[k] / 8;
+        k += 1;
+    }
+    turned
+};
 
 /// Coefficients are kept in sixteenths.
 const FRACTION: f32 = 16.0;
@@ -32,7 +44,7 @@ pub struct Target {
 
 impl Default for Target {
     fn default() -> Target {
-        Target { max_bytes: 400_000, finest: 0.3, coarsest: 4.0 }
+        Target { max_bytes: 400_000, finest: 0.2, coarsest: 4.0 }
     }
 }
 
@@ -68,13 +80,37 @@ struct Component {
     coefficients: Vec<i16>,
 }
 
-/// The levels of all blocks of a component, those of AC that are not zero: position in bits 16.., level in the low 16.
+/// The levels of all blocks of a component.
 #[derive(Default)]
 struct Levels {
     dc: Vec<i16>,
-    ac: Vec<u32>,
+    /// Those of AC that are not zero.
+    ac: Vec<Level>,
     /// Where each block's begin in `ac`; one more at the end.
     starts: Vec<u32>,
+}
+
+/// A level of AC as it will be coded: its position, its size in bits, and these bits.
+#[derive(Clone, Copy)]
+struct Level(u32);
+
+impl Level {
+    fn new(at: u8, value: i16) -> Level {
+        let size = magnitude(value);
+        Level(u32::from(at) << 20 | size << 16 | u32::from(tail(value, size)))
+    }
+
+    fn at(self) -> usize {
+        (self.0 >> 20) as usize
+    }
+
+    fn size(self) -> usize {
+        (self.0 >> 16 & 15) as usize
+    }
+
+    fn tail(self) -> u16 {
+        self.0 as u16
+    }
 }
 
 /// The finished file and the coarseness that it took; `None` when even the coarsest does not fit.
@@ -85,7 +121,7 @@ pub fn encode(picture: &Picture, target: &Target, tuning: &Tuning) -> Option<(Ve
     let within = |scale: f32| scale.clamp(target.finest, target.coarsest);
     // On a sample first, and a larger one when it is near. Bytes fall with about the 0.8th power of the coarseness,
     // until two looks tell it better.
-    let (mut scale, mut power, mut share, mut phase) = (within(0.8), 0.8, 16, 0);
+    let (mut scale, mut power, mut share, mut phase) = (within(0.8), 0.8, 32, 0);
     let mut before: Option<(f32, f32)> = None;
     for _ in 0..6 {
         let tables = tables(tuning, scale);
@@ -105,13 +141,13 @@ pub fn encode(picture: &Picture, target: &Target, tuning: &Tuning) -> Option<(Ve
         let off = (ratio - 1.0).abs();
         // The bits of symbols are those of the look before: far from here they were others.
         let known = last.is_some_and(|l| (l / scale).ln().abs() < 0.7);
-        let settled = next == scale || (known && off < 0.04);
+        let settled = next == scale || (known && off < 0.04 && phase > 0);
         // Two large samples hold other blocks: the truth lies between them.
         scale = if phase > 0 && known { (scale * next).sqrt() } else { next };
         if settled {
             break;
         }
-        (share, phase) = (4, phase + if share == 4 { 2 } else { 0 });
+        (share, phase) = (8, phase + if share == 8 { 3 } else { 0 });
     }
     // The largest file that fits, with its coarseness; and the size and coarseness of the last that did not.
     let mut best: Option<(Vec<u8>, f32)> = None;
@@ -207,28 +243,29 @@ fn transform(plane: &Plane, across: usize, down: usize) -> Vec<i16> {
             inside.copy_from_slice(&from[..inside.len()]);
             outside.fill(from[plane.width - 1]);
         }
-        for bx in 0..across {
+        for (bx, to) in all[by * across * 64..][..across * 64].as_chunks_mut::<64>().0.iter_mut().enumerate() {
             let mut halves = [[f32x4::ZERO; 8]; 2];
             for y in 0..8 {
-                let from = &padded[y * across * 8 + bx * 8..][..8];
-                for (half, four) in halves.iter_mut().zip(from.as_chunks::<4>().0) {
-                    half[y] = f32x4::new(four.map(f32::from)) - f32x4::splat(128.0);
-                }
+                let mut sixteen = [0u8; 16];
+                sixteen[..8].copy_from_slice(&padded[y * across * 8 + bx * 8..][..8]);
+                let eight: [i32x4; 2] = cast(i32x8::from_i16x8(i16x8::from_u8x16_low(u8x16::new(sixteen))));
+                (halves[0][y], halves[1][y]) = (eight[0].round_float(), eight[1].round_float());
             }
-            let block = turned(turned(halves.map(dct)).map(dct));
-            let mut scaled = [0i16; 64];
-            for (y, to) in scaled.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-                for (half, to) in block.iter().zip(to.as_chunks_mut::<4>().0) {
-                    *to = (half[y] * f32x4::splat(FRACTION)).round_int().to_array().map(|v| v as i16);
-                }
-            }
-            let to: &mut [i16] = &mut all[(by * across + bx) * 64..][..64];
-            for (to, natural) in to.iter_mut().zip(ZIGZAG) {
-                *to = scaled[natural];
-            }
+            let [left, right] = turned(halves.map(|half| dct(half, 1.0))).map(|half| dct(half, FRACTION));
+            let rows: [i16x8; 8] = std::array::from_fn(|x| i16x8::from_i32x8_saturate(cast([rounded(left[x]), rounded(right[x])])));
+            let turned: [i16; 64] = cast(rows);
+            *to = std::array::from_fn(|k| turned[TURNED[k]]);
+            // Samples are meant around zero, which moves their mean alone.
+            to[0] -= (128.0 * 8.0 * FRACTION) as i16;
         }
     }
     all
+}
+
+/// To the nearest whole number, of numbers of at most 22 bits: in the sum they are the last bits.
+fn rounded(values: f32x4) -> i32x4 {
+    const WHOLE: f32 = 12_582_912.0;
+    cast::<f32x4, i32x4>(values + f32x4::splat(WHOLE)) - i32x4::splat(WHOLE.to_bits() as i32)
 }
 
 /// Rows become columns; a block is its left and its right half.
@@ -238,10 +275,12 @@ fn turned([left, right]: [[f32x4; 8]; 2]) -> [[f32x4; 8]; 2] {
     [joined(quarter(&left, 0), quarter(&right, 0)), joined(quarter(&left, 4), quarter(&right, 4))]
 }
 
-/// One dimension, down the columns; four columns are four lanes.
-fn dct(v: [f32x4; 8]) -> [f32x4; 8] {
+/// One dimension, down the columns, so many times enlarged; four columns are four lanes.
+#[inline(always)]
+fn dct(v: [f32x4; 8], times: f32) -> [f32x4; 8] {
     // Half the cosine of i sixteenths of pi.
     const C: [f32; 8] = [0.353_553_4, 0.490_392_64, 0.461_939_76, 0.415_734_8, 0.353_553_4, 0.277_785_1, 0.191_341_71, 0.097_545_16];
+    let c = C.map(|c| c * times);
     let (s07, s16, s25, s34) = (v[0] + v[7], v[1] + v[6], v[2] + v[5], v[3] + v[4]);
     let (d07, d16, d25, d34) = (v[0] - v[7], v[1] - v[6], v[2] - v[5], v[3] - v[4]);
     let (outer, inner) = (s07 + s34, s16 + s25);
@@ -249,32 +288,37 @@ fn dct(v: [f32x4; 8]) -> [f32x4; 8] {
     let odd =
         |a: f32, b: f32, c: f32, d: f32| d07 * f32x4::splat(a) + d16 * f32x4::splat(b) + d25 * f32x4::splat(c) + d34 * f32x4::splat(d);
     [
-        (outer + inner) * f32x4::splat(C[4]),
-        odd(C[1], C[3], C[5], C[7]),
-        across * f32x4::splat(C[2]) + along * f32x4::splat(C[6]),
-        odd(C[3], -C[7], -C[1], -C[5]),
-        (outer - inner) * f32x4::splat(C[4]),
-        odd(C[5], -C[1], C[7], C[3]),
-        across * f32x4::splat(C[6]) - along * f32x4::splat(C[2]),
-        odd(C[7], -C[5], C[3], -C[1]),
+        (outer + inner) * f32x4::splat(c[4]),
+        odd(c[1], c[3], c[5], c[7]),
+        across * f32x4::splat(c[2]) + along * f32x4::splat(c[6]),
+        odd(c[3], -c[7], -c[1], -c[5]),
+        (outer - inner) * f32x4::splat(c[4]),
+        odd(c[5], -c[1], c[7], c[3]),
+        across * f32x4::splat(c[6]) - along * f32x4::splat(c[2]),
+        odd(c[7], -c[5], c[3], -c[1]),
     ]
 }
 
 /// Bits that each run and size costs, in units of the search.
 struct Costs {
-    /// By `run << 4 | size`, with the sign and magnitude bits.
-    symbol: [f32; 256],
+    /// By size and run, of runs up to those that several symbols say, with the sign and magnitude bits.
+    run: [[f32; 64]; 16],
     end: f32,
 }
 
 impl Costs {
     /// Of photographs at this size: the first guess, before a picture's own are known.
     fn typical() -> Costs {
-        let symbol = std::array::from_fn(|rs| {
+        let symbol = |rs: usize| {
             let (run, size) = (rs >> 4, rs & 15);
             2.0 + 0.55 * run as f32 + 1.6 * (size.max(1) as f32 - 1.0) + size as f32
-        });
-        Costs { symbol, end: 2.5 }
+        };
+        Costs::with(std::array::from_fn(symbol), 2.5)
+    }
+
+    fn with(symbols: [f32; 256], end: f32) -> Costs {
+        let of = |run: usize, size: usize| symbols[(run & 15) << 4 | size] + (run >> 4) as f32 * symbols[0xF0];
+        Costs { run: std::array::from_fn(|size| std::array::from_fn(|run| of(run, size))), end }
     }
 
     /// What this picture's symbols cost.
@@ -282,7 +326,7 @@ impl Costs {
         let counts = histogram(levels);
         let total: f32 = counts.iter().map(|n| *n as f32).sum::<f32>().max(1.0);
         let bits = |rs: usize| (total / (counts[rs] as f32).max(0.5)).log2().min(16.0);
-        Costs { symbol: std::array::from_fn(|rs| bits(rs) + (rs & 15) as f32), end: bits(0) }
+        Costs::with(std::array::from_fn(|rs| bits(rs) + (rs & 15) as f32), bits(0))
     }
 }
 
@@ -290,34 +334,32 @@ impl Costs {
 struct Steps {
     /// One over the step, for coefficients in sixteenths.
     inverse: [f32; 64],
-    /// The largest coefficient that rounds to zero.
-    zero: [i16x8; 8],
-    /// What a bit is worth, by energy of the block.
-    lambda: [f32; MASKS],
+    /// What a bit is worth, by energy of the block; and the largest coefficients that are not worth theirs.
+    worth: [(f32, [i16x8; 8]); MASKS],
 }
 
 impl Steps {
     fn new(table: &[u16; 64], tuning: &Tuning) -> Steps {
-        let mut inverse = [0f32; 64];
-        let mut zero = [0i16; 64];
-        for (k, step) in table.iter().enumerate() {
-            inverse[k] = 1.0 / (f32::from(*step) * FRACTION);
-            zero[k] = (f32::from(*step) * FRACTION * 0.5).ceil() as i16 - 1;
-        }
-        let mut lanes = [i16x8::ZERO; 8];
-        for (lane, eight) in lanes.iter_mut().zip(zero.chunks_exact(8)) {
-            *lane = lane_of(eight);
-        }
-        Steps { inverse, zero: lanes, lambda: std::array::from_fn(|i| tuning.lambda * contrast(i).powf(tuning.masking)) }
+        let inverse = table.map(|step| 1.0 / (f32::from(step) * FRACTION));
+        let worth = |mask: usize| {
+            let lambda = tuning.lambda * contrast(mask).powf(tuning.masking);
+            let least = FRACTION * (0.5 + 0.5 * FEWEST * lambda);
+            let zero = |eight: usize| i16x8::new(std::array::from_fn(|k| (f32::from(table[8 * eight + k]) * least) as i16));
+            (lambda, std::array::from_fn(zero))
+        };
+        Steps { inverse, worth: std::array::from_fn(worth) }
     }
 }
+
+/// Bits that a coefficient costs at the very least: half of their worth, in steps, is what it must have beyond a half.
+const FEWEST: f32 = 2.0;
 
 fn lane_of(eight: &[i16]) -> i16x8 {
     i16x8::new(eight.try_into().unwrap_or([0; 8]))
 }
 
-/// Quantises blocks by rate and distortion. For each block a shortest path: every coefficient that would not round to
-/// zero may keep its level, take the one below, or be left out; left out costs its square, kept costs its bits.
+/// Quantises blocks by rate and distortion. For each block a shortest path: every coefficient that may be worth its bits
+/// keeps its level, takes the one below, or is left out; left out costs its square, kept costs its bits.
 fn quantise(c: &Component, table: &[u16; 64], tuning: &Tuning, costs: &Costs, blocks: impl Iterator<Item = usize>) -> Levels {
     let steps = Steps::new(table, tuning);
     let mut levels = Levels::default();
@@ -327,13 +369,18 @@ fn quantise(c: &Component, table: &[u16; 64], tuning: &Tuning, costs: &Costs, bl
         let source: &[i16; 64] = c.coefficients[block * 64..][..64].try_into().unwrap_or(&[0; 64]);
         let dc = f32::from(source[0]) * steps.inverse[0];
         levels.dc.push((dc + f32::copysign(0.5, dc)) as i16);
+        let eights: [i16x8; 8] = std::array::from_fn(|i| lane_of(&source[8 * i..8 * i + 8]));
+        // Without the mean, which is no contrast.
+        let first = eights[0] & i16x8::new([0, -1, -1, -1, -1, -1, -1, -1]);
+        let squares = eights[1..].iter().fold(first.dot(first).round_float(), |sum, eight| sum + eight.dot(*eight).round_float());
+        let (lambda, zero) = &steps.worth[mask_of(squares.reduce_add())];
         let mut wanted = 0u64;
-        for (i, (eight, zero)) in source.chunks_exact(8).zip(steps.zero).enumerate() {
-            wanted |= u64::from(lane_of(eight).abs().simd_gt(zero).to_bitmask() & 0xFF) << (8 * i);
+        for (i, (eight, zero)) in eights.iter().zip(zero).enumerate() {
+            wanted |= u64::from(eight.abs().simd_gt(*zero).to_bitmask() & 0xFF) << (8 * i);
         }
         wanted &= !1;
         if wanted != 0 {
-            search.path(source, wanted, &steps, costs, &mut levels.ac);
+            search.path(source, wanted, &steps.inverse, *lambda, costs, &mut levels.ac);
         }
         levels.starts.push(levels.ac.len() as u32);
     }
@@ -342,6 +389,11 @@ fn quantise(c: &Component, table: &[u16; 64], tuning: &Tuning, costs: &Costs, bl
 
 /// Steps of half an octave of a block's energy.
 const MASKS: usize = 64;
+
+/// Twice the binary logarithm, from the exponent and the first bit of the fraction.
+fn mask_of(energy: f32) -> usize {
+    ((energy.to_bits() >> 22) as usize).saturating_sub(254).min(MASKS - 1)
+}
 
 /// Variance of a block of this energy over that of a middling one, within reason.
 fn contrast(step: usize) -> f32 {
@@ -354,18 +406,17 @@ const REACH: usize = 5;
 /// In steps: nothing this large is ever left out, so nothing before it needs a look.
 const LARGE: f32 = 1.5;
 
-/// The candidates of one block, those before them with whom they cost least, and what everything left out costs.
+/// A coefficient that may be worth its bits.
 #[derive(Clone, Copy, Default)]
 struct Candidate {
     at: u8,
     level: u16,
-    /// Place of the one coded before, from 1; 0 is the beginning of the block.
-    from: u8,
-    /// Of all candidates before this one, when left out.
-    before: f32,
-    own: f32,
+    /// In steps.
+    size: f32,
     /// The least that coding up to it costs, less what leaving all of that out would.
-    after: f32,
+    cost: f32,
+    /// Place of the one coded before it then, from 1; 0 is the beginning of the block.
+    from: u8,
 }
 
 struct Search([Candidate; 64]);
@@ -377,68 +428,61 @@ impl Default for Search {
 }
 
 impl Search {
-    fn path(&mut self, source: &[i16; 64], wanted: u64, steps: &Steps, costs: &Costs, out: &mut Vec<u32>) {
+    fn path(&mut self, source: &[i16; 64], wanted: u64, inverse: &[f32; 64], lambda: f32, costs: &Costs, out: &mut Vec<Level>) {
         let all = &mut self.0;
-        let (mut n, mut left_out, mut energy, mut rest) = (0, 0f32, 0f32, wanted);
+        let (mut n, mut rest) = (0, wanted);
         while rest != 0 {
-            let k = rest.trailing_zeros() as usize;
+            let k = rest.trailing_zeros() as usize & 63;
             rest &= rest - 1;
-            let value = f32::from(source[k].unsigned_abs());
-            let size = value * steps.inverse[k];
-            all[n] = Candidate { at: k as u8, level: 0, from: 0, before: left_out, own: size, after: 0.0 };
-            left_out += size * size;
-            energy += value * value;
+            (all[n & 63].at, all[n & 63].size) = (k as u8, f32::from(source[k].unsigned_abs()) * inverse[k]);
             n += 1;
         }
-        // Twice the binary logarithm, from the exponent and the first bit of the fraction.
-        let lambda = steps.lambda[((energy.to_bits() >> 22) as usize).saturating_sub(254).min(MASKS - 1)];
-        for i in 0..n {
-            let Candidate { at, own: size, before, .. } = all[i];
-            let k = usize::from(at);
-            let high = (size + 0.5) as u16;
-            let (mut least, mut chosen, mut from) = (f32::INFINITY, 0u16, 0u8);
-            // Taking one less pays only where rounding went up.
-            let options = if f32::from(high) > size && high > 1 { 2 } else { 1 };
-            for option in [high, high.wrapping_sub(1)].into_iter().take(options) {
-                let bits = 16 - option.leading_zeros() as usize;
-                let error = (size - f32::from(option)) * (size - f32::from(option)) + before;
-                let mut consider = |previous: usize, known: f32, place: u8| {
-                    let run = k - previous - 1;
-                    let rate = costs.symbol[(run & 15) << 4 | bits] + (run >> 4) as f32 * costs.symbol[0xF0];
-                    let total = known + error + lambda * rate;
-                    if total < least {
-                        (least, chosen, from) = (total, option, place);
+        // Where the block ends.
+        let end = lambda * costs.end;
+        let (mut least, mut last) = (end, 0usize);
+        for i in 0..n.min(64) {
+            let Candidate { at, size, .. } = all[i];
+            // From 2^23 on a number has no fraction, and its last bits are it.
+            const WHOLE: f32 = 8_388_608.0;
+            let near = size + WHOLE;
+            let (mut level, mut whole) = (near.to_bits() & 0xFFFF, near - WHOLE);
+            let (mut cost, mut from, mut chosen) = (f32::INFINITY, 0u8, level);
+            loop {
+                let rates = &costs.run[(32 - level.leading_zeros()) as usize & 15];
+                // Its square is no longer lost, only what the level misses of it.
+                let own = whole * (whole - 2.0 * size);
+                // From one of those before it, back to what is surely coded, or from the beginning.
+                let mut j = i;
+                loop {
+                    let (before, behind) = if j == 0 || i - j == REACH { (0.0, 0) } else { (all[j - 1].cost, all[j - 1].at) };
+                    let total = before + own + lambda * rates[usize::from(at - behind - 1) & 63];
+                    if total < cost {
+                        (cost, from, chosen) = (total, if behind == 0 { 0 } else { j as u8 }, level);
                     }
-                };
-                let mut free = true;
-                for (j, previous) in all[..i].iter().enumerate().rev().take(REACH) {
-                    consider(usize::from(previous.at), previous.after, j as u8 + 1);
-                    if previous.own >= LARGE {
-                        free = false;
+                    if behind == 0 || all[j - 1].size >= LARGE {
                         break;
                     }
+                    j -= 1;
                 }
-                if free {
-                    consider(0, 0.0, 0);
+                // Taking one less pays only where rounding went up, and the lower one has a bit less.
+                if whole > size && level > 1 && level.is_power_of_two() {
+                    (level, whole) = (level - 1, whole - 1.0);
+                } else {
+                    break;
                 }
             }
-            (all[i].level, all[i].from, all[i].after) = (chosen, from, least - before - size * size);
-        }
-        // Where the block ends.
-        let (mut least, mut last) = (left_out + lambda * costs.end, 0usize);
-        for (i, c) in all[..n].iter().enumerate() {
-            let end = if c.at == 63 { 0.0 } else { lambda * costs.end };
-            let total = c.after + left_out + end;
-            if total < least {
-                (least, last) = (total, i + 1);
+            (all[i].level, all[i].cost, all[i].from) = (chosen as u16, cost, from);
+            let ended = if at == 63 { cost } else { cost + end };
+            if ended < least {
+                (least, last) = (ended, i + 1);
             }
         }
         let begin = out.len();
         while last > 0 {
-            let c = all[last - 1];
-            let signed = if source[usize::from(c.at)] < 0 { -(c.level as i16) } else { c.level as i16 };
-            out.push(u32::from(c.at) << 16 | u32::from(signed as u16));
-            last = usize::from(c.from);
+            let Candidate { at, level, from, .. } = all[last - 1];
+            let signed = if source[usize::from(at)] < 0 { -(level as i16) } else { level as i16 };
+            out.push(Level::new(at, signed));
+            last = usize::from(from);
         }
         out[begin..].reverse();
     }
@@ -449,12 +493,11 @@ fn histogram(levels: &Levels) -> [u32; 256] {
     let mut counts = [0u32; 256];
     for pair in levels.starts.windows(2) {
         let mut previous = 0;
-        for token in &levels.ac[pair[0] as usize..pair[1] as usize] {
-            let (k, size) = ((token >> 16) as usize, magnitude(*token as u16 as i16));
-            let run = k - previous - 1;
+        for level in &levels.ac[pair[0] as usize..pair[1] as usize] {
+            let run = level.at() - previous - 1;
             counts[0xF0] += (run >> 4) as u32;
-            counts[(run & 15) << 4 | size as usize] += 1;
-            previous = k;
+            counts[(run & 15) << 4 | level.size()] += 1;
+            previous = level.at();
         }
         counts[0] += u32::from(previous < 63);
     }
@@ -463,6 +506,12 @@ fn histogram(levels: &Levels) -> [u32; 256] {
 
 fn magnitude(value: i16) -> u32 {
     16 - value.unsigned_abs().leading_zeros()
+}
+
+/// The bits after a size: the value, or its ones' complement where negative (F.1.2.1).
+fn tail(value: i16, size: u32) -> u16 {
+    let value = if value < 0 { value.wrapping_sub(1) } else { value };
+    (value as u16) & ((1u32 << size) - 1) as u16
 }
 
 mod scan;

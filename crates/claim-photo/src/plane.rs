@@ -46,9 +46,9 @@ impl Picture {
         Picture::from_ycc(width, height, &ycc, halved)
     }
 
-    /// From pixels of four bytes: blue, green, red and nothing; chroma at half size. As [`Picture::from_rgb`] but for the last
-    /// bit, sixteen pixels at a time.
-    pub fn from_bgrx(width: usize, height: usize, pixels: &[u8]) -> Picture {
+    /// From pixels of four bytes: blue, green, red and nothing, in rows of `stride` bytes; chroma at half size. As
+    /// [`Picture::from_rgb`] but for the last bit, sixteen pixels at a time.
+    pub fn from_bgrx(width: usize, height: usize, pixels: &[u8], stride: usize) -> Picture {
         let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
         let mut luma = vec![0u8; width * height];
         let mut chroma = [vec![0u8; half_width * half_height], vec![0u8; half_width * half_height]];
@@ -70,8 +70,9 @@ impl Picture {
         });
         let weighed = |four: [i16x8; 2], of: [i16x8; 2]| four[0].dot(of[0]) + four[1].dot(of[1]);
         let packed = |a: i32x4, b: i32x4| i16x8::from_i32x8_saturate(cast([a, b]));
-        for (y, rows) in pixels.chunks(8 * width).enumerate() {
-            let (upper, lower) = rows.split_at(4 * width);
+        for (y, rows) in pixels.chunks(2 * stride).enumerate() {
+            let (upper, lower) = rows.split_at(stride.min(rows.len()));
+            let [upper, lower] = [upper, lower].map(|row| &row[..row.len().min(4 * width)]);
             for x in (0..width).step_by(16) {
                 let above = sixteen(upper, x);
                 let below = if lower.is_empty() { above } else { sixteen(lower, x) };

@@ -399,17 +399,21 @@ fn every_truncation_of_small_files_ends_well() {
     }
 }
 
-/// Pixels of four bytes become the planes that pixels of three become, at every size and edge.
+/// Pixels of four bytes become the planes that pixels of three become, at every size and edge, whatever lies between rows.
 #[test]
 fn a_browsers_pixels_become_the_same_planes() {
     for (width, height) in [(1, 1), (2, 3), (3, 2), (5, 5), (64, 37), (127, 66)] {
         let value = |i: usize| ((i * 2_654_435_761) >> 7) as u8;
         let rgb: Vec<u8> = (0..width * height * 3).map(value).collect();
-        let bgrx: Vec<u8> = rgb.chunks(3).flat_map(|p| [p[2], p[1], p[0], 255]).collect();
-        let (expected, found) = (Picture::from_rgb(width, height, &rgb, true), Picture::from_bgrx(width, height, &bgrx));
-        for (a, b) in expected.planes.iter().zip(&found.planes) {
-            assert_eq!((a.width, a.height), (b.width, b.height));
-            assert!(a.pixels.iter().zip(&b.pixels).all(|(a, b)| a.abs_diff(*b) <= 1), "{width} x {height}");
+        let expected = Picture::from_rgb(width, height, &rgb, true);
+        for between in [0, 20] {
+            let row = |row: &[u8]| row.chunks(3).flat_map(|p| [p[2], p[1], p[0], 255]).chain(vec![77; between]).collect::<Vec<u8>>();
+            let bgrx: Vec<u8> = rgb.chunks(3 * width).flat_map(row).collect();
+            let found = Picture::from_bgrx(width, height, &bgrx, 4 * width + between);
+            for (a, b) in expected.planes.iter().zip(&found.planes) {
+                assert_eq!((a.width, a.height), (b.width, b.height));
+                assert!(a.pixels.iter().zip(&b.pixels).all(|(a, b)| a.abs_diff(*b) <= 1), "{width} x {height}");
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Markers, Huffman codes and scans (ISO/IEC 10918-1 annexes B, F, G, K.2).
 
-use super::{Component, Costs, Levels, Picture, Tuning, magnitude, quantise, tables};
+use super::{Component, Costs, Levels, Picture, Tuning, magnitude, quantise, tables, tail};
 
 /// Where the AC coefficients of luma are cut into two scans: low ones are in most blocks, high ones in few.
 const CUT: usize = 9;
@@ -140,12 +140,6 @@ fn dc_scan(file: &mut Vec<u8>, components: &[Component], levels: &[Levels]) {
     coded(file, 0, &slots, &header, all);
 }
 
-/// The bits after a size: the value, or its ones' complement where negative (F.1.2.1).
-fn tail(value: i16, size: u32) -> u16 {
-    let value = if value < 0 { value.wrapping_sub(1) } else { value };
-    (value as u16) & ((1u32 << size) - 1) as u16
-}
-
 /// The symbols of one band of these blocks.
 fn ac_tokens(levels: &Levels, blocks: impl Iterator<Item = usize>, first: usize, last: usize) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::with_capacity(levels.ac.len() + 1000);
@@ -160,8 +154,8 @@ fn ac_tokens(levels: &Levels, blocks: impl Iterator<Item = usize>, first: usize,
     };
     for block in blocks {
         let mut previous = first - 1;
-        for token in &levels.ac[levels.starts[block] as usize..levels.starts[block + 1] as usize] {
-            let (k, value) = ((token >> 16) as usize, *token as u16 as i16);
+        for level in &levels.ac[levels.starts[block] as usize..levels.starts[block + 1] as usize] {
+            let k = level.at();
             if k < first {
                 continue;
             }
@@ -174,8 +168,7 @@ fn ac_tokens(levels: &Levels, blocks: impl Iterator<Item = usize>, first: usize,
                 tokens.push((0xF0, 0, 0));
                 run -= 16;
             }
-            let size = magnitude(value);
-            tokens.push(((run << 4) as u8 | size as u8, tail(value, size), size as u8));
+            tokens.push(((run << 4 | level.size()) as u8, level.tail(), level.size() as u8));
             previous = k;
         }
         if previous < last {
