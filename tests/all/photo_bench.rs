@@ -374,6 +374,7 @@ async fn bench_of_the_photo_engine() {
     told += "\n| ours | in this run |\n|---|---|\n";
     rows.iter().for_each(|(what, value)| told += &format!("| {what} | {value} |\n"));
     told += &typing(&folder, &photos).await;
+    told += &side_by_side(&folder, &photos);
     println!("{told}");
 
     let (begin, end) = ("<!-- measured -->\n", "<!-- measured: end -->");
@@ -382,6 +383,43 @@ async fn bench_of_the_photo_engine() {
     let (before, rest) = text.split_once(begin).expect("the mark where the tables begin");
     let (_, after) = rest.split_once(end).expect("the mark where they end");
     std::fs::write(&page, format!("{before}{begin}\n{told}\n{end}{after}")).unwrap();
+}
+
+/// What rate and distortion buy, to look at: a piece of every photograph as it was, with every coefficient rounded, and as
+/// ours; both at so few bytes that it shows. Into docs/photos/.
+fn side_by_side(folder: &Path, photos: &[String]) -> String {
+    const FEW: usize = 120_000;
+    let (width, height) = (200, 150);
+    let mut told = format!(
+        "\nThe middle of each photograph, from left to right: a lossless reduction; every coefficient rounded; ours. Both have {FEW} \
+         bytes at most; their SSIMULACRA2 is below.\n"
+    );
+    std::fs::create_dir_all(root().join("docs/photos")).unwrap();
+    for photo in photos {
+        let file = std::fs::read(folder.join(photo)).unwrap();
+        let Some(planes) = claim_photo::planes(&file, 2048) else { continue };
+        let original = image::load_from_memory(&file).unwrap().into_rgb8();
+        let made = |lambda: Option<f32>| {
+            let tuning = claim_photo::Tuning::default();
+            let tuning = claim_photo::Tuning { lambda: lambda.unwrap_or(tuning.lambda), ..tuning };
+            let target = claim_photo::Target { max_bytes: FEW, coarsest: 20.0, ..Default::default() };
+            claim_photo::encode(&planes, &target, &tuning).unwrap().0
+        };
+        let (rounded, ours) = (made(Some(0.0)), made(None));
+        let mut references = BTreeMap::new();
+        let [(plain, ..), (searched, _, size)] = [&rounded, &ours].map(|bytes| quality(&original, &mut references, bytes));
+        let read = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().into_rgb8();
+        let mut row = RgbImage::from_pixel(6 * width + 2 * 8, 2 * height, image::Rgb([255; 3]));
+        for (i, whole) in [&references[&size], &read(&rounded), &read(&ours)].into_iter().enumerate() {
+            let piece = image::imageops::crop_imm(whole, (size.0 - width) / 2, (size.1 - height) / 2, width, height).to_image();
+            let piece = image::imageops::resize(&piece, 2 * width, 2 * height, image::imageops::FilterType::Nearest);
+            image::imageops::replace(&mut row, &piece, i as i64 * i64::from(2 * width + 8), 0);
+        }
+        let name = photo.trim_end_matches(".jpg");
+        row.save(root().join(format!("docs/photos/{name}.png"))).unwrap();
+        told += &format!("\n![{name}](photos/{name}.png)\n\n{name}: {plain:.1}, {searched:.1}\n");
+    }
+    told
 }
 
 /// Ten photographs are worked on while somebody types: the longest task of the page, and the longest wait for a key.

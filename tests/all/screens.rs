@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use baoan_tests::{Browser, Caller, Look, Server, all_good, located_photograph, photographs, root};
+use baoan_tests::{Browser, Caller, Look, Server, Setting, all_good, located_photograph, photographs, root};
 
 use crate::journeys::{send, sign_in, walk};
 
@@ -299,7 +299,9 @@ fn lives(server: &Server) -> Vec<(&'static str, String)> {
 /// size, and pictures of it.
 #[tokio::test]
 async fn o5_every_page_of_a_claims_life_in_every_look() {
-    let server = Server::start();
+    // At every hour the same: a letter goes with its message, which waits for the day.
+    let dist = crate::embedding::told(|terms| terms["message_hours"] = "00:00-24:00".into());
+    let server = Server::with(Setting { dist: Some(dist.path().to_owned()), ..Setting::default() });
     let lives = lives(&server);
     let number = |name: &str| lives.iter().find(|(n, _)| *n == name).unwrap().1.clone();
     let folder = std::env::var_os("BAOAN_SCREENSHOTS").map(|f| PathBuf::from(f).join("../screens"));
