@@ -46,9 +46,10 @@ impl Picture {
         Picture::from_ycc(width, height, &ycc, halved)
     }
 
-    /// From pixels of four bytes: blue, green, red and nothing, in rows of `stride` bytes; chroma at half size. As
-    /// [`Picture::from_rgb`] but for the last bit, sixteen pixels at a time.
+    /// From pixels of four bytes: blue, green, red and nothing, in `height` rows of `stride` bytes, at least four times
+    /// `width`; chroma at half size. As [`Picture::from_rgb`] but for the last bit, sixteen pixels at a time.
     pub fn from_bgrx(width: usize, height: usize, pixels: &[u8], stride: usize) -> Picture {
+        debug_assert!(stride >= 4 * width && pixels.len().div_ceil(stride.max(1)) == height);
         let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
         let mut luma = vec![0u8; width * height];
         let mut chroma = [vec![0u8; half_width * half_height], vec![0u8; half_width * half_height]];

@@ -302,6 +302,26 @@ fn the_budget_is_used_and_never_passed() {
     assert!(photo.jpeg.len() <= 20_000 && photo.width < 2048, "{photo:?}");
 }
 
+/// All blocks of a pattern change at once or none: its sizes have steps.
+#[test]
+fn of_a_pattern_the_largest_size_that_fits_is_found() {
+    type Grey = fn(usize, usize) -> u8;
+    let patterns: [(Grey, usize, usize); 4] = [
+        (|x, y| if (x + y) % 2 == 0 { 88 } else { 168 }, 300_000, 260_000),
+        (|x, y| if (x + y) % 2 == 0 { 0 } else { 255 }, 300_000, 280_000),
+        (|x, y| if (x + y) % 2 == 0 { 108 } else { 148 }, 240_000, 215_000),
+        (|x, _| (x / 8) as u8, 16_000, 14_400),
+    ];
+    for (i, (value, max_bytes, least)) in patterns.into_iter().enumerate() {
+        let pixels = (0..2048 * 1536).map(|at| value(at % 2048, at / 2048)).collect();
+        let pattern = Picture { planes: vec![Plane { width: 2048, height: 1536, pixels }] };
+        let made = |max_bytes| crate::encode(&pattern, &crate::Target { max_bytes, ..Default::default() }, &crate::Tuning::default());
+        let size = made(max_bytes).map(|(file, _)| file.len());
+        assert!(size.is_some_and(|size| (least..=max_bytes).contains(&size)), "pattern {i}: {size:?} of {max_bytes}");
+        assert!(made(0).is_none());
+    }
+}
+
 #[test]
 fn a_small_upright_file_is_kept_bit_for_bit_but_for_its_metadata() {
     let plain = jpeg_with(&picture(640, 480), None);

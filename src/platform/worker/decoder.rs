@@ -72,7 +72,13 @@ async fn planes(frame: &VideoFrame) -> Option<Picture> {
     // Into memory of ours that was used before: a new buffer's pages would have to be made first, which takes seven times as
     // long as the copy.
     let mut samples = vec![0u8; frame.size().ok()? as usize];
+    let memory = || get(&wasm_bindgen::memory(), "buffer");
+    let before = memory();
     let layout: Array = JsFuture::from(frame.copy_to(&mut samples)).await.ok()?.dyn_into().ok()?;
+    // Memory that has grown meanwhile is another buffer, and the copy went into the old one.
+    if memory() != before {
+        return None;
+    }
     let plane = |i: u32, width: usize, height: usize| {
         let number = |name: &str| get(&layout.get(i), name).as_f64().map(|n| n as usize);
         let (offset, stride) = (number("offset")?, number("stride")?);
