@@ -147,7 +147,7 @@ fn measured(photo: Photo, order: &Order, begin: f64) -> Answer {
     let paper = Paper { taken_at, look, salvaged, ..paper(Format::Jpeg, &jpeg, sha256, original_sha256) };
     let size = (width, height);
     // Of the stored one: a decoder that scales reads a fraction of it.
-    let thumbnail = order.thumbnail.and_then(|limits| prepare_jpeg(&jpeg, &limits, String::new()).ok()).map(|small| small.jpeg);
+    let thumbnail = order.thumbnail.and_then(|limits| prepare_jpeg(&jpeg, &limits).ok()).map(|small| small.jpeg);
     Answer::Done(Box::new(Done {
         bytes: jpeg,
         thumbnail,

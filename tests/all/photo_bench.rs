@@ -93,19 +93,29 @@ fn words(picture: &RgbImage) -> Option<Vec<(String, f64)>> {
     Some(all)
 }
 
-/// A lossless picture of a page: how far it must be turned to stand upright, and the words on it.
+/// A page: how far it must be turned to stand upright, the words on a lossless copy, and those of them that the reader is
+/// sure of: surer than not, and they are on another lossless copy, too. Of one such copy it reads only 97 to 98 % of what it
+/// reads on another that was made smaller by another filter.
 struct Page {
     turn: String,
-    words: Vec<(String, f64)>,
+    words: Vec<String>,
+    sure: Vec<String>,
 }
 
 impl Page {
-    fn read(reference: &RgbImage) -> Option<Page> {
+    fn read(original: &RgbImage, reference: &RgbImage) -> Option<Page> {
         let file = tempfile::NamedTempFile::with_suffix(".png").ok()?;
         reference.save(file.path()).ok()?;
         let turn = tesseract(file.path(), "0", &[])?.lines().find_map(|l| l.strip_prefix("Rotate: ").map(ToOwned::to_owned));
-        let page = Page { turn: turn.unwrap_or_default(), words: Vec::new() };
-        Some(Page { words: words(&page.upright(reference))?, ..page })
+        let mut page = Page { turn: turn.unwrap_or_default(), words: Vec::new(), sure: Vec::new() };
+        let (width, height) = reference.dimensions();
+        let other = image::imageops::resize(original, width, height, image::imageops::FilterType::CatmullRom);
+        let [words, others] = [reference, &other].map(|copy| words(&page.upright(copy)));
+        let (words, others) = (words?, others?.into_iter().map(|(word, _)| word).collect());
+        let sure: Vec<String> = words.iter().filter(|(_, sure)| *sure >= 50.0).map(|(word, _)| word.clone()).collect();
+        page.sure = of_both(&sure, others);
+        page.words = words.into_iter().map(|(word, _)| word).collect();
+        Some(page)
     }
 
     fn upright(&self, picture: &RgbImage) -> RgbImage {
@@ -117,19 +127,17 @@ impl Page {
         }
     }
 
-    /// How many of its words tesseract is surer of than not, and the shares in percent of these and of all its words that
-    /// it reads on the result, too.
-    fn shares(&self, result: &[u8]) -> Option<(usize, f64, f64)> {
+    /// How many of the words that it is sure of, and how many of all, the reader finds on the result, too.
+    fn found(&self, result: &[u8]) -> Option<(usize, usize)> {
         let found = words(&self.upright(&image::load_from_memory(result).ok()?.into_rgb8()))?;
-        let share = |least: f64| {
-            let mut left: Vec<&String> = found.iter().map(|(word, _)| word).collect();
-            let wanted: Vec<&String> = self.words.iter().filter(|w| w.1 >= least).map(|(word, _)| word).collect();
-            let hits = wanted.iter().filter(|w| left.iter().position(|f| f == *w).map(|at| left.swap_remove(at)).is_some()).count();
-            (wanted.len(), 100.0 * hits as f64 / wanted.len().max(1) as f64)
-        };
-        let (sure, read) = share(50.0);
-        Some((sure, read, share(0.0).1))
+        let found: Vec<String> = found.into_iter().map(|(word, _)| word).collect();
+        Some((of_both(&self.sure, found.clone()).len(), of_both(&self.words, found).len()))
     }
+}
+
+/// Words of the first that are among the second, each as often as it is there.
+fn of_both(words: &[String], mut others: Vec<String>) -> Vec<String> {
+    words.iter().filter(|word| others.iter().position(|other| other == *word).map(|at| others.swap_remove(at)).is_some()).cloned().collect()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -241,7 +249,7 @@ async fn bench_of_the_photo_engine() {
     let mut lines = Vec::new();
     let mut letters = Vec::new();
     // Ours less the encoder of @jsquash, with exactly its bytes; words that were sure, and those of them that were read.
-    let (mut at_its_bytes, mut words_read) = (Vec::new(), (0.0, 0.0));
+    let (mut at_its_bytes, mut words_read) = (Vec::new(), (0, 0));
     for photo in &photos {
         let original = image::open(folder.join(photo)).unwrap().into_rgb8();
         let mut references = BTreeMap::new();
@@ -251,13 +259,20 @@ async fn bench_of_the_photo_engine() {
             let (s2, ssim, size) = quality(&original, &mut references, bytes);
             if photo.contains("_doc_")
                 && name != "ours, all WASM"
-                && let Some((sure, read, all)) =
-                    pages.entry(size).or_insert_with(|| Page::read(&references[&size])).as_ref().and_then(|p| p.shares(bytes))
+                && let Some(page) = pages.entry(size).or_insert_with(|| Page::read(&original, &references[&size])).as_ref()
+                && let Some((sure, all)) = page.found(bytes)
             {
                 if name == "ours" {
-                    words_read = (words_read.0 + sure as f64, words_read.1 + sure as f64 * read / 100.0);
+                    words_read = (words_read.0 + page.sure.len(), words_read.1 + sure);
                 }
-                letters.push(format!("| {} | {name} | {sure} | {read:.1} % | {all:.1} % |", photo.trim_end_matches(".jpg")));
+                let share = |found: usize, of: &[String]| 100.0 * found as f64 / of.len().max(1) as f64;
+                letters.push(format!(
+                    "| {} | {name} | {} | {:.1} % | {:.1} % |",
+                    photo.trim_end_matches(".jpg"),
+                    page.sure.len(),
+                    share(sure, &page.sure),
+                    share(all, &page.words)
+                ));
             }
             scores.entry(name.clone()).or_default().push((bytes.len() as f64, s2, ssim));
             if name == JSQUASH {
@@ -298,7 +313,7 @@ async fn bench_of_the_photo_engine() {
     }
     told += "\n| photograph | engine | size | bytes | SSIMULACRA2 | SSIM |\n|---|---|---|---|---|---|\n";
     lines.iter().for_each(|l| told += &format!("{l}\n"));
-    told += "\n| document | engine | words on a lossless copy that the reader is sure of | of them read | of all its words |\n\
+    told += "\n| document | engine | words that the reader is sure of | of them read | of all words of one lossless copy |\n\
              |---|---|---|---|---|\n";
     letters.iter().for_each(|l| told += &format!("{l}\n"));
 
@@ -369,7 +384,7 @@ async fn bench_of_the_photo_engine() {
                 mean(&at_its_bytes.iter().map(|d| d.1).collect::<Vec<_>>())
             ),
         ),
-        ("words read, of those that the reader is sure of on a lossless copy", format!("{:.1} %", 100.0 * words_read.1 / words_read.0)),
+        ("words read, of those that the reader is sure of", format!("{:.1} %", 100.0 * words_read.1 as f64 / words_read.0 as f64)),
     ];
     told += "\n| ours | in this run |\n|---|---|\n";
     rows.iter().for_each(|(what, value)| told += &format!("| {what} | {value} |\n"));

@@ -125,27 +125,28 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// # Errors
 /// Why the file cannot be used.
 pub fn prepare(file: &[u8], limits: &Limits) -> Result<Photo, PhotoError> {
-    finish(file, decode::of_any(file, limits)?, limits, sha256_hex(file))
+    let photo = finish(file, decode::of_any(file, limits)?, limits)?;
+    Ok(Photo { original_sha256: sha256_hex(file), ..photo })
 }
 
 /// The same for a whole JPEG only, which takes a fraction of the code: other formats and torn files are
-/// [`PhotoError::Damaged`] here.
+/// [`PhotoError::Damaged`] here. [`Photo::original_sha256`] is left empty: a browser works it out beside this.
 ///
 /// # Errors
 /// Why the file cannot be used.
-pub fn prepare_jpeg(file: &[u8], limits: &Limits, original_sha256: String) -> Result<Photo, PhotoError> {
-    finish(file, decode::of_jpeg(file, limits)?, limits, original_sha256)
+pub fn prepare_jpeg(file: &[u8], limits: &Limits) -> Result<Photo, PhotoError> {
+    finish(file, decode::of_jpeg(file, limits)?, limits)
 }
 
 /// The same from planes that the browser decoded and may have scaled, not below [`Limits::long_edge`]. `raw`: as they lie
-/// in the file, not turned and in its own colours; else upright and sRGB.
+/// in the file, not turned and in its own colours; else upright and sRGB. [`Photo::original_sha256`] is left empty.
 ///
 /// # Errors
 /// Why the file cannot be used.
-pub fn prepare_decoded(file: &[u8], picture: Picture, raw: bool, limits: &Limits, original_sha256: String) -> Result<Photo, PhotoError> {
+pub fn prepare_decoded(file: &[u8], picture: Picture, raw: bool, limits: &Limits) -> Result<Photo, PhotoError> {
     decode::header(file, limits)?;
     let (orientation, profile) = if raw { (orientation(file), colour::of_jpeg(file)) } else { (1, None) };
-    finish(file, Decoded { picture, orientation, profile, own: raw, salvaged: false }, limits, original_sha256)
+    finish(file, Decoded { picture, orientation, profile, own: raw, salvaged: false }, limits)
 }
 
 /// How a picture is decoded that need not be longer than `long_edge`: at how many eighths of its size, and how large that
@@ -173,8 +174,9 @@ pub fn has_profile(file: &[u8]) -> bool {
     colour::of_jpeg(file).is_some()
 }
 
-fn finish(file: &[u8], decoded: Decoded, limits: &Limits, original_sha256: String) -> Result<Photo, PhotoError> {
+fn finish(file: &[u8], decoded: Decoded, limits: &Limits) -> Result<Photo, PhotoError> {
     let Decoded { picture, orientation, profile, own, salvaged } = decoded;
+    let original_sha256 = String::new();
     let (taken_at, place) = (taken_at(file), place(file));
     let (width, height) = (picture.width() as u32, picture.height() as u32);
     let whole = width.max(height) <= limits.long_edge && own && orientation == 1 && profile.is_none();

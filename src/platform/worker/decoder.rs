@@ -44,21 +44,36 @@ fn get(object: &JsValue, name: &str) -> JsValue {
 /// The browser read the file and found that it breaks off or makes no sense.
 pub struct Torn;
 
-/// A JPEG as it lies in the file, at this size: its own, or an eighth of it. `None` where this browser has no decoder, or
-/// hands out planes that we do not take.
-pub async fn jpeg(file: &ArrayBuffer, (width, height): (u32, u32)) -> Result<Option<Picture>, Torn> {
+/// A JPEG that the browser decodes, beside whatever is done here meanwhile.
+pub struct Decoding {
+    decoder: ImageDecoder,
+    decoded: Promise,
+    size: (u32, u32),
+}
+
+/// Begins to decode a JPEG as it lies in the file, at this size: its own, or an eighth of it. The file is handed over.
+/// `None` where this browser has no decoder.
+pub fn jpeg(file: ArrayBuffer, (width, height): (u32, u32)) -> Option<Decoding> {
     let init = Object::new();
-    set(&init, "data", file);
+    set(&init, "data", &file);
+    set(&init, "transfer", Array::of1(&file));
     set(&init, "type", "image/jpeg");
     set(&init, "desiredWidth", width);
     set(&init, "desiredHeight", height);
-    let Ok(decoder) = ImageDecoder::new(&init) else { return Ok(None) };
-    let decoded = JsFuture::from(decoder.decode()).await;
-    decoder.close();
-    let frame: VideoFrame = get(&decoded.map_err(|_| Torn)?, "image").unchecked_into();
-    let picture = planes(&frame).await;
-    frame.close_frame();
-    Ok(picture.filter(|p| p.width() >= width as usize && p.height() >= height as usize))
+    let decoder = ImageDecoder::new(&init).ok()?;
+    Some(Decoding { decoded: decoder.decode(), decoder, size: (width, height) })
+}
+
+impl Decoding {
+    /// `None` where the browser hands out planes that we do not take.
+    pub async fn picture(self) -> Result<Option<Picture>, Torn> {
+        let decoded = JsFuture::from(self.decoded).await;
+        self.decoder.close();
+        let frame: VideoFrame = get(&decoded.map_err(|_| Torn)?, "image").unchecked_into();
+        let picture = planes(&frame).await;
+        frame.close_frame();
+        Ok(picture.filter(|p| p.width() >= self.size.0 as usize && p.height() >= self.size.1 as usize))
+    }
 }
 
 /// Chromium hands out the planes of a file of 4:2:0 at its own size, pixels otherwise.
@@ -124,11 +139,12 @@ pub async fn pixels(file: &Blob, (width, height): (u32, u32)) -> Option<Picture>
     Some(Picture::from_rgb(width as usize, height as usize, &rgb, true))
 }
 
-/// SHA-256 by the browser, where it has it (secure pages only); it is worked out while others go on.
-pub fn sha256(bytes: &ArrayBuffer) -> Option<Promise> {
+/// SHA-256 by the browser, where it has it (secure pages only); it is worked out while others go on, from a copy that takes
+/// its time.
+pub fn sha256(bytes: &[u8]) -> Option<Promise> {
     let crypto = get(&js_sys::global(), "crypto");
     let subtle: web_sys::SubtleCrypto = get(&crypto, "subtle").dyn_into().ok()?;
-    subtle.digest_with_str_and_buffer_source("SHA-256", bytes).ok()
+    subtle.digest_with_str_and_u8_array("SHA-256", bytes).ok()
 }
 
 /// What [`sha256`] came to, as lower-case hex.

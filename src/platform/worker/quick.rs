@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use claim_photo::{Kind, Limits, Photo, Picture, dimensions, eighths, has_profile, prepare_decoded, prepare_jpeg, sha256_hex, sniff};
-use js_sys::{ArrayBuffer, Promise, Uint8Array};
+use js_sys::{Promise, Uint8Array};
 
 use super::decoder::Torn;
 use super::{Answer, Order, decoder, measured, passed, read, serve};
@@ -54,31 +54,36 @@ async fn answer(order: Order) -> Answer {
         Err(error) => return error.into(),
     };
     let native = order.native && NATIVE.get();
-    let digest = decoder::sha256(&buffer);
-    let photo = if sniff(&file) == Kind::Jpeg {
-        let (eighths, scaled) = eighths(width, height, limits.long_edge);
-        // Other eighths take longer than everything does, as long as that fits.
-        let whole = !matches!(eighths, 1 | 2 | 4) && u64::from(width) * u64::from(height) <= MOST_WHOLE;
-        let size = if whole { (width, height) } else { scaled };
-        // Scaled, it gives pixels in colours of its own choice: not where they matter.
-        let planes = if native && (whole || !has_profile(&file)) { decoder::jpeg(&buffer, size).await } else { Ok(None) };
-        let sha256 = sum(digest, &file).await;
+    let jpeg = sniff(&file) == Kind::Jpeg;
+    let (eighths, scaled) = eighths(width, height, limits.long_edge);
+    // Other eighths take longer than everything does, as long as that fits.
+    let whole = !matches!(eighths, 1 | 2 | 4) && u64::from(width) * u64::from(height) <= MOST_WHOLE;
+    let size = if whole { (width, height) } else { scaled };
+    // Scaled, it gives pixels in colours of its own choice: not where they matter.
+    let decoding = if jpeg && native && (whole || !has_profile(&file)) { decoder::jpeg(buffer, size) } else { None };
+    // While the decoder works.
+    let digest = decoder::sha256(&file);
+    let photo = if jpeg {
+        let planes = match decoding {
+            Some(decoding) => decoding.picture().await,
+            None => Ok(None),
+        };
         match planes {
-            Ok(Some(picture)) => prepare_decoded(&file, picture, true, &limits, sha256),
-            Ok(None) => prepare_jpeg(&file, &limits, sha256),
-            Err(Torn) => prepare_jpeg(&file, &limits, sha256).map(|photo| Photo { salvaged: true, ..photo }),
+            Ok(Some(picture)) => prepare_decoded(&file, picture, true, &limits),
+            Ok(None) => prepare_jpeg(&file, &limits),
+            Err(Torn) => prepare_jpeg(&file, &limits).map(|photo| Photo { salvaged: true, ..photo }),
         }
     } else {
-        let pixels = decoder::pixels(&order.file, within(width, height, limits.long_edge)).await;
-        let sha256 = sum(digest, &file).await;
-        match pixels {
-            Some(picture) if order.native => prepare_decoded(&file, picture, false, &limits, sha256),
+        match decoder::pixels(&order.file, within(width, height, limits.long_edge)).await {
+            Some(picture) if order.native => prepare_decoded(&file, picture, false, &limits),
             _ => return Answer::Other,
         }
     };
+    let original_sha256 = sum(digest, &file).await;
     match photo {
         Ok(_) if order.codes => Answer::Other,
-        Ok(photo) => measured(photo, &order, begin),
+        // Without a pause in between: the compiler sees that no codes are read here, and leaves their reader out.
+        Ok(photo) => measured(Photo { original_sha256, ..photo }, &order, begin),
         // Perhaps torn: the other program reads what can be read.
         Err(_) => Answer::Other,
     }
@@ -114,11 +119,13 @@ async fn warm_up() -> Option<(Vec<u8>, Picture)> {
     let picture = Picture::from_rgb(width, height, &rgb, true);
     let (file, _) = claim_photo::encode(&picture, &claim_photo::Target::default(), &claim_photo::Tuning::default())?;
     work(&file, picture.clone());
-    let buffer: ArrayBuffer = Uint8Array::from(&file[..]).buffer();
     let mut right = true;
     for scale in [1, 2] {
         let (width, height) = (width as u32 / scale, height as u32 / scale);
-        let theirs = decoder::jpeg(&buffer, (width, height)).await.ok().flatten();
+        let theirs = match decoder::jpeg(Uint8Array::from(&file[..]).buffer(), (width, height)) {
+            Some(decoding) => decoding.picture().await.ok().flatten(),
+            None => None,
+        };
         right &= claim_photo::planes(&file, width).zip(theirs).is_some_and(|(ours, theirs)| claim_photo::alike(&ours, &theirs));
     }
     NATIVE.set(right);
@@ -128,6 +135,6 @@ async fn warm_up() -> Option<(Vec<u8>, Picture)> {
 /// What a photo takes on both ways.
 fn work(file: &[u8], picture: Picture) {
     let limits = Limits::default();
-    let _ = prepare_jpeg(file, &limits, String::new());
-    let _ = prepare_decoded(file, picture, true, &limits, String::new());
+    let _ = prepare_jpeg(file, &limits);
+    let _ = prepare_decoded(file, picture, true, &limits);
 }
