@@ -108,9 +108,8 @@ impl Browser {
     }
 }
 
-/// Roles that only repeat the name of what holds them. Of a stress nothing is told but that it is there, and how many there
-/// are depends on the day: a deadline of tomorrow needs no days counted.
-const SILENT: [&str; 7] = ["StaticText", "InlineTextBox", "none", "generic", "LineBreak", "ListMarker", "strong"];
+/// Roles that only repeat the name of what holds them.
+const SILENT: [&str; 6] = ["StaticText", "InlineTextBox", "none", "generic", "LineBreak", "ListMarker"];
 
 fn tell(nodes: &[Value], node: &Value, depth: usize, text: &mut String) {
     let role = node["role"]["value"].as_str().unwrap_or_default();
