@@ -173,7 +173,7 @@ impl Papers {
     /// The questions that matter for this claim, with the answers so far.
     pub fn questions(&self) -> Vec<(&'static Question, Option<bool>)> {
         let folder = self.folder();
-        let asked = self.catalogue.questions_for(&self.facts_of(&folder), &folder.answers);
+        let asked = folder.questions(self.catalogue, &self.facts_of(&folder));
         asked.into_iter().map(|q| (q, folder.answers.get(&q.fact).copied())).collect()
     }
 
@@ -384,7 +384,7 @@ impl Papers {
     /// What keeps the claim request from being sent.
     pub fn hinders(&self, signature: &Signature, consents: &[Agreed]) -> Vec<FieldError> {
         let folder = self.folder();
-        let name = self.view.with(|v| v.notice.reporter.name.clone());
+        let name = self.view.with(|v| v.signer.clone());
         folder.hinders(self.catalogue, &self.facts_of(&folder), (signature, &name), consents)
     }
 

@@ -1,7 +1,8 @@
 //! 需要您做: everything that waits for the customer, each with what he needs to decide.
 
 use claim_api::ClaimView;
-use claim_domain::lifecycle::{Actor, Claim, Kind, Line, Stage, Turn, What, Work};
+use claim_domain::catalog::Phase;
+use claim_domain::lifecycle::{Actor, Claim, Gap, Kind, Line, Role, Stage, Todo, Turn, What, Work};
 use claim_domain::money;
 use leptos::prelude::*;
 
@@ -52,16 +53,20 @@ impl Typed {
 /// `None`: nothing waits for the customer.
 pub fn asks(visit: Visit, typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
     let allowed = state.allowed(&Actor::Customer);
+    let todos = state.todos(&view.papers);
     let mut all: Vec<AnyView> = Vec::new();
-    all.extend(wanted(visit, state, view));
+    all.extend(disowning(typed, again, state, view));
     if !view.limited {
+        all.extend(wanted(visit, state, view));
+        all.extend(todos.contains(&Todo::Request).then(|| request(view)));
+        all.extend(missing(visit, &todos, &view.summary.claim_no));
         if allowed.contains(&Kind::AssessmentAccepted) {
             all.extend(state.assessment.as_ref().map(|a| assessment(typed, again, a.version, &a.lines, a.total_fen, view)));
         }
         if allowed.contains(&Kind::DecisionAgreed) {
             all.push(agreement(typed, again, state, &view.summary.claim_no));
         }
-        all.extend(payee(state, &view.summary.claim_no));
+        all.extend(payee(state, &todos, &view.summary.claim_no));
         if allowed.contains(&Kind::AdvanceAsked) {
             let take = move |_| typed.deed.take(What::AdvanceAsked, move || again.run(()));
             all.push(
@@ -190,14 +195,89 @@ fn agreement(typed: Typed, again: Callback<()>, state: &Claim, no: &str) -> AnyV
     .into_any()
 }
 
+/// The formal demand (索赔): the one next step until it is made.
+fn request(view: &ClaimView) -> AnyView {
+    let missing = view.papers.iter().filter(|t| t.is_missing() && t.phase != Phase::Payment).count();
+    let to = format!("/claims/{}/documents", view.summary.claim_no);
+    view! {
+        <div class="note" id="request-wanted">
+            <p><strong>{c().request_todo.replace("{n}", &missing.to_string())}</strong></p>
+            <p class="quiet">{c().request_why}</p>
+            {button_link(to, c().tasks_title, true)}
+        </div>
+    }
+    .into_any()
+}
+
+/// Required papers that nobody has handed in.
+fn missing(visit: Visit, todos: &[Todo], no: &str) -> Option<AnyView> {
+    let line = |todo: &Todo| match todo {
+        Todo::Paper(document) => {
+            let to = format!("/claims/{no}/documents/{document}");
+            Some(view! { <li><a href=to>{name_of(visit, document)}</a></li> })
+        }
+        _ => None,
+    };
+    let lines: Vec<_> = todos.iter().filter_map(line).collect();
+    (!lines.is_empty())
+        .then(|| view! { <div class="note warn" id="papers-wanted"><p>{c().papers_todo}</p><ul>{lines}</ul></div> }.into_any())
+}
+
+/// Somebody else's report on one's own policy, and the way to stop it.
+fn disowning(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+    if state.disowned_at.is_some() {
+        return Some(view! { <p class="note warn" id="disowned">{c().disowned}</p> }.into_any());
+    }
+    let may = state.allowed(&Actor::Customer).contains(&Kind::Disowned) && view.role == Role::Owner && !view.own_report;
+    let say = move |_| typed.deed.take(What::Disowned, move || again.run(()));
+    may.then(|| {
+        view! {
+            <details id="not-mine"><summary>{c().disown_ask}</summary>
+                <button class="weui-btn weui-btn_default" type="button" id="disown" on:click=click(say)>{c().disown}</button>
+            </details>
+        }
+        .into_any()
+    })
+}
+
 /// An account is needed, or the bank did not take the one we have.
-fn payee(state: &Claim, no: &str) -> Option<AnyView> {
-    let failed = state.stage == Stage::PaymentFailed && state.payee_wrong;
-    let needed = state.stage == Stage::Approved && state.payee.is_none() && state.due_fen() > 0;
+fn payee(state: &Claim, todos: &[Todo], no: &str) -> Option<AnyView> {
+    let failed = todos.iter().any(|t| matches!(t, Todo::Account(_)));
+    let needed = todos.contains(&Todo::Payees) || (state.requested_at.is_some() && state.payees.is_empty() && !state.stage.is_over());
     let text = if failed { c().payee_returned } else { c().payee_needed };
     (failed || needed).then(|| {
-        view! { <div class="note warn" id="payee-wanted"><p>{text}</p>{button_link(format!("/claims/{no}/payee"), c().payee, true)}</div> }.into_any()
+        view! { <div class="note warn" id="payee-wanted"><p>{text}</p>{button_link(format!("/claims/{no}/payees"), c().payee, true)}</div> }.into_any()
     })
+}
+
+/// 离到账还差什么 (R5): each thing that stands before the money, and whose it is.
+pub fn gate(visit: Visit, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+    if view.limited || state.stage.is_over() || state.stage == Stage::Paid {
+        return None;
+    }
+    let no = &view.summary.claim_no;
+    let line = |gap: &Gap| {
+        let (text, to) = match gap {
+            Gap::Disowned => (c().gap_disowned.to_owned(), None),
+            Gap::Policy => (c().gap_policy.to_owned(), None),
+            Gap::Request => (c().gap_request.to_owned(), Some("documents".to_owned())),
+            Gap::Paper(id) => (c().gap_paper.replace("{name}", name_of(visit, id)), Some(format!("documents/{id}"))),
+            Gap::Verdict(id) => (c().gap_verdict.replace("{name}", name_of(visit, id)), None),
+            Gap::Decision => (c().gap_decision.to_owned(), None),
+            Gap::Agreement => (c().gap_agreement.to_owned(), None),
+            Gap::Payees => (c().gap_payees.to_owned(), Some("payees".to_owned())),
+            Gap::Account(n) => (c().gap_account.replace("{n}", &n.to_string()), Some("payees".to_owned())),
+        };
+        let (class, whose) = if gap.is_customers() { ("tag you", c().gate_yours) } else { ("tag", c().gate_ours) };
+        let text = match to {
+            Some(to) => view! { <a href=format!("/claims/{no}/{to}")>{text}</a> }.into_any(),
+            None => text.into_any(),
+        };
+        view! { <li><span class=class>{whose}</span>" "{text}</li> }
+    };
+    let lines: Vec<_> = view.gaps.iter().map(line).collect();
+    let content = if lines.is_empty() { view! { <p>{c().gate_none}</p> }.into_any() } else { view! { <ul>{lines}</ul> }.into_any() };
+    Some(view! { <details id="gate" open=state.approved_fen.is_some()><summary>{c().gate_title}" · "{view.gaps.len()}</summary>{content}</details> }.into_any())
 }
 
 /// One question, after the outcome, once; not answering is as good. Nobody is asked after a death.
@@ -249,12 +329,12 @@ pub fn survey(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView
 }
 
 /// What withdrawing means, before it is done.
-pub fn withdraw(typed: Typed, again: Callback<()>, state: &Claim, limited: bool) -> Option<AnyView> {
-    let may = state.allowed(&Actor::Customer).contains(&Kind::Withdrawn) && !limited;
+pub fn withdraw(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+    let may = state.allowed(&Actor::Customer).contains(&Kind::Withdrawn) && !view.limited;
     let leave = move |_| {
         typed.deed.of("/withdraw").take(What::Withdrawn { reason: typed.leaving.get_untracked() }, move || again.run(()));
     };
-    (may && state.turn() != Turn::Nobody).then(|| {
+    (may && state.turn(&view.papers) != Turn::Nobody).then(|| {
         view! {
             <details open=typed.withdrawing.get_untracked()>
                 <summary on:click=click(move |_| typed.withdrawing.update(|o| *o = !*o))>{c().withdraw}</summary>

@@ -3,7 +3,7 @@
 use claim_api::ClaimView;
 use claim_domain::lifecycle::{Check, Claim, Line, What};
 use claim_domain::money;
-use claim_domain::payout::{Payout, Step, percent};
+use claim_domain::payout::{Award, Payout, Step, percent};
 use leptos::prelude::*;
 
 use crate::i18n::{self, c};
@@ -13,7 +13,9 @@ use crate::visit::Visit;
 pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
     let no = &view.summary.claim_no;
     let decided = view.events.iter().rev().filter_map(|e| match &e.what {
-        What::Approved { amount_fen, basis, payout, checks } => Some(approved(visit, *amount_fen, basis, payout.as_ref(), checks)),
+        What::Approved { amount_fen, basis, payout, awards, checks } => {
+            Some(approved(visit, *amount_fen, basis, (payout.as_ref(), awards), checks))
+        }
         What::Rejected { clause, facts, evidence, checks } => Some(rejected(visit, clause, facts, evidence, checks)),
         _ => None,
     });
@@ -21,9 +23,9 @@ pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
     let earlier = if decided.len() > 1 { decided.split_off(1) } else { Vec::new() };
     let earlier = (!earlier.is_empty()).then(|| view! { <details><summary>{c().earlier_decisions}</summary>{earlier}</details> });
     let paid = view.events.iter().filter_map(|e| match &e.what {
-        What::Paid { amount_fen, reference, lines, last4 } => Some((e.at, *amount_fen, reference, lines.clone(), last4.clone())),
+        What::Paid { amount_fen, reference, lines, last4, .. } => Some((e.at, *amount_fen, reference, lines.clone(), last4.clone())),
         What::AdvancePaid { amount_fen, reference } => {
-            let last4 = state.payee.as_ref().map(|p| p.1.clone()).unwrap_or_default();
+            let last4 = state.payees.first().map(|p| p.last4.clone()).unwrap_or_default();
             Some((e.at, *amount_fen, reference, vec![Line::new(c().advance, *amount_fen)], last4))
         }
         _ => None,
@@ -64,17 +66,42 @@ fn title(what: &What) -> Option<&'static str> {
     })
 }
 
-fn approved(visit: Visit, fen: i64, basis: &str, payout: Option<&Payout>, checks: &[Check]) -> AnyView {
-    let sum = payout.map(|payout| {
-        // Not what the server says it comes to: what it comes to.
-        let ours = payout.result_fen();
+fn approved(visit: Visit, fen: i64, basis: &str, (payout, awards): (Option<&Payout>, &[Award]), checks: &[Check]) -> AnyView {
+    // Not what the server says it comes to: what it comes to.
+    let mut ours = 0;
+    let sum = |payout: &Payout| {
         let rows = payout.steps().into_iter().map(row).collect_view();
-        let differs = (ours != fen).then(|| view! { <p class="note bad" role="alert">{c().sum_differs}</p> });
-        view! { <table class="sum"><tbody>{rows}</tbody></table>{differs} }
+        view! { <table class="sum"><tbody>{rows}</tbody></table> }
+    };
+    let single = payout.map(|payout| {
+        ours += payout.result_fen();
+        sum(payout)
     });
+    let line = |award: &Award| {
+        ours += award.payout.result_fen();
+        let why = [
+            (c().because, &award.basis),
+            (c().sum_excluded, &award.excluded_because),
+            (c().sum_share, &award.share_because),
+            (c().sum_deductible, &award.deductible_because),
+        ];
+        let why = why.into_iter().filter(|(_, text)| !text.is_empty());
+        let why = why.map(|(part, text)| view! { <li>{part}"："{text.clone()}</li> }).collect_view();
+        view! {
+            <section data-award=award.cover.clone() data-fen=award.fen.to_string()>
+                <h4>{award.name.clone()}" · "{award.item.clone()}" "{money::show(award.fen)}</h4>
+                {sum(&award.payout)}
+                <ul class="quiet">{why}</ul>
+            </section>
+        }
+    };
+    let lines = awards.iter().map(line).collect_view();
+    let differs = (ours != fen).then(|| view! { <p class="note bad" role="alert">{c().sum_differs}</p> });
     view! {
         <h3>{c().decided.replace("{sum}", &money::show(fen))}</h3>
-        {sum}
+        {single}
+        {lines}
+        {differs}
         <p>{c().basis}" "{basis.to_owned()}</p>
         {points(visit, checks)}
     }
@@ -114,6 +141,7 @@ fn points(visit: Visit, checks: &[Check]) -> Option<AnyView> {
 fn row(step: Step) -> AnyView {
     let minus = |fen: i64| format!("− {}", money::show(fen));
     let (name, value) = match step {
+        Step::PerDay(days, fen) => (c().sum_loss, c().sum_days.replace("{sum}", &money::show(fen)).replace("{n}", &days.to_string())),
         Step::Loss(fen) => (c().sum_loss, money::show(fen)),
         Step::Salvage(fen) => (c().sum_salvage, minus(fen)),
         Step::FirstPayer(fen) => (c().sum_first_payer, minus(fen)),

@@ -152,14 +152,20 @@ fn line(papers: Papers, task: &Task) -> AnyView {
     let takes = papers.catalogue.papers.takes.iter().find(|t| t.id == document.takes).map(|t| i18n::text(&t.name));
     let files = (task.files > 0).then(|| c().task_files.replace("{n}", &task.files.to_string()));
     view! {
-        <li data-document=document.id.as_str() data-state=format!("{:?}", task.state)>
-            <a href=papers.address(&format!("documents/{}", document.id))>
-                <span>{i18n::text(&document.name)}<small>{takes}{files}</small></span>
+        <li data-document=task.document.clone() data-state=format!("{:?}", task.state)>
+            <a href=papers.address(&format!("documents/{}", task.document))>
+                <span>{i18n::text(&document.name)}{of_payee(papers, &task.document)}<small>{takes}{files}</small></span>
                 <span class=class>{(task.state == State::Done).then_some("✓ ")}{word}</span>
             </a>
         </li>
     }
     .into_any()
+}
+
+/// Whose paper it is, where each payee has his own.
+fn of_payee(papers: Papers, document: &str) -> Option<String> {
+    let no: u16 = document.split_once('.')?.1.parse().ok()?;
+    papers.claim().payees.into_iter().find(|p| p.no == no).map(|p| format!("（{}）", p.holder))
 }
 
 /// What is being sent, or the button that sends.
@@ -220,8 +226,9 @@ pub fn questions(session: Session, no: &str) -> AnyView {
 /// `/claims/:no/documents/:document`
 pub fn document(session: Session, no: &str, id: &str) -> AnyView {
     let id = id.to_owned();
-    with_papers(session, no, c().tasks_title, move |papers| match papers.catalogue.document(&id) {
-        Some(document) => one_document(papers, document),
+    with_papers(session, no, c().tasks_title, move |papers| match papers.catalogue.instance(&id) {
+        // A page shows few of them; each lives as long as the catalogue does.
+        Some(document) => one_document(papers, Box::leak(Box::new(document))),
         None => sheet(t().not_found, Some(&papers.address("documents")), view! { <p>{t().not_found_hint}</p> }.into_any()),
     })
 }

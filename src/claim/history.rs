@@ -21,7 +21,13 @@ fn is_step(what: &What) -> bool {
     use What as W;
     matches!(
         what,
-        W::Reported { .. } | W::Registered { .. } | W::SurveyStarted { .. } | W::DocumentReceived { .. } | W::Requested { .. } | W::Closed
+        W::Reported { .. }
+            | W::Registered { .. }
+            | W::SurveyStarted { .. }
+            | W::Requested { .. }
+            | W::Closed
+            | W::Disowned
+            | W::DisownSettled { .. }
     )
 }
 
@@ -58,9 +64,9 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
         What::LetterDelivered => c().ev_letter.into(),
         What::SentBack { reason, .. } => c().sent_back.replace("{text}", reason),
         What::DecisionAgreed => c().ev_agreed.into(),
-        What::PayeeNamed { holder, last4 } => c().ev_payee.replace("{who}", holder).replace("{n}", last4),
+        What::PayeesNamed { payees } => c().ev_payees.replace("{text}", &super::payees::shown(payees)),
         What::PaymentOrdered { .. } => stage(Stage::Paying),
-        What::PaymentFailed { reason } => format!("{}：{reason}", stage(Stage::PaymentFailed)),
+        What::PaymentFailed { reason, .. } => format!("{}：{reason}", stage(Stage::PaymentFailed)),
         What::AdvanceAsked => c().ev_advance_asked.into(),
         What::AdvancePaid { amount_fen, .. } => c().ev_advance_paid.replace("{sum}", &money::show(*amount_fen)),
         What::Archived => stage(Stage::Archived),
@@ -99,7 +105,18 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
         What::Rated { .. } => c().ev_rated.into(),
         What::Corrected { .. } => c().ev_corrected.into(),
         What::PolicyFound { policy } => c().ev_policy.replace("{n}", policy),
-        What::Entitled { reason } => c().ev_entitled.replace("{text}", reason),
+        What::Entitled { who, reason, .. } => c().ev_entitled.replace("{who}", who).replace("{text}", reason),
+        What::Disowned => c().ev_disowned.into(),
+        What::DisownSettled { genuine, text } => (if *genuine { c().ev_disown_kept } else { c().ev_disown_ended }).replace("{text}", text),
+        What::DocumentWaived { document, reason } => c().ev_waived.replace("{name}", name_of(visit, document)).replace("{text}", reason),
+        What::Established { matter, holds, reason } => {
+            let text = if *holds { c().ev_established } else { c().ev_not_established };
+            text.replace("{name}", c().matters.get(matter.as_str())).replace("{text}", reason)
+        }
+        What::ConsentWithdrawn { consent } => {
+            let name = visit.catalogue.consents.iter().find(|x| x.id == *consent).map_or("", |x| i18n::text(&x.label));
+            c().ev_consent.replace("{name}", name)
+        }
         What::Escalated { deadline, to, by } => {
             let clock = deadline.split(':').next().unwrap_or_default();
             let name = visit.catalogue.papers.after.clocks.get(clock).map_or("", |x| i18n::text(&x.name));

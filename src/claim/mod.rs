@@ -13,7 +13,8 @@ mod letter;
 mod login;
 mod messages;
 mod overview;
-mod payee;
+mod payees;
+mod policies;
 mod receipt;
 mod records;
 mod request;
@@ -40,7 +41,8 @@ pub use letter::letter;
 pub use login::login;
 pub use messages::messages;
 pub use overview::overview;
-pub use payee::payee;
+pub use payees::payees;
+pub use policies::policies;
 pub use receipt::{receipt, verify};
 pub use records::records;
 pub use request::request;
@@ -54,7 +56,21 @@ fn stage_name(catalogue: &'static Catalogue, lob: Lob, stage: Stage) -> &'static
         .papers
         .stages
         .get(stage.as_str())
-        .map_or("", |s| i18n::text(s.health.as_ref().filter(|_| lob == Lob::Health).unwrap_or(&s.name)))
+        .map_or("", |s| i18n::text(s.health.as_ref().filter(|_| !lob.is_surveyed()).unwrap_or(&s.name)))
+}
+
+/// A line of business.
+fn lob_name(lob: Lob) -> &'static str {
+    match lob {
+        Lob::Motor => c().lob_motor,
+        Lob::Health => c().lob_health,
+        Lob::Home => c().lob_home,
+        Lob::Life => c().lob_life,
+        Lob::Travel => c().lob_travel,
+        Lob::Ebike => c().lob_ebike,
+        Lob::Liability => c().lob_liability,
+        Lob::Business => c().lob_business,
+    }
 }
 
 /// A failed call, with what to do about it.
@@ -102,7 +118,8 @@ pub fn list(session: Session) -> AnyView {
         });
     };
     let out = move || signed_in().then(|| view! { <button class="chip" type="button" on:click=click(leave)>{c().sign_out}</button> });
-    sheet(c().my_claims, Some("/"), view! { <div>{live(content)}</div>{live(out)}{handoff::scanner()} }.into_any())
+    let policies = move || signed_in().then(|| button_link("/policies".into(), c().my_policies, false));
+    sheet(c().my_claims, Some("/"), view! { <div>{live(content)}</div>{live(policies)}{live(out)}{handoff::scanner()} }.into_any())
 }
 
 /// `/help`: what is covered, what is needed, how long it takes, your rights. Works without login and offline.
@@ -130,15 +147,10 @@ pub fn help(visit: Visit) -> AnyView {
         t().next_decision.replace("{n}", &promises.determination_days.to_string()),
         t().next_payment.replace("{n}", &promises.payment_days.to_string()),
     ];
-    let of = |lob: Lob| match lob {
-        Lob::Motor => c().lob_motor,
-        Lob::Health => c().lob_health,
-        Lob::Home => c().lob_home,
-    };
     let section = |lob: Lob| {
         view! {
             <details>
-                <summary>{of(lob)}</summary>
+                <summary>{lob_name(lob)}</summary>
                 <h2>{c().help_covered}</h2><ul>{covered(lob)}</ul>
                 <h2>{c().help_papers}</h2><p>{t().papers_hint}</p><ul>{papers(lob)}</ul>
             </details>

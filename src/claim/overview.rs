@@ -9,7 +9,7 @@ use claim_domain::lifecycle::{Actor, Claim, Kind, Milestone, MilestoneState, Sta
 use leptos::prelude::*;
 
 use super::asks::{self, Typed};
-use super::{Fetched, decision, history, stage_name, trouble};
+use super::{Fetched, decision, history, policies, stage_name, trouble};
 use crate::i18n::{self, c, t};
 use crate::platform::stream::Stream;
 use crate::platform::{http, now, now_ms, page, sleep_ms, spawn};
@@ -147,11 +147,13 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
         <section aria-labelledby="we-do" aria-live="polite">
             <h2 id="we-do">{c().we_do}</h2>
             {doing(visit, &state, &view)}
+            {asks::gate(visit, &state, &view)}
             {running(visit, &view.deadlines, &path, &state)}
         </section>
         <section aria-labelledby="so-far">
             <h2 id="so-far">{c().so_far}</h2>
             <ol class="timeline">{lines}</ol>
+            {policies::covers(&view.covers)}
             {(!view.limited).then(|| decision::decision(visit, &state, &view))}
             {asks::survey(typed, again, &state, &view)}
             {asks::rating(typed, again, &state, &view)}
@@ -167,18 +169,18 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
             {(!state.stage.is_over()).then(|| link("documents", c().tasks_title))}
             {link("messages", c().messages)}
             {(!view.limited).then(|| link("disagree", c().disagree))}
-            {(!view.limited && may_name_payee(&state)).then(|| link("payee", c().payee))}
+            {(!view.limited && may_name_payee(&state)).then(|| link("payees", c().payee))}
             {(!view.limited).then(|| link("records", c().records))}
             {link("receipt", c().receipt_title)}
         </ul>
-        {asks::withdraw(typed, again, &state, view.limited)}
+        {asks::withdraw(typed, again, &state, &view)}
         {call(number, t().call_us.replace("{n}", number))}
     }
     .into_any()
 }
 
 fn may_name_payee(state: &Claim) -> bool {
-    state.allowed(&Actor::Customer).contains(&Kind::PayeeNamed)
+    state.allowed(&Actor::Customer).contains(&Kind::PayeesNamed)
 }
 
 /// What happens now, who does it, and what may send it back.

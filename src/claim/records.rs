@@ -1,12 +1,13 @@
 //! 我的资料: the whole file to take along, links for those who wait along, name and phone put right, which messages come.
 
 use claim_api::{BASE, ClaimView, Correction, Preferences, Share};
-use claim_domain::lifecycle::Event;
+use claim_domain::lifecycle::{Claim, Event};
 use leptos::prelude::*;
+use serde::Deserialize;
 
 use super::deed::Deed;
 use super::{Fetched, trouble};
-use crate::i18n::{c, t};
+use crate::i18n::{self, c, t};
 use crate::platform::host::{self, Shared};
 use crate::platform::{address, http, page, spawn};
 use crate::ui::{changed, click, live, sheet};
@@ -29,17 +30,92 @@ pub fn records(visit: Visit, no: &str) -> AnyView {
                 <h2>{c().whole_file}</h2>
                 <p>{c().whole_file_hint}</p>
                 <a class="weui-btn weui-btn_primary" id="whole-file" rel="external" download="" href=file>{c().whole_file_get}</a>
+                {signed_form(&view)}
                 {sharing(deed, &no)}
-                {correction(deed, &view)}
+                {view.own_report.then(|| correction(deed, &view))}
+                {consents(visit, deed, &view)}
                 {preferences(deed)}
                 <h2>{c().about_me}</h2>
                 <p>{c().about_me_hint}</p>
                 <a class="weui-btn weui-btn_default" id="about-me" rel="external" download="me.json" href=format!("{BASE}/me")>{c().about_me_get}</a>
+                {erasure(deed)}
             }
             .into_any()
         }),
     };
     sheet(c().records, Some(&back), view! { <div>{live(content)}</div> }.into_any())
+}
+
+/// What was signed is given back.
+fn signed_form(view: &ClaimView) -> Option<AnyView> {
+    let signed = Claim::replay(view.summary.lob, &view.events).requested_at.is_some();
+    let to = format!("{BASE}/claims/{}/form", view.summary.claim_no);
+    signed.then(|| view! { <p><a id="signed-form" rel="external" href=to>{c().signed_form}</a></p> }.into_any())
+}
+
+/// Everything that was agreed to with the report, and how it is taken back (个人信息保护法第十五条).
+fn consents(visit: Visit, deed: Deed, view: &ClaimView) -> AnyView {
+    let withdrawn = RwSignal::new(Claim::replay(view.summary.lob, &view.events).withdrawn_consents);
+    let no = StoredValue::new(view.summary.claim_no.clone());
+    let line = move |id: String| {
+        let label = visit.catalogue.consents.iter().find(|x| x.id == id).map_or("", |x| i18n::text(&x.label));
+        let button = move || {
+            let mine = id.clone();
+            if withdrawn.with(|w| w.contains(&id)) {
+                return view! { <span class="tag">{c().consent_withdrawn}</span> }.into_any();
+            }
+            let take = move |_| {
+                let path = format!("{BASE}/claims/{}/consents/{mine}", no.get_value());
+                let done = mine.clone();
+                deed.call(async move { http::delete_for::<Event>(&path).await.map(drop) }, move || {
+                    withdrawn.update(|w| {
+                        w.insert(done);
+                    })
+                });
+            };
+            view! { <button class="chip" type="button" data-consent=id.clone() on:click=click(take)>{c().consent_withdraw}</button> }
+                .into_any()
+        };
+        view! { <li><span>{label}</span>" "{live(button)}</li> }
+    };
+    let lines = view.notice.consents.iter().map(|given| line(given.id.clone())).collect_view();
+    view! { <h2>{c().consents_title}</h2><p class="quiet">{c().consent_hint}</p><ul id="consents">{lines}</ul> }.into_any()
+}
+
+/// Erased what may be, locked what the law orders to keep.
+fn erasure(deed: Deed) -> AnyView {
+    let done = RwSignal::new(None::<Erased>);
+    let erase = move |_| {
+        deed.call(async move { http::delete_for::<Erased>(&format!("{BASE}/me")).await.map(|e| drop(done.try_set(Some(e)))) }, || {});
+    };
+    let said = move || {
+        done.get().map(|e| {
+            let text = c().erased.replace("{n}", &e.erased.to_string()).replace("{m}", &e.locked.len().to_string());
+            let kept = e.locked.into_iter().map(|l| view! { <li>{l.claim_no}" · "{l.law}" · "{l.until}</li> }).collect_view();
+            view! { <p>{text.replace("{k}", &e.open.len().to_string())}</p><ul>{kept}</ul> }
+        })
+    };
+    view! {
+        <h2>{c().erase_title}</h2>
+        <p>{c().erase_hint}</p>
+        <button class="weui-btn weui-btn_default" type="button" id="erase" on:click=click(erase)>{c().erase}</button>
+        <div role="status" id="erased">{live(said)}</div>
+    }
+    .into_any()
+}
+
+#[derive(Clone, Deserialize)]
+struct Erased {
+    erased: u64,
+    locked: Vec<Kept>,
+    open: Vec<String>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Kept {
+    claim_no: String,
+    until: String,
+    law: String,
 }
 
 /// A link that shows how far it is, and nothing else.

@@ -42,6 +42,11 @@ impl Names {
 static REPORT: OnceLock<Messages> = OnceLock::new();
 static CLAIMS: OnceLock<ClaimMessages> = OnceLock::new();
 
+/// The name of a field of the pages after the report; none in the report's program.
+pub fn claim_field(field: &str) -> &'static str {
+    CLAIMS.get().map_or("", |words| words.fields.get(field))
+}
+
 /// Takes the words of the report off the front of what was read; the rest is the catalogue.
 ///
 /// # Errors

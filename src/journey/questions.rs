@@ -101,7 +101,9 @@ fn advice(advice: Advice) -> AnyView {
 fn what(session: Session, errors: Errors) -> AnyView {
     let of = session.draft.with_untracked(|d| d.answers.policy.as_ref().map(|p| p.lob));
     let on_road = session.draft.with_untracked(|d| d.answers.scene.road.is_some_and(|r| r != Road::NoRoad));
-    let fits = |lob: Lob| of.map_or(!on_road || lob == Lob::Motor, |of| lob == of);
+    // What most people have stands first; the rest is a tap away.
+    let common = |lob: Lob| lob == Lob::Motor || !on_road && matches!(lob, Lob::Health | Lob::Home);
+    let fits = |lob: Lob| of.map_or(common(lob), |of| lob == of);
     let chosen = Signal::derive(move || session.draft.with(|d| d.answers.incident.clone()));
     let choose = Callback::new(move |value: String| {
         session.answer(|a| {

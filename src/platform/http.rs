@@ -82,6 +82,11 @@ pub async fn delete(path: &str) -> Result<(), CallError> {
     value("DELETE", path, None, json::read).await
 }
 
+/// The same where the answer says something.
+pub async fn delete_for<T: DeserializeOwned>(path: &str) -> Result<T, CallError> {
+    value("DELETE", path, None, |body| serde_json::from_str(body).ok()).await
+}
+
 pub async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, CallError> {
     value("POST", path, serde_json::to_string(body).ok(), json::read).await
 }

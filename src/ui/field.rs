@@ -24,7 +24,13 @@ pub fn field_id(field: &str) -> String {
 pub fn error_text(visit: Visit, error: &FieldError) -> String {
     let consent = error.field.strip_prefix("/consents/").and_then(|id| visit.catalogue.consents.iter().find(|c| c.id == id));
     let document = error.field.rsplit('/').next().and_then(|id| visit.catalogue.document(id));
-    let name = (consent.map(|c| &c.label)).or(document.map(|d| &d.name)).map_or_else(|| t().fields.get(&error.field), i18n::text);
+    let name = (consent.map(|c| &c.label)).or(document.map(|d| &d.name)).map_or_else(
+        || match t().fields.get(&error.field) {
+            "" => i18n::claim_field(&error.field),
+            name => name,
+        },
+        i18n::text,
+    );
     let at = error.at.map_or_else(String::new, |n| n.to_string());
     i18n::error(visit.catalogue, error.code.as_str()).replace("{field}", name).replace("{at}", &at)
 }

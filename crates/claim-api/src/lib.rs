@@ -16,8 +16,10 @@ use claim_domain::catalog::{Field, Slot};
 use claim_domain::checks::Doubt;
 use claim_domain::deadlines::Deadline;
 use claim_domain::documents::{Folder, Format, Signature, Task};
-use claim_domain::lifecycle::{Event, Stage, Turn, What};
+use claim_domain::lifecycle::{Event, Gap, Role, Stage, Turn, What};
 use claim_domain::notice::{Agreed, Point};
+use claim_domain::payees::{PayeeKind, Share as PartOfSum};
+use claim_domain::policy::{Cover, Policy};
 use claim_domain::{Lob, Moment, Notice, Text};
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +133,26 @@ pub struct ClaimView {
     /// Only how far it is: amounts, texts and papers are the insured person's.
     #[serde(default)]
     pub limited: bool,
+    /// In which right this is looked at.
+    pub role: Role,
+    /// Who signs, as it stands in the report or the policy.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signer: String,
+    /// Whoever looks reported it.
+    #[serde(default)]
+    pub own_report: bool,
+    /// The task list, by the rules of the claim.
+    #[serde(default)]
+    pub papers: Vec<Task>,
+    /// What still stands between the claim and its money.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+    /// What the policy pays for, and what is left of it.
+    #[serde(default)]
+    pub covers: Vec<CoverView>,
+    /// Who can be paid by the policy.
+    #[serde(default)]
+    pub payable: Vec<Payable>,
     /// The insured person, where known: whose account needs no explanation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub insured: Option<String>,
@@ -167,16 +189,71 @@ pub struct JssdkSignature {
     pub signature: String,
 }
 
-/// Who gets the money.
+/// Who gets the money: all of them, each with an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Payee {
+pub struct Payees {
+    pub payees: Vec<PayeeEntry>,
+}
+
+/// One of them, as it is typed in. What leaves the server of it is the masked name and four digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PayeeEntry {
+    pub kind: PayeeKind,
+    /// Name on the account.
     pub holder: String,
-    pub card: String,
-    /// To the insured person, when the account is not his own: three more documents are needed then.
+    pub account: String,
+    /// ID number of a person, credit code of a company; the insured person's is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id_no: String,
+    /// A company's account: no card number. It needs the bank and its code (联行号).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub company: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bank: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bank_code: String,
+    /// Of a shop or an injured party: lets them follow the claim and their own payment.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub phone: String,
+    /// To the insured person.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub relation: String,
+    /// The child whose money it is, where the account is a guardian's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub child: String,
+    pub share: PartOfSum,
+}
+
+/// Somebody who can be paid by the policy, so that nothing is typed twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Payable {
+    pub kind: PayeeKind,
+    pub name: String,
+    pub share: PartOfSum,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub company: bool,
+}
+
+/// A cover of the claim's policy, and what is left of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CoverView {
+    pub cover: Cover,
+    pub left_fen: i64,
+}
+
+/// A policy as its own people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PolicyDetail {
+    pub id: String,
+    pub policy: Policy,
+    pub in_force: bool,
 }
 
 /// Which messages somebody wants.

@@ -47,6 +47,7 @@ codes! {
     DraftChanged "draft-changed" 412 "The draft was changed from elsewhere",
     HandoffGone "handoff-gone" 410 "Used or too old",
     NotThisPerson "not-this-person" 403 "Another person must decide this",
+    PaymentGated "payment-gated" 409 "Something stands before the payment",
     NotAllowed "not-allowed" 409 "The claim is not at this point",
     StorageFull "storage-full" 507 "No space is left",
     StorageFailing "storage-failing" 503 "The disk of the server fails",

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::condition::Condition;
+use crate::payees::PayeeKind;
 use crate::validate::Shape;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,19 +28,40 @@ pub struct Text {
 #[serde(rename_all = "kebab-case")]
 pub enum Lob {
     Motor,
+    /// Accident and health.
     Health,
     Home,
+    /// 人寿保险: its limitation is five years (保险法第二十六条).
+    Life,
+    Travel,
+    /// 电动自行车.
+    Ebike,
+    /// 雇主责任, 公众责任.
+    Liability,
+    /// Property of a small business.
+    Business,
 }
 
 impl Lob {
-    pub const ALL: [Lob; 3] = [Lob::Motor, Lob::Health, Lob::Home];
+    pub const ALL: [Lob; 8] = [Lob::Motor, Lob::Health, Lob::Home, Lob::Life, Lob::Travel, Lob::Ebike, Lob::Liability, Lob::Business];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Lob::Motor => "motor",
             Lob::Health => "health",
             Lob::Home => "home",
+            Lob::Life => "life",
+            Lob::Travel => "travel",
+            Lob::Ebike => "ebike",
+            Lob::Liability => "liability",
+            Lob::Business => "business",
         }
+    }
+
+    /// Things are looked at and the customer agrees to what they cost; where it is about a person, papers are worked
+    /// through instead (资料审核, 理算).
+    pub fn is_surveyed(self) -> bool {
+        !matches!(self, Lob::Health | Lob::Life | Lob::Travel)
     }
 }
 
@@ -53,6 +75,9 @@ pub struct Incident {
     /// Facts that choosing this settles.
     #[serde(default)]
     pub implies: Vec<String>,
+    /// The rules of another incident hold for this one as well.
+    #[serde(default)]
+    pub like: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -154,6 +179,9 @@ pub struct Document {
     /// All documents that name the same one here replace it together.
     #[serde(default)]
     pub instead_of: Option<String>,
+    /// Asked of each payee of these kinds, once it is known who is paid: `payee_id.2` is that of the second.
+    #[serde(default)]
+    pub payee: Vec<PayeeKind>,
     /// Files; a form needs none.
     pub min: u8,
     pub max: u8,
@@ -300,6 +328,9 @@ pub struct Papers {
     pub checks: Thresholds,
     /// Repairs up to this amount need no invoice.
     pub invoice_free_limit_fen: i64,
+    /// The bank of a card by its first six digits: a hint that is never checked against.
+    #[serde(default)]
+    pub banks: BTreeMap<String, String>,
     pub stages: BTreeMap<String, StageText>,
     pub not_accepted_reasons: Vec<Part>,
     #[serde(default)]
@@ -454,6 +485,9 @@ impl Catalogue {
             if !incident.id.starts_with(&format!("{}.", incident.lob.as_str())) {
                 return Err(format!("catalogue: incident {:?} is not named after its line {:?}", incident.id, incident.lob.as_str()));
             }
+            if let Some(like) = incident.like.as_ref().filter(|l| self.incident(l).is_none_or(|i| i.like.is_some())) {
+                return Err(format!("catalogue: incident {:?}, like: {like:?} is not known", incident.id));
+            }
             for fact in &incident.implies {
                 self.known_fact(fact).map_err(|e| format!("catalogue: incident {:?}, implies: {e}", incident.id))?;
             }
@@ -538,13 +572,27 @@ impl Catalogue {
     pub fn parts(&self, lob: Lob) -> &[Part] {
         match lob {
             Lob::Motor => &self.car_parts,
-            Lob::Home => &self.home_parts,
-            Lob::Health => &[],
+            Lob::Home | Lob::Business => &self.home_parts,
+            Lob::Health | Lob::Life | Lob::Travel | Lob::Ebike | Lob::Liability => &[],
         }
     }
 
+    /// The bank that a card is probably of.
+    pub fn bank_of(&self, card: &str) -> Option<&str> {
+        let digits: String = card.chars().filter(char::is_ascii_digit).take(6).collect();
+        self.papers.banks.get(&digits).map(String::as_str)
+    }
+
+    /// A document by its id, also by that of one payee's (`payee_id.2`).
     pub fn document(&self, id: &str) -> Option<&Document> {
-        self.papers.documents.iter().find(|d| d.id == id)
+        let (base, payee) = id.split_once('.').map_or((id, None), |(base, no)| (base, no.parse::<u16>().ok()));
+        let fits = |d: &&Document| d.id == base && (base == id || (payee.is_some() && !d.payee.is_empty()));
+        self.papers.documents.iter().find(fits)
+    }
+
+    /// The same under the id that was asked for.
+    pub fn instance(&self, id: &str) -> Option<Document> {
+        self.document(id).map(|d| Document { id: id.to_owned(), ..d.clone() })
     }
 
     /// Whether a claim with these facts takes `document`. What is unknown never blocks.
@@ -602,10 +650,18 @@ impl Catalogue {
 
     /// The facts with those that the incident itself says.
     pub fn with_implied(&self, mut facts: Facts) -> Facts {
-        for fact in self.incident(&facts.incident).map(|i| &i.implies[..]).unwrap_or_default() {
-            facts.flags.entry(fact.clone()).or_insert(true);
+        for incident in self.alike(&facts.incident) {
+            for fact in &incident.implies {
+                facts.flags.entry(fact.clone()).or_insert(true);
+            }
         }
         facts
+    }
+
+    /// An incident, and the one whose rules hold for it as well.
+    fn alike(&self, id: &str) -> impl Iterator<Item = &Incident> {
+        let incident = self.incident(id);
+        incident.into_iter().chain(incident.and_then(|i| self.incident(i.like.as_ref()?)))
     }
 
     fn holds(&self, when: &When, facts: &Facts) -> Option<bool> {
@@ -613,13 +669,16 @@ impl Catalogue {
     }
 
     fn fact(&self, facts: &Facts, name: &str) -> Option<bool> {
-        let incident = self.incident(&facts.incident);
+        let is = |holds: &dyn Fn(&Incident) -> bool| {
+            let mut alike = self.alike(&facts.incident).peekable();
+            alike.peek().is_some().then(|| alike.any(holds))
+        };
         match name.split_once(':') {
-            Some(("lob", lob)) => incident.map(|i| i.lob.as_str() == lob),
-            Some(("incident", id)) => incident.map(|i| i.id == id),
+            Some(("lob", lob)) => is(&|i| i.lob.as_str() == lob),
+            Some(("incident", id)) => is(&|i| i.id == id),
             _ if name == "above_free_limit" => facts.amount_fen.map(|fen| fen > self.papers.invoice_free_limit_fen),
             _ => (facts.flags.get(name).copied())
-                .or_else(|| incident?.implies.iter().any(|f| f == name).then_some(true))
+                .or_else(|| is(&|i| i.implies.iter().any(|f| f == name)).filter(|implied| *implied))
                 .or_else(|| *self.papers.derived_facts.get(name)?)
                 // A question that does not arise is answered.
                 .or_else(|| {

@@ -249,7 +249,11 @@ pub fn deadlines(claim: &Claim, terms: &Terms<'_>, now: Moment) -> Vec<Deadline>
             let met = claim.assessment.as_ref().map(|a| a.at).filter(|at| *at >= from).or(ended);
             all.push(by_clock(Clock::FastAssess, from, after(from, i64::from(minutes) * 60), met));
         }
-        let ready = if claim.lob == crate::Lob::Health { claim.requested_at } else { claim.accepted.and(claim.accepted_at) };
+        // Worked out, agreed on, and demanded.
+        let ready = claim.requested_at.and_then(|asked| match claim.lob.is_surveyed() {
+            true => claim.accepted.and(claim.accepted_at).map(|at| at.max(asked)),
+            false => Some(asked),
+        });
         // What was decided once is no longer simple.
         if let Some(from) = ready.filter(|_| claim.cycle == 0) {
             let met = claim.decided_at.or(ended);
@@ -271,8 +275,8 @@ pub fn deadlines(claim: &Claim, terms: &Terms<'_>, now: Moment) -> Vec<Deadline>
     let unpaid = matches!(claim.stage, Stage::Rejected | Stage::NotAccepted | Stage::Withdrawn)
         || (matches!(claim.stage, Stage::Closed | Stage::Archived) && claim.paid_fen == 0);
     if unpaid {
-        let life = terms.facts.flags.get("insured_deceased") == Some(&true);
-        let years = if life { LIMITATION_YEARS_LIFE } else { LIMITATION_YEARS };
+        // Five years for 人寿保险 only; accident and health covers have two, after a death as well (保险法第二十六条).
+        let years = if claim.lob == crate::Lob::Life { LIMITATION_YEARS_LIFE } else { LIMITATION_YEARS };
         // Not extended over days off: whoever goes by it is in time in every reading.
         let last = local_day(terms.loss_at).plus_years(years);
         all.push(Deadline { id: "limitation".into(), ..day(Clock::Limitation, terms.loss_at, last, None) });
@@ -350,7 +354,19 @@ pub(crate) mod tests {
     }
     fn approved(share_bp: u32) -> What {
         let payout = crate::payout::Payout { share_bp, ..crate::payout::Payout::of(100) };
-        What::Approved { amount_fen: payout.result_fen(), basis: "x".into(), payout: Some(payout), checks: vec![] }
+        let (fen, empty) = (payout.result_fen(), String::new);
+        let award = crate::payout::Award {
+            cover: "vehicle".into(),
+            name: "x".into(),
+            item: "x".into(),
+            payout,
+            fen,
+            basis: "x".into(),
+            excluded_because: empty(),
+            share_because: empty(),
+            deductible_because: empty(),
+        };
+        What::Approved { amount_fen: fen, basis: "x".into(), payout: None, awards: vec![award], checks: vec![] }
     }
     fn rejected() -> What {
         What::Rejected { clause: "x".into(), facts: "x".into(), evidence: "x".into(), checks: vec![] }
@@ -388,10 +404,13 @@ pub(crate) mod tests {
         assert_eq!(last(&six, "limitation"), day("2026-02-28"));
 
         assert_eq!(Day::parse("2023-05-10").unwrap().plus_years(5).to_string(), "2028-05-10");
-        let seven = of(Lob::Health, std::slice::from_ref(&ended), &["insured_deceased"], "2026-03-03T10:00");
+        let seven = of(Lob::Life, std::slice::from_ref(&ended), &["insured_deceased"], "2026-03-03T10:00");
         assert_eq!(last(&seven, "limitation"), day("2029-02-28"));
+        // I4: five years are for 人寿保险; accident cover has two, also after a death.
+        let accident = of(Lob::Health, std::slice::from_ref(&ended), &["insured_deceased"], "2026-03-03T10:00");
+        assert_eq!(last(&accident, "limitation"), day("2026-02-28"));
 
-        let eight = of(Lob::Motor, &[("2026-03-02T10:15", What::Reported { verified: true })], &[], "2026-03-02T11:00");
+        let eight = of(Lob::Motor, &[("2026-03-02T10:15", What::Reported { verified: true, deceased: false })], &[], "2026-03-02T11:00");
         assert!(!eight.contains_key("decide") && eight.contains_key("contact"));
 
         let nine = [
@@ -430,6 +449,7 @@ pub(crate) mod tests {
         };
         let claim = |fen: i64, flags: &[&str]| {
             let events = [
+                ("2026-03-02T19:30", requested()),
                 ("2026-03-02T19:40", What::SurveySkipped { reason: "x".into() }),
                 ("2026-03-02T19:50", assessed(fen)),
                 ("2026-03-02T19:55", What::AssessmentAccepted { version: 1, by_phone: false }),
@@ -446,8 +466,12 @@ pub(crate) mod tests {
     /// Nobody can pay who does not know where to: until then the ten days stand still, and the hours of 小额快赔 too.
     #[test]
     fn g1_the_time_to_pay_stands_still_until_somebody_can_be_paid() {
-        let named = What::PayeeNamed { holder: "张*".into(), last4: "0123".into() };
-        let events = [("2026-03-02T10:00", approved(10_000)), ("2026-03-05T10:00", named.clone())];
+        let named = |last4: &str| {
+            let (kind, share) = (crate::payees::PayeeKind::Insured, crate::payees::Share::Equal);
+            let payee = crate::payees::Payee { no: 1, kind, holder: "张*".into(), last4: last4.into(), share, company: false };
+            What::PayeesNamed { payees: vec![payee] }
+        };
+        let events = [("2026-03-02T10:00", approved(10_000)), ("2026-03-05T10:00", named("0123"))];
         let waiting = of(Lob::Motor, &events[..1], &[], "2026-03-20T10:00");
         assert!(waiting["pay"].paused && !waiting["pay"].is_overdue(at("2026-03-20T10:00")));
         let on = of(Lob::Motor, &events, &[], "2026-03-06T10:00");
@@ -455,8 +479,8 @@ pub(crate) mod tests {
         let failed = [
             events[0].clone(),
             events[1].clone(),
-            ("2026-03-06T10:00", What::PaymentFailed { reason: "x".into() }),
-            ("2026-03-08T10:00", named),
+            ("2026-03-06T10:00", What::PaymentFailed { reason: "x".into(), payee: 1 }),
+            ("2026-03-08T10:00", named("0124")),
         ];
         assert_eq!(of(Lob::Motor, &failed, &[], "2026-03-09T10:00")["pay"].paused_days, 5);
         // Opened again while nobody could be paid: the next decision waits from its own day, once.

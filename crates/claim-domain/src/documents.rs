@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::catalog::{Asked, Catalogue, Document, Facts, Field, Kind, Need, Phase};
+use crate::catalog::{Asked, Catalogue, Document, Facts, Field, Kind, Need, Phase, Question};
 use crate::checks::{Look, Pdf, judge};
 use crate::notice::{Agreed, FieldError, Notice, Point};
+use crate::payees::PayeeKind;
 use crate::validate::{self, Code};
 use crate::{Moment, local_day};
 
@@ -82,6 +83,10 @@ pub struct Folder {
     pub on_file: Vec<String>,
     /// What staff asked for in addition, with the number of its files then.
     pub asked: BTreeMap<String, usize>,
+    /// Facts that the policy or staff have settled: never asked, and stronger than an answer.
+    pub known: BTreeMap<String, bool>,
+    /// Who is paid, by number: some papers are asked of each.
+    pub payees: BTreeMap<u16, PayeeKind>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -202,10 +207,17 @@ impl Folder {
     pub fn facts(&self, notice: &Notice, amount_fen: Option<i64>) -> Facts {
         let mut facts = notice.facts();
         facts.amount_fen = amount_fen;
-        for (fact, yes) in &self.answers {
+        for (fact, yes) in self.known.iter().chain(&self.answers) {
             facts.flags.entry(fact.clone()).or_insert(*yes);
         }
         facts
+    }
+
+    /// The questions that matter for this claim, answered or not; what is settled is not asked.
+    pub fn questions<'c>(&self, catalogue: &'c Catalogue, facts: &Facts) -> Vec<&'c Question> {
+        let mut asked = catalogue.questions_for(facts, &self.answers);
+        asked.retain(|q| !self.known.contains_key(&q.fact));
+        asked
     }
 
     fn has(&self, document: &Document) -> usize {
@@ -245,30 +257,47 @@ impl Folder {
         }
     }
 
+    /// A document as it is asked for: once, or of each payee whom it concerns once they are known.
+    fn instances(&self, document: &Document) -> Vec<Document> {
+        if document.payee.is_empty() || self.payees.is_empty() {
+            return vec![document.clone()];
+        }
+        let of = self.payees.iter().filter(|(_, kind)| document.payee.contains(kind));
+        of.map(|(no, _)| Document { id: format!("{}.{no}", document.id), ..document.clone() }).collect()
+    }
+
     /// The task list, in the catalogue's order. Documents that are not needed appear while they hold files.
     pub fn tasks(&self, catalogue: &Catalogue, facts: &Facts) -> Vec<Task> {
         let settled = |state: State| matches!(state, State::Done | State::OnFile);
-        // All that replace one document together do its work.
-        let replaced = |document: &Document| {
-            let mut instead = catalogue.papers.documents.iter().filter(|d| d.instead_of.as_ref() == Some(&document.id)).peekable();
-            instead.peek().is_some() && instead.all(|d| settled(self.state(d)))
+        let instead_of = |document: &Document| {
+            let id = document.id.clone();
+            catalogue.papers.documents.iter().filter(move |d| d.instead_of.as_ref() == Some(&id))
         };
-        (catalogue.papers.documents.iter())
-            .filter_map(|d| {
-                let asked = self.asked.contains_key(&d.id);
-                let (need, files) = (if asked { Need::Required } else { catalogue.need(d, facts) }, self.has(d));
-                let state = match self.state(d) {
-                    _ if need == Need::No && files > 0 => State::NotNeeded,
-                    _ if need == Need::No => return None,
-                    // Signed at the end; it is no task of its own.
-                    _ if d.kind == Kind::Form && d.fields.is_empty() && d.max == 0 => return None,
-                    State::Todo | State::Started if replaced(d) => State::Done,
-                    state => state,
-                };
-                let files = u8::try_from(files).unwrap_or(u8::MAX);
-                Some(Task { document: d.id.clone(), need, phase: catalogue.phase(d, facts), state, files })
-            })
-            .collect()
+        // All that replace one document together do its work.
+        let replaced = |document: &Document| instead_of(document).next().is_some() && instead_of(document).all(|d| settled(self.state(d)));
+        // What does the work of another is needed as that would be.
+        let replaces = |document: &Document| {
+            let other = document.instead_of.as_ref().and_then(|id| catalogue.document(id));
+            other.is_some_and(|d| !settled(self.state(d)) && replaced(d) && catalogue.need(d, facts) == Need::Required)
+        };
+        let account_is_known = |d: &Document| d.fields.contains(&Field::Card) && !self.payees.is_empty();
+        let one = |d: Document, of_payee: bool| {
+            let must = self.asked.contains_key(&d.id) || of_payee || replaces(&d);
+            let (need, files) = (if must { Need::Required } else { catalogue.need(&d, facts) }, self.has(&d));
+            let state = match self.state(&d) {
+                _ if need == Need::No && files > 0 => State::NotNeeded,
+                _ if need == Need::No => return None,
+                // Signed at the end; it is no task of its own.
+                _ if d.kind == Kind::Form && d.fields.is_empty() && d.max == 0 => return None,
+                State::Todo | State::Started if replaced(&d) || account_is_known(&d) => State::Done,
+                state => state,
+            };
+            let files = u8::try_from(files).unwrap_or(u8::MAX);
+            Some(Task { need, phase: catalogue.phase(&d, facts), document: d.id, state, files })
+        };
+        let documents = catalogue.papers.documents.iter();
+        let instances = documents.flat_map(|d| self.instances(d).into_iter().map(|i| (i.id != d.id, i)));
+        instances.filter_map(|(of_payee, d)| one(d, of_payee)).collect()
     }
 
     /// What keeps the claim request (索赔) from being sent: a document of this phase with neither file nor reason, the

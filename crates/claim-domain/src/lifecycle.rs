@@ -4,6 +4,9 @@
 //! event carries ([`What`]) is written for the customer's eyes: staff notes and risk signals have no field here.
 
 mod event;
+mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod milestone;
 #[cfg(test)]
 mod tests;
@@ -13,10 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Lob;
+use crate::documents::Task;
+use crate::payees::{self, Due, Payee, PayeeKind};
+use crate::payout::Award;
 use crate::validate::Code;
 use crate::{Day, FieldError, Moment, money};
 
-pub use event::{Actor, Check, Desk, Event, Excuse, Kind, Line, Overlay, Point, Stage, What, Work};
+pub use event::{Actor, Check, Desk, Event, Excuse, Eyes, Kind, Line, Matter, Overlay, Point, Role, Stage, What, Work};
+pub use gate::{Gap, Todo};
 pub use milestone::{Milestone, MilestoneState, milestones};
 
 /// Why a step may not be taken.
@@ -32,6 +39,50 @@ pub enum Refusal {
     SecondBatch,
     /// Who asked for a second pair of eyes is not that pair.
     SamePerson,
+    /// What still stands before the money.
+    Gate(Vec<Gap>),
+}
+
+/// What a step depends on beside the log: the papers of the claim, and what its policy still pays. Without it nothing is
+/// decided and nothing paid.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The whole task list.
+    pub papers: Vec<Task>,
+    /// The covers of the claim's policy, less what other claims were granted.
+    pub covers: Vec<Left>,
+}
+
+/// What is left of one cover.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Left {
+    pub cover: String,
+    pub fen: i64,
+    /// Of an allowance: fen a day, and at most so many days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_fen: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_days: Option<u16>,
+}
+
+/// How it stands with one payee's account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The bank sent the money back and nobody has corrected it yet.
+    pub wrong: bool,
+    /// The instruction that is with the bank.
+    pub ordered: Option<String>,
+    /// What this decision came to was paid.
+    pub paid: bool,
+}
+
+/// Somebody whose role was proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entitlement {
+    pub role: Role,
+    pub who: String,
+    pub until: Option<Day>,
 }
 
 /// What was asked for in addition and has not come yet.
@@ -105,10 +156,13 @@ pub struct Claim {
     pub agreed_at: Option<Moment>,
     pub rejected_at: Option<Moment>,
     pub letter_at: Option<Moment>,
-    /// Masked holder and last four digits.
-    pub payee: Option<(String, String)>,
-    /// The bank sent the money back and nobody has corrected the account yet.
-    pub payee_wrong: bool,
+    /// The lines of the newest approval.
+    pub awards: Vec<Award>,
+    /// What was paid before it: advances, and what an earlier decision came to.
+    pub paid_before_fen: i64,
+    pub payees: Vec<Payee>,
+    /// By the payee's number.
+    pub accounts: BTreeMap<u16, Account>,
     /// When the money was agreed on and nobody could be paid: no account was named, or a wrong one.
     pub payee_waits: Vec<(Moment, Option<Moment>)>,
     pub instructions: Vec<String>,
@@ -131,6 +185,8 @@ pub struct Claim {
     /// Every document that was ever asked for in addition, with the number of its files then; and why one cannot be had.
     pub asked: BTreeMap<String, usize>,
     pub excused: BTreeMap<String, String>,
+    /// Papers that staff do not need, with the reason.
+    pub waived: BTreeMap<String, String>,
     /// How many batches were asked for: one is the law's number.
     pub supplements: u16,
     /// What staff marked, with reason and expected end.
@@ -143,6 +199,16 @@ pub struct Claim {
     pub rated: bool,
     /// Deadlines that were missed and said so.
     pub escalated: BTreeSet<String>,
+    /// The insured person has died.
+    pub deceased: bool,
+    /// Since when the holder says that it is none of hers, until that is settled.
+    pub disowned_at: Option<Moment>,
+    pub entitled: Vec<Entitlement>,
+    /// What staff found out.
+    pub established: BTreeMap<Matter, bool>,
+    pub withdrawn_consents: BTreeSet<String>,
+    /// A policy of ours is known.
+    pub verified: bool,
 }
 
 impl Claim {
@@ -170,8 +236,10 @@ impl Claim {
             agreed_at: None,
             rejected_at: None,
             letter_at: None,
-            payee: None,
-            payee_wrong: false,
+            awards: Vec::new(),
+            paid_before_fen: 0,
+            payees: Vec::new(),
+            accounts: BTreeMap::new(),
             payee_waits: Vec::new(),
             instructions: Vec::new(),
             paid_fen: 0,
@@ -187,6 +255,7 @@ impl Claim {
             waits: Vec::new(),
             asked: BTreeMap::new(),
             excused: BTreeMap::new(),
+            waived: BTreeMap::new(),
             supplements: 0,
             marks: BTreeMap::new(),
             reviews: Vec::new(),
@@ -195,6 +264,12 @@ impl Claim {
             person_at: None,
             rated: false,
             escalated: BTreeSet::new(),
+            deceased: false,
+            disowned_at: None,
+            entitled: Vec::new(),
+            established: BTreeMap::new(),
+            withdrawn_consents: BTreeSet::new(),
+            verified: false,
         }
     }
 
@@ -213,7 +288,7 @@ impl Claim {
     ///
     /// # Errors
     /// The first [`Refusal`].
-    pub fn admit(&self, actor: &Actor, what: &What) -> Result<(), Refusal> {
+    pub fn admit(&self, actor: &Actor, what: &What, standing: &Standing) -> Result<(), Refusal> {
         if !what.kind().is_for(actor) {
             return Err(Refusal::Actor);
         }
@@ -231,9 +306,21 @@ impl Claim {
                 return Err(Refusal::SecondBatch);
             }
             What::ComplaintExtended { special: true, .. } if !supervisor => return Err(Refusal::Actor),
+            What::PaymentOrdered { payee, .. } => {
+                let gaps = self.gate(&standing.papers);
+                if !gaps.is_empty() || self.account_of(*payee).is_none_or(|a| a.wrong) {
+                    return Err(Refusal::Gate(gaps));
+                }
+            }
+            What::AdvancePaid { .. } => {
+                let gaps = self.gate_of_advance();
+                if !gaps.is_empty() {
+                    return Err(Refusal::Gate(gaps));
+                }
+            }
             _ => {}
         }
-        self.facts(what)
+        self.facts(what, &standing.covers)
     }
 
     fn is_same_person(&self, kind: Kind, actor: &Actor) -> bool {
@@ -244,6 +331,43 @@ impl Claim {
             _ => return false,
         };
         matches!(actor, Actor::Staff { name, .. } if first.as_ref() == Some(name))
+    }
+
+    fn account_of(&self, payee: u16) -> Option<&Account> {
+        self.accounts.get(&payee)
+    }
+
+    /// What each payee is owed by the newest decision and has not been paid.
+    pub fn dues(&self) -> Vec<Due> {
+        let mut dues = payees::divide(&self.awards, self.paid_before_fen, &self.payees);
+        dues.retain(|d| d.fen > 0 && self.account_of(d.payee).is_none_or(|a| !a.paid));
+        dues
+    }
+
+    /// Of those, the ones that could be ordered now.
+    pub fn payable(&self) -> Vec<Due> {
+        let free = |d: &Due| self.account_of(d.payee).is_some_and(|a| !a.wrong && a.ordered.is_none());
+        self.dues().into_iter().filter(free).collect()
+    }
+
+    /// Instructions that are with the bank, and whose money it is.
+    pub fn outstanding(&self) -> impl Iterator<Item = (u16, &str)> {
+        self.accounts.iter().filter_map(|(no, account)| Some((*no, account.ordered.as_deref()?)))
+    }
+
+    /// Money of this decision has gone out, or is on its way: nobody else is named for it.
+    fn is_being_paid(&self) -> bool {
+        self.accounts.values().any(|a| a.paid || a.ordered.is_some() || a.wrong)
+    }
+
+    /// Somebody who has died meanwhile, and has not been paid.
+    fn is_dead(&self, payee: &Payee) -> bool {
+        let settled = self.account_of(payee.no).is_some_and(|a| a.paid || a.ordered.is_some());
+        self.deceased && !settled && matches!(payee.kind, PayeeKind::Insured | PayeeKind::Agent)
+    }
+
+    fn has_wrong_account(&self) -> bool {
+        self.accounts.values().any(|a| a.wrong)
     }
 
     /// What is still to be paid of what was approved.
@@ -266,6 +390,8 @@ impl Claim {
             Overlay::Review => self.review().is_some(),
             Overlay::Complaint => self.complaint().is_some(),
             Overlay::AdvancePaid => self.advance_at.is_some(),
+            Overlay::Disowned => self.disowned_at.is_some(),
+            Overlay::Litigation if self.established.get(&Matter::CourtCase) == Some(&true) => true,
             marked => self.marks.contains_key(marked),
         };
         Overlay::ALL.into_iter().filter(is).collect()
@@ -278,47 +404,58 @@ impl Claim {
         match kind {
             Kind::Reported => self.seq == 0,
             _ if self.seq == 0 => false,
+            // Nobody is paid, decides or takes part before it is known whose report this is.
+            _ if self.disowned_at.is_some() && kind.moves_on() => false,
             Kind::Registered | Kind::NotAccepted => stage == S::Reported,
-            Kind::SurveyStarted | Kind::SurveySkipped => stage == S::Registered && self.lob != Lob::Health,
+            Kind::SurveyStarted | Kind::SurveySkipped => stage == S::Registered && self.lob.is_surveyed(),
             Kind::SurveyReported => stage == S::Surveying,
             Kind::SurveyRemarked => open && self.surveyed_at.is_some(),
-            Kind::Assessed => stage == S::Assessing || (stage == S::Registered && self.lob == Lob::Health),
-            Kind::AssessmentAccepted | Kind::AssessmentObjected => stage == S::Assessed,
+            Kind::Assessed => stage == S::Assessing || (stage == S::Registered && !self.lob.is_surveyed()),
+            Kind::AssessmentAccepted => stage == S::Assessed && self.accepted.is_none() && self.lob.is_surveyed(),
+            Kind::AssessmentObjected => stage == S::Assessed && self.lob.is_surveyed(),
             Kind::ApprovalAsked => stage == S::Adjudicating && self.asked_by.is_none(),
             Kind::Approved | Kind::SentBack => stage == S::Adjudicating,
             // What was paid was certain.
             Kind::Rejected => stage == S::Adjudicating && self.paid_fen == 0,
             Kind::LetterDelivered => self.rejected_at.is_some() && self.letter_at.is_none(),
             Kind::DecisionAgreed => stage == S::Approved && self.agreed_at.is_none(),
-            Kind::PayeeNamed => open && !matches!(stage, S::Paying | S::Paid),
-            Kind::PaymentOrdered => {
-                let ready = self.payee.is_some() && !self.payee_wrong && self.due_fen() > 0;
-                ready && (stage == S::PaymentFailed || (stage == S::Approved && self.agreed_at.is_some()))
+            // Once money goes out, only the account that the bank sent it back from.
+            Kind::PayeesNamed => {
+                let replaceable = self.has_wrong_account() || self.payees.iter().any(|p| self.is_dead(p));
+                open && stage != S::Paid && (!self.is_being_paid() || replaceable)
             }
-            Kind::Paid | Kind::PaymentFailed => stage == S::Paying,
+            Kind::PaymentOrdered => {
+                let agreed = stage == S::Approved && self.agreed_at.is_some();
+                (agreed || matches!(stage, S::Paying | S::PaymentFailed)) && !self.payable().is_empty()
+            }
+            Kind::Paid | Kind::PaymentFailed => self.outstanding().next().is_some(),
             Kind::AdvanceAsked => self.may_advance() && !self.advance_asked && self.escalated.contains("advance"),
             // Nothing is certain before somebody has worked it out.
-            Kind::AdvancePaid => self.may_advance() && self.payee.is_some() && self.assessment.is_some(),
+            Kind::AdvancePaid => self.may_advance() && self.payees.len() == 1 && self.assessment.is_some(),
             Kind::Closed => match stage {
                 S::Paid | S::NotAccepted | S::Rejected | S::Withdrawn => self.review().is_none(),
                 S::Approved => self.due_fen() == 0,
                 _ => false,
             },
             Kind::Archived => stage == S::Closed && self.review().is_none() && self.complaint().is_none(),
-            Kind::Reopened => matches!(stage, S::Closed | S::Approved | S::PaymentFailed),
+            Kind::Reopened => matches!(stage, S::Closed | S::Approved | S::PaymentFailed) && self.outstanding().next().is_none(),
             Kind::Withdrawn => open && !matches!(stage, S::Paying | S::PaymentFailed | S::Paid),
             Kind::DocumentReceived => open || self.review().is_some(),
             Kind::SupplementAsked => matches!(stage, S::Registered | S::Surveying | S::Assessing | S::Assessed | S::Adjudicating),
             Kind::SupplementExcused | Kind::SupplementEnded => open && self.supplement.is_some(),
             Kind::DocumentJudged => (open || self.review().is_some()) && !(self.received.is_empty() && self.returned.is_empty()),
-            Kind::PolicyFound | Kind::Entitled => open,
+            Kind::PolicyFound => open && !self.verified,
+            Kind::Entitled | Kind::Established | Kind::ConsentWithdrawn => open,
+            Kind::Disowned => self.disowned_at.is_none() && !matches!(stage, S::Archived | S::Paid) && self.outstanding().next().is_none(),
+            Kind::DisownSettled => self.disowned_at.is_some(),
+            Kind::DocumentWaived => open || self.review().is_some(),
             // Once; what is added later comes as documents.
             Kind::Requested => open && self.requested_at.is_none(),
             Kind::Marked => open && self.marks.len() < Overlay::MARKED.len(),
             Kind::Unmarked => open && !self.marks.is_empty(),
             Kind::ReviewAsked => self.review().is_none() && (self.decided_at.is_some() || stage == S::NotAccepted) && stage != S::Archived,
             // What is on its way to the bank is not called back.
-            Kind::ReviewAnswered => self.review().is_some() && stage != S::Paying,
+            Kind::ReviewAnswered => self.review().is_some() && self.outstanding().next().is_none(),
             Kind::ComplaintFiled => self.complaint().is_none() && stage != S::Archived,
             Kind::ComplaintExtended => self.complaint().is_some_and(|c| c.days < 60),
             Kind::ComplaintAnswered => self.complaint().is_some(),
@@ -337,7 +474,7 @@ impl Claim {
         !self.stage.is_over() && self.requested_at.is_some() && self.decided_at.is_none() && self.advance_at.is_none()
     }
 
-    fn facts(&self, what: &What) -> Result<(), Refusal> {
+    fn facts(&self, what: &What, covers: &[Left]) -> Result<(), Refusal> {
         let wrong = |field: &str, code: Code| Err(Refusal::Field(FieldError::new(format!("/{field}"), code)));
         let missing = |fields: &[(&str, &String)]| {
             let blank = fields.iter().find(|(_, value)| value.trim().is_empty());
@@ -407,13 +544,41 @@ impl Claim {
             }
             What::Withdrawn { reason } | What::SupplementEnded { reason } | What::Reopened { reason } => missing(&[("reason", reason)]),
             What::ApprovalAsked { to } => missing(&[("to", to)]),
-            What::Approved { amount_fen, basis, payout, checks } => {
+            What::Approved { amount_fen, basis, payout, awards, checks } => {
                 let Some(assessed) = &self.assessment else { return wrong("amount_fen", Code::AmountRange) };
-                let Some(payout) = payout else { return wrong("payout", Code::Required) };
-                if !payout.is_sound() || payout.loss_fen != assessed.total_fen {
-                    return wrong("payout", Code::AmountRange);
+                if awards.is_empty() || awards.len() > 50 || payout.is_some() {
+                    return wrong("awards", Code::Required);
                 }
-                if *amount_fen != payout.result_fen() {
+                for (i, award) in awards.iter().enumerate() {
+                    let field = |name: &str| format!("awards/{i}/{name}");
+                    let Some(left) = covers.iter().find(|l| l.cover == award.cover) else {
+                        return wrong(&field("cover"), Code::UnknownOption);
+                    };
+                    if !award.payout.is_sound() || award.fen != award.payout.result_fen() {
+                        return wrong(&field("fen"), Code::AmountRange);
+                    }
+                    let within = |days: &crate::payout::PerDay| {
+                        left.daily_fen.is_some_and(|most| days.fen <= most) && left.most_days.is_none_or(|most| days.days <= most)
+                    };
+                    if !award.payout.per_day.as_ref().is_none_or(within) {
+                        return wrong(&field("days"), Code::AmountRange);
+                    }
+                    if let Some(unexplained) = award.unexplained() {
+                        return wrong(&field(unexplained), Code::ReasonMissing);
+                    }
+                    missing(&[("name", &award.name), ("item", &award.item)])?;
+                    // All lines of a cover together stay within what is left of it.
+                    let of_cover: i128 = awards.iter().filter(|a| a.cover == award.cover).map(|a| i128::from(a.fen)).sum();
+                    if of_cover > i128::from(left.fen) {
+                        return wrong(&field("cap"), Code::AmountRange);
+                    }
+                }
+                let losses: i128 = awards.iter().map(|a| i128::from(a.payout.loss_fen)).sum();
+                if losses != i128::from(assessed.total_fen) {
+                    return wrong("awards", Code::AmountRange);
+                }
+                let sum: i128 = awards.iter().map(|a| i128::from(a.fen)).sum();
+                if i128::from(*amount_fen) != sum || *amount_fen > money::MAX {
                     return wrong("amount_fen", Code::AmountRange);
                 }
                 all_checked(checks)?;
@@ -424,21 +589,26 @@ impl Claim {
                 missing(&[("clause", clause), ("facts", facts), ("evidence", evidence)])
             }
             What::SentBack { to, reason } => {
-                let possible = matches!((to, self.lob), (Stage::Assessing, _) | (Stage::Surveying, Lob::Motor | Lob::Home));
+                let possible = *to == Stage::Assessing || (*to == Stage::Surveying && self.lob.is_surveyed());
                 if possible { missing(&[("reason", reason)]) } else { wrong("to", Code::UnknownOption) }
             }
-            What::PayeeNamed { holder, last4 } => {
-                if last4.len() != 4 || !last4.bytes().all(|b| b.is_ascii_digit()) {
-                    return wrong("card", Code::CardLength);
+            What::PayeesNamed { payees: named } => self.payees_are_good(named).or_else(|(field, code)| wrong(field, code)),
+            What::PaymentOrdered { instruction, .. } if self.instructions.contains(instruction) => wrong("instruction", Code::Malformed),
+            What::PaymentOrdered { instruction, payee, amount_fen } => {
+                let due = self.payable().into_iter().find(|d| d.payee == *payee);
+                if due.is_none_or(|d| d.fen != *amount_fen) {
+                    return wrong("payee", Code::UnknownOption);
                 }
-                missing(&[("holder", holder)])
+                missing(&[("instruction", instruction)])
             }
-            What::PaymentOrdered { instruction } if self.instructions.contains(instruction) => wrong("instruction", Code::Malformed),
-            What::PaymentOrdered { instruction } => missing(&[("instruction", instruction)]),
-            What::PaymentFailed { reason } => missing(&[("reason", reason)]),
-            What::Paid { amount_fen, reference, lines, .. } => {
+            What::PaymentFailed { payee, .. } | What::Paid { payee, .. } if self.outstanding().all(|(no, _)| no != *payee) => {
+                wrong("payee", Code::UnknownOption)
+            }
+            What::PaymentFailed { reason, .. } => missing(&[("reason", reason)]),
+            What::Paid { amount_fen, reference, lines, payee, .. } => {
                 let sum: i128 = lines.iter().map(|l| i128::from(l.fen)).sum();
-                if *amount_fen != self.due_fen() || (!lines.is_empty() && sum != i128::from(*amount_fen)) {
+                let due = self.dues().into_iter().find(|d| d.payee == *payee).map(|d| d.fen);
+                if due != Some(*amount_fen) || sum != i128::from(*amount_fen) {
                     return wrong("amount_fen", Code::AmountRange);
                 }
                 missing(&[("reference", reference)])
@@ -504,10 +674,68 @@ impl Claim {
             What::Reported { .. } | What::AssessmentAccepted { .. } | What::LetterDelivered | What::DecisionAgreed => Ok(()),
             What::AdvanceAsked | What::Closed | What::Archived | What::Unmarked { .. } => Ok(()),
             What::PolicyFound { policy } => missing(&[("policy", policy)]),
-            What::Entitled { reason } => missing(&[("reason", reason)]),
+            What::Entitled { role, who, reason, proof, .. } => {
+                if matches!(role, Role::Owner | Role::Reporter) {
+                    return wrong("role", Code::UnknownOption);
+                }
+                // A paper proves something once somebody has accepted it.
+                if !proof.is_empty() && !self.verdicts.iter().any(|v| v.document == *proof && v.accepted) {
+                    return wrong("proof", Code::DocumentMissing);
+                }
+                missing(&[("who", who), ("reason", reason)])
+            }
+            What::Disowned => Ok(()),
+            What::DisownSettled { text, .. } => missing(&[("text", text)]),
+            What::DocumentWaived { document, reason } => missing(&[("document", document), ("reason", reason)]),
+            What::Established { matter, holds, reason } => {
+                if self.established.get(matter).copied().unwrap_or(false) == *holds {
+                    return wrong("holds", Code::UnknownOption);
+                }
+                missing(&[("reason", reason)])
+            }
+            What::ConsentWithdrawn { consent } if self.withdrawn_consents.contains(consent) => wrong("consent", Code::UnknownOption),
+            What::ConsentWithdrawn { consent } => missing(&[("consent", consent)]),
             What::Corrected { fields } if fields.is_empty() => wrong("fields", Code::Required),
             What::Corrected { .. } => Ok(()),
         }
+    }
+
+    /// A list of payees that can share what is paid, none of them dead, and after money went out the same as before.
+    fn payees_are_good(&self, named: &[Payee]) -> Result<(), (&'static str, Code)> {
+        payees::check(named).map_err(|fault| match fault {
+            payees::Fault::Nobody => ("payees", Code::Required),
+            payees::Fault::Shares => ("shares", Code::AmountRange),
+            payees::Fault::Covers => ("covers", Code::UnknownOption),
+        })?;
+        for payee in named {
+            let after_death = matches!(payee.kind, PayeeKind::Beneficiary | PayeeKind::Heir);
+            let before_death = matches!(payee.kind, PayeeKind::Insured | PayeeKind::Agent);
+            // Who was paid, or is being paid, stays in the list whatever has happened since.
+            let unchanged = self.payees.contains(payee) && !self.is_dead(payee) && self.is_being_paid();
+            if !unchanged && ((after_death && !self.deceased) || (before_death && self.deceased)) {
+                return Err(("kind", Code::UnknownOption));
+            }
+            if payee.holder.trim().is_empty() || payee.holder.chars().count() > 200 {
+                return Err(("holder", Code::Required));
+            }
+            if payee.last4.len() != 4 || !payee.last4.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(("card", Code::CardLength));
+            }
+        }
+        if payees::unclaimed(&self.awards, named).is_some() {
+            return Err(("covers", Code::Required));
+        }
+        if self.is_being_paid() {
+            let same = |(old, new): (&Payee, &Payee)| {
+                let free = self.account_of(old.no).is_some_and(|a| a.wrong);
+                let same = old.kind == new.kind && old.share == new.share && (free || old == new);
+                same || (self.is_dead(old) && old.share == new.share)
+            };
+            if named.len() != self.payees.len() || !self.payees.iter().zip(named).all(same) {
+                return Err(("payees", Code::UnknownOption));
+            }
+        }
+        Ok(())
     }
 
     /// Takes one event as it happened. Guards are [`Claim::admit`]'s: history is never argued with.
@@ -518,9 +746,11 @@ impl Claim {
             self.contacted_at.get_or_insert(at);
         }
         match &event.what {
-            What::Reported { .. } => {
+            What::Reported { verified, deceased } => {
                 self.stage = Stage::Reported;
                 self.reported_at = Some(at);
+                self.verified = *verified;
+                self.deceased = *deceased;
             }
             What::Registered { handler } => {
                 self.stage = Stage::Registered;
@@ -541,12 +771,13 @@ impl Claim {
                 // Answered: what is left of it shows when the customer answers in turn.
                 self.objection = None;
                 self.accepted = None;
-                self.stage = if self.lob == Lob::Health { Stage::Adjudicating } else { Stage::Assessed };
+                self.stage = Stage::Assessed;
+                self.goes_to_adjudication();
             }
             What::AssessmentAccepted { version, .. } => {
                 self.accepted = Some(*version);
                 self.accepted_at = Some(at);
-                self.stage = Stage::Adjudicating;
+                self.goes_to_adjudication();
             }
             What::AssessmentObjected { reason, lines, .. } => {
                 self.objection = Some((reason.clone(), lines.clone()));
@@ -556,8 +787,13 @@ impl Claim {
             What::ApprovalAsked { .. } => {
                 self.asked_by = named(&event.actor);
             }
-            What::Approved { amount_fen, payout, .. } => {
+            What::Approved { amount_fen, payout, awards, .. } => {
                 self.stage = Stage::Approved;
+                self.paid_before_fen = self.paid_fen;
+                self.awards = awards.clone();
+                for account in self.accounts.values_mut() {
+                    account.paid = false;
+                }
                 self.approved_fen = Some(*amount_fen);
                 self.decided_by = named(&event.actor);
                 self.decided_at = Some(at);
@@ -566,7 +802,8 @@ impl Claim {
                 // Decided without it: nobody waits for papers any longer.
                 self.supplement = None;
                 self.goes_on(at);
-                if !payout.as_ref().is_some_and(crate::payout::Payout::is_partial) {
+                let sums = payout.iter().chain(awards.iter().map(|a| &a.payout));
+                if !sums.into_iter().any(crate::payout::Payout::is_partial) {
                     self.agrees(at);
                 }
             }
@@ -587,24 +824,39 @@ impl Claim {
                 self.accepted = None;
             }
             What::DecisionAgreed => self.agrees(at),
-            What::PayeeNamed { holder, last4 } => {
-                self.payee = Some((holder.clone(), last4.clone()));
-                self.payee_wrong = false;
-                ended(&mut self.payee_waits, at);
+            What::PayeesNamed { payees } => {
+                for payee in payees {
+                    let account = self.accounts.entry(payee.no).or_default();
+                    if self.payees.iter().find(|p| p.no == payee.no) != Some(payee) {
+                        account.wrong = false;
+                    }
+                }
+                self.accounts.retain(|no, _| payees.iter().any(|p| p.no == *no));
+                self.payees.clone_from(payees);
+                if !self.has_wrong_account() {
+                    ended(&mut self.payee_waits, at);
+                }
+                self.moves_with_payments();
             }
-            What::PaymentOrdered { instruction } => {
+            What::PaymentOrdered { instruction, payee, .. } => {
                 self.instructions.push(instruction.clone());
-                self.stage = Stage::Paying;
+                self.accounts.entry(*payee).or_default().ordered = Some(instruction.clone());
+                self.moves_with_payments();
             }
-            What::PaymentFailed { .. } => {
-                self.payee_wrong = true;
-                self.payee_waits.push((at, None));
-                self.stage = Stage::PaymentFailed;
+            What::PaymentFailed { payee, .. } => {
+                *self.accounts.entry(*payee).or_default() = Account { wrong: true, ..Account::default() };
+                if self.payee_waits.last().is_none_or(|(_, to)| to.is_some()) {
+                    self.payee_waits.push((at, None));
+                }
+                self.moves_with_payments();
             }
-            What::Paid { amount_fen, .. } => {
+            What::Paid { amount_fen, payee, .. } => {
                 self.paid_fen += amount_fen;
-                self.paid_at = Some(at);
-                self.stage = Stage::Paid;
+                *self.accounts.entry(*payee).or_default() = Account { paid: true, ..Account::default() };
+                self.moves_with_payments();
+                if self.stage == Stage::Paid {
+                    self.paid_at = Some(at);
+                }
             }
             What::AdvanceAsked => self.advance_asked = true,
             What::AdvancePaid { amount_fen, .. } => {
@@ -657,6 +909,7 @@ impl Claim {
             What::Requested { .. } => {
                 self.requested_at = Some(at);
                 self.decides_from = Some(at);
+                self.goes_to_adjudication();
             }
             What::Marked { overlay, reason, until } => drop(self.marks.insert(*overlay, (reason.clone(), *until))),
             What::Unmarked { overlay } => drop(self.marks.remove(overlay)),
@@ -693,14 +946,66 @@ impl Claim {
             What::PersonCalled { .. } => self.person_at = None,
             What::Rated { .. } => self.rated = true,
             What::Escalated { deadline, .. } => drop(self.escalated.insert(deadline.clone())),
-            What::SurveyRemarked { .. } | What::Corrected { .. } | What::PolicyFound { .. } | What::Entitled { .. } => {}
+            What::PolicyFound { .. } => self.verified = true,
+            What::Entitled { role, who, until, .. } => {
+                self.entitled.push(Entitlement { role: *role, who: who.clone(), until: *until });
+            }
+            What::Disowned => self.disowned_at = Some(at),
+            What::DisownSettled { genuine, .. } => {
+                self.disowned_at = None;
+                if !genuine && !self.stage.is_over() {
+                    self.ends(Stage::NotAccepted, at);
+                    self.decided_by = named(&event.actor);
+                }
+            }
+            What::DocumentWaived { document, reason } => {
+                self.waived.insert(document.clone(), reason.clone());
+                self.supplied(document, at);
+            }
+            What::Established { matter, holds, .. } => {
+                self.established.insert(*matter, *holds);
+                if *matter == Matter::InsuredDeceased {
+                    self.deceased = *holds;
+                    // Whoever was to be paid alive is not paid dead.
+                    if *holds && !self.is_being_paid() && self.payees_are_good(&self.payees).is_err() {
+                        self.payees.clear();
+                        self.accounts.clear();
+                    }
+                }
+            }
+            What::ConsentWithdrawn { consent } => drop(self.withdrawn_consents.insert(consent.clone())),
+            What::SurveyRemarked { .. } | What::Corrected { .. } => {}
         }
+    }
+
+    /// A loss that is worked out, agreed on where things are looked at, and demanded, is decided.
+    fn goes_to_adjudication(&mut self) {
+        let agreed = !self.lob.is_surveyed() || self.accepted.is_some();
+        if self.stage == Stage::Assessed && agreed && self.requested_at.is_some() {
+            self.stage = Stage::Adjudicating;
+        }
+    }
+
+    /// The stage while money is going out: paid when everybody is, returned when somebody's came back and nothing else
+    /// is on its way.
+    fn moves_with_payments(&mut self) {
+        if !self.is_being_paid() || !matches!(self.stage, Stage::Approved | Stage::Paying | Stage::PaymentFailed) {
+            return;
+        }
+        let outstanding = self.outstanding().next().is_some();
+        self.stage = if !outstanding && self.dues().is_empty() {
+            Stage::Paid
+        } else if !outstanding && self.has_wrong_account() {
+            Stage::PaymentFailed
+        } else {
+            Stage::Paying
+        };
     }
 
     /// From here on the money is owed.
     fn agrees(&mut self, at: Moment) {
         self.agreed_at = Some(at);
-        if self.payee.is_none() || self.payee_wrong {
+        if self.payees.is_empty() || self.has_wrong_account() {
             self.payee_waits.push((at, None));
         }
     }
@@ -722,6 +1027,8 @@ impl Claim {
         self.agreed_at = None;
         // Nothing is owed: nobody waits for an account.
         ended(&mut self.payee_waits, at);
+        self.awards.clear();
+        self.accounts.values_mut().for_each(|a| *a = Account::default());
         self.approved_fen = None;
         self.rejected_at = None;
         self.ended_at = None;
@@ -739,19 +1046,6 @@ impl Claim {
         if supplement.wanted.is_empty() {
             self.supplement = None;
             self.goes_on(at);
-        }
-    }
-
-    pub fn turn(&self) -> Turn {
-        let open = !self.stage.is_over();
-        match self.stage {
-            Stage::Assessed => Turn::Customer,
-            Stage::PaymentFailed if self.payee_wrong => Turn::Customer,
-            Stage::Approved if self.agreed_at.is_none() || (self.payee.is_none() && self.due_fen() > 0) => Turn::Customer,
-            _ if open && (self.supplement.is_some() || self.verdicts.iter().any(|v| !v.accepted)) => Turn::Customer,
-            _ if self.review().is_some() || self.complaint().is_some() => Turn::Insurer,
-            _ if !open || self.stage == Stage::Paid => Turn::Nobody,
-            _ => Turn::Insurer,
         }
     }
 }

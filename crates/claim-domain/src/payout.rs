@@ -35,11 +35,70 @@ pub struct Payout {
     /// The deductible comes off before the share (medical) or after it (motor).
     #[serde(default)]
     pub deductible_first: bool,
+    /// A fixed benefit: so many days at so much each make the loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<PerDay>,
+}
+
+/// 津贴: days that are paid, and fen for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PerDay {
+    pub days: u16,
+    pub fen: i64,
+}
+
+impl PerDay {
+    pub fn total_fen(self) -> i64 {
+        self.fen.saturating_mul(i64::from(self.days))
+    }
+}
+
+/// One line of a decision: a cover, what it pays for, the sum, and what each part of it rests on (保险法第二十三条).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Award {
+    /// Code of a cover of the policy.
+    pub cover: String,
+    /// Its name, as the policy has it.
+    pub name: String,
+    /// What is paid for: "住院费用".
+    pub item: String,
+    pub payout: Payout,
+    /// What the line comes to.
+    pub fen: i64,
+    /// The clause that it rests on.
+    pub basis: String,
+    /// Why a part is left out, why only a share is paid, why a deductible comes off. Required where one does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub excluded_because: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub share_because: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub deductible_because: String,
+}
+
+impl Award {
+    /// The first part that takes something off and does not say why: the name of its field.
+    pub fn unexplained(&self) -> Option<&'static str> {
+        let p = &self.payout;
+        let takes = [
+            ("excluded_because", p.excluded_fen > 0, &self.excluded_because),
+            ("share_because", p.share_bp < 10_000, &self.share_because),
+            ("deductible_because", p.deductible_fen > 0 || p.deductible_bp > 0, &self.deductible_because),
+            ("basis", true, &self.basis),
+        ];
+        takes.into_iter().find(|(_, takes, why)| *takes && why.trim().is_empty()).map(|(field, ..)| field)
+    }
 }
 
 /// One line of the sum as people read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Days and fen a day, which make the loss.
+    PerDay(u16, i64),
     Loss(i64),
     Salvage(i64),
     FirstPayer(i64),
@@ -67,7 +126,14 @@ impl Payout {
             deductible_fen: 0,
             cap_fen: None,
             deductible_first: false,
+            per_day: None,
         }
+    }
+
+    /// A fixed benefit of so many days.
+    pub fn of_days(days: u16, fen: i64) -> Payout {
+        let per_day = PerDay { days, fen };
+        Payout { per_day: Some(per_day), ..Payout::of(per_day.total_fen()) }
     }
 
     /// Every number is one that a claim can have.
@@ -81,7 +147,9 @@ impl Payout {
             self.deductible_fen,
             self.cap_fen.unwrap_or(0),
         ];
-        amounts.iter().all(|fen| (0..=crate::money::MAX).contains(fen)) && self.share_bp <= 10_000 && self.deductible_bp <= 10_000
+        let days = self.per_day.is_none_or(|d| d.fen >= 0 && d.total_fen() == self.loss_fen);
+        let rates = self.share_bp <= 10_000 && self.deductible_bp <= 10_000;
+        days && rates && amounts.iter().all(|fen| (0..=crate::money::MAX).contains(fen))
     }
 
     /// Multiplied first, rounded half up once, at the end.
@@ -108,7 +176,8 @@ impl Payout {
 
     /// The sum as it is shown: only lines that change something.
     pub fn steps(&self) -> Vec<Step> {
-        let mut steps = vec![Step::Loss(self.loss_fen)];
+        let mut steps: Vec<Step> = self.per_day.map(|d| Step::PerDay(d.days, d.fen)).into_iter().collect();
+        steps.push(Step::Loss(self.loss_fen));
         let takes = [
             Step::Salvage(self.salvage_fen),
             Step::FirstPayer(self.first_payer_fen),
@@ -133,7 +202,7 @@ impl Step {
         match self {
             Step::Loss(fen) | Step::Salvage(fen) | Step::FirstPayer(fen) | Step::OtherPayer(fen) | Step::Excluded(fen) => Some(fen),
             Step::Deductible(fen) | Step::Cap(fen) | Step::Result(fen) => Some(fen),
-            Step::Share(_) | Step::DeductibleRate(_) => None,
+            Step::Share(_) | Step::DeductibleRate(_) | Step::PerDay(..) => None,
         }
     }
 }

@@ -8,22 +8,28 @@ use claim_api::ProblemCode;
 use claim_domain::catalog::Facts;
 use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
 use claim_domain::documents::Folder;
-use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Kind, Stage, Turn, What};
+use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Kind, Stage, Standing, Turn, What};
 use claim_domain::{Moment, local_day};
 use sqlx::SqliteConnection;
 
 use crate::claims::Stored;
 use crate::failure::{Failure, Result};
-use crate::{App, documents, messages, now, store};
+use crate::{App, documents, messages, now, policies, standing, store};
 
 const DAY: i64 = 86_400;
-/// Days after which a customer who has to answer is reminded.
-const REMINDERS: [(i64, &str); 3] = [(1, "reminder-1"), (3, "reminder-3"), (7, "reminder-7")];
+/// Days after which a customer who has to do something is reminded; then every fortnight.
+const REMINDERS: [i64; 3] = [1, 3, 7];
+const FORTNIGHT: i64 = 14;
 
 pub async fn stored(app: &App, claim_id: &str) -> Result<Stored> {
+    stored_in(app, &mut *app.store.read.acquire().await?, claim_id).await
+}
+
+/// The same within a transaction.
+pub async fn stored_in(app: &App, db: &mut SqliteConnection, claim_id: &str) -> Result<Stored> {
     let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {} FROM claim c WHERE c.id = ?", Stored::COLUMNS)))
         .bind(claim_id)
-        .fetch_one(&app.store.read)
+        .fetch_one(db)
         .await?;
     Stored::of(app, &row)
 }
@@ -47,6 +53,16 @@ fn deliver(app: &App) {
     });
 }
 
+/// Looks for policies beside everything else: the insurer's system may be slow.
+pub fn search(app: &App) {
+    let app = app.clone();
+    tokio::spawn(async move {
+        if let Err(failure) = policies::search(&app).await {
+            failure.problem();
+        }
+    });
+}
+
 /// Wakes the streams of a claim.
 pub fn announce(app: &App, claim_id: &str) {
     // Nobody listens: nobody has to be told.
@@ -64,6 +80,7 @@ pub async fn tick(app: &App) -> Result<()> {
         attend(app, &claim_id).await;
     }
     deliver(app);
+    search(app);
     Ok(())
 }
 
@@ -89,8 +106,8 @@ pub async fn letter_delivered(app: &App, tx: &mut SqliteConnection, stored: &Sto
     let events = store::events(&app.vault, &mut *tx, &stored.id, 0).await?;
     let newest = events.iter().rfind(|e| e.what.kind() == Kind::Rejected).map(|e| e.seq);
     let claim = Claim::replay(stored.lob, &events);
-    if newest == Some(seq) && claim.admit(&Actor::System, &What::LetterDelivered).is_ok() {
-        store::append(&app.vault, tx, &stored.id, stored.lob, &Actor::System, What::LetterDelivered, now()).await?;
+    if newest == Some(seq) && claim.admit(&Actor::System, &What::LetterDelivered, &Standing::default()).is_ok() {
+        store::append(app, tx, &stored.id, stored.lob, &Actor::System, What::LetterDelivered, now()).await?;
     }
     Ok(())
 }
@@ -105,18 +122,20 @@ async fn look(app: &App, claim_id: &str) -> Result<()> {
         let events = store::events(&app.vault, &mut *tx, claim_id, 0).await?;
         let claim = Claim::replay(stored.lob, &events);
         for event in events.iter().filter(|e| e.seq > attended) {
-            if let Some(message) = messages::of(app, &stored, &event.what) {
-                messages::write(app, &mut tx, &stored, event.seq, &message, at).await?;
-            }
+            messages::tell(app, &mut tx, &stored, event, at).await?;
         }
         attended = claim.seq;
         let folder = documents::folder_in(app, &mut tx, &stored).await?;
         let all = deadlines_of(app, &stored, &claim, &folder, at);
         let Some(what) = by_itself(app, &mut tx, &claim, &all, at).await? else {
-            remind(app, &mut tx, &stored, &claim, &events, at).await?;
-            break (next_look(app, &claim, &events, &all, at), all.iter().filter(|d| d.is_overdue(at)).count());
+            let turn = claim.turn(&standing::tasks(app, &stored, &claim, &folder).await?);
+            let waits = (turn == Turn::Customer).then(|| waits_since(&events)).flatten();
+            if let Some((since, seq)) = waits {
+                remind(app, &mut tx, &stored, since, seq, at).await?;
+            }
+            break (next_look(app, &claim, waits.map(|w| w.0), &all, at), all.iter().filter(|d| d.is_overdue(at)).count());
         };
-        match store::append(&app.vault, &mut tx, claim_id, stored.lob, &Actor::System, what, at).await {
+        match store::append(app, &mut tx, claim_id, stored.lob, &Actor::System, what, at).await {
             Ok(_) => {}
             Err(Failure::Problem(problem)) if matches!(problem.code, ProblemCode::NotAllowed | ProblemCode::Validation) => {
                 tracing::error!(code = problem.code.as_str(), "the attendant was refused");
@@ -164,25 +183,30 @@ fn ending(app: &App, claim: &Claim) -> Option<(Moment, What)> {
     }
 }
 
-/// Since when the customer has had to do something.
-fn waits_since(claim: &Claim, events: &[Event]) -> Option<Moment> {
-    (claim.turn() == Turn::Customer).then(|| events.iter().rfind(|e| e.actor != Actor::Customer).map(|e| e.at))?
+/// Since when the customer has had to do something, and what that began with.
+fn waits_since(events: &[Event]) -> Option<(Moment, u32)> {
+    let step = |e: &&Event| e.actor != Actor::Customer && e.what.kind() != Kind::Escalated;
+    events.iter().rfind(step).map(|e| (e.at, e.seq))
 }
 
-async fn remind(app: &App, tx: &mut SqliteConnection, stored: &Stored, claim: &Claim, events: &[Event], at: Moment) -> Result<()> {
-    let Some(since) = waits_since(claim, events) else { return Ok(()) };
-    let seq = events.iter().rfind(|e| e.actor != Actor::Customer).map_or(0, |e| e.seq);
+/// Days from the beginning of a wait to each reminder, without end.
+fn reminders() -> impl Iterator<Item = i64> {
+    REMINDERS.into_iter().chain((1..).map(|n| REMINDERS[2] + n * FORTNIGHT))
+}
+
+async fn remind(app: &App, tx: &mut SqliteConnection, stored: &Stored, since: Moment, seq: u32, at: Moment) -> Result<()> {
     // Only the newest of those that are due: a server that was down for a week does not send three.
-    if let Some((_, kind)) = REMINDERS.iter().rfind(|(days, _)| at.0 >= since.0 + days * DAY) {
-        messages::write(app, tx, stored, seq, &messages::reminder(app, stored, kind), at).await?;
+    let due = reminders().take_while(|days| at.0 >= since.0 + days * DAY).last();
+    match due {
+        Some(days) => messages::remind(app, tx, stored, seq, days, at).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn next_look(app: &App, claim: &Claim, events: &[Event], all: &[Deadline], at: Moment) -> Option<Moment> {
+fn next_look(app: &App, claim: &Claim, waits: Option<Moment>, all: &[Deadline], at: Moment) -> Option<Moment> {
     let running = all.iter().filter(|d| d.met.is_none() && !d.paused && d.clock != Clock::Limitation && !claim.escalated.contains(&d.id));
-    let reminders = waits_since(claim, events).into_iter().flat_map(|since| REMINDERS.map(|(days, _)| since.plus_seconds(days * DAY)));
-    let times = running.map(|d| d.due).chain(ending(app, claim).map(|(due, _)| due)).chain(reminders.filter(|r| *r > at));
+    let reminder = waits.and_then(|since| reminders().map(|days| since.plus_seconds(days * DAY)).find(|r| *r > at));
+    let times = running.map(|d| d.due).chain(ending(app, claim).map(|(due, _)| due)).chain(reminder);
     // What stands still is looked at when it goes on; the days until then are counted once a day for the queue.
     let daily = (!claim.stage.is_over()).then(|| local_day(at).ends());
     times.chain(daily).min()

@@ -5,9 +5,10 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use claim_api::{ClaimSummary, ClaimView, Correction, Problem, ProblemCode, Step, Timeline};
-use claim_domain::documents::Folder;
-use claim_domain::lifecycle::{Actor, Claim, Event, Turn, What};
+use claim_api::{ClaimSummary, ClaimView, Correction, CoverView, Problem, ProblemCode, Step, Timeline};
+use claim_domain::documents::{Folder, Task};
+use claim_domain::lifecycle::{Actor, Claim, Event, Left, Role, Turn, What};
+use claim_domain::policy::{Cover, Policy};
 use claim_domain::validate::{self, Verdict};
 use claim_domain::{FieldError, Lob, Moment, Notice, claim_no, local_day};
 use serde::Deserialize;
@@ -15,10 +16,11 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::failure::{Failure, Result};
+use crate::people::Part;
 use crate::session::Session;
 use crate::store::{append, events, lob};
 use crate::vault::random;
-use crate::{App, attendant, catastrophes, documents, guard, now, payments};
+use crate::{App, attendant, catastrophes, documents, guard, now, payees, people, policies, standing};
 
 /// A row of the claim table.
 pub struct Stored {
@@ -31,33 +33,8 @@ pub struct Stored {
     pub rules_version: String,
     pub channel: String,
     pub notice: Notice,
-    pub sees: Sees,
-}
-
-/// How much somebody may see of a claim: all of it, or how far it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sees {
-    All,
-    Stages,
-}
-
-impl Sees {
-    /// Whoever reports for somebody else, and does not own the policy, follows the stages only.
-    pub fn of_role(role: &str) -> Sees {
-        if matches!(role, "insured" | "beneficiary") { Sees::All } else { Sees::Stages }
-    }
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Sees::All => "all",
-            Sees::Stages => "stages",
-        }
-    }
-    pub fn shown(self, event: Event) -> Event {
-        match self {
-            Sees::All => event,
-            Sees::Stages => Event { what: event.what.without_facts(), ..event },
-        }
-    }
+    /// Of whoever looks.
+    pub part: Part,
 }
 
 impl Stored {
@@ -77,18 +54,18 @@ impl Stored {
             rules_version: row.try_get("rules_version")?,
             channel: row.try_get("channel")?,
             notice: serde_json::from_str(&notice).map_err(|e| Failure::internal("notice", e))?,
-            sees: if row.try_get("sees").is_ok_and(|sees: String| sees == "stages") { Sees::Stages } else { Sees::All },
+            part: Part::STAFF,
         })
     }
 
-    fn summary(&self, events: &[Event]) -> ClaimSummary {
-        let claim = Claim::replay(self.lob, events);
+    fn summary(&self, claim: &Claim, papers: &[Task]) -> ClaimSummary {
         ClaimSummary {
             claim_no: self.no.clone(),
             incident: self.incident.clone(),
             lob: self.lob,
             stage: claim.stage,
-            turn: claim.turn(),
+            // Whoever follows the stages has nothing to do.
+            turn: if self.part.is_whole() { claim.turn(papers) } else { Turn::Insurer },
             reported_at: self.reported_at,
             place: self.notice.place.text.clone(),
         }
@@ -99,14 +76,15 @@ impl Stored {
 pub async fn mine(app: &App, subject: &str, no: &str) -> Result<Stored> {
     let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
     let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "SELECT {}, p.sees FROM claim c JOIN party p ON p.claim_id = c.id WHERE c.no = ? AND p.subject_id = ?",
+        "SELECT {} FROM claim c JOIN party p ON p.claim_id = c.id WHERE c.no = ? AND p.subject_id = ?",
         Stored::COLUMNS
     )))
     .bind(no)
     .bind(subject)
     .fetch_optional(&app.store.read)
     .await?;
-    Stored::of(app, &row.ok_or(ProblemCode::NotFound)?)
+    let stored = Stored::of(app, &row.ok_or(ProblemCode::NotFound)?)?;
+    Ok(Stored { part: people::part(app, &stored.id, subject, now()).await?, ..stored })
 }
 
 /// My claims: what waits for me first, then the newest.
@@ -123,8 +101,12 @@ pub async fn list(State(app): State<App>, session: Option<Extension<Session>>) -
     let mut claims = Vec::new();
     for row in &rows {
         let stored = Stored::of(&app, row)?;
-        let events = events(&app.vault, &app.store.read, &stored.id, 0).await?;
-        claims.push(stored.summary(&events));
+        // One whose right has run out is not on the list.
+        let Ok(part) = people::part(&app, &stored.id, &session.subject, now()).await else { continue };
+        let stored = Stored { part, ..stored };
+        let claim = Claim::replay(stored.lob, &events(&app.vault, &app.store.read, &stored.id, 0).await?);
+        let folder = documents::folder(&app, &stored).await?;
+        claims.push(stored.summary(&claim, &standing::tasks(&app, &stored, &claim, &folder).await?));
     }
     claims.sort_by_key(|c| match c.turn {
         Turn::Customer => 0,
@@ -144,47 +126,82 @@ pub fn signed_in(session: Option<Extension<Session>>) -> Result<Session> {
 #[utoipa::path(get, path = "/api/v1/claims/{no}", params(("no" = String, Path)), responses((status = 200, body = ClaimView), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>) -> Result<Json<ClaimView>> {
     let session = signed_in(session)?;
-    Ok(Json(view(&app, mine(&app, &session.subject, &no).await?, &session.subject).await?))
+    Ok(Json(view(&app, mine(&app, &session.subject, &no).await?, &session).await?))
 }
 
-/// A claim as `subject` sees it.
-pub async fn view(app: &App, claim: Stored, subject: &str) -> Result<ClaimView> {
+/// A claim as somebody who has signed in sees it.
+pub async fn view(app: &App, claim: Stored, session: &Session) -> Result<ClaimView> {
+    let subject = session.subject.as_str();
     let events = events(&app.vault, &app.store.read, &claim.id, 0).await?;
     let state = Claim::replay(claim.lob, &events);
     let folder = documents::folder(app, &claim).await?;
     let deadlines = attendant::deadlines_of(app, &claim, &state, &folder, now());
     let fast = attendant::is_fast(app, &claim, &state, &folder);
     let catastrophe = catastrophes::words_for(app, &claim.id).await?;
-    let own = if claim.sees == Sees::Stages { documents::own(app, &claim, subject).await? } else { Vec::new() };
-    let insured = payments::insured(app, &mut *app.store.read.acquire().await?, &claim).await?;
+    let papers = standing::tasks(app, &claim, &state, &folder).await?;
+    let (part, db) = (claim.part, &mut *app.store.read.acquire().await?);
+    let policy = policies::of_claim(app, &mut *db, &claim.id).await?;
+    let left = standing::left(app, &mut *db, &claim).await?;
+    let own = documents::own(app, &claim, subject).await?;
+    let mut documents = documents::views(app, &claim.id).await?;
+    let mut folder = documents::masked(folder);
+    // Of papers that prove a payee, each their own.
+    let is_own = |sha256: &str| own.iter().any(|(_, own)| own == sha256);
+    let may_see = |document: &str, sha256: &str| match (part.is_whole(), document.contains('.')) {
+        (true, false) => true,
+        (true, true) => part.role == Role::Owner || is_own(sha256),
+        (false, _) => is_own(sha256),
+    };
+    documents.retain(|d| may_see(&d.document, &d.sha256));
+    if !part.is_whole() {
+        folder.files.retain(|f| may_see(&f.document, &f.sha256));
+    }
+    let summary = claim.summary(&state, &papers);
     let mut view = ClaimView {
-        summary: claim.summary(&events),
+        summary,
         loss_at: claim.notice.loss_at,
         verified: claim.verified,
         rules_version: claim.rules_version.clone(),
-        folder: documents::masked(folder),
-        amount_fen: state.assessment.map(|a| a.total_fen),
-        documents: documents::views(app, &claim.id).await?,
-        notice: claim.notice,
-        events,
+        folder,
+        amount_fen: state.assessment.as_ref().map(|a| a.total_fen),
+        documents,
+        notice: claim.notice.clone(),
+        events: events.into_iter().map(|e| part.shown(e)).collect(),
         deadlines,
         fast,
-        limited: claim.sees == Sees::Stages,
-        insured,
+        limited: !part.is_whole(),
+        role: part.role,
+        insured: policy.as_ref().and_then(|p| standing::insured_of(p, &claim)).map(|p| p.name.clone()),
+        signer: documents::signer(app, &claim, session.signed_in()?).await?,
+        own_report: session.signed_in()? == claim.notice.reporter.phone,
+        gaps: if part.is_whole() { state.gaps(&papers) } else { Vec::new() },
+        covers: policy.as_ref().map(|p| covers_of(p, &left)).unwrap_or_default(),
+        payable: policy.as_ref().map(|p| payees::hints(p, &claim, &state)).unwrap_or_default(),
+        papers: if part.is_whole() { papers } else { Vec::new() },
         catastrophe,
     };
     if view.limited {
-        let reporter = view.notice.reporter.clone();
-        view.notice = Notice { reporter, policy: Default::default(), narrative: String::new(), ..view.notice };
-        // Of the papers, his own.
-        view.documents.retain(|d| own.iter().any(|(id, _)| *id == d.id));
-        view.folder.files.retain(|f| own.iter().any(|(_, sha256)| *sha256 == f.sha256));
-        view.folder = Folder { files: view.folder.files, asked: view.folder.asked, ..Folder::default() };
+        // Who reported sees what he said; others who may follow, how far it is.
+        if part.role != Role::Reporter {
+            let none = Notice { narrative: String::new(), policy: Default::default(), reporter: Default::default(), ..view.notice };
+            view.notice = none;
+        }
+        view.folder = Folder { files: view.folder.files, ..Folder::default() };
         view.insured = None;
         view.amount_fen = None;
-        view.events = view.events.into_iter().map(|e| Sees::Stages.shown(e)).collect();
+        view.covers = Vec::new();
+        view.payable = Vec::new();
     }
     Ok(view)
+}
+
+/// What the policy pays for, and what is left of it.
+pub fn covers_of(policy: &Policy, left: &[Left]) -> Vec<CoverView> {
+    let of = |cover: &Cover| {
+        let left = left.iter().find(|l| l.cover == cover.code).map_or(cover.sum_fen, |l| l.fen);
+        CoverView { cover: cover.clone(), left_fen: left }
+    };
+    policy.covers.iter().map(of).collect()
 }
 
 #[derive(Deserialize)]
@@ -207,7 +224,7 @@ pub async fn timeline(
     let claim = mine(&app, &session.subject, &no).await?;
     let Query(After { after }) = after.map_err(|_| ProblemCode::MalformedJson)?;
     let events = events(&app.vault, &app.store.read, &claim.id, after).await?;
-    let events: Vec<Event> = events.into_iter().map(|e| claim.sees.shown(e)).collect();
+    let events: Vec<Event> = events.into_iter().map(|e| claim.part.shown(e)).collect();
     let tag = format!("\"{}\"", events.last().map_or(after, |e| e.seq));
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == tag.as_bytes());
     let mut response = match known && events.is_empty() {
@@ -232,7 +249,7 @@ pub async fn step(
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
     let Step { what } = guard::json(request).await?;
-    let limited = claim.sees == Sees::Stages;
+    let limited = !claim.part.is_whole();
     let at = now();
     let what = match what {
         // Only `by_phone` could pretend to be staff.
@@ -242,18 +259,21 @@ pub async fn step(
             What::ComplaintFiled { number, about, wish, owner }
         }
         // These have routes with their own checks.
-        What::DocumentReceived { .. } | What::Requested { .. } | What::PayeeNamed { .. } | What::Corrected { .. } => {
+        What::DocumentReceived { .. } | What::Requested { .. } | What::PayeesNamed { .. } | What::Corrected { .. } => {
             return Err(ProblemCode::NotAllowed.into());
         }
         other => other,
     };
-    let anybodys =
-        matches!(what, What::Wrote { .. } | What::PersonAsked { .. } | What::ComplaintFiled { .. } | What::SupplementExcused { .. });
+    let anybodys = matches!(what, What::Wrote { .. } | What::PersonAsked { .. } | What::ComplaintFiled { .. });
+    // 这不是我报的 is the holder's to say; whoever acts for her reported it himself.
+    if what == What::Disowned && claim.part.role != Role::Owner {
+        return Err(ProblemCode::NotThisPerson.into());
+    }
     if limited && !anybodys {
         return Err(ProblemCode::NotThisPerson.into());
     }
     let mut tx = app.store.begin().await?;
-    let event = append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
+    let event = append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
     tx.commit().await?;
     attendant::attend(&app, &claim.id).await;
     Ok((StatusCode::CREATED, Json(event)).into_response())
@@ -280,6 +300,10 @@ pub async fn correct(
 ) -> Result<Json<Event>> {
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
+    // Only who reported knows what he is called.
+    if session.signed_in()? != claim.notice.reporter.phone {
+        return Err(ProblemCode::NotThisPerson.into());
+    }
     let Correction { name, phone } = guard::json(request).await?;
     let mut notice = claim.notice.clone();
     let mut errors = Vec::new();
@@ -300,7 +324,7 @@ pub async fn correct(
         }
     }
     let mut tx = app.store.begin().await?;
-    let event = append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, What::Corrected { fields }, now()).await?;
+    let event = append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, What::Corrected { fields }, now()).await?;
     sqlx::query("UPDATE claim SET notice_sealed = ? WHERE id = ?")
         .bind(app.vault.seal(&serde_json::to_string(&notice).unwrap_or_default()))
         .bind(&claim.id)

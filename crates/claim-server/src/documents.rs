@@ -14,21 +14,23 @@ use axum::{Extension, Json};
 use claim_api::{ClaimRequest, DocumentView, Problem, ProblemCode, RequestReceipt, Requirements};
 use claim_domain::catalog::{Document, Field};
 use claim_domain::checks::{Case, Doubt, Severity};
-use claim_domain::documents::{File, Folder, FormLine, Format, PHOTO_PLACE, Signature, Task, claim_form, form_sha256};
-use claim_domain::lifecycle::{Actor, Claim, Excuse, What};
+pub use claim_domain::documents::Folder;
+use claim_domain::documents::{File, FormLine, Format, PHOTO_PLACE, Signature, Task, claim_form, form_sha256};
+use claim_domain::lifecycle::{Actor, Claim, Excuse, Role, What};
 use claim_domain::notice::Agreed;
-use claim_domain::{Catalogue, Code, FieldError, Moment, due_after_days};
+use claim_domain::payees::PayeeKind;
+use claim_domain::{Catalogue, Code, FieldError, Moment, due_after_days, local_day};
 use claim_photo::{Kind, Limits, PhotoError, inspect, measure, pdf, sniff};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection};
 
-use crate::claims::{Sees, Stored, mine, signed_in};
+use crate::claims::{Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::store::{append, events};
 use crate::vault::{Vault, is_sha256, sha256_hex};
-use crate::{App, attendant, guard, notices, now, payments, signals, uploads};
+use crate::{App, attendant, guard, notices, now, payees, policies, signals, uploads};
 
 const MOST_FACTS: usize = 64 << 10;
 const MOST_REQUEST: usize = 512 << 10;
@@ -104,17 +106,31 @@ pub async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> 
     }
     folder.asked = state.asked;
     folder.unavailable.extend(state.excused);
-    let on_file: Option<String> = sqlx::query_scalar("SELECT p.on_file FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?")
-        .bind(&claim.id)
-        .fetch_optional(&mut *db)
-        .await?;
-    folder.on_file = on_file.and_then(|ids| serde_json::from_str(&ids).ok()).unwrap_or_default();
+    let policy = policies::of_claim(app, &mut *db, &claim.id).await?;
+    if let Some(policy) = &policy {
+        let known = policy.facts(local_day(claim.notice.loss_at)).into_iter();
+        folder.known = known.map(|(fact, is)| (fact.to_owned(), is)).collect();
+        folder.on_file.clone_from(&policy.on_file);
+    }
+    folder.known.extend(state.established.iter().map(|(matter, holds)| (matter.as_str().to_owned(), *holds)));
+    if !state.payees.is_empty() {
+        let own = state.payees.iter().all(|p| p.kind == PayeeKind::Insured);
+        folder.known.insert("payee_is_insured".into(), own);
+        folder.payees = state.payees.iter().map(|p| (p.no, p.kind)).collect();
+    }
     Ok(folder)
 }
 
 /// Keeps what was answered, typed and explained.
 pub async fn keep(app: &App, tx: &mut SqliteConnection, claim: &Stored, folder: Folder) -> Result<()> {
-    let kept = Folder { files: Vec::new(), asked: BTreeMap::new(), on_file: Vec::new(), ..folder };
+    let kept = Folder {
+        files: Vec::new(),
+        asked: BTreeMap::new(),
+        on_file: Vec::new(),
+        known: BTreeMap::new(),
+        payees: BTreeMap::new(),
+        ..folder
+    };
     keep_of(app, tx, &claim.id, &kept).await
 }
 
@@ -162,6 +178,22 @@ pub fn file_of(vault: &Vault, row: &SqliteRow) -> Result<File> {
     }
 }
 
+/// Where photos were taken is forgotten.
+pub async fn forget_places(app: &App, tx: &mut SqliteConnection, claim_id: &str) -> Result<()> {
+    for row in rows(&mut *tx, claim_id).await? {
+        let (id, file): (String, File) = (row.try_get("id")?, file_of(&app.vault, &row)?);
+        if file.place.is_some() {
+            let file = File { place: None, ..file };
+            sqlx::query("UPDATE document SET facts = ? WHERE id = ?")
+                .bind(app.vault.seal(&serde_json::to_string(&file).unwrap_or_default()))
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
 /// What somebody who may only follow the stages has handed in himself: ids and hashes.
 pub async fn own(app: &App, claim: &Stored, subject: &str) -> Result<Vec<(String, String)>> {
     Ok(sqlx::query_as(
@@ -189,6 +221,18 @@ pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
         })
     };
     rows(&app.store.read, claim_id).await?.iter().map(view).collect()
+}
+
+/// The name of whoever signs: the reporter's where he is it, else that in the policy by the phone.
+pub async fn signer(app: &App, claim: &Stored, phone: &str) -> Result<String> {
+    let reporter = &claim.notice.reporter;
+    if reporter.phone == phone {
+        return Ok(reporter.name.clone());
+    }
+    let policy = policies::of_claim(app, &mut *app.store.read.acquire().await?, &claim.id).await?;
+    let people = policy.iter().flat_map(|p| std::iter::once(&p.holder).chain(&p.insured));
+    let mut names = people.filter(|p| p.phone == phone).map(|p| p.name.clone());
+    Ok(names.next().unwrap_or_else(|| reporter.name.clone()))
 }
 
 /// What was signed: kept as it was shown (电子签名法第五条).
@@ -235,14 +279,20 @@ pub async fn requirements(
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
     let catalogue = rules(&app, &claim.rules_version).await?;
-    let folder = folder(&app, &claim).await?;
-    let facts = folder.facts(&claim.notice, amount(&app, &claim).await?);
+    let mut folder = folder(&app, &claim).await?;
+    if !claim.part.is_whole() {
+        // What a report like this takes, and what he has handed in himself.
+        let own = own(&app, &claim, &session.subject).await?;
+        folder.files.retain(|f| own.iter().any(|(_, sha256)| *sha256 == f.sha256));
+        folder = Folder { files: folder.files, ..Folder::default() };
+    }
+    let facts = folder.facts(&claim.notice, amount(&app, &claim).await?.filter(|_| claim.part.is_whole()));
     let tasks = folder.tasks(&catalogue, &facts);
     let case = Case { catalogue: &catalogue, notice: &claim.notice, now: now() };
     Ok(Json(Requirements {
         rules_version: catalogue.rules_version.clone(),
-        questions: catalogue
-            .questions_for(&facts, &folder.answers)
+        questions: folder
+            .questions(&catalogue, &facts)
             .into_iter()
             .filter(|q| !folder.answers.contains_key(&q.fact))
             .map(|q| q.fact.clone())
@@ -250,7 +300,7 @@ pub async fn requirements(
         missing: u16::try_from(tasks.iter().filter(|t| t.is_missing()).count()).unwrap_or(u16::MAX),
         tasks,
         // Of names and numbers on papers.
-        doubts: if claim.sees == Sees::All { case.of_folder(&folder) } else { Vec::new() },
+        doubts: if claim.part.is_whole() { case.of_folder(&folder) } else { Vec::new() },
     }))
 }
 
@@ -298,7 +348,7 @@ pub async fn attach(
     // No login: whoever reported may add his photos.
     let claim = mine(&app, &session.subject, &no).await?;
     let catalogue = rules(&app, &claim.rules_version).await?;
-    let known = catalogue.document(&document).filter(|d| d.max > 0).cloned().ok_or(ProblemCode::NotFound)?;
+    let known = catalogue.instance(&document).filter(|d| d.max > 0).ok_or(ProblemCode::NotFound)?;
     let said = guard::body(request, MOST_FACTS).await?;
     let said: Option<File> =
         if said.is_empty() { None } else { Some(serde_json::from_slice(&said).map_err(|_| ProblemCode::MalformedJson)?) };
@@ -359,7 +409,7 @@ pub async fn attach(
     if let Some((id, first, doubts)) = again {
         // Sent back, and sent again as it is: whoever judges sees it once more.
         if came_back {
-            append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
+            append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
             tx.commit().await?;
             attendant::attend(&app, &claim.id).await;
         }
@@ -373,7 +423,7 @@ pub async fn attach(
     if before.room(&known) == 0 {
         return Err(refused(Code::PhotoLimit));
     }
-    append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
+    append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
     sqlx::query("UPDATE upload SET claim_id = ? WHERE id = ?").bind(&claim.id).bind(&upload).execute(&mut *tx).await?;
     let id = crate::vault::token();
     let (width, height) = file.look.as_ref().map_or((0, 0), |l| (l.width, l.height));
@@ -417,11 +467,10 @@ pub async fn claim_request(
     let body = guard::body(request, MOST_REQUEST).await?;
     let asked: ClaimRequest = serde_json::from_slice(&body).map_err(|_| ProblemCode::MalformedJson)?;
     let claim = mine(&app, &session.subject, &no).await?;
-    if claim.sees == Sees::Stages {
-        return Err(ProblemCode::NotThisPerson.into());
-    }
+    claim.part.whole()?;
     let catalogue = rules(&app, &claim.rules_version).await?;
     let (at, amount) = (now(), amount(&app, &claim).await?);
+    let signer = signer(&app, &claim, session.signed_in()?).await?;
     let mut tx = app.store.begin().await?;
     let before = folder_in(&app, &mut tx, &claim).await?;
     let said = notices::Said { key: &key, body_hash: &sha256_hex(&body), secret_hash: None };
@@ -432,7 +481,7 @@ pub async fn claim_request(
         Folder { answers: asked.answers, unavailable: asked.unavailable, typed: asked.typed, ..before.clone() }.normalised(&catalogue, at);
     keep_masked(&mut folder, &before);
     let facts = folder.facts(&claim.notice, amount);
-    let mut errors = folder.hinders(&catalogue, &facts, (&asked.signature, &claim.notice.reporter.name), &asked.consents);
+    let mut errors = folder.hinders(&catalogue, &facts, (&asked.signature, &signer), &asked.consents);
     let form = claim_form(&catalogue, &claim.no, &claim.notice, &folder);
     if errors.is_empty() && form_sha256(&form) != asked.form_sha256 {
         errors.push(FieldError::new("/form_sha256", Code::Malformed));
@@ -449,10 +498,10 @@ pub async fn claim_request(
     let unavailable =
         folder.unavailable.iter().map(|(document, reason)| Excuse { document: document.clone(), reason: reason.clone() }).collect();
     let what = What::Requested { rules_version: catalogue.rules_version.clone(), unavailable, form_sha256: asked.form_sha256 };
-    append(&app.vault, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
+    append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
     let signed = Signed { form, signature: asked.signature, consents: asked.consents, at };
     signals::of_request(&app, &mut tx, &claim, &folder, at).await?;
-    payments::from_request(&app, &mut tx, &claim, &folder, at).await?;
+    payees::from_request(&app, &mut tx, &claim, &folder, at).await?;
     keep(&app, &mut tx, &claim, folder).await?;
     sqlx::query("UPDATE folder SET request_sealed = ? WHERE claim_id = ?")
         .bind(app.vault.seal(&serde_json::to_string(&signed).unwrap_or_default()))
@@ -509,7 +558,14 @@ pub async fn photo(
 ) -> Result<Response> {
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
-    if claim.sees == Sees::Stages && !own(&app, &claim, &session.subject).await?.iter().any(|(own, _)| *own == id) {
+    let document: Option<String> = sqlx::query_scalar("SELECT slot FROM document WHERE claim_id = ? AND id = ?")
+        .bind(&claim.id)
+        .bind(&id)
+        .fetch_optional(&app.store.read)
+        .await?;
+    // Of papers that prove a payee, each their own.
+    let of_payee = document.is_some_and(|d| d.contains('.')) && claim.part.role != Role::Owner;
+    if (of_payee || !claim.part.is_whole()) && !own(&app, &claim, &session.subject).await?.iter().any(|(own, _)| *own == id) {
         return Err(ProblemCode::NotFound.into());
     }
     photo_of(&app, &claim.id, &id).await

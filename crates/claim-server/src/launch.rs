@@ -60,11 +60,13 @@ pub async fn launch(State(app): State<App>, Extension(session): Extension<Sessio
     if fresh.rows_affected() == 0 {
         return Err(gone());
     }
-    let policy: Option<String> = sqlx::query_scalar("SELECT id FROM policy WHERE no = ? AND phone_index = ?")
-        .bind(&signed.policy)
-        .bind(app.vault.index("phone", &phone))
-        .fetch_optional(&mut *tx)
-        .await?;
+    let policy: Option<String> = sqlx::query_scalar(
+        "SELECT p.id FROM policy p JOIN policy_person x ON x.policy_id = p.id WHERE p.no = ? AND x.phone_index = ? LIMIT 1",
+    )
+    .bind(&signed.policy)
+    .bind(app.vault.index("phone", &phone))
+    .fetch_optional(&mut *tx)
+    .await?;
     let token = session::become_person(&app, &mut tx, &session, &phone, false, at).await?;
     tx.commit().await?;
     let mut response = Json(Launched { who: session::view_of(&app, Some(&phone)).await?, policy }).into_response();

@@ -6,14 +6,15 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use claim_api::{Letter, Problem, ProblemCode};
+use claim_domain::documents::{FormLine, form_sha256};
 use claim_domain::lifecycle::{Actor, Check, Event, What};
-use claim_domain::payout::{Step, percent};
+use claim_domain::payout::{Award, Payout, Step, percent};
 use claim_domain::{local_day, money};
 
-use crate::claims::{Sees, Stored, mine, signed_in};
+use crate::claims::{Stored, mine, signed_in};
 use crate::failure::Result;
 use crate::session::Session;
-use crate::{App, attendant, pages, store};
+use crate::{App, attendant, documents, pages, store};
 
 const REFUSAL: &str = "拒赔通知书";
 
@@ -60,19 +61,22 @@ pub fn of(app: &App, claim: &Stored, event: &Event) -> Option<Letter> {
                 ],
             )
         }
-        What::Approved { amount_fen, basis, payout, checks: points } => {
-            let sum = payout.iter().flat_map(claim_domain::payout::Payout::steps).map(step).collect::<Vec<_>>().join("\n");
-            (
-                "核定书",
-                vec![
-                    text("核定金额", &money::show(*amount_fen)),
-                    text("怎样算出来的", &sum),
-                    text("依据", basis),
-                    checks(points),
-                    text("付款", "与您达成协议后十日内付款（保险法第二十三条）。"),
-                    disagree(),
-                ],
-            )
+        What::Approved { amount_fen, basis, payout, awards, checks: points } => {
+            let lines = |payout: &Payout| payout.steps().into_iter().map(step).collect::<Vec<_>>().join("\n");
+            let of_award = |a: &Award| {
+                let why = [("不在保障范围", &a.excluded_because), ("比例", &a.share_because), ("免赔", &a.deductible_because)];
+                let why: Vec<String> = why.iter().filter(|(_, w)| !w.is_empty()).map(|(part, w)| format!("{part}：{w}")).collect();
+                let rest = std::iter::once(format!("依据：{}", a.basis)).chain(why).collect::<Vec<_>>().join("\n");
+                (format!("{}　{}　{}", a.name, a.item, money::show(a.fen)), format!("{}\n{rest}", lines(&a.payout)))
+            };
+            let mut parts = vec![text("核定金额", &money::show(*amount_fen))];
+            parts.extend(payout.iter().map(|p| text("怎样算出来的", &lines(p))));
+            parts.extend(awards.iter().map(of_award));
+            parts.push(text("依据", basis));
+            parts.push(checks(points));
+            parts.push(text("付款", "与您达成协议后十日内付款（保险法第二十三条）。"));
+            parts.push(disagree());
+            ("核定书", parts)
         }
         What::Rejected { clause, facts, evidence, checks: points } => (
             REFUSAL,
@@ -85,7 +89,7 @@ pub fn of(app: &App, claim: &Stored, event: &Event) -> Option<Letter> {
                 disagree(),
             ],
         ),
-        What::Paid { amount_fen, reference, lines, last4 } => {
+        What::Paid { amount_fen, reference, lines, last4, .. } => {
             let lines: Vec<String> = lines.iter().map(|l| format!("{}　{}", l.name, money::show(l.fen))).collect();
             (
                 "付款通知",
@@ -110,9 +114,56 @@ pub fn of(app: &App, claim: &Stored, event: &Event) -> Option<Letter> {
     Some(Letter { title: title.into(), to: claim.notice.reporter.name.clone(), parts, from: by, date: local_day(event.at).to_string() })
 }
 
+/// 索赔申请书 as it was signed.
+pub fn form(app: &App, claim: &Stored, signed: &documents::Signed) -> Letter {
+    let value = |line: &FormLine| match line.key.as_str() {
+        "incident" => app.catalogue.incident(&line.value).map_or_else(|| line.value.clone(), |i| i.name.zh.clone()),
+        "parts" => {
+            let named = |id: &str| app.catalogue.parts(claim.lob).iter().find(|p| p.id == id).map(|p| p.name.zh.clone());
+            line.value.split(' ').filter_map(named).collect::<Vec<_>>().join("、")
+        }
+        "unavailable" => {
+            let named = |id: &str| app.catalogue.document(id).map(|d| d.name.zh.clone());
+            line.value.split(' ').filter_map(named).collect::<Vec<_>>().join("、")
+        }
+        _ => line.value.clone(),
+    };
+    let mut parts: Vec<(String, String)> = signed.form.iter().map(|line| (form_label(&line.key).to_owned(), value(line))).collect();
+    let consents = signed.consents.iter().filter_map(|c| app.catalogue.consents.iter().find(|k| k.id == c.id));
+    parts.push(("同意".into(), consents.map(|c| c.label.zh.clone()).collect::<Vec<_>>().join("\n")));
+    parts.push(("电子签名".into(), format!("签于 {}，申请书摘要 {}", signed.at.to_local_text(), form_sha256(&signed.form))));
+    Letter {
+        title: "索赔申请书".into(),
+        to: app.deployment.insurer.zh.clone(),
+        parts,
+        from: claim.notice.reporter.name.clone(),
+        date: local_day(signed.at).to_string(),
+    }
+}
+
+/// The name of a line of the claim form.
+pub fn form_label(key: &str) -> &'static str {
+    match key {
+        "claim_no" => "报案号",
+        "incident" => "事故",
+        "loss_at" => "时间",
+        "place" => "地点",
+        "parts" => "受损部位",
+        "narrative" => "经过",
+        "name" => "报案人",
+        "phone" => "电话",
+        "plate" => "车牌",
+        "policy_no" => "保单号",
+        "items" => "损失清单",
+        "shop" => "直赔修理厂",
+        _ => "无法提供",
+    }
+}
+
 /// One line of the sum in Chinese.
 pub fn step(step: Step) -> String {
     match step {
+        Step::PerDay(days, fen) => format!("每天 {} × {days} 天", money::show(fen)),
         Step::Loss(fen) => format!("损失金额　{}", money::show(fen)),
         Step::Salvage(fen) => format!("减残值　{}", money::show(fen)),
         Step::FirstPayer(fen) => format!("减交强险或医保已付　{}", money::show(fen)),
@@ -137,9 +188,7 @@ pub async fn letter(
 ) -> Result<Response> {
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
-    if claim.sees == Sees::Stages {
-        return Err(ProblemCode::NotThisPerson.into());
-    }
+    claim.part.whole()?;
     let letter = about(&app, &claim, seq).await?;
     if letter.title == REFUSAL {
         let mut tx = app.store.begin().await?;

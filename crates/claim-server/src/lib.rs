@@ -22,7 +22,10 @@ mod messages;
 mod notices;
 mod openapi;
 mod pages;
+mod payees;
 mod payments;
+mod people;
+pub mod policies;
 mod proofs;
 mod records;
 mod routes;
@@ -31,6 +34,7 @@ mod session;
 mod shares;
 mod signals;
 mod staff;
+mod standing;
 mod statistics;
 mod store;
 mod stream;
@@ -69,6 +73,10 @@ pub struct Options {
     /// The peer's address is the last entry of X-Forwarded-For.
     pub behind_proxy: bool,
     pub messages: Driver,
+    /// Where people reach this server, for links in messages.
+    pub address: String,
+    /// The insurer's system that knows policies which are not in the own table.
+    pub policies: Option<String>,
     /// Bytes that stay free on the disk; below it uploads answer 507.
     pub keep_free: u64,
 }
@@ -91,6 +99,8 @@ pub struct Shared {
     news: tokio::sync::broadcast::Sender<String>,
     streams: stream::Streams,
     delivering: tokio::sync::Mutex<()>,
+    source: Option<Box<dyn policies::PolicySource>>,
+    searching: tokio::sync::Mutex<()>,
     wechat: wechat::WeChat,
     started: (SystemTime, Instant),
 }
@@ -124,6 +134,10 @@ impl App {
         let catalogue = Catalogue::load(&catalogue_json)?;
         let deployment = config::Deployment::load(assets.text("/config.json").as_deref(), assets.text("/terms.json").as_deref())?;
         let wechat = wechat::WeChat::open(&options.data, deployment.wechat.as_ref())?;
+        let source = options
+            .policies
+            .clone()
+            .map(|url| Box::new(policies::Insurer { url, vault: vault.clone() }) as Box<dyn policies::PolicySource>);
         let app = App(Arc::new(Shared {
             options,
             store,
@@ -137,12 +151,14 @@ impl App {
             news: tokio::sync::broadcast::channel(1024).0,
             streams: stream::Streams::default(),
             delivering: tokio::sync::Mutex::new(()),
+            source,
+            searching: tokio::sync::Mutex::new(()),
             wechat,
             started: (SystemTime::now(), Instant::now()),
         }));
         documents::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;
         if app.options.demo {
-            demo::seed(&app).await.map_err(|e| format!("the demo data cannot be written: {}", e.problem().title))?;
+            demo::seed(&app).await.map_err(|e| format!("the demo data cannot be written: {e}"))?;
         }
         Ok(app)
     }

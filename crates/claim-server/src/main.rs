@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use claim_domain::lifecycle::Desk;
-use claim_server::{App, Driver, Options, add_staff, serve};
+use claim_server::{App, Driver, Options, add_staff, policies, serve};
 use clap::{Parser, Subcommand};
 
 /// Reference claims API of Baoan.
@@ -35,6 +35,13 @@ struct Cli {
     /// directory.
     #[arg(long)]
     messages: Option<String>,
+    /// Where people reach this server, https://claims.example.com: for links in messages.
+    #[arg(long)]
+    address: Option<String>,
+    /// The insurer's system that policies are looked up in when they are not here, https://host/path: signed, in the
+    /// background (docs/POLICIES.md).
+    #[arg(long)]
+    policies: Option<String>,
     /// Megabytes of disk that stay free.
     #[arg(long, default_value_t = 1024)]
     keep_free_mb: u64,
@@ -64,12 +71,54 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         idle_seconds: u32,
     },
+    /// The own table of policies.
+    Policies {
+        #[command(subcommand)]
+        command: PoliciesCommand,
+    },
     /// Follows the hash chain of every claim; ends with an error where one does not hold.
     Verify,
     /// Prints every route with who may use it.
     Routes,
-    /// Prints the key that another system signs with: bank, messages, launch.
+    /// Prints the key that another system signs with, or checks our signature by: bank, messages, launch, policies.
     Key { peer: String },
+}
+
+#[derive(Subcommand)]
+enum PoliciesCommand {
+    /// Takes policies from a file, CSV or NDJSON (docs/POLICIES.md). One bad line and nothing is taken; the same file again
+    /// changes nothing.
+    Import {
+        file: PathBuf,
+        /// Says what is wrong and writes nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Writes every policy as NDJSON to the standard output.
+    Export,
+}
+
+async fn of_policies(app: &App, command: PoliciesCommand) -> Result<(), String> {
+    match command {
+        PoliciesCommand::Export => {
+            let count = policies::export(app, &mut io::BufWriter::new(io::stdout())).await?;
+            eprintln!("{count} policies");
+            Ok(())
+        }
+        PoliciesCommand::Import { file, dry_run } => {
+            let outcome = policies::import(app, &policies::Pages::File(file), dry_run).await?;
+            for (line, reason) in &outcome.wrong {
+                eprintln!("line {line}: {reason}");
+            }
+            let all = outcome.wrong_in_all;
+            match (all, dry_run) {
+                (0, true) => println!("{} policies, all of them good; nothing was written", outcome.read),
+                (0, false) => println!("{} policies: {} new, {} known before", outcome.read, outcome.fresh, outcome.read - outcome.fresh),
+                (n, _) => return Err(format!("{n} of {} policies cannot be taken; nothing was written", outcome.read)),
+            }
+            Ok(())
+        }
+    }
 }
 
 #[tokio::main]
@@ -91,6 +140,8 @@ async fn run(cli: Cli) -> Result<(), String> {
         demo: cli.demo,
         secure: cli.secure,
         behind_proxy: cli.behind_proxy,
+        address: cli.address.unwrap_or_else(|| format!("http://{}", cli.addr)),
+        policies: cli.policies,
         messages: cli.messages.map_or(Driver::Log, Driver::Webhook),
         keep_free: cli.keep_free_mb << 20,
     };
@@ -110,6 +161,7 @@ async fn run(cli: Cli) -> Result<(), String> {
             println!("{}", app.add_kiosk(&name, &paper, idle_seconds).await?);
             Ok(())
         }
+        Some(Command::Policies { command }) => of_policies(&app, command).await,
         Some(Command::Verify) => {
             let (claims, events) = app.verify().await?;
             println!("{claims} claims, {events} events: every chain holds");

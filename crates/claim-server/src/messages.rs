@@ -11,14 +11,15 @@ use axum::Json;
 use axum::extract::{Extension, Request, State};
 use claim_api::{Preferences, Problem, ProblemCode};
 use claim_domain::calendar::Hours;
-use claim_domain::lifecycle::What;
-use claim_domain::{Lob, Moment};
+use claim_domain::lifecycle::{Event, What};
+use claim_domain::{Lob, Moment, local_day};
 use sqlx::{Row, SqliteConnection};
 
 use crate::claims::{Stored, signed_in};
 use crate::failure::Result;
 use crate::session::{CODE_LIVES, Session, masked_phone};
-use crate::{App, attendant, egress, guard, now};
+use crate::vault::{sha256_hex, token};
+use crate::{App, attendant, egress, guard, now, policies};
 
 /// How messages leave. The default writes a line to `messages.log`, without number or code.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +35,8 @@ const LONGEST_WAIT: i64 = 3600;
 const MOST_TRIES: i64 = 50;
 
 /// A message to be written.
-pub struct Message {
-    pub kind: &'static str,
+struct Message {
+    pub kind: String,
     pub text: String,
     /// Goes out at night and to those who want few messages.
     pub urgent: bool,
@@ -43,13 +44,13 @@ pub struct Message {
 }
 
 /// The words for an event, if it has any. `by` is a time or day where the event has one.
-pub fn of(app: &App, claim: &Stored, what: &What) -> Option<Message> {
+fn of(app: &App, claim: &Stored, what: &What) -> Option<Message> {
     let promises = &app.deployment.promises;
     let said = match what {
         What::Reported { .. } => format!("已收到您的报案，我们会在 {} 小时内联系您", promises.contact_hours),
         What::NotAccepted { .. } => "这次不能立案，原因和可以怎么办请在理赔页面查看".into(),
         What::SurveyStarted { on_site: true, .. } => "已安排查勘员到现场，姓名和电话请在理赔页面查看".into(),
-        What::Assessed { .. } if claim.lob != Lob::Health => "定损结果出来了，请在理赔页面查看并答复".into(),
+        What::Assessed { .. } if claim.lob.is_surveyed() => "定损结果出来了，请在理赔页面查看并答复".into(),
         What::Approved { .. } => "核定结果出来了，请在理赔页面查看".into(),
         What::Rejected { .. } => "核定结果和通知书已在理赔页面，里面写明依据和不同意时可以怎么办".into(),
         What::PaymentFailed { .. } => "银行退回了付款，请在理赔页面更正收款账户".into(),
@@ -64,6 +65,9 @@ pub fn of(app: &App, claim: &Stored, what: &What) -> Option<Message> {
         What::ReviewAnswered { .. } => "复核有了结果，请在理赔页面查看".into(),
         What::ComplaintFiled { number, .. } => format!("已收到您的投诉，编号 {number}，答复期限请在理赔页面查看"),
         What::ComplaintAnswered { .. } => "您的投诉有了答复，请在理赔页面查看".into(),
+        What::PolicyFound { .. } => "已核对到您的保单，可以继续办理，请在理赔页面查看".into(),
+        What::Entitled { .. } => "委托或身份材料已通过，可以继续办理，请在理赔页面查看".into(),
+        What::DisownSettled { genuine: true, .. } => "报案已核实，继续办理".into(),
         What::Answered { .. } => "您的留言有了答复，请在理赔页面查看".into(),
         What::Escalated { deadline, .. } if deadline == "advance" => {
             "您的理赔已满六十日还没有定，可以先领能够确定的部分，请在理赔页面申请".into()
@@ -75,12 +79,92 @@ pub fn of(app: &App, claim: &Stored, what: &What) -> Option<Message> {
     };
     let optional = matches!(what, What::Closed | What::Requested { .. });
     let urgent = matches!(what, What::Reported { .. });
-    Some(Message { kind: what.kind().as_str(), text: whole(app, claim, &said), urgent, optional })
+    Some(Message { kind: what.kind().as_str().to_owned(), text: whole(app, claim, &said), urgent, optional })
 }
 
-/// Silence is never agreement: the customer is reminded, and nothing else happens.
-pub fn reminder(app: &App, claim: &Stored, kind: &'static str) -> Message {
-    Message { kind, text: whole(app, claim, "还在等您的答复或材料，请在理赔页面查看"), urgent: false, optional: true }
+/// Tells everybody whom an event concerns, once: whoever reported, and the people of the policy. Who reported on a policy
+/// that is not his hears how far it is and nothing else.
+pub async fn tell(app: &App, tx: &mut SqliteConnection, claim: &Stored, event: &Event, at: Moment) -> Result<()> {
+    let owners = owners(app, &mut *tx, claim).await?;
+    let reporter = &claim.notice.reporter.phone;
+    let is_owner = owners.contains(reporter) || owners.is_empty();
+    if let Some(message) = of(app, claim, &event.what)
+        && (is_owner || is_anybodys(&event.what))
+    {
+        write(app, tx, claim, event.seq, reporter, &message, at).await?;
+    }
+    for (n, owner) in owners.iter().filter(|o| *o != reporter).enumerate() {
+        let theirs = match &event.what {
+            What::Reported { .. } | What::PolicyFound { .. } => {
+                let link = disown_link(app, &mut *tx, claim, at).await?;
+                let said = format!("有人用您的保单报案。如果不是您或您同意的人，请打开 {link} 停止办理");
+                Some(Message { kind: String::new(), text: whole(app, claim, &said), urgent: false, optional: false })
+            }
+            what => of(app, claim, what),
+        };
+        if let Some(message) = theirs {
+            let kind = format!("{}:{}", event.what.kind().as_str(), n + 2);
+            write(app, tx, claim, event.seq, owner, &Message { kind, ..message }, at).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How far it is: what whoever reported is told, whoever he is.
+fn is_anybodys(what: &What) -> bool {
+    matches!(
+        what,
+        What::Reported { .. }
+            | What::NotAccepted { .. }
+            | What::SurveyStarted { .. }
+            | What::Closed
+            | What::Answered { .. }
+            | What::ComplaintFiled { .. }
+            | What::ComplaintAnswered { .. }
+            | What::Entitled { .. }
+    )
+}
+
+/// Phones of the policy: holder first, each once.
+async fn owners(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Result<Vec<String>> {
+    let policy = policies::of_claim(app, db, &claim.id).await?;
+    let mut phones: Vec<String> = Vec::new();
+    for party in policy.iter().flat_map(|p| std::iter::once(&p.holder).chain(&p.insured)) {
+        // A company's is no mobile: nobody reads a message there.
+        if claim_domain::validate::mobile(&party.phone).value().is_some() && !phones.contains(&party.phone) {
+            phones.push(party.phone.clone());
+        }
+    }
+    Ok(phones)
+}
+
+const DISOWN_LIVES: i64 = 30 * 86_400;
+
+/// Where a policyholder says 这不是我报的, without signing in.
+async fn disown_link(app: &App, tx: &mut SqliteConnection, claim: &Stored, at: Moment) -> Result<String> {
+    let fresh = token();
+    sqlx::query("INSERT INTO disown (token_hash, claim_id, expires_at) VALUES (?, ?, ?)")
+        .bind(sha256_hex(fresh.as_bytes()))
+        .bind(&claim.id)
+        .bind(at.0 + DISOWN_LIVES)
+        .execute(tx)
+        .await?;
+    Ok(format!("{}/not-mine/{fresh}", app.options.address.trim_end_matches('/')))
+}
+
+/// Silence is never agreement: the customer is reminded, and nothing else happens. From the fortnight on with the day on
+/// which the claim is too late by law (保险法第二十六条).
+pub async fn remind(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u32, days: i64, at: Moment) -> Result<()> {
+    let years = if claim.lob == Lob::Life { 5 } else { 2 };
+    let late = local_day(claim.notice.loss_at).plus_years(years);
+    let said = match days {
+        ..=7 => "还有需要您做的，请在理赔页面查看".to_owned(),
+        _ => format!("还有需要您做的，请在理赔页面查看。按保险法第二十六条，请求赔付的诉讼时效到 {late}"),
+    };
+    let message = Message { kind: format!("reminder-{days}"), text: whole(app, claim, &said), urgent: false, optional: true };
+    let owners = owners(app, &mut *tx, claim).await?;
+    let to = if owners.is_empty() || owners.contains(&claim.notice.reporter.phone) { &claim.notice.reporter.phone } else { &owners[0] };
+    write(app, tx, claim, seq, to, &message, at).await
 }
 
 fn whole(app: &App, claim: &Stored, said: &str) -> String {
@@ -88,8 +172,7 @@ fn whole(app: &App, claim: &Stored, said: &str) -> String {
 }
 
 /// Writes a message about an event down, once.
-pub async fn write(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u32, message: &Message, at: Moment) -> Result<()> {
-    let phone = &claim.notice.reporter.phone;
+async fn write(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u32, phone: &str, message: &Message, at: Moment) -> Result<()> {
     let wants = preferences_of(app, &mut *tx, phone).await?;
     if message.optional && !wants.optional {
         return Ok(());
@@ -103,7 +186,7 @@ pub async fn write(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u3
     .bind(at.0)
     .bind(&claim.id)
     .bind(seq)
-    .bind(message.kind)
+    .bind(&message.kind)
     .bind(next.0)
     .execute(&mut *tx)
     .await?;
@@ -182,7 +265,7 @@ async fn send(app: &App, message: Queued) -> Result<()> {
                 .bind(message.id)
                 .execute(&mut *tx)
                 .await?;
-            if let ("rejected", Some(claim), Some(seq)) = (message.kind.as_str(), &message.claim_id, message.seq) {
+            if let (Some("rejected"), Some(claim), Some(seq)) = (message.kind.split(':').next(), &message.claim_id, message.seq) {
                 attendant::letter_delivered(app, &mut tx, &attendant::stored(app, claim).await?, seq).await?;
             }
         }

@@ -6,16 +6,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use claim_api::{Problem, ProblemCode, Receipt};
 use claim_domain::documents::Folder;
-use claim_domain::lifecycle::{Actor, Desk, Stage, What};
+use claim_domain::lifecycle::{Actor, Desk, Role, Stage, What};
 use claim_domain::notice::Checked;
 use claim_domain::{Moment, Notice, claim_no, local_day};
 use sqlx::Row;
 
-use crate::claims::Sees;
 use crate::failure::Result;
 use crate::session::{self, Session};
 use crate::vault::{random, sha256_hex, token};
-use crate::{App, attendant, catastrophes, documents, drafts, guard, now, signals, store};
+use crate::{App, attendant, catastrophes, documents, drafts, guard, now, people, policies, signals, store};
 
 /// New claims that one session may make in a day; a repeated key is not a new claim.
 const CLAIMS_A_DAY: i64 = 20;
@@ -167,14 +166,14 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
     }
     // `check` has found the incident in the catalogue.
     let lob = app.catalogue.incident(&notice.incident).ok_or(ProblemCode::MalformedJson)?.lob;
-    let policy = policy(app, &mut tx, session, &notice).await?;
+    let policy = policies::find(app, &mut tx, session.phone.as_deref(), &notice, lob.as_str()).await?;
     let number = unused_number(&mut tx, at).await?;
     let id = token();
     let phone_index = app.vault.index("phone", &notice.reporter.phone);
     let sealed = app.vault.seal(&serde_json::to_string(&notice).unwrap_or_default());
     sqlx::query(
-        "INSERT INTO claim (id, no, lob, incident, stage, loss_at, reported_at, notice_sealed, reporter_phone_index, policy_id, rules_version, channel, reporter_sees) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO claim (id, no, lob, incident, stage, loss_at, reported_at, notice_sealed, reporter_phone_index, policy_id, rules_version, channel) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&id)
     .bind(&number)
@@ -188,29 +187,26 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
     .bind(policy.as_ref())
     .bind(&app.catalogue.rules_version)
     .bind(channel)
-    .bind(Sees::of_role(&notice.reporter.role).as_str())
     .execute(&mut *tx)
     .await?;
-    // The session that reported; the customer who owns the policy or the phone, if we know him.
-    sqlx::query(
-        // The owner of the policy sees everything; whoever reports for him, how far it is. Distinct by subject: his row first.
-        "INSERT OR IGNORE INTO party (claim_id, subject_id, sees) \
-         SELECT ?1, s.id, 'all' FROM subject s WHERE s.phone_index = (SELECT phone_index FROM policy WHERE id = ?4) \
-         UNION ALL SELECT ?1, ?2, ?5 UNION ALL SELECT ?1, s.id, ?5 FROM subject s WHERE s.phone_index = ?3",
-    )
-    .bind(&id)
-    .bind(&session.subject)
-    .bind(&phone_index)
-    .bind(policy.as_ref())
-    .bind(Sees::of_role(&notice.reporter.role).as_str())
-    .execute(&mut *tx)
-    .await?;
-    store::append(&app.vault, &mut tx, &id, lob, &Actor::System, What::Reported { verified: policy.is_some() }, at).await?;
+    // Whoever reported follows it. What he says that he is opens nothing: a phone of the policy does, once a code was sent
+    // to it, whoever typed it in.
+    people::enter(&mut tx, &id, &session.subject, Role::Reporter, None, None).await?;
+    let known: Option<String> =
+        sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?").bind(&phone_index).fetch_optional(&mut *tx).await?;
+    if let Some(reporter) = known {
+        people::enter(&mut tx, &id, &reporter, Role::Reporter, None, None).await?;
+    }
+    if let Some(policy) = &policy {
+        people::admit_owners(&mut tx, &id, policy).await?;
+    }
+    let deceased = app.catalogue.with_implied(notice.facts()).flags.get("insured_deceased") == Some(&true);
+    store::append(app, &mut tx, &id, lob, &Actor::System, What::Reported { verified: policy.is_some(), deceased }, at).await?;
     // A policy in force is registered at once; the rest waits for somebody at the intake desk.
     if policy.is_some()
         && let Some(handler) = next_handler(&mut tx).await?
     {
-        store::append(&app.vault, &mut tx, &id, lob, &Actor::System, What::Registered { handler }, at).await?;
+        store::append(app, &mut tx, &id, lob, &Actor::System, What::Registered { handler }, at).await?;
     }
     let receipt = Receipt {
         claim_no: number.clone(),
@@ -227,67 +223,38 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
         let answers = std::iter::once(("event_mode".to_owned(), true)).collect();
         documents::keep_of(app, &mut tx, &id, &Folder { answers, ..Folder::default() }).await?;
     }
-    if policy.is_none() {
-        let later = begins_later(app, &mut tx, &notice).await?;
-        signals::of_notice(&mut tx, &id, later, at).await?;
+    // What is not here is asked of the insurer's system beside everything else: nobody waits for that.
+    let asks = match &policy {
+        None => {
+            let later = policies::begins_later(app, &mut tx, &notice, lob.as_str()).await?;
+            signals::of_notice(&mut tx, &id, later, at).await?;
+            true
+        }
+        Some(policy) => policies::is_old(&mut tx, policy, at).await?,
+    };
+    if asks && app.source.is_some() {
+        policies::look_for(&mut tx, &id, at).await?;
     }
     tx.commit().await?;
     attendant::attend(app, &id).await;
+    attendant::search(app);
     Ok((receipt, false))
 }
 
 /// Fills in name and phone where the signed-in person chose a policy of his own; the id of anybody else's is dropped.
 async fn completed(app: &App, tx: &mut store::Tx, session: &Session, mut notice: Notice) -> Result<Notice> {
     let (Some(id), phone) = (&notice.policy.id, session.phone.clone().unwrap_or_default()) else { return Ok(notice) };
-    let insured: Option<String> = sqlx::query_scalar("SELECT insured_sealed FROM policy WHERE id = ? AND phone_index = ?")
-        .bind(id)
-        .bind(app.vault.index("phone", &phone))
-        .fetch_optional(&mut **tx)
-        .await?;
-    match insured.and_then(|sealed| app.vault.open_text(&sealed)) {
+    match policies::belongs(app, &mut *tx, id, &phone).await? {
         None => notice.policy.id = None,
-        Some(name) => {
+        Some(policy) => {
+            let me = std::iter::once(&policy.holder).chain(&policy.insured).find(|p| p.phone == phone);
             let reporter = &mut notice.reporter;
+            let name = me.map(|p| p.name.clone()).unwrap_or_default();
             reporter.phone = if reporter.phone.is_empty() { phone } else { reporter.phone.clone() };
             reporter.name = if reporter.name.is_empty() { name } else { reporter.name.clone() };
         }
     }
     Ok(notice)
-}
-
-/// The policy that a notice means, if it was in force when the loss happened.
-async fn policy(app: &App, tx: &mut store::Tx, session: &Session, notice: &Notice) -> Result<Option<String>> {
-    let owner = session.phone.as_ref().map(|p| app.vault.index("phone", p));
-    let id_no = (!notice.policy.id_no.is_empty()).then(|| app.vault.index("id", &notice.policy.id_no));
-    let found = sqlx::query_scalar(
-        "SELECT id FROM policy WHERE starts_at <= ?1 AND ends_at > ?1 AND lob = ?2 \
-         AND ((id = ?3 AND phone_index = ?4) OR no = ?5 OR plate = ?6 OR id_no_index = ?7) ORDER BY id = ?3 DESC, no LIMIT 1",
-    )
-    .bind(notice.loss_at.0)
-    .bind(notice.incident.split('.').next())
-    .bind(notice.policy.id.as_ref())
-    .bind(owner)
-    .bind(Some(&notice.policy.no).filter(|v| !v.is_empty()))
-    .bind(Some(&notice.policy.plate).filter(|v| !v.is_empty()))
-    .bind(id_no)
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(found)
-}
-
-/// No policy covers the day, but one of this plate, number or person began after it.
-async fn begins_later(app: &App, tx: &mut store::Tx, notice: &Notice) -> Result<bool> {
-    let id_no = (!notice.policy.id_no.is_empty()).then(|| app.vault.index("id", &notice.policy.id_no));
-    let later: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM policy WHERE starts_at > ?1 AND lob = ?2 AND (no = ?3 OR plate = ?4 OR id_no_index = ?5)")
-            .bind(notice.loss_at.0)
-            .bind(notice.incident.split('.').next())
-            .bind(Some(&notice.policy.no).filter(|v| !v.is_empty()))
-            .bind(Some(&notice.policy.plate).filter(|v| !v.is_empty()))
-            .bind(id_no)
-            .fetch_one(&mut **tx)
-            .await?;
-    Ok(later > 0)
 }
 
 async fn unused_number(tx: &mut store::Tx, at: Moment) -> Result<String> {
@@ -301,7 +268,7 @@ async fn unused_number(tx: &mut store::Tx, at: Moment) -> Result<String> {
 }
 
 /// Round robin over the intake desk; `None` where nobody works there yet.
-async fn next_handler(tx: &mut store::Tx) -> Result<Option<String>> {
+pub async fn next_handler(tx: &mut store::Tx) -> Result<Option<String>> {
     let desk: Vec<String> = sqlx::query_scalar("SELECT shown_as FROM staff WHERE desk = ? ORDER BY name")
         .bind(Desk::Intake.as_str())
         .fetch_all(&mut **tx)

@@ -5,8 +5,8 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
 use crate::{
-    claims, config, documents, drafts, handoffs, kiosk, launch, letters, messages, notices, payments, proofs, records, session, shares,
-    stream, uploads, wechat,
+    claims, config, documents, drafts, handoffs, kiosk, launch, letters, messages, notices, payees, payments, proofs, records, session,
+    shares, stream, uploads, wechat,
 };
 
 #[derive(OpenApi)]
@@ -42,11 +42,15 @@ use crate::{
         claims::step,
         claims::correct,
         stream::stream,
-        payments::name,
+        payees::name,
         payments::answer,
         letters::letter,
         records::whole,
         records::me,
+        records::erase,
+        records::form,
+        records::withdraw_consent,
+        session::my_policies,
         shares::create,
         shares::list,
         shares::revoke,

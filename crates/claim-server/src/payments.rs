@@ -1,127 +1,40 @@
-//! Who gets the money, and what the bank says of it.
+//! Money that goes out, and what the bank says of it.
 //!
-//! Promise: an account leaves the server only by its last four digits; a bank that says the same twice is believed once;
-//! a payment is booked only for the instruction that ordered it.
+//! Promise: nothing is ordered past the gate (`claim_domain::lifecycle::Claim::gate`); a bank that says the same twice is
+//! believed once; a payment is booked only for the instruction that ordered it, and an answer to one that was never
+//! ordered is refused and reported.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
-use claim_api::{Payee, Problem, ProblemCode};
-use claim_domain::documents::Folder;
-use claim_domain::lifecycle::{Actor, Claim, Event, Line, What};
-use claim_domain::validate::{self, Code};
+use claim_api::{Problem, ProblemCode};
+use claim_domain::lifecycle::{Actor, Claim, What};
+use claim_domain::validate::Code;
 use claim_domain::{FieldError, Moment};
 use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
-use crate::claims::{Sees, Stored, mine, signed_in};
-use crate::failure::{Failure, Result};
-use crate::session::{Session, masked_name};
-use crate::{App, attendant, documents, guard, now, signals, store};
+use crate::claims::Stored;
+use crate::failure::Result;
+use crate::{App, attendant, guard, now, signals, store};
 
-const PAYEE_IS_INSURED: &str = "payee_is_insured";
 const MOST_BODY: usize = 16 << 10;
-
-/// Names or corrects who gets the money; possible until the payment is ordered, and again when the bank returned it.
-#[utoipa::path(put, path = "/api/v1/claims/{no}/payee", params(("no" = String, Path)), request_body = Payee,
-    responses((status = 200, body = Event), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub async fn name(
-    State(app): State<App>,
-    session: Option<Extension<Session>>,
-    Path(no): Path<String>,
-    request: Request,
-) -> Result<Json<Event>> {
-    let session = signed_in(session)?;
-    let claim = mine(&app, &session.subject, &no).await?;
-    if claim.sees == Sees::Stages {
-        return Err(ProblemCode::NotThisPerson.into());
-    }
-    let payee: Payee = guard::json(request).await?;
-    let at = now();
-    let mut tx = app.store.begin().await?;
-    let mut folder = documents::folder_in(&app, &mut tx, &claim).await?;
-    let insured = insured(&app, &mut tx, &claim).await?;
-    let (payee, is_insured) = checked(insured.as_deref(), payee).map_err(Problem::validation)?;
-    let event = record(&app, &mut tx, &claim, &Actor::Customer, &payee, at).await?;
-    if folder.answers.get(PAYEE_IS_INSURED) != Some(&is_insured) {
-        // Another person's account asks for three more documents, one's own for none.
-        folder.answers.insert(PAYEE_IS_INSURED.into(), is_insured);
-        documents::keep(&app, &mut tx, &claim, folder).await?;
-    }
-    tx.commit().await?;
-    attendant::attend(&app, &claim.id).await;
-    Ok(Json(event))
-}
-
-/// The name of the insured person: the policy's, or the reporter's where he says that he is it.
-pub async fn insured(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Result<Option<String>> {
-    let sealed: Option<String> =
-        sqlx::query_scalar("SELECT p.insured_sealed FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?")
-            .bind(&claim.id)
-            .fetch_optional(db)
-            .await?;
-    let reporter = &claim.notice.reporter;
-    Ok(match sealed {
-        Some(sealed) => Some(app.vault.open_text(&sealed).ok_or_else(|| Failure::internal("policy", "sealed with another key"))?),
-        None => (reporter.role == "insured").then(|| reporter.name.clone()),
-    })
-}
-
-/// The payee as it is kept, and whether it is the insured person.
-fn checked(insured: Option<&str>, payee: Payee) -> std::result::Result<(Payee, bool), Vec<FieldError>> {
-    let mut errors = Vec::new();
-    let mut take = |field: &str, verdict: validate::Verdict| match verdict {
-        validate::Verdict::Ok(value) | validate::Verdict::Warn(value, _) => value,
-        validate::Verdict::Err(finding) => {
-            errors.push(FieldError::new(format!("/{field}"), finding));
-            String::new()
-        }
-    };
-    let (holder, card) = (take("holder", validate::name(&payee.holder)), take("card", validate::bank_card(&payee.card)));
-    let is_insured = payee.relation.trim().is_empty();
-    if is_insured && !holder.is_empty() && insured.is_some_and(|name| name != holder) {
-        errors.push(FieldError::new("/relation", Code::Required));
-    }
-    let relation: String = payee.relation.trim().chars().take(50).collect();
-    if errors.is_empty() { Ok((Payee { holder, card, relation }, is_insured)) } else { Err(errors) }
-}
-
-async fn record(app: &App, tx: &mut SqliteConnection, claim: &Stored, actor: &Actor, payee: &Payee, at: Moment) -> Result<Event> {
-    let tail = payee.card.chars().count().saturating_sub(4);
-    let what = What::PayeeNamed { holder: masked_name(&payee.holder), last4: payee.card.chars().skip(tail).collect() };
-    let event = store::append(&app.vault, &mut *tx, &claim.id, claim.lob, actor, what, at).await?;
-    sqlx::query("INSERT INTO payee (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
-        .bind(&claim.id)
-        .bind(app.vault.seal(&serde_json::to_string(payee).unwrap_or_default()))
-        .execute(&mut *tx)
-        .await?;
-    Ok(event)
-}
-
-/// The account that came with the claim request: not asked for again.
-pub async fn from_request(app: &App, tx: &mut SqliteConnection, claim: &Stored, folder: &Folder, at: Moment) -> Result<()> {
-    use claim_domain::catalog::Field;
-    let card = folder.typed.values().find_map(|fields| fields.get(&Field::Card)).filter(|card| !card.trim().is_empty());
-    let (Some(card), true) = (card, folder.answers.get(PAYEE_IS_INSURED) != Some(&false)) else { return Ok(()) };
-    let Some(insured) = insured(app, &mut *tx, claim).await? else { return Ok(()) };
-    let payee = Payee { holder: insured.clone(), card: card.clone(), relation: String::new() };
-    let Ok((payee, _)) = checked(Some(&insured), payee) else { return Ok(()) };
-    match record(app, tx, claim, &Actor::System, &payee, at).await {
-        // The money is on its way already, to the account that was named before.
-        Err(Failure::Problem(problem)) if problem.code == ProblemCode::NotAllowed => Ok(()),
-        other => other.map(drop),
-    }
-}
 
 /// Notes an instruction, when the step that orders it is taken.
 ///
 /// # Errors
 /// `validation` for one that was used before, in whatever claim.
-pub async fn order(tx: &mut SqliteConnection, claim: &Stored, instruction: &str, amount_fen: i64, at: Moment) -> Result<()> {
-    let noted = sqlx::query("INSERT OR IGNORE INTO payment (instruction, claim_id, amount_fen, ordered_at) VALUES (?, ?, ?, ?)")
+pub async fn order(
+    tx: &mut SqliteConnection,
+    claim: &Stored,
+    (instruction, payee): (&str, u16),
+    amount_fen: i64,
+    at: Moment,
+) -> Result<()> {
+    let noted = sqlx::query("INSERT OR IGNORE INTO payment (instruction, claim_id, payee, amount_fen, ordered_at) VALUES (?, ?, ?, ?, ?)")
         .bind(instruction)
         .bind(&claim.id)
+        .bind(payee)
         .bind(amount_fen)
         .bind(at.0)
         .execute(tx)
@@ -162,11 +75,17 @@ pub async fn answer(State(app): State<App>, headers: HeaderMap, request: Request
     let text = serde_json::to_string(&answer).unwrap_or_default();
     let at = now();
     let mut tx = app.store.begin().await?;
-    let known: Option<(String, Option<String>)> = sqlx::query_as("SELECT claim_id, answer FROM payment WHERE instruction = ?")
+    let known: Option<(String, u16, Option<String>)> = sqlx::query_as("SELECT claim_id, payee, answer FROM payment WHERE instruction = ?")
         .bind(&answer.instruction)
         .fetch_optional(&mut *tx)
         .await?;
-    let Some((claim_id, before)) = known else { return Err(ProblemCode::NotFound.into()) };
+    let Some((claim_id, payee, before)) = known else {
+        // Money may have moved that nobody here has ordered: somebody has to know.
+        tracing::error!(paid = answer.paid, "the bank answers an instruction that was never ordered");
+        signals::of_stray_answer(&mut tx, &answer.instruction, answer.paid, at).await?;
+        tx.commit().await?;
+        return Err(ProblemCode::NotFound.into());
+    };
     if let Some(before) = before {
         if serde_json::from_str(&before).is_ok_and(|b: BankAnswer| b.paid == answer.paid) {
             return Ok(StatusCode::NO_CONTENT.into_response());
@@ -178,14 +97,14 @@ pub async fn answer(State(app): State<App>, headers: HeaderMap, request: Request
     let stored = attendant::stored(&app, &claim_id).await?;
     let claim = Claim::replay(stored.lob, &store::events(&app.vault, &mut *tx, &claim_id, 0).await?);
     // Answers to an older instruction come too late to mean this payment.
-    if claim.instructions.last() != Some(&answer.instruction) {
+    if !claim.outstanding().any(|(no, instruction)| no == payee && instruction == answer.instruction) {
         return Err(ProblemCode::NotAllowed.into());
     }
     let what = match answer.paid {
-        true => paid(&app, &stored, &claim, answer.reference),
-        false => What::PaymentFailed { reason: answer.reason },
+        true => paid(&claim, payee, answer.reference),
+        false => What::PaymentFailed { reason: answer.reason, payee },
     };
-    store::append(&app.vault, &mut tx, &claim_id, stored.lob, &Actor::System, what, at).await?;
+    store::append(&app, &mut tx, &claim_id, stored.lob, &Actor::System, what, at).await?;
     settle(&mut tx, &answer.instruction, &text).await?;
     tx.commit().await?;
     attendant::attend(&app, &claim_id).await;
@@ -193,22 +112,29 @@ pub async fn answer(State(app): State<App>, headers: HeaderMap, request: Request
 }
 
 /// A payment with its lines: from which cover, to which account.
-pub fn paid(app: &App, stored: &Stored, claim: &Claim, reference: String) -> What {
-    let amount_fen = claim.due_fen();
-    let cover = app.catalogue.papers.after.covers.iter().find(|c| c.id == stored.lob.as_str()).map_or("", |c| c.name.zh.as_str());
-    let last4 = claim.payee.as_ref().map(|p| p.1.clone()).unwrap_or_default();
-    What::Paid { amount_fen, reference, lines: vec![Line::new(cover, amount_fen)], last4 }
+pub fn paid(claim: &Claim, payee: u16, reference: String) -> What {
+    let due = claim.dues().into_iter().find(|d| d.payee == payee);
+    let (amount_fen, lines) = due.map_or((0, Vec::new()), |d| (d.fen, d.lines));
+    let last4 = claim.payees.iter().find(|p| p.no == payee).map(|p| p.last4.clone()).unwrap_or_default();
+    What::Paid { amount_fen, reference, payee, lines, last4 }
 }
 
 /// An instruction that staff answered by hand has its answer, too: what the bank says later must be the same.
 pub async fn by_hand(tx: &mut SqliteConnection, claim: &Claim, what: &What) -> Result<()> {
-    let Some(instruction) = claim.instructions.last().cloned() else { return Ok(()) };
+    let of = |payee: u16| claim.outstanding().find(|(no, _)| *no == payee).map(|(_, instruction)| instruction.to_owned());
     let answer = match what {
-        What::Paid { reference, .. } => BankAnswer { instruction, paid: true, reference: reference.clone(), reason: String::new() },
-        What::PaymentFailed { reason } => BankAnswer { instruction, paid: false, reference: String::new(), reason: reason.clone() },
-        _ => return Ok(()),
+        What::Paid { reference, payee, .. } => {
+            of(*payee).map(|instruction| BankAnswer { instruction, paid: true, reference: reference.clone(), reason: String::new() })
+        }
+        What::PaymentFailed { reason, payee } => {
+            of(*payee).map(|instruction| BankAnswer { instruction, paid: false, reference: String::new(), reason: reason.clone() })
+        }
+        _ => None,
     };
-    settle(tx, &answer.instruction, &serde_json::to_string(&answer).unwrap_or_default()).await
+    match answer {
+        Some(answer) => settle(tx, &answer.instruction, &serde_json::to_string(&answer).unwrap_or_default()).await,
+        None => Ok(()),
+    }
 }
 
 async fn settle(tx: &mut SqliteConnection, instruction: &str, answer: &str) -> Result<()> {
@@ -218,13 +144,4 @@ async fn settle(tx: &mut SqliteConnection, instruction: &str, answer: &str) -> R
         .execute(tx)
         .await?;
     Ok(())
-}
-
-/// For the finance desk: whole holder and account. A look at it is noted.
-pub async fn whole(app: &App, claim_id: &str) -> Result<Option<Payee>> {
-    let sealed: Option<String> =
-        sqlx::query_scalar("SELECT sealed FROM payee WHERE claim_id = ?").bind(claim_id).fetch_optional(&app.store.read).await?;
-    let Some(sealed) = sealed else { return Ok(None) };
-    let text = app.vault.open_text(&sealed).ok_or_else(|| Failure::internal("payee", "sealed with another key"))?;
-    serde_json::from_str(&text).map(Some).map_err(|e| Failure::internal("payee", e))
 }

@@ -20,11 +20,13 @@ use crate::{App, documents, now};
 pub async fn receipt(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>) -> Result<Response> {
     let Some(Extension(session)) = session else { return Err(ProblemCode::NotFound.into()) };
     let claim = mine(&app, &session.subject, &no).await?;
-    Ok(([(header::CONTENT_TYPE, "application/jose")], signed(&app, &claim).await?).into_response())
+    let own = if claim.part.is_whole() { None } else { Some(documents::own(&app, &claim, &session.subject).await?) };
+    Ok(([(header::CONTENT_TYPE, "application/jose")], signed(&app, &claim, own.as_deref()).await?).into_response())
 }
 
 /// What was received of a claim, as a JWS in compact form.
-pub async fn signed(app: &App, claim: &Stored) -> Result<String> {
+/// `of`: only these, where somebody may not see the others.
+pub async fn signed(app: &App, claim: &Stored, of: Option<&[(String, String)]>) -> Result<String> {
     let db = &app.store.read;
     let notice_sha256: Option<String> =
         sqlx::query_scalar("SELECT body_hash FROM submission WHERE claim_id = ? ORDER BY created_at, key LIMIT 1")
@@ -36,6 +38,10 @@ pub async fn signed(app: &App, claim: &Stored) -> Result<String> {
     let mut files = Vec::new();
     for row in documents::rows(db, &claim.id).await? {
         let file = documents::file_of(&app.vault, &row)?;
+        // Who may not see a paper is not told that it came.
+        if !of.is_none_or(|own| own.iter().any(|(_, sha256)| *sha256 == file.sha256)) {
+            continue;
+        }
         files.push(ProvenFile {
             document: file.document,
             bytes: file.bytes,

@@ -6,17 +6,18 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use claim_api::{Problem, ProblemCode};
+use claim_api::{PayeeEntry, Problem, ProblemCode};
+use claim_domain::lifecycle::{Actor, Claim, What};
 use serde_json::{Value, json};
 use sqlx::Row;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::claims::{Sees, Stored, mine, signed_in, view};
+use crate::claims::{Stored, mine, signed_in, view};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::vault::sha256_hex;
-use crate::{App, documents, letters, now, pages, proofs, store};
+use crate::{App, attendant, documents, letters, now, pages, payees, people, policies, proofs, store};
 
 /// The whole claim as a ZIP: every file as it is stored, the letters, the events, the signed receipt, and a manifest with
 /// the SHA-256 of each.
@@ -25,9 +26,7 @@ use crate::{App, documents, letters, now, pages, proofs, store};
 pub async fn whole(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>) -> Result<Response> {
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
-    if claim.sees == Sees::Stages {
-        return Err(ProblemCode::NotThisPerson.into());
-    }
+    claim.part.whole()?;
     let name = format!("attachment; filename=\"{}.zip\"", claim.no);
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     for (number, row) in documents::rows(&app.store.read, &claim.id).await?.iter().enumerate() {
@@ -45,8 +44,13 @@ pub async fn whole(State(app): State<App>, session: Option<Extension<Session>>, 
             ));
         }
     }
-    files.push(("receipt.jws".into(), proofs::signed(&app, &claim).await?.into_bytes()));
-    let whole = view(&app, claim, &session.subject).await?;
+    if let Some(signed) = documents::request(&app, &claim.id).await? {
+        let letter = letters::form(&app, &claim, &signed);
+        files.push(("claim-request.html".into(), pages::signed_form(&letter, &signed.signature).into_string().into_bytes()));
+        files.push(("claim-request.json".into(), serde_json::to_vec_pretty(&signed).unwrap_or_default()));
+    }
+    files.push(("receipt.jws".into(), proofs::signed(&app, &claim, None).await?.into_bytes()));
+    let whole = view(&app, claim, &session).await?;
     files.push(("claim.json".into(), serde_json::to_vec_pretty(&whole).unwrap_or_default()));
     let manifest: Vec<Value> =
         files.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes.len(), "sha256": sha256_hex(bytes) })).collect();
@@ -55,6 +59,132 @@ pub async fn whole(State(app): State<App>, session: Option<Extension<Session>>, 
     let packed = tokio::task::spawn_blocking(move || packed(files)).await.map_err(|e| Failure::internal("archive", e))?;
     let packed = packed.map_err(|e| Failure::internal("archive", e))?;
     Ok(([(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, name)], packed).into_response())
+}
+
+/// A payee in what is given out: who, in which right, and the end of the account.
+fn shown(payee: &PayeeEntry) -> Value {
+    let tail: String = payee.account.chars().skip(payee.account.chars().count().saturating_sub(4)).collect();
+    json!({ "kind": payee.kind, "holder": payee.holder, "account": format!("**** {tail}"), "bank": payee.bank, "relation": payee.relation, "share": payee.share })
+}
+
+/// The claim request as it was signed: a page to print, or JSON.
+#[utoipa::path(get, path = "/api/v1/claims/{no}/form", params(("no" = String, Path)),
+    responses((status = 200, content_type = "text/html"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn form(State(app): State<App>, session: Option<Extension<Session>>, Path(no): Path<String>) -> Result<Response> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    claim.part.whole()?;
+    let signed = documents::request(&app, &claim.id).await?.ok_or(ProblemCode::NotFound)?;
+    Ok(pages::signed_form(&letters::form(&app, &claim, &signed), &signed.signature).into_response())
+}
+
+/// What becomes of what is stored, when somebody wants it erased.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Erasure {
+    /// How many drafts, messages and wishes are gone.
+    pub erased: u64,
+    /// Claims that the law orders to keep: they are only stored from now on, and nobody works with them.
+    pub locked: Vec<Locked>,
+    /// Claims that go on: withdraw them first.
+    pub open: Vec<String>,
+}
+
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Locked {
+    pub claim_no: String,
+    /// The last day on which it is kept.
+    pub until: String,
+    /// The article that orders it.
+    pub law: String,
+}
+
+/// 反洗钱法第三十四条: ten years after the business has ended; longer than 保险法第八十七条 wants for any policy of ours.
+const KEPT_YEARS: i32 = 10;
+const KEPT_BY: &str = "保险法第八十七条、反洗钱法第三十四条";
+
+/// Erases what is stored on the signed-in person as far as no law orders to keep it; that is locked (个人信息保护法第四十七条).
+#[utoipa::path(delete, path = "/api/v1/me", responses((status = 200, body = Erasure), (status = 401, body = Problem)))]
+pub async fn erase(State(app): State<App>, session: Option<Extension<Session>>) -> Result<Json<Erasure>> {
+    let session = signed_in(session)?;
+    let phone = session.signed_in()?.to_owned();
+    let (index, at) = (app.vault.index("phone", &phone), now());
+    let mut erasure = Erasure { erased: 0, locked: Vec::new(), open: Vec::new() };
+    let mut tx = app.store.begin().await?;
+    let mine: Vec<(String, String)> = sqlx::query_as(
+        "SELECT c.id, c.no FROM claim c JOIN party p ON p.claim_id = c.id WHERE p.subject_id = ? AND p.role IN ('owner', 'beneficiary', 'reporter') ORDER BY c.no",
+    )
+    .bind(&session.subject)
+    .fetch_all(&mut *tx)
+    .await?;
+    for (id, claim_no) in mine {
+        let stored = attendant::stored_in(&app, &mut tx, &id).await?;
+        let claim = Claim::replay(stored.lob, &store::events(&app.vault, &mut *tx, &id, 0).await?);
+        match claim.ended_at.filter(|_| claim.stage.is_over()) {
+            Some(ended) => {
+                sqlx::query("UPDATE claim SET locked_at = coalesce(locked_at, ?) WHERE id = ?")
+                    .bind(at.0)
+                    .bind(&id)
+                    .execute(&mut *tx)
+                    .await?;
+                let until = claim_domain::local_day(ended).plus_years(KEPT_YEARS).to_string();
+                erasure.locked.push(Locked { claim_no, until, law: KEPT_BY.into() });
+            }
+            None => erasure.open.push(claim_no),
+        }
+    }
+    // Messages that went to this phone: the numbers are sealed, each another way, so they are opened.
+    let messages: Vec<(i64, String)> =
+        sqlx::query_as("SELECT id, phone_sealed FROM message WHERE state <> 'queued'").fetch_all(&mut *tx).await?;
+    for (id, _) in messages.iter().filter(|(_, sealed)| app.vault.open_text(sealed).as_deref() == Some(&phone)) {
+        erasure.erased += sqlx::query("DELETE FROM message WHERE id = ?").bind(id).execute(&mut *tx).await?.rows_affected();
+    }
+    for (sql, key) in [
+        ("DELETE FROM draft WHERE subject_id = ?", &session.subject),
+        ("DELETE FROM preference WHERE phone_index = ?", &index),
+        ("DELETE FROM otp WHERE phone_index = ?", &index),
+    ] {
+        erasure.erased += sqlx::query(sql).bind(key).execute(&mut *tx).await?.rows_affected();
+    }
+    tx.commit().await?;
+    Ok(Json(erasure))
+}
+
+/// Takes a consent back: nothing more is done that rested on it (个人信息保护法第十五条). What was done before stays.
+#[utoipa::path(delete, path = "/api/v1/claims/{no}/consents/{id}", params(("no" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = claim_domain::lifecycle::Event), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn withdraw_consent(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    Path((no, id)): Path<(String, String)>,
+) -> Result<Json<claim_domain::lifecycle::Event>> {
+    let session = signed_in(session)?;
+    let claim = mine(&app, &session.subject, &no).await?;
+    claim.part.whole()?;
+    let signed = documents::request(&app, &claim.id).await?;
+    let given = claim.notice.consents.iter().chain(signed.iter().flat_map(|s| &s.consents)).any(|c| c.id == id);
+    if !given {
+        return Err(ProblemCode::NotFound.into());
+    }
+    let mut tx = app.store.begin().await?;
+    let what = What::ConsentWithdrawn { consent: id.clone() };
+    let event = store::append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, now()).await?;
+    match id.as_str() {
+        // Where it was: the text that was typed stays, the point goes.
+        "location" => {
+            let mut notice = claim.notice.clone();
+            notice.place.point = None;
+            sqlx::query("UPDATE claim SET notice_sealed = ? WHERE id = ?")
+                .bind(app.vault.seal(&serde_json::to_string(&notice).unwrap_or_default()))
+                .bind(&claim.id)
+                .execute(&mut *tx)
+                .await?;
+        }
+        "photo-place" => documents::forget_places(&app, &mut tx, &claim.id).await?,
+        _ => {}
+    }
+    tx.commit().await?;
+    attendant::attend(&app, &claim.id).await;
+    Ok(Json(event))
 }
 
 /// Pictures do not get smaller: stored as they are.
@@ -74,7 +204,7 @@ pub async fn me(State(app): State<App>, session: Option<Extension<Session>>) -> 
     let phone = session.signed_in()?.to_owned();
     let db = &app.store.read;
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "SELECT {}, p.sees FROM claim c JOIN party p ON p.claim_id = c.id WHERE p.subject_id = ? ORDER BY c.reported_at",
+        "SELECT {} FROM claim c JOIN party p ON p.claim_id = c.id WHERE p.subject_id = ? ORDER BY c.reported_at",
         Stored::COLUMNS
     )))
     .bind(&session.subject)
@@ -83,13 +213,21 @@ pub async fn me(State(app): State<App>, session: Option<Extension<Session>>) -> 
     let mut claims = Vec::new();
     for row in &rows {
         let stored = Stored::of(&app, row)?;
+        let Ok(part) = people::part(&app, &stored.id, &session.subject, now()).await else { continue };
+        let stored = Stored { part, ..stored };
         let looks: Vec<(String, String, i64)> =
             sqlx::query_as("SELECT document_id, staff, at FROM look WHERE claim_id = ? ORDER BY id").bind(&stored.id).fetch_all(db).await?;
         let looks: Vec<Value> =
             looks.into_iter().map(|(document, by, at)| json!({ "document": document, "by": by, "at": claim_domain::Moment(at) })).collect();
-        let limited = stored.sees == Sees::Stages;
-        let view = view(&app, stored, &session.subject).await?;
-        claims.push(json!({ "claim": view, "looked_at": if limited { Vec::new() } else { looks } }));
+        let whole = stored.part.is_whole();
+        let payees = if whole { payees::whole(&app, &stored.id).await? } else { Vec::new() };
+        let signed = documents::request(&app, &stored.id).await?.filter(|_| whole);
+        let view = view(&app, stored, &session).await?;
+        claims.push(json!({
+            "claim": view, "looked_at": if whole { looks } else { Vec::new() },
+            "payees": payees.iter().map(shown).collect::<Vec<_>>(),
+            "signed": signed.map(|s| json!({ "form": s.form, "signature": s.signature, "consents": s.consents, "at": s.at })),
+        }));
     }
     let open = |sealed: String| app.vault.open_text(&sealed).unwrap_or_default();
     // Numbers are random in each sealing: which messages went to this phone is found by opening them.
@@ -109,16 +247,10 @@ pub async fn me(State(app): State<App>, session: Option<Extension<Session>>) -> 
         .into_iter()
         .map(|(id, sealed)| json!({ "id": id, "draft": serde_json::from_str::<Value>(&open(sealed)).unwrap_or_default() }))
         .collect();
-    let policies: Vec<(String, String, Option<String>, String, i64, i64)> =
-        sqlx::query_as("SELECT no, lob, plate, insured_sealed, starts_at, ends_at FROM policy WHERE phone_index = ?")
-            .bind(app.vault.index("phone", &phone))
-            .fetch_all(db)
-            .await?;
-    let policies: Vec<Value> = policies
+    let policies: Vec<Value> = policies::of_phone(&app, &phone, now())
+        .await?
         .into_iter()
-        .map(|(no, lob, plate, insured, from, to)| {
-            json!({ "no": no, "lob": lob, "plate": plate, "insured": open(insured), "from": claim_domain::Moment(from), "to": claim_domain::Moment(to) })
-        })
+        .map(|(_, policy, in_force)| json!({ "policy": policy, "in_force": in_force }))
         .collect();
     Ok(Json(json!({ "phone": phone, "policies": policies, "claims": claims, "messages": messages, "drafts": drafts, "made_at": now() })))
 }

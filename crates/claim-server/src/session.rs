@@ -9,14 +9,16 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use claim_api::{CodeRequest, LoginRequest, PolicyView, Problem, ProblemCode, SessionView};
+use claim_api::{CodeRequest, LoginRequest, PolicyDetail, PolicyView, Problem, ProblemCode, SessionView};
+use claim_domain::policy::Policy;
 use claim_domain::validate::{Code, mobile};
 use claim_domain::{FieldError, Moment};
 use sqlx::Row;
 
+use crate::claims::signed_in;
 use crate::failure::{Failure, Result};
 use crate::vault::{random, sha256_hex, token};
-use crate::{App, attendant, guard, messages, now, store, stream};
+use crate::{App, attendant, guard, messages, now, people, policies, store, stream};
 
 /// An anonymous session lives as long as an unfinished upload may.
 const ANONYMOUS_IDLE: i64 = 7 * 86_400;
@@ -167,29 +169,37 @@ pub fn masked_plate(plate: &str) -> String {
 }
 
 /// Policies in force of a phone, masked.
-pub async fn policies(app: &App, phone: &str, at: Moment) -> Result<Vec<PolicyView>> {
-    let rows = sqlx::query(
-        "SELECT id, no, lob, insured_sealed, plate FROM policy WHERE phone_index = ? AND starts_at <= ? AND ends_at > ? ORDER BY no",
-    )
-    .bind(app.vault.index("phone", phone))
-    .bind(at.0)
-    .bind(at.0)
-    .fetch_all(&app.store.read)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let no: String = row.try_get("no")?;
-            let tail: String = no.chars().skip(no.chars().count().saturating_sub(4)).collect();
-            let plate: Option<String> = row.try_get("plate")?;
-            let insured = app.vault.open_text(row.try_get("insured_sealed")?).unwrap_or_default();
-            Ok(PolicyView {
-                id: row.try_get("id")?,
-                lob: store::lob(row.try_get("lob")?)?,
-                title: plate.map_or(format!("****{tail}"), |p| masked_plate(&p)),
-                insured: masked_name(&insured),
-            })
-        })
-        .collect()
+async fn policies(app: &App, phone: &str, at: Moment) -> Result<Vec<PolicyView>> {
+    let shown = |(id, policy, _): (String, Policy, bool)| {
+        let tail: String = policy.no.chars().skip(policy.no.chars().count().saturating_sub(4)).collect();
+        let plate = policy.vehicle.as_ref().map(|v| v.plate.as_str()).filter(|p| !p.is_empty());
+        let title = plate.map_or(format!("****{tail}"), masked_plate);
+        let insured = policy.insured.first().map(|p| masked_name(&p.name)).unwrap_or_default();
+        PolicyView { id, lob: policy.lob, title, insured }
+    };
+    let all = policies::of_phone(app, phone, at).await?;
+    Ok(all.into_iter().filter(|(.., in_force)| *in_force).map(shown).collect())
+}
+
+/// My policies: what they cover and up to how much, whom, and who gets the money after a death.
+#[utoipa::path(get, path = "/api/v1/policies", responses((status = 200, body = Vec<PolicyDetail>), (status = 401, body = Problem)))]
+pub async fn my_policies(State(app): State<App>, session: Option<Extension<Session>>) -> Result<Json<Vec<PolicyDetail>>> {
+    let session = signed_in(session)?;
+    let all = policies::of_phone(&app, session.signed_in()?, now()).await?;
+    Ok(Json(all.into_iter().map(|(id, policy, in_force)| PolicyDetail { id, policy: masked(policy), in_force }).collect()))
+}
+
+/// Names stay, so that one knows whom they mean; numbers and phones by their ends.
+fn masked(mut policy: Policy) -> Policy {
+    let insured = policy.insured.iter_mut().chain(std::iter::once(&mut policy.holder));
+    for party in insured.chain(policy.beneficiaries.iter_mut().map(|b| &mut b.party)) {
+        let digits: Vec<char> = party.id_no.chars().collect();
+        if digits.len() > 7 {
+            party.id_no = digits[..3].iter().collect::<String>() + "***" + &digits[digits.len() - 4..].iter().collect::<String>();
+        }
+        party.phone = if party.phone.is_empty() { String::new() } else { masked_phone(&party.phone) };
+    }
+    policy
 }
 
 /// Who the server thinks is there, and the policies in force.
@@ -326,17 +336,8 @@ pub async fn become_person(app: &App, tx: &mut store::Tx, session: &Session, pho
     if takes && session.phone.is_none() {
         hand_over(tx, &session.subject, &subject).await?;
     }
-    // Claims that were reported with this phone, or on a policy of it, from whatever device.
-    sqlx::query(
-        // On a policy of his own he sees everything, whoever reported.
-        "INSERT INTO party (claim_id, subject_id, sees) SELECT c.id, ?1, CASE WHEN p.phone_index = ?2 THEN 'all' ELSE c.reporter_sees END \
-         FROM claim c LEFT JOIN policy p ON p.id = c.policy_id WHERE c.reporter_phone_index = ?2 OR p.phone_index = ?2 \
-         ON CONFLICT (claim_id, subject_id) DO UPDATE SET sees = CASE excluded.sees WHEN 'all' THEN 'all' ELSE sees END",
-    )
-    .bind(&subject)
-    .bind(&index)
-    .execute(&mut **tx)
-    .await?;
+    // Claims in which this phone has a right, from whatever device they were reported.
+    people::arrive(tx, &subject, &index).await?;
     sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut **tx).await?;
     let fresh = token();
     let session = Session { subject, hash: sha256_hex(fresh.as_bytes()), phone: Some(phone.to_owned()) };

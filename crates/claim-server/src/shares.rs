@@ -6,7 +6,7 @@ use axum::{Extension, Json};
 use claim_api::{Problem, ProblemCode, Share};
 use claim_domain::Moment;
 
-use crate::claims::{Sees, Stored, mine, signed_in};
+use crate::claims::{Stored, mine, signed_in};
 use crate::failure::Result;
 use crate::session::Session;
 use crate::vault::{sha256_hex, token};
@@ -18,7 +18,8 @@ const AT_MOST: i64 = 10;
 async fn own(app: &App, session: Option<Extension<Session>>, no: &str) -> Result<Stored> {
     let session = signed_in(session)?;
     let claim = mine(app, &session.subject, no).await?;
-    if claim.sees == Sees::All { Ok(claim) } else { Err(ProblemCode::NotThisPerson.into()) }
+    claim.part.whole()?;
+    Ok(claim)
 }
 
 /// Makes a link. Its secret is shown this once.

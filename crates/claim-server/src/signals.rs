@@ -83,6 +83,22 @@ pub async fn of_bank(tx: &mut SqliteConnection, claim_id: &str, at: Moment) -> R
     note(tx, claim_id, BANK_DIFFERS, "", at).await
 }
 
+/// The bank answered an instruction that nobody has ordered.
+pub async fn of_stray_answer(tx: &mut SqliteConnection, instruction: &str, paid: bool, at: Moment) -> Result<()> {
+    sqlx::query("INSERT OR IGNORE INTO stray_answer (instruction, paid, at) VALUES (?, ?, ?)")
+        .bind(instruction.chars().take(100).collect::<String>())
+        .bind(paid)
+        .bind(at.0)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Those answers, the newest first: instruction, whether it says that money went, when.
+pub async fn stray_answers(app: &App) -> Result<Vec<(String, bool, i64)>> {
+    Ok(sqlx::query_as("SELECT instruction, paid, at FROM stray_answer ORDER BY at DESC LIMIT 20").fetch_all(&app.store.read).await?)
+}
+
 /// Kind and the other claim's number.
 pub async fn of_claim(app: &App, claim_id: &str) -> Result<Vec<(String, String)>> {
     Ok(sqlx::query_as("SELECT kind, other FROM signal WHERE claim_id = ? ORDER BY kind, other")

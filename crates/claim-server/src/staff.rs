@@ -5,16 +5,19 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use axum::http::HeaderMap;
 use claim_api::{Problem, ProblemCode};
-use claim_domain::lifecycle::{Actor, Check, Claim, Desk, Kind, Line, Overlay, Point, Stage, What, Work};
-use claim_domain::payout::Payout;
+use claim_domain::lifecycle::{Actor, Check, Claim, Desk, Kind, Line, Matter, Overlay, Point, Role, Stage, What, Work};
+use claim_domain::payout::{Award, Payout, PerDay};
+use claim_domain::policy::Policy;
+use claim_domain::validate;
 use claim_domain::validate::Code;
-use claim_domain::{Day, FieldError, Lob, claim_no, local_day, money};
+use claim_domain::{Day, FieldError, claim_no, local_day, money};
 use sqlx::Row;
 
-use crate::claims::{Sees, Stored};
+use crate::claims::Stored;
 use crate::failure::{Failure, Result};
+use crate::people::{self, Grant};
 use crate::vault::{sha256_hex, token};
-use crate::{App, attendant, documents, now, payments, session, store};
+use crate::{App, attendant, documents, now, payments, policies, session, standing, store};
 
 const IDLE: i64 = 30 * 60;
 const AT_MOST: i64 = 12 * 3600;
@@ -127,7 +130,7 @@ pub struct Waiting {
 pub async fn queue(app: &App, search: &str) -> Result<Vec<Waiting>> {
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {}, c.stage, c.overdue FROM claim c LEFT JOIN policy p ON p.id = c.policy_id \
-         WHERE ?1 = '' OR c.no = ?2 OR c.no LIKE '%' || ?1 OR p.plate = ?1 OR p.no LIKE '%' || ?1 OR c.reporter_phone_index = ?3 \
+         WHERE c.locked_at IS NULL AND (?1 = '' OR c.no = ?2 OR c.no LIKE '%' || ?1 OR p.plate = ?1 OR p.no LIKE '%' || ?1 OR c.reporter_phone_index = ?3) \
          ORDER BY c.stage IN ('closed', 'archived', 'withdrawn'), c.overdue = 0, c.stage IN ('rejected', 'not-accepted'), c.reported_at DESC LIMIT 200",
         Stored::COLUMNS
     )))
@@ -154,13 +157,6 @@ pub async fn looked(app: &App, staff: &Staff, claim_id: &str, what: &str) -> Res
     Ok(tx.commit().await?)
 }
 
-/// Whoever reported for somebody else may follow the stages only, until somebody has found him entitled.
-pub async fn is_reporter_limited(app: &App, stored: &Stored) -> Result<bool> {
-    let sees: String =
-        sqlx::query_scalar("SELECT reporter_sees FROM claim WHERE id = ?").bind(&stored.id).fetch_one(&app.store.read).await?;
-    Ok(sees == Sees::Stages.as_str())
-}
-
 pub async fn find(app: &App, no: &str) -> Result<Stored> {
     let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
     let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {} FROM claim c WHERE c.no = ?", Stored::COLUMNS)))
@@ -169,6 +165,9 @@ pub async fn find(app: &App, no: &str) -> Result<Stored> {
         .await?;
     Stored::of(app, &row.ok_or(ProblemCode::NotFound)?)
 }
+
+/// Lines of one decision, at most.
+pub const MOST_AWARDS: usize = 12;
 
 /// What a form of the staff pages holds, by field name.
 pub struct Fields(pub Vec<(String, String)>);
@@ -223,19 +222,53 @@ impl Fields {
         };
         bp.ok_or_else(|| Problem::validation(vec![FieldError::new(format!("/{name}"), Code::AmountRange)]).into())
     }
-    fn payout(&self, claim: &Claim) -> Result<Payout> {
-        let loss = claim.assessment.as_ref().map_or(0, |a| a.total_fen);
-        Ok(Payout {
-            salvage_fen: self.taken("salvage")?,
-            first_payer_fen: self.taken("first_payer")?,
-            other_payer_fen: self.taken("other_payer")?,
-            excluded_fen: self.taken("excluded")?,
-            share_bp: self.percent("share", 10_000)?,
-            deductible_bp: self.percent("deductible_rate", 0)?,
-            deductible_fen: self.taken("deductible")?,
-            cap_fen: Some(self.taken("cap")?).filter(|fen| *fen > 0),
-            deductible_first: claim.lob == Lob::Health,
-            ..Payout::of(loss)
+    /// The lines of a decision: fields of the first as they are called, of the others with `-1`, `-2` … behind. A line
+    /// without an item is none. Where only one is filled in, it is about everything that was assessed.
+    fn awards(&self, claim: &Claim, policy: &Policy) -> Result<Vec<Award>> {
+        let places = (0..MOST_AWARDS).map(|n| if n == 0 { String::new() } else { format!("-{n}") });
+        let used: Vec<String> = places.filter(|end| !self.get(&format!("item{end}")).is_empty()).collect();
+        let alone = used.len() == 1;
+        used.iter().map(|end| self.award(end, alone, claim, policy)).collect()
+    }
+
+    fn award(&self, end: &str, alone: bool, claim: &Claim, policy: &Policy) -> Result<Award> {
+        let named = |name: &str| format!("{name}{end}");
+        let text = |name: &str| self.get(&named(name));
+        let code = text("cover");
+        let known = if code.is_empty() { policy.covers.first() } else { policy.cover(&code) };
+        let wrong = || Problem::validation(vec![FieldError::new(format!("/{}", named("cover")), Code::UnknownOption)]);
+        let cover = known.ok_or_else(wrong)?;
+        let days = text("days").parse::<u16>().ok().filter(|days| *days > 0);
+        let per_day = days.map(|days| Ok::<_, Failure>(PerDay { days, fen: self.amount(&named("daily"))? })).transpose()?;
+        let loss_fen = match (per_day, text("loss").is_empty() && alone) {
+            (Some(per_day), _) => per_day.total_fen(),
+            (None, true) => claim.assessment.as_ref().map_or(0, |a| a.total_fen),
+            (None, false) => self.amount(&named("loss"))?,
+        };
+        let payout = Payout {
+            salvage_fen: self.taken(&named("salvage"))?,
+            first_payer_fen: self.taken(&named("first_payer"))?,
+            other_payer_fen: self.taken(&named("other_payer"))?,
+            excluded_fen: self.taken(&named("excluded"))?,
+            share_bp: self.percent(&named("share"), 10_000)?,
+            deductible_bp: self.percent(&named("deductible_rate"), 0)?,
+            deductible_fen: self.taken(&named("deductible"))?,
+            cap_fen: Some(self.taken(&named("cap"))?).filter(|fen| *fen > 0),
+            deductible_first: !claim.lob.is_surveyed(),
+            per_day,
+            ..Payout::of(loss_fen)
+        };
+        let own = text("clause");
+        Ok(Award {
+            cover: cover.code.clone(),
+            name: cover.name.clone(),
+            item: text("item"),
+            fen: payout.result_fen(),
+            payout,
+            basis: if own.is_empty() && alone { self.get("basis") } else { own },
+            excluded_because: text("excluded_because"),
+            share_because: text("share_because"),
+            deductible_because: text("deductible_because"),
         })
     }
     /// `check-contract` is yes or no, `note-contract` says what is in question. What is not answered is left out, and refused.
@@ -296,14 +329,15 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
     {
         return Err(ProblemCode::NotThisPerson.into());
     }
+    let standing = standing::of(app, &mut tx, &stored.id, &claim, kind).await?;
     let above = matches!(&what, What::Approved { amount_fen, .. } if *amount_fen > app.deployment.authority.adjudicator_fen);
     if above && claim.asked_by.is_some() && staff.desk != Desk::Supervisor {
         return Err(ProblemCode::NotThisPerson.into());
     }
-    if above && claim.asked_by.is_none() && claim.admit(&actor, &what).is_ok() {
+    if above && claim.asked_by.is_none() && claim.admit(&actor, &what, &standing).is_ok() {
         let above = What::ApprovalAsked { to: "主管".into() };
         // Handed over in one step: what was filled in is kept for the second person.
-        store::append(&app.vault, &mut tx, &stored.id, stored.lob, &actor, above, at).await?;
+        store::append(app, &mut tx, &stored.id, stored.lob, &actor, above, at).await?;
         sqlx::query("INSERT INTO proposal (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
             .bind(&stored.id)
             .bind(app.vault.seal(&serde_json::to_string(&fields.0).unwrap_or_default()))
@@ -313,13 +347,23 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
         attendant::attend(app, &stored.id).await;
         return Ok(Taken::HandedOver);
     }
-    let event = store::append(&app.vault, &mut tx, &stored.id, stored.lob, &actor, what, at).await?;
-    match &event.what {
-        What::PaymentOrdered { instruction } => payments::order(&mut tx, &stored, instruction, claim.due_fen(), at).await?,
-        What::Paid { .. } | What::PaymentFailed { .. } => payments::by_hand(&mut tx, &claim, &event.what).await?,
-        What::PolicyFound { .. } => link_policy(&mut tx, &stored, &fields.get("policy")).await?,
-        What::Entitled { .. } => entitle(&mut tx, &stored).await?,
-        _ => {}
+    if kind == Kind::PolicyFound {
+        link_policy(app, &mut tx, &stored, &fields.get("policy"), &actor).await?;
+        tx.commit().await?;
+        attendant::attend(app, &stored.id).await;
+        return Ok(Taken::Done);
+    }
+    // Several papers are judged at once, each with its own event.
+    for what in all_of(&claim, what, fields) {
+        let event = store::append(app, &mut tx, &stored.id, stored.lob, &actor, what, at).await?;
+        match &event.what {
+            What::PaymentOrdered { instruction, payee, amount_fen } => {
+                payments::order(&mut tx, &stored, (instruction, *payee), *amount_fen, at).await?;
+            }
+            What::Paid { .. } | What::PaymentFailed { .. } => payments::by_hand(&mut tx, &claim, &event.what).await?,
+            What::Entitled { role, until, .. } => entitle(app, &mut tx, &stored, *role, *until, &fields.get("phone")).await?,
+            _ => {}
+        }
     }
     if matches!(kind, Kind::Approved | Kind::Rejected | Kind::SentBack) {
         sqlx::query("DELETE FROM proposal WHERE claim_id = ?").bind(&stored.id).execute(&mut *tx).await?;
@@ -329,38 +373,49 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
     Ok(Taken::Done)
 }
 
+/// `document=*` accepts everything that has come and was not judged.
+fn all_of(claim: &Claim, what: What, fields: &Fields) -> Vec<What> {
+    match &what {
+        What::DocumentJudged { accepted: true, .. } if fields.get("document") == "*" => {
+            let mut open: Vec<&String> = claim.received.iter().map(|(document, _)| document).collect();
+            open.sort();
+            open.dedup();
+            open.retain(|d| claim.verdicts.iter().all(|v| v.document != **d));
+            open.into_iter().map(|d| What::DocumentJudged { document: d.clone(), accepted: true, reason: String::new() }).collect()
+        }
+        _ => vec![what],
+    }
+}
+
 /// Whoever holds the policy sees everything from now on, at once or when he signs in.
-async fn link_policy(tx: &mut store::Tx, stored: &Stored, number: &str) -> Result<()> {
+async fn link_policy(app: &App, tx: &mut store::Tx, stored: &Stored, number: &str, actor: &Actor) -> Result<()> {
     if stored.verified {
         return Err(ProblemCode::NotAllowed.into());
     }
-    let found: Option<(String, String)> =
-        sqlx::query_as("SELECT id, phone_index FROM policy WHERE no = ?1 AND lob = ?2 AND starts_at <= ?3 AND ends_at > ?3")
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT id FROM policy WHERE no = ?1 AND lob = ?2 AND starts_at <= ?3 AND ends_at > ?3 AND sealed <> ''")
             .bind(number)
             .bind(stored.lob.as_str())
             .bind(stored.notice.loss_at.0)
             .fetch_optional(&mut **tx)
             .await?;
     let unknown = || Problem::validation(vec![FieldError::new("/policy", Code::UnknownOption)]);
-    let (policy, phone_index) = found.ok_or_else(unknown)?;
-    sqlx::query("UPDATE claim SET policy_id = ? WHERE id = ?").bind(&policy).bind(&stored.id).execute(&mut **tx).await?;
-    sqlx::query(
-        "INSERT INTO party (claim_id, subject_id, sees) SELECT ?, id, 'all' FROM subject WHERE phone_index = ? \
-         ON CONFLICT (claim_id, subject_id) DO UPDATE SET sees = 'all'",
-    )
-    .bind(&stored.id)
-    .bind(&phone_index)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    policies::link(app, tx, stored, &found.ok_or_else(unknown)?, actor, now()).await
 }
 
-/// Whoever reported sees everything from now on.
-async fn entitle(tx: &mut store::Tx, stored: &Stored) -> Result<()> {
-    for sql in ["UPDATE claim SET reporter_sees = 'all' WHERE id = ?", "UPDATE party SET sees = 'all' WHERE claim_id = ?"] {
-        sqlx::query(sql).bind(&stored.id).execute(&mut **tx).await?;
-    }
-    Ok(())
+/// The person with this phone, or without one whoever reported, takes part in this right from now on.
+async fn entitle(app: &App, tx: &mut store::Tx, stored: &Stored, role: Role, until: Option<Day>, phone: &str) -> Result<()> {
+    let phone = if phone.is_empty() { stored.notice.reporter.phone.clone() } else { phone.to_owned() };
+    let verdict = validate::mobile(&phone);
+    let wrong = || Problem::validation(vec![FieldError::new("/phone", Code::PhoneFormat)]);
+    let phone_index = app.vault.index("phone", verdict.value().ok_or_else(wrong)?);
+    people::grant(tx, &stored.id, &Grant { role, payee: None, until, phone_index: &phone_index }).await
+}
+
+/// Whose payment is answered: the one that was chosen, or the only one that is with the bank.
+fn outstanding(claim: &Claim, fields: &Fields) -> u16 {
+    let chosen = fields.get("payee").parse().ok();
+    chosen.or_else(|| claim.outstanding().next().map(|(no, _)| no)).unwrap_or(0)
 }
 
 async fn what(app: &App, stored: &Stored, claim: &Claim, kind: Kind, fields: &Fields) -> Result<What> {
@@ -379,8 +434,11 @@ async fn what(app: &App, stored: &Stored, claim: &Claim, kind: Kind, fields: &Fi
         }
         Kind::AssessmentAccepted => What::AssessmentAccepted { version, by_phone: true },
         Kind::Approved => {
-            let payout = fields.payout(claim)?;
-            What::Approved { amount_fen: payout.result_fen(), basis: text("basis"), payout: Some(payout), checks: fields.checks() }
+            // Without a policy there is nothing to decide by.
+            let policy = policies::of_claim(app, &mut *app.store.read.acquire().await?, &stored.id).await?;
+            let awards = fields.awards(claim, &policy.ok_or(ProblemCode::NotAllowed)?)?;
+            let amount_fen = awards.iter().map(|a| a.fen).sum();
+            What::Approved { amount_fen, basis: text("basis"), payout: None, awards, checks: fields.checks() }
         }
         Kind::Rejected => {
             What::Rejected { clause: text("clause"), facts: text("facts"), evidence: text("evidence"), checks: fields.checks() }
@@ -389,9 +447,13 @@ async fn what(app: &App, stored: &Stored, claim: &Claim, kind: Kind, fields: &Fi
             let to = if text("to") == "surveying" { Stage::Surveying } else { Stage::Assessing };
             What::SentBack { to, reason: text("reason") }
         }
-        Kind::PaymentOrdered => What::PaymentOrdered { instruction: text("instruction") },
-        Kind::PaymentFailed => What::PaymentFailed { reason: text("reason") },
-        Kind::Paid => payments::paid(app, stored, claim, text("reference")),
+        Kind::PaymentOrdered => {
+            let due = claim.payable().into_iter().find(|d| text("payee").is_empty() || d.payee.to_string() == text("payee"));
+            let (payee, amount_fen) = due.map_or((0, 0), |d| (d.payee, d.fen));
+            What::PaymentOrdered { instruction: text("instruction"), payee, amount_fen }
+        }
+        Kind::PaymentFailed => What::PaymentFailed { reason: text("reason"), payee: outstanding(claim, fields) },
+        Kind::Paid => payments::paid(claim, outstanding(claim, fields), text("reference")),
         Kind::AdvancePaid => What::AdvancePaid { amount_fen: fields.amount("amount_fen")?, reference: text("reference") },
         Kind::DecisionAgreed => What::DecisionAgreed,
         // The number itself stays in the policy's row.
@@ -399,7 +461,20 @@ async fn what(app: &App, stored: &Stored, claim: &Claim, kind: Kind, fields: &Fi
             let number = text("policy");
             What::PolicyFound { policy: number.chars().skip(number.chars().count().saturating_sub(4)).collect() }
         }
-        Kind::Entitled => What::Entitled { reason: text("reason") },
+        Kind::Entitled => {
+            let unknown = || Problem::validation(vec![FieldError::new("/role", Code::UnknownOption)]);
+            let role = if text("role").is_empty() { Role::Agent } else { Role::parse(&text("role")).ok_or_else(unknown)? };
+            let until = if text("until").is_empty() { None } else { Some(fields.day("until")?) };
+            let name = if text("name").is_empty() { stored.notice.reporter.name.clone() } else { text("name") };
+            What::Entitled { role, who: session::masked_name(&name), reason: text("reason"), proof: text("proof"), until }
+        }
+        Kind::DisownSettled => What::DisownSettled { genuine: text("genuine") == "yes", text: text("text") },
+        Kind::DocumentWaived => What::DocumentWaived { document: text("document"), reason: text("reason") },
+        Kind::Established => {
+            let unknown = || Problem::validation(vec![FieldError::new("/matter", Code::UnknownOption)]);
+            let matter = Matter::parse(&text("matter")).ok_or_else(unknown)?;
+            What::Established { matter, holds: text("holds") != "no", reason: text("reason") }
+        }
         Kind::Closed => What::Closed,
         Kind::Reopened => What::Reopened { reason: text("reason") },
         Kind::SupplementAsked => {

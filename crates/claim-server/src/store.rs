@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use claim_domain::lifecycle::{Actor, Claim, Event, Refusal, What};
+use claim_domain::lifecycle::{Actor, Claim, Event, Kind, Refusal, What};
 use claim_domain::validate::Code;
 use claim_domain::{FieldError, Lob, Moment};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
@@ -12,6 +12,7 @@ use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
 
 use crate::failure::{Failure, Result};
 use crate::vault::{Vault, sha256_hex};
+use crate::{App, standing};
 use claim_api::{Problem, ProblemCode};
 
 pub struct Store {
@@ -77,8 +78,17 @@ fn event_of(vault: &Vault, row: &SqliteRow) -> Result<Event> {
         seq: row.try_get("seq")?,
         at: Moment(row.try_get("at")?),
         actor: serde_json::from_str(row.try_get("actor")?).map_err(|e| read("actor", e))?,
-        what: serde_json::from_str(&what).map_err(|e| read("event", e))?,
+        what: serde_json::from_str(&what).or_else(|e| former(&what).ok_or(e)).map_err(|e| read("event", e))?,
     })
+}
+
+/// An event as it was written before a claim had several payees and decisions several lines.
+fn former(text: &str) -> Option<What> {
+    let mut what: serde_json::Value = serde_json::from_str(text).ok()?;
+    let named = what.get("payee-named")?;
+    let payee = serde_json::json!({ "no": 1, "kind": "insured", "holder": named["holder"], "last4": named["last4"], "share": "equal" });
+    what = serde_json::json!({ "payees-named": { "payees": [payee] } });
+    serde_json::from_value(what).ok()
 }
 
 /// The events of one claim after `seq`, in order.
@@ -97,7 +107,7 @@ pub async fn events(vault: &Vault, db: impl sqlx::Executor<'_, Database = Sqlite
 /// # Errors
 /// `not-allowed` from the wrong stage or desk, `not-this-person` where another one must, `validation` for a missing fact.
 pub async fn append(
-    vault: &Vault,
+    app: &App,
     tx: &mut SqliteConnection,
     claim_id: &str,
     lob: Lob,
@@ -105,12 +115,15 @@ pub async fn append(
     what: What,
     at: Moment,
 ) -> Result<Event> {
+    let vault = &app.vault;
     let events = events(vault, &mut *tx, claim_id, 0).await?;
     let mut claim = Claim::replay(lob, &events);
-    claim.admit(actor, &what).map_err(|refusal| match refusal {
+    let standing = standing::of(app, &mut *tx, claim_id, &claim, what.kind()).await?;
+    claim.admit(actor, &what, &standing).map_err(|refusal| match refusal {
         Refusal::Stage(_) | Refusal::Actor => Failure::from(ProblemCode::NotAllowed),
         Refusal::SamePerson => ProblemCode::NotThisPerson.into(),
         Refusal::Field(error) => Problem::validation(vec![error]).into(),
+        Refusal::Gate(_) => ProblemCode::PaymentGated.into(),
         Refusal::SecondBatch => {
             let reason = FieldError::new("/again_because", Code::ReasonMissing);
             Problem { errors: vec![reason], ..ProblemCode::NotAllowed.into() }.into()
@@ -141,6 +154,9 @@ pub async fn append(
         .bind(claim_id)
         .execute(&mut *tx)
         .await?;
+    if matches!(event.what.kind(), Kind::Approved | Kind::Rejected | Kind::Reopened | Kind::ReviewAnswered | Kind::PolicyFound) {
+        standing::keep_awards(&mut *tx, claim_id, &claim).await?;
+    }
     Ok(event)
 }
 

@@ -16,8 +16,9 @@ use futures_util::stream;
 use tokio::sync::broadcast::Receiver;
 use tokio::time::Instant;
 
-use crate::claims::{After, Sees, mine, signed_in};
+use crate::claims::{After, mine, signed_in};
 use crate::failure::Result;
+use crate::people::Part;
 use crate::session::{self, Session};
 use crate::{App, store};
 
@@ -75,7 +76,7 @@ struct Follow {
     /// When the session was last known to be alive; `None`: somebody has signed out.
     checked: Option<Instant>,
     ready: std::vec::IntoIter<claim_domain::lifecycle::Event>,
-    sees: Sees,
+    part: Part,
 }
 
 /// Events after `Last-Event-ID` (or `after`), then each new one: `id` is the sequence number, `data` the event as in the
@@ -99,7 +100,7 @@ pub async fn stream(
     let (began, checked) = (Instant::now(), Some(Instant::now()));
     let after = last.unwrap_or(after);
     let beat = began + HEARTBEAT;
-    let follow = Follow { place, news, claim_id: claim.id, after, began, beat, checked, ready: Vec::new().into_iter(), sees: claim.sees };
+    let follow = Follow { place, news, claim_id: claim.id, after, began, beat, checked, ready: Vec::new().into_iter(), part: claim.part };
     let events = stream::unfold(Some((follow, true)), |state| async move {
         let (mut follow, first) = state?;
         let sent = next(&mut follow, first).await?;
@@ -121,7 +122,7 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
     loop {
         if let Some(event) = follow.ready.next() {
             follow.after = event.seq;
-            return Sent::default().id(event.seq.to_string()).json_data(follow.sees.shown(event)).ok();
+            return Sent::default().id(event.seq.to_string()).json_data(follow.part.shown(event)).ok();
         }
         if look {
             let found = store::events(&app.vault, &app.store.read, &follow.claim_id, follow.after).await.ok()?;

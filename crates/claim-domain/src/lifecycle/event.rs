@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::payout::Payout;
+use crate::payees::Payee;
+use crate::payout::{Award, Payout};
 use crate::{Day, Moment};
 
 /// The one main stage of a claim.
@@ -206,10 +207,12 @@ pub enum Overlay {
     AwaitingMedical,
     AdvancePaid,
     Litigation,
+    /// The policyholder says that this report is none of hers (这不是我报的).
+    Disowned,
 }
 
 impl Overlay {
-    pub const ALL: [Overlay; 9] = [
+    pub const ALL: [Overlay; 10] = [
         Overlay::Supplement,
         Overlay::Investigating,
         Overlay::Objection,
@@ -219,6 +222,7 @@ impl Overlay {
         Overlay::AwaitingMedical,
         Overlay::AdvancePaid,
         Overlay::Litigation,
+        Overlay::Disowned,
     ];
     /// Those that staff mark by hand; the others follow from what happened.
     pub const MARKED: [Overlay; 4] = [Overlay::Investigating, Overlay::AwaitingPolice, Overlay::AwaitingMedical, Overlay::Litigation];
@@ -234,11 +238,113 @@ impl Overlay {
             Overlay::AwaitingMedical => "awaiting-medical",
             Overlay::AdvancePaid => "advance-paid",
             Overlay::Litigation => "litigation",
+            Overlay::Disowned => "disowned",
         }
     }
     pub fn parse(text: &str) -> Option<Overlay> {
         Overlay::ALL.into_iter().find(|o| o.as_str() == text)
     }
+}
+
+/// In which right somebody takes part in a claim. A role is proved, never declared: by a code to the policy's phone, by a
+/// paper that was accepted, by staff who saw the papers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(rename_all = "kebab-case"))]
+pub enum Role {
+    /// Policyholder or insured person, by the policy's phone.
+    Owner,
+    /// Reported, and nothing is proved: his own report and its stages.
+    Reporter,
+    /// May act for the insured person: 委托书.
+    Agent,
+    /// Takes the claim over after a death.
+    Beneficiary,
+    /// Acts for a child.
+    Guardian,
+    /// Is paid under 直赔.
+    Shop,
+    /// Was harmed, and is paid for it (保险法第六十五条).
+    ThirdParty,
+}
+
+crate::wire_names!(Role);
+
+impl Role {
+    pub const ALL: &'static [Role] =
+        &[Role::Owner, Role::Reporter, Role::Agent, Role::Beneficiary, Role::Guardian, Role::Shop, Role::ThirdParty];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Owner => "owner",
+            Role::Reporter => "reporter",
+            Role::Agent => "agent",
+            Role::Beneficiary => "beneficiary",
+            Role::Guardian => "guardian",
+            Role::Shop => "shop",
+            Role::ThirdParty => "third-party",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Role> {
+        Role::ALL.iter().copied().find(|r| r.as_str() == text)
+    }
+    /// Sees the whole claim, and acts in it.
+    pub fn is_whole(self) -> bool {
+        matches!(self, Role::Owner | Role::Agent | Role::Beneficiary | Role::Guardian)
+    }
+}
+
+/// What staff establish about a loss, with what follows: papers, clocks, who may be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(rename_all = "snake_case"))]
+pub enum Matter {
+    /// 全损: the bank's letter where the car is paid off, 残值 in the sum.
+    TotalLoss,
+    /// 代位求偿: 权益转让书 (保险法第六十条).
+    SubrogationClaim,
+    /// Before a court: judgement or settlement is needed.
+    CourtCase,
+    /// The insured person has died: never paid, heirs or beneficiaries are.
+    InsuredDeceased,
+}
+
+crate::wire_names!(Matter);
+
+impl Matter {
+    pub const ALL: &'static [Matter] = &[Matter::TotalLoss, Matter::SubrogationClaim, Matter::CourtCase, Matter::InsuredDeceased];
+
+    /// The fact of the document rules.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Matter::TotalLoss => "total_loss",
+            Matter::SubrogationClaim => "subrogation_claim",
+            Matter::CourtCase => "court_case",
+            Matter::InsuredDeceased => "insured_deceased",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Matter> {
+        Matter::ALL.iter().copied().find(|m| m.as_str() == text)
+    }
+}
+
+/// Whose eyes an event is shown to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eyes {
+    /// Who is proved: everything.
+    Whole,
+    /// How far it is.
+    Stages,
+    /// The same, and what concerns the payee of this number.
+    Payee(u16),
+}
+
+fn is_zero(fen: &i64) -> bool {
+    *fen == 0
+}
+
+fn first() -> u16 {
+    1
 }
 
 /// What happened. Written for the customer's eyes: staff notes and risk signals have no field here.
@@ -248,6 +354,9 @@ impl Overlay {
 pub enum What {
     Reported {
         verified: bool,
+        /// The insured person has died: it is what was reported.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deceased: bool,
     },
     Registered {
         handler: String,
@@ -298,9 +407,13 @@ pub enum What {
     },
     Approved {
         amount_fen: i64,
+        /// The decision in a sentence; each line has its own clause.
         basis: String,
+        /// Of decisions before covers had lines of their own: the one sum.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payout: Option<Payout>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        awards: Vec<Award>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         checks: Vec<Check>,
     },
@@ -321,20 +434,27 @@ pub enum What {
     },
     /// The customer takes an amount that is less than what he accepted.
     DecisionAgreed,
-    /// Who gets the money: `张*`, and the last four digits.
-    PayeeNamed {
-        holder: String,
-        last4: String,
+    /// Who gets the money, and which part. The whole list, each time it changes.
+    PayeesNamed {
+        payees: Vec<Payee>,
     },
     PaymentOrdered {
         instruction: String,
+        #[serde(default = "first")]
+        payee: u16,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        amount_fen: i64,
     },
     PaymentFailed {
         reason: String,
+        #[serde(default = "first")]
+        payee: u16,
     },
     Paid {
         amount_fen: i64,
         reference: String,
+        #[serde(default = "first")]
+        payee: u16,
         /// From which cover how much.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lines: Vec<Line>,
@@ -456,9 +576,42 @@ pub enum What {
     PolicyFound {
         policy: String,
     },
-    /// Who reported may act for the insured: from now on everything is shown to him.
+    /// Somebody's role was proved: what it allows is shown to them from now on.
     Entitled {
+        role: Role,
+        /// `张*`
+        who: String,
+        /// What they may do, in words: the scope of the authorisation.
         reason: String,
+        /// The paper that proves it; empty where staff saw the originals.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        proof: String,
+        /// To the end of this day.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = Date))]
+        until: Option<Day>,
+    },
+    /// 这不是我报的: nothing moves until a supervisor has found out.
+    Disowned,
+    /// What was found: it is the holder's after all, or it ends here.
+    DisownSettled {
+        genuine: bool,
+        text: String,
+    },
+    /// A required paper is not needed: the customer's reason was taken, or staff know why.
+    DocumentWaived {
+        document: String,
+        reason: String,
+    },
+    /// What staff found out about the loss.
+    Established {
+        matter: Matter,
+        holds: bool,
+        reason: String,
+    },
+    /// From now on nothing more is done that rested on it (个人信息保护法第十五条).
+    ConsentWithdrawn {
+        consent: String,
     },
     /// The customer put right what is known of him: names of fields.
     Corrected {
@@ -512,7 +665,7 @@ kinds! {
     LetterDelivered "letter-delivered"
     SentBack "sent-back"
     DecisionAgreed "decision-agreed"
-    PayeeNamed "payee-named"
+    PayeesNamed "payees-named"
     PaymentOrdered "payment-ordered"
     PaymentFailed "payment-failed"
     Paid "paid"
@@ -542,6 +695,11 @@ kinds! {
     Rated "rated"
     PolicyFound "policy-found"
     Entitled "entitled"
+    Disowned "disowned"
+    DisownSettled "disown-settled"
+    DocumentWaived "document-waived"
+    Established "established"
+    ConsentWithdrawn "consent-withdrawn"
     Corrected "corrected"
     Escalated "escalated"
 }
@@ -559,13 +717,40 @@ impl Kind {
             Kind::Marked | Kind::Unmarked | Kind::Answered | Kind::PersonCalled => Desk::Intake,
             Kind::ComplaintExtended | Kind::ComplaintAnswered => Desk::Intake,
             Kind::PolicyFound | Kind::Entitled | Kind::DecisionAgreed => Desk::Intake,
+            Kind::DocumentWaived | Kind::Established => Desk::Intake,
             Kind::SurveyStarted | Kind::SurveySkipped | Kind::SurveyReported => Desk::Surveyor,
             Kind::Assessed => Desk::Assessor,
             Kind::ApprovalAsked | Kind::Approved | Kind::Rejected | Kind::SentBack => Desk::Adjudicator,
             Kind::PaymentOrdered | Kind::PaymentFailed | Kind::Paid | Kind::AdvancePaid => Desk::Finance,
-            Kind::ReviewAnswered | Kind::Reopened => Desk::Supervisor,
+            Kind::ReviewAnswered | Kind::Reopened | Kind::DisownSettled => Desk::Supervisor,
             _ => return None,
         })
+    }
+
+    /// Leads towards a decision or the money, or lets somebody in: rests while it is unknown whose report it is.
+    pub(super) fn moves_on(self) -> bool {
+        matches!(
+            self,
+            Kind::Registered
+                | Kind::SurveyStarted
+                | Kind::SurveySkipped
+                | Kind::SurveyReported
+                | Kind::Assessed
+                | Kind::AssessmentAccepted
+                | Kind::ApprovalAsked
+                | Kind::Approved
+                | Kind::DecisionAgreed
+                | Kind::PayeesNamed
+                | Kind::PaymentOrdered
+                | Kind::AdvanceAsked
+                | Kind::AdvancePaid
+                | Kind::Requested
+                | Kind::Entitled
+                | Kind::SupplementAsked
+                | Kind::Reopened
+                | Kind::Closed
+                | Kind::Archived
+        )
     }
 
     /// What nobody but the machine does.
@@ -573,8 +758,8 @@ impl Kind {
         let alone = matches!(self, Kind::Reported | Kind::LetterDelivered | Kind::Archived | Kind::Escalated);
         // A rule may also register, close, order and book a payment; it never rejects (个人信息保护法第二十四条).
         alone
-            || matches!(self, Kind::Registered | Kind::SurveySkipped | Kind::Closed | Kind::DocumentReceived | Kind::PayeeNamed)
-            || matches!(self, Kind::Paid | Kind::PaymentFailed)
+            || matches!(self, Kind::Registered | Kind::SurveySkipped | Kind::Closed | Kind::DocumentReceived | Kind::PayeesNamed)
+            || matches!(self, Kind::Paid | Kind::PaymentFailed | Kind::PolicyFound)
     }
 
     fn is_customers(self) -> bool {
@@ -588,7 +773,9 @@ impl Kind {
                 | Kind::Requested
                 | Kind::SurveyRemarked
                 | Kind::DecisionAgreed
-                | Kind::PayeeNamed
+                | Kind::PayeesNamed
+                | Kind::Disowned
+                | Kind::ConsentWithdrawn
                 | Kind::AdvanceAsked
                 | Kind::ReviewAsked
                 | Kind::ComplaintFiled
@@ -620,36 +807,61 @@ pub struct Event {
 }
 
 impl What {
-    /// For those who may only know how far it is: no amount, no reason, no text of anybody.
-    pub fn without_facts(self) -> What {
+    /// The event as these eyes may see it. Every kind has its line here: a new one does not compile without.
+    pub fn seen_by(self, eyes: Eyes) -> What {
         let none = String::new;
+        let mine = |payee: u16| eyes == Eyes::Payee(payee);
+        if eyes == Eyes::Whole {
+            return self;
+        }
         match self {
+            What::Reported { verified, .. } => What::Reported { verified, deceased: false },
+            What::Registered { handler } => What::Registered { handler },
             What::NotAccepted { .. } => What::NotAccepted { reason: none(), text: none(), next_step: none() },
+            What::SurveyStarted { on_site, surveyor } => What::SurveyStarted { on_site, surveyor },
             What::SurveySkipped { .. } => What::SurveySkipped { reason: none() },
             What::SurveyReported { .. } => What::SurveyReported { report: none() },
             What::SurveyRemarked { .. } => What::SurveyRemarked { text: none() },
             What::Assessed { version, .. } => What::Assessed { version, lines: Vec::new(), total_fen: 0, answer: none() },
+            What::AssessmentAccepted { version, by_phone } => What::AssessmentAccepted { version, by_phone },
             What::AssessmentObjected { version, .. } => What::AssessmentObjected { version, reason: none(), lines: Vec::new() },
-            What::Approved { .. } => What::Approved { amount_fen: 0, basis: none(), payout: None, checks: Vec::new() },
+            What::ApprovalAsked { to } => What::ApprovalAsked { to },
+            What::Approved { .. } => What::Approved { amount_fen: 0, basis: none(), payout: None, awards: Vec::new(), checks: Vec::new() },
             What::Rejected { .. } => What::Rejected { clause: none(), facts: none(), evidence: none(), checks: Vec::new() },
+            What::LetterDelivered => What::LetterDelivered,
             What::SentBack { to, .. } => What::SentBack { to, reason: none() },
-            What::PayeeNamed { .. } => What::PayeeNamed { holder: none(), last4: none() },
-            What::PaymentOrdered { .. } => What::PaymentOrdered { instruction: none() },
-            What::PaymentFailed { .. } => What::PaymentFailed { reason: none() },
-            What::Paid { .. } => What::Paid { amount_fen: 0, reference: none(), lines: Vec::new(), last4: none() },
+            What::DecisionAgreed => What::DecisionAgreed,
+            What::PayeesNamed { mut payees } => {
+                payees.retain(|p| mine(p.no));
+                What::PayeesNamed { payees }
+            }
+            What::PaymentOrdered { payee, amount_fen, .. } if mine(payee) => {
+                What::PaymentOrdered { instruction: none(), payee, amount_fen }
+            }
+            What::PaymentOrdered { payee, .. } => What::PaymentOrdered { instruction: none(), payee, amount_fen: 0 },
+            What::PaymentFailed { reason, payee } if mine(payee) => What::PaymentFailed { reason, payee },
+            What::PaymentFailed { payee, .. } => What::PaymentFailed { reason: none(), payee },
+            What::Paid { amount_fen, reference, payee, lines, last4 } if mine(payee) => {
+                What::Paid { amount_fen, reference, payee, lines, last4 }
+            }
+            What::Paid { payee, .. } => What::Paid { amount_fen: 0, reference: none(), payee, lines: Vec::new(), last4: none() },
+            What::AdvanceAsked => What::AdvanceAsked,
             What::AdvancePaid { .. } => What::AdvancePaid { amount_fen: 0, reference: none() },
+            What::Closed => What::Closed,
+            What::Archived => What::Archived,
             What::Reopened { .. } => What::Reopened { reason: none() },
             What::Withdrawn { .. } => What::Withdrawn { reason: none() },
-            What::SupplementAsked { batch, documents, until, .. } => {
-                What::SupplementAsked { batch, documents, until, reason: none(), again_because: None }
+            // Which papers there are is the owner's.
+            What::DocumentReceived { .. } => What::DocumentReceived { document: none(), sha256: none(), bytes: 0 },
+            What::SupplementAsked { batch, until, .. } => {
+                What::SupplementAsked { batch, documents: Vec::new(), until, reason: none(), again_because: None }
             }
-            What::PolicyFound { .. } => What::PolicyFound { policy: none() },
-            What::Entitled { .. } => What::Entitled { reason: none() },
-            What::SupplementExcused { document, .. } => What::SupplementExcused { document, reason: none() },
+            What::SupplementExcused { .. } => What::SupplementExcused { document: none(), reason: none() },
             What::SupplementEnded { .. } => What::SupplementEnded { reason: none() },
-            What::DocumentJudged { document, accepted, .. } => What::DocumentJudged { document, accepted, reason: none() },
-            What::Requested { rules_version, form_sha256, .. } => What::Requested { rules_version, form_sha256, unavailable: Vec::new() },
+            What::DocumentJudged { accepted, .. } => What::DocumentJudged { document: none(), accepted, reason: none() },
+            What::Requested { rules_version, .. } => What::Requested { rules_version, form_sha256: none(), unavailable: Vec::new() },
             What::Marked { overlay, until, .. } => What::Marked { overlay, until, reason: none() },
+            What::Unmarked { overlay } => What::Unmarked { overlay },
             What::ReviewAsked { .. } => What::ReviewAsked { reason: none(), wish: none() },
             What::ReviewAnswered { overturned, .. } => What::ReviewAnswered { overturned, text: none(), cause: none() },
             What::ComplaintFiled { number, owner, .. } => What::ComplaintFiled { number, owner, about: none(), wish: none() },
@@ -660,7 +872,15 @@ impl What {
             What::PersonAsked { .. } => What::PersonAsked { about: none() },
             What::PersonCalled { .. } => What::PersonCalled { text: none() },
             What::Rated { .. } => What::Rated { score: 0, text: none() },
-            plain => plain,
+            What::PolicyFound { .. } => What::PolicyFound { policy: none() },
+            What::Entitled { role, .. } => What::Entitled { role, who: none(), reason: none(), proof: none(), until: None },
+            What::Disowned => What::Disowned,
+            What::DisownSettled { genuine, .. } => What::DisownSettled { genuine, text: none() },
+            What::DocumentWaived { .. } => What::DocumentWaived { document: none(), reason: none() },
+            What::Established { matter, .. } => What::Established { matter, holds: false, reason: none() },
+            What::ConsentWithdrawn { .. } => What::ConsentWithdrawn { consent: none() },
+            What::Corrected { .. } => What::Corrected { fields: Vec::new() },
+            What::Escalated { deadline, to, by } => What::Escalated { deadline, to, by },
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn milestones(lob: Lob, events: &[Event]) -> Vec<Milestone> {
         let state = match hit {
             Some(_) if stage == now && !matches!(claim.stage, S::Closed | S::Archived) => MilestoneState::Now,
             Some(_) if passed || ended || matches!(claim.stage, S::Closed | S::Archived) => MilestoneState::Done,
-            _ if stage == S::Surveying && (lob == Lob::Health || passed) => MilestoneState::Skipped,
+            _ if stage == S::Surveying && (!lob.is_surveyed() || passed) => MilestoneState::Skipped,
             _ if ended => continue,
             _ => MilestoneState::Next,
         };

@@ -126,6 +126,8 @@ codes! {
     ReasonMissing "reason-missing",
     SignatureMissing "signature-missing",
     SignatureShort "signature-short",
+    PayeeDeceased "payee-deceased",
+    PayeeMinor "payee-minor",
     UploadRejected "upload-rejected",
 }
 

@@ -7,18 +7,20 @@ use maud::html;
 use sqlx::Row;
 
 use super::{failed, page};
-use crate::demo::{PEOPLE, STAFF, password};
-use crate::{App, Result};
+use crate::demo::{POLICIES, STAFF, password};
+use crate::{App, Result, now, policies};
 
 pub async fn who() -> Response {
+    let (people, at) = (policies::read(POLICIES).unwrap_or_default(), now());
     let content = html! {
         h1 { "演示：谁是谁" }
         p { "下面的人都是虚构的。登录用的验证码在 " a href="/demo/outbox" { "短信箱" } "。" }
         h2 { "投保人" }
         div.scroll tabindex="0" role="region" aria-label="投保人" { table {
             thead { tr { th { "姓名" } th { "手机" } th { "保单" } th { "车牌" } th { "身份证号" } } }
-            tbody { @for p in &PEOPLE { tr {
-                td { (p.name) @if p.lapsed { "（保单已过期）" } } td { (p.phone) } td { (p.policy_no) } td { (p.plate.unwrap_or("无")) } td { (p.id_no) }
+            tbody { @for p in &people { tr {
+                td { (p.holder.name) @if !p.covers_moment(at) { "（保单已过期）" } @if p.insured != [p.holder.clone()] { "，被保险人 " (p.insured.iter().map(|i| i.name.as_str()).collect::<Vec<_>>().join("、")) } }
+                td { (p.holder.phone) } td { (p.no) } td { (p.vehicle.as_ref().map_or("无", |v| v.plate.as_str())) } td { (p.holder.id_no) }
             } } }
         } }
         h2 { "公司员工" }

@@ -4,6 +4,7 @@
 pub mod demo;
 pub mod kiosk;
 pub mod lite;
+pub mod not_mine;
 pub mod shared;
 pub mod staff;
 
@@ -11,6 +12,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{Letter, ProblemCode};
+use claim_domain::documents::Signature;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::failure::{Failure, Result};
@@ -50,6 +52,33 @@ pub fn letter(letter: &Letter) -> Markup {
         p.signed { (letter.from) br; (letter.date) }
     };
     page("zh-CN", &letter.title, content)
+}
+
+/// The claim request with its signature, to be read and printed.
+pub fn signed_form(form: &Letter, signature: &Signature) -> Markup {
+    let content = html! {
+        h1 { (form.title) }
+        p { (form.to) "：" }
+        @for (heading, text) in &form.parts {
+            h2 { (heading) }
+            @for line in text.lines() { p { (line) } }
+        }
+        (strokes(signature))
+        p.signed { (form.from) br; (form.date) }
+    };
+    page("zh-CN", &form.title, content)
+}
+
+/// What was drawn on the screen, or the name that was typed.
+pub fn strokes(signature: &Signature) -> Markup {
+    html! {
+        @if !signature.typed.is_empty() { p { "键入姓名：" (signature.typed) } }
+        @if !signature.strokes.is_empty() { svg.signature viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label="签名" {
+            @for stroke in &signature.strokes {
+                polyline fill="none" stroke="black" stroke-width="8" points=(stroke.iter().map(|[x, y]| format!("{x},{y}")).collect::<Vec<_>>().join(" "));
+            }
+        } }
+    }
 }
 
 /// 404 in the form that was asked for.

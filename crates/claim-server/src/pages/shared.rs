@@ -28,7 +28,7 @@ pub async fn show(State(app): State<App>, Path(token): Path<String>) -> Response
     };
     let name = |stage: claim_domain::lifecycle::Stage| {
         let text = app.catalogue.papers.stages.get(stage.as_str());
-        text.map_or("", |s| s.health.as_ref().filter(|_| claim.lob == claim_domain::Lob::Health).unwrap_or(&s.name).zh.as_str())
+        text.map_or("", |s| s.health.as_ref().filter(|_| !claim.lob.is_surveyed()).unwrap_or(&s.name).zh.as_str())
     };
     let content = html! {
         h1 { "理赔进度" }

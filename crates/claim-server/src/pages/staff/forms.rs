@@ -1,13 +1,14 @@
 //! A form for each step that a desk may take.
 
 use claim_domain::catalog::Document;
-use claim_domain::lifecycle::{Claim, Kind, Overlay, Point};
-use claim_domain::{Lob, money};
+use claim_domain::lifecycle::{Claim, Kind, Left, Matter, Overlay, Point, Role};
+use claim_domain::money;
+use claim_domain::policy::{Cover, Policy};
 use maud::{Markup, html};
 
 use super::words;
 use crate::App;
-use crate::staff::{Fields, Staff};
+use crate::staff::{Fields, MOST_AWARDS, Staff};
 
 pub fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
     html! {
@@ -25,6 +26,18 @@ pub fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
                 input type="text" id={ "judge-" (id) } name="reason" maxlength="200";
                 button { "保存审核结论" }
             }
+        }
+    }
+}
+
+/// Everything that has come and nobody has judged, accepted with one press.
+pub fn accept_all(no: &str) -> Markup {
+    html! {
+        form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
+            input type="hidden" name="kind" value=(Kind::DocumentJudged.as_str());
+            input type="hidden" name="document" value="*";
+            input type="hidden" name="accepted" value="yes";
+            button { "未审核的材料全部通过" }
         }
     }
 }
@@ -69,6 +82,11 @@ pub struct Form<'a> {
     pub claim: &'a Claim,
     /// What was typed into it before, or what a colleague has prepared.
     pub typed: &'a Fields,
+    pub policy: Option<&'a Policy>,
+    /// What is left of each cover.
+    pub left: &'a [Left],
+    /// Documents that a verdict or a waiver may be about, by id and name.
+    pub papers: &'a [(String, String)],
 }
 
 const LONG: bool = true;
@@ -92,20 +110,7 @@ impl Form<'_> {
                 ],
             ),
             Kind::AssessmentAccepted => ("客户电话同意定损", &[]),
-            Kind::Approved => (
-                "核赔通过",
-                &[
-                    ("salvage", "残值（元）", false, MAY_LACK),
-                    ("first_payer", "交强险或医保已付（元）", false, MAY_LACK),
-                    ("other_payer", "其他方已付（元）", false, MAY_LACK),
-                    ("excluded", "不在保障范围（元）", false, MAY_LACK),
-                    ("share", "责任或给付比例（%，不填为 100）", false, MAY_LACK),
-                    ("deductible_rate", "免赔率（%）", false, MAY_LACK),
-                    ("deductible", "免赔额（元）", false, MAY_LACK),
-                    ("cap", "保险金额（元，不填为不封顶）", false, MAY_LACK),
-                    ("basis", "依据（客户会看到）", LONG, false),
-                ],
-            ),
+            Kind::Approved => ("核赔通过", &[("basis", "结论和总的依据（客户会看到）", LONG, false)]),
             Kind::Rejected => (
                 "拒赔",
                 &[
@@ -123,7 +128,18 @@ impl Form<'_> {
             }
             Kind::DecisionAgreed => ("客户电话同意核定结果", &[]),
             Kind::PolicyFound => ("关联保单", &[("policy", "保单号（出险当天有效）", false, false)]),
-            Kind::Entitled => ("报案人可以代办", &[("reason", "依据，例如授权书（客户会看到）", false, false)]),
+            Kind::Entitled => (
+                "身份已核实，可以办理",
+                &[
+                    ("name", "姓名（不填为报案人）", false, MAY_LACK),
+                    ("phone", "手机号（不填为报案人的）", false, MAY_LACK),
+                    ("reason", "可以办什么、依据什么（客户会看到）", false, false),
+                    ("until", "有效到哪天，例如 2026-12-01", false, MAY_LACK),
+                ],
+            ),
+            Kind::DisownSettled => ("核实结果：是不是投保人同意的报案", &[("text", "怎样核实的（客户会看到）", LONG, false)]),
+            Kind::DocumentWaived => ("这份材料不用交", &[("reason", "为什么（客户会看到）", false, false)]),
+            Kind::Established => ("认定", &[("reason", "依据（客户会看到）", false, false)]),
             Kind::Closed => ("结案", &[]),
             Kind::Reopened => ("重新打开", &[("reason", "原因（客户会看到）", LONG, false)]),
             Kind::SupplementEnded => ("不再需要补充材料", &[("reason", "原因（客户会看到）", false, false)]),
@@ -152,6 +168,7 @@ impl Form<'_> {
                         @if *long { textarea id=(id(name)) name=(name) rows="3" required[!optional] { (self.suggested(kind, name)) } }
                         @else { input type="text" id=(id(name)) name=(name) value=(self.suggested(kind, name)) required[!optional]; }
                     }
+                    @if kind == Kind::Approved { (self.awards()) }
                     @if matches!(kind, Kind::Approved | Kind::Rejected) { (self.checks(kind)) }
                     button { (title) }
                 }
@@ -198,7 +215,7 @@ impl Form<'_> {
                 label for="sent-back-to" { "退回到" }
                 select id="sent-back-to" name="to" {
                     option value="assessing" { "定损" }
-                    @if self.claim.lob != Lob::Health { option value="surveying" { "查勘" } }
+                    @if self.claim.lob.is_surveyed() { option value="surveying" { "查勘" } }
                 }
             },
             Kind::Marked => overlays(&mut Overlay::MARKED.into_iter().filter(|o| !self.claim.marks.contains_key(o))),
@@ -222,9 +239,104 @@ impl Form<'_> {
             },
             Kind::Approved => html! {
                 p { "定损金额 " (money::show(self.claim.assessment.as_ref().map_or(0, |a| a.total_fen))) }
-                p.quiet { "赔付金额由下面各项算出。超过 " (money::show(self.app.deployment.authority.adjudicator_fen)) " 由主管复核，经办人和复核人不能是同一人。" }
+                p.quiet { "每个险种一行，各行金额合计为赔付金额；各行损失金额合计须等于定损金额。超过 " (money::show(self.app.deployment.authority.adjudicator_fen)) " 由主管复核，经办人和复核人不能是同一人。" }
+            },
+            Kind::Entitled => html! {
+                label for="entitled-role" { "身份" }
+                select id="entitled-role" name="role" {
+                    option value=(Role::Agent.as_str()) { "受托代办（委托书）" }
+                    option value=(Role::Guardian.as_str()) { "监护人" }
+                    option value=(Role::Beneficiary.as_str()) { "受益人或继承人" }
+                }
+                label for="entitled-proof" { "证明材料（须已审核通过；不选为柜台看过原件）" }
+                select id="entitled-proof" name="proof" {
+                    option value="" { "柜台看过原件" }
+                    @for (id, name) in self.papers.iter().filter(|(id, _)| self.claim.verdicts.iter().any(|v| v.document == *id && v.accepted)) { option value=(id) { (name) } }
+                }
+            },
+            Kind::DisownSettled => html! {
+                fieldset {
+                    legend { "结果" }
+                    label.tick { input type="radio" name="genuine" value="yes" required; "投保人同意，继续办理" }
+                    label.tick { input type="radio" name="genuine" value="no" required; "不是投保人同意的，不再办理" }
+                }
+            },
+            Kind::DocumentWaived => html! {
+                label for="waived-document" { "材料" }
+                select id="waived-document" name="document" {
+                    @for (id, name) in self.papers.iter().filter(|(id, _)| !self.claim.waived.contains_key(id)) { option value=(id) { (name) } }
+                }
+            },
+            Kind::Established => html! {
+                label for="established-matter" { "认定什么" }
+                select id="established-matter" name="matter" { @for m in Matter::ALL { option value=(m.as_str()) { (words::matter(*m)) } } }
+                label.tick { input type="radio" name="holds" value="yes" checked; "是" }
+                label.tick { input type="radio" name="holds" value="no"; "不是（更正）" }
+            },
+            Kind::PaymentOrdered => html! {
+                label for="ordered-payee" { "付给" }
+                select id="ordered-payee" name="payee" { @for due in self.claim.payable() { option value=(due.payee) { (self.holder(due.payee)) " " (money::show(due.fen)) } } }
+            },
+            Kind::Paid | Kind::PaymentFailed => html! {
+                label for={ (kind.as_str()) "-payee" } { "哪一笔" }
+                select id={ (kind.as_str()) "-payee" } name="payee" { @for (no, instruction) in self.claim.outstanding() { option value=(no) { (self.holder(no)) " · 指令 " (instruction) } } }
             },
             _ => html! {},
+        }
+    }
+
+    fn holder(&self, no: u16) -> &str {
+        self.claim.payees.iter().find(|p| p.no == no).map_or("", |p| p.holder.as_str())
+    }
+
+    /// A line for each cover that may pay, filled in as the policy has it; a line without an item is none.
+    fn awards(&self) -> Markup {
+        let Some(policy) = self.policy else {
+            return html! { p.wrong { "还没有关联保单，不能核定。" } };
+        };
+        let lines = (policy.covers.len() + 2).min(MOST_AWARDS);
+        html! { @for n in 0..lines { (self.award(n, policy)) } }
+    }
+
+    fn award(&self, n: usize, policy: &Policy) -> Markup {
+        let end = if n == 0 { String::new() } else { format!("-{n}") };
+        let cover = policy.covers.get(n);
+        let mine = self.is_mine(Kind::Approved);
+        let total = self.claim.assessment.as_ref().map_or(0, |a| a.total_fen);
+        let suggested = |name: &str, value: String| if mine { self.typed.get(&format!("{name}{end}")) } else { value };
+        let yuan = |fen: i64| if fen > 0 { money::show(fen).trim_start_matches('¥').replace(',', "") } else { String::new() };
+        let left = |cover: &Cover| self.left.iter().find(|l| l.cover == cover.code).map_or(cover.sum_fen, |l| l.fen);
+        let percent = |bp: u32, usual: u32| if bp == usual { String::new() } else { claim_domain::payout::percent(bp) };
+        let only = policy.covers.len() == 1;
+        let fields = [
+            ("item", "赔什么（不填则这一行不用）", if only { "损失".to_owned() } else { String::new() }),
+            ("loss", "损失金额（元）", if only { yuan(total) } else { String::new() }),
+            ("days", "津贴天数", String::new()),
+            ("daily", "每天（元）", cover.and_then(|c| c.daily_fen).map(yuan).unwrap_or_default()),
+            ("salvage", "残值（元）", String::new()),
+            ("first_payer", "交强险或医保已付（元）", String::new()),
+            ("other_payer", "其他方已付（元）", String::new()),
+            ("excluded", "不在保障范围（元）", String::new()),
+            ("excluded_because", "为什么不保", String::new()),
+            ("share", "责任或给付比例（%，不填为 100）", cover.map(|c| percent(c.share_bp, 10_000)).unwrap_or_default()),
+            ("share_because", "比例的依据", String::new()),
+            ("deductible_rate", "免赔率（%）", cover.map(|c| percent(c.deductible_bp, 0)).unwrap_or_default()),
+            ("deductible", "免赔额（元）", cover.map(|c| yuan(c.deductible_fen)).unwrap_or_default()),
+            ("deductible_because", "免赔的依据", String::new()),
+            ("cap", "最多赔（元）", cover.map(|c| yuan(left(c))).unwrap_or_default()),
+            ("clause", "条款依据", String::new()),
+        ];
+        let chosen = suggested("cover", cover.map(|c| c.code.clone()).unwrap_or_default());
+        html! {
+            details open[n == 0 || (mine && !suggested("item", String::new()).is_empty())] {
+                summary { "第 " (n + 1) " 行" @if let Some(cover) = cover { "：" (cover.name) "，还可赔 " (money::show(left(cover))) } }
+                label for={ "award-cover" (end) } { "险种" }
+                select id={ "award-cover" (end) } name={ "cover" (end) } { @for c in &policy.covers { option value=(c.code) selected[c.code == chosen] { (c.name) } } }
+                @for (name, label, value) in fields {
+                    label for={ "award-" (name) (end) } { (label) }
+                    input type="text" id={ "award-" (name) (end) } name={ (name) (end) } value=(suggested(name, value));
+                }
+            }
         }
     }
 

@@ -13,8 +13,11 @@ use claim_domain::Catalogue;
 use claim_domain::catalog::{Document, Need};
 use claim_domain::deadlines::Deadline;
 use claim_domain::documents::{Folder, Format};
-use claim_domain::lifecycle::{Claim, Desk, Kind};
+use claim_domain::lifecycle::{Claim, Desk, Gap, Kind, Left, Stage};
 use claim_domain::notice::Point;
+use claim_domain::payout::percent;
+use claim_domain::policy::Policy;
+use claim_domain::{Notice, money};
 use maud::{Markup, html};
 
 use self::forms::Form;
@@ -23,7 +26,7 @@ use crate::claims::Stored;
 use crate::session::{masked_name, masked_phone, set_cookie};
 use crate::staff::{self, Fields, Staff, Taken};
 use crate::store::events;
-use crate::{App, Result, attendant, documents, letters, now, payments, signals};
+use crate::{App, Result, attendant, documents, letters, now, payees, policies, signals, standing};
 
 pub use catastrophes::{catastrophes, change};
 pub use figures::{csv, figures};
@@ -112,9 +115,17 @@ pub async fn queue(State(app): State<App>, headers: HeaderMap, Query(Search { q 
     signed_in(&app, &headers, async |staff| {
         let search = q.trim().to_owned();
         let claims = staff::queue(&app, &search).await?;
+        let sees_money = matches!(staff.desk, Desk::Finance | Desk::Supervisor);
+        let stray = if sees_money { signals::stray_answers(&app).await? } else { Vec::new() };
         let content = html! {
             h1 { "案件列表" }
             (top(&staff))
+            @if !stray.is_empty() {
+                section.notes aria-label="银行" {
+                    h2 { "银行答复了没有下达过的付款指令，请与银行核对" }
+                    ul { @for (instruction, paid, at) in &stray { li { (instruction) " · " (if *paid { "已付" } else { "退回" }) " · " (claim_domain::Moment(*at).to_local_text()) } } }
+                }
+            }
             form method="get" action="/staff" role="search" {
                 label for="q" { "报案号、车牌、保单号末几位或报案人手机" }
                 input type="text" id="q" name="q" value=(search);
@@ -157,13 +168,19 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
     let (folder, request) = (documents::folder(app, &stored).await?, documents::request(app, &stored.id).await?);
     let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
-    let limited = staff::is_reporter_limited(app, &stored).await?;
+    let db = &mut *app.store.read.acquire().await?;
+    let policy = policies::of_claim(app, &mut *db, &stored.id).await?;
+    let left = standing::left(app, db, &stored).await?;
+    let tasks = standing::tasks(app, &stored, &claim, &folder).await?;
+    let gaps = claim.gaps(&tasks);
     let running = attendant::deadlines_of(app, &stored, &claim, &folder, now());
     // Whoever has typed sees that again; otherwise what a colleague prepared.
     let proposal = staff::proposal(app, &stored.id).await?;
     let prepared = typed.0.is_empty() && !proposal.0.is_empty();
     let shown = if prepared { &proposal } else { typed };
-    let form = Form { app, staff, no: &stored.no, claim: &claim, typed: shown };
+    let named = |id: &String| catalogue.document(id).map_or_else(|| id.clone(), |d| d.name.zh.clone());
+    let papers: Vec<(String, String)> = tasks.iter().map(|t| (t.document.clone(), named(&t.document))).collect();
+    let form = Form { app, staff, no: &stored.no, claim: &claim, typed: shown, policy: policy.as_ref(), left: &left, papers: &papers };
     let facts_known = folder.facts(&stored.notice, claim.assessment.as_ref().map(|a| a.total_fen));
     let wanted = |d: &&Document| d.max > 0 && catalogue.need(d, &facts_known) != Need::No;
     let wanted: Vec<&Document> = catalogue.papers.documents.iter().filter(wanted).collect();
@@ -180,11 +197,14 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
             }
         }
         (facts(app, &stored, stage))
+        (gate(app, &gaps, &claim))
+        @if let Some(policy) = &policy { (covers(policy, &left)) }
         (clocks(app, &running))
-        @if let Some((holder, last4)) = &claim.payee { p { "收款人 " (holder) "，尾号 " (last4) @if staff.desk == Desk::Finance || staff.desk == Desk::Supervisor { " · " a href={ "/staff/claims/" (stored.no) "/payee" } { "查看全部（会记录）" } } } }
+        (payees_of(staff, &stored, &claim))
         h2 { "照片和材料（" (documents.len()) "）" }
         (photos(app, &stored, &documents, &claim, steps.contains(&Kind::DocumentJudged)))
-        (papers(&catalogue, &folder, request.as_ref()))
+        @if steps.contains(&Kind::DocumentJudged) && claim.received.iter().any(|(d, _)| claim.verdicts.iter().all(|v| v.document != *d)) { (forms::accept_all(&stored.no)) }
+        (handed_in(&catalogue, &folder, request.as_ref()))
         h2 { "下一步" }
         @if steps.is_empty() { p { "现在没有您这个岗位要做的。" } }
         @if prepared && steps.contains(&Kind::Approved) { p { "同事已填好，请复核后决定。" } }
@@ -193,7 +213,8 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
                 Kind::SupplementAsked => (forms::supplement_form(&wanted, &stored.no, &claim, typed)),
                 Kind::DocumentJudged | Kind::ApprovalAsked => {}
                 Kind::PolicyFound if stored.verified => {}
-                Kind::Entitled if !limited => {}
+                // Not before nothing stands in its way.
+                Kind::PaymentOrdered if gaps.iter().any(|g| !matches!(g, Gap::Account(_))) => {}
                 kind => (form.show(*kind)),
             }
         }
@@ -220,9 +241,90 @@ fn facts(app: &App, stored: &Stored, stage: &str) -> Markup {
             dt { "地点" } dd { (n.place.text) @if let Some(point) = n.place.point { " · " (shown(point)) } }
             @if !parts.is_empty() { dt { "受损部位" } dd { (parts.join("、")) } }
             @if !n.narrative.is_empty() { dt { "经过" } dd { (n.narrative) } }
-            dt { "报案人" } dd { (n.reporter.name) " · " (role) " · " (masked_phone(&n.reporter.phone)) }
-            dt { "保单" } dd { (if stored.verified { "已核对" } else { "未验证保单" }) @if !n.policy.plate.is_empty() { " · " (n.policy.plate) } }
+            dt { "现场" } dd { (scene(n)) }
+            dt { "报案人" } dd {
+                (n.reporter.name) " · 自称" (role) " · " (masked_phone(&n.reporter.phone)) " · "
+                a href={ "/staff/claims/" (stored.no) "/reporter" } { "打电话（会记录）" }
+            }
+            dt { "保单" } dd { (if stored.verified { "已核对" } else { "未验证保单" }) }
+            @if !n.policy.plate.is_empty() { dt { "填写的车牌" } dd { (n.policy.plate) } }
+            @if !n.policy.no.is_empty() { dt { "填写的保单号" } dd { (n.policy.no) } }
+            @if !n.policy.id_no.is_empty() { dt { "填写的证件号" } dd { (n.policy.id_no) } }
+            dt { "报案时的同意" } dd { (consents(app, n)) }
             dt { "渠道" } dd { (stored.channel) }
+        }
+    }
+}
+
+/// What was answered before anything else.
+fn scene(notice: &Notice) -> String {
+    let said = |yes: Option<bool>| yes.map_or("未回答", |yes| if yes { "有" } else { "没有" });
+    let road = notice.scene.road.map_or(String::new(), |r| format!("，道路：{}", r.as_str()));
+    let special = notice.scene.special.map_or(String::new(), |s| format!("，特别情况：{}", s.as_str()));
+    format!("人伤：{}{road}{special}", said(notice.scene.injured))
+}
+
+fn consents(app: &App, notice: &Notice) -> String {
+    let named = |id: &str| app.catalogue.consents.iter().find(|c| c.id == id).map_or_else(|| id.to_owned(), |c| c.label.zh.clone());
+    notice.consents.iter().map(|c| named(&c.id)).collect::<Vec<_>>().join("；")
+}
+
+/// What stands before the money.
+fn gate(app: &App, gaps: &[Gap], claim: &Claim) -> Markup {
+    html! {
+        @if !claim.stage.is_over() && claim.stage != Stage::Paid {
+            h2 { "付款前还差" }
+            @if gaps.is_empty() { p { "没有，可以付款。" } }
+            @else { ul data-gate { @for gap in gaps { li { (words::gap(app, gap)) } } } }
+        }
+    }
+}
+
+/// What the policy pays for, and what is left of it.
+fn covers(policy: &Policy, left: &[Left]) -> Markup {
+    let left_of = |code: &str| left.iter().find(|l| l.cover == code).map_or(0, |l| l.fen);
+    html! {
+        h2 { "保障" }
+        p { "保单尾号 " (policy.no.chars().skip(policy.no.chars().count().saturating_sub(4)).collect::<String>()) "，" (policy.from) " 到 " (policy.to) }
+        p { "被保险人 " (policy.insured.iter().map(|p| masked_name(&p.name)).collect::<Vec<_>>().join("、"))
+            @if !policy.beneficiaries.is_empty() { "；受益人 " (policy.beneficiaries.iter().map(|b| masked_name(&b.party.name)).collect::<Vec<_>>().join("、")) }
+            @if !policy.mortgagee.is_empty() { "；第一受益人 " (policy.mortgagee) }
+        }
+        div.scroll tabindex="0" role="region" aria-label="保障" { table {
+            thead { tr { th { "险种" } th { "保险金额" } th { "还可赔" } th { "免赔、比例" } } }
+            tbody { @for c in &policy.covers { tr data-cover=(c.code) {
+                td { (c.name) } td { (money::show(c.sum_fen)) } td { (money::show(left_of(&c.code))) }
+                td {
+                    @if c.deductible_fen > 0 { "免赔 " (money::show(c.deductible_fen)) " " }
+                    @if c.deductible_bp > 0 { "免赔率 " (percent(c.deductible_bp)) " " }
+                    @if c.share_bp < 10_000 { "赔 " (percent(c.share_bp)) " " }
+                    @if c.waiting_days > 0 { "等待期 " (c.waiting_days) " 天 " }
+                    @if let Some(daily) = c.daily_fen { "每天 " (money::show(daily)) " " }
+                    @if !c.hospital.is_empty() { (c.hospital) " " }
+                    @if !c.exclusions.is_empty() { "除外 " (c.exclusions.join("、")) }
+                }
+            } } }
+        } }
+    }
+}
+
+/// Who is paid, which part, and how it stands with each.
+fn payees_of(staff: &Staff, stored: &Stored, claim: &Claim) -> Markup {
+    let dues = claim.dues();
+    html! {
+        @if !claim.payees.is_empty() {
+            h2 { "收款人" }
+            ul { @for p in &claim.payees {
+                @let account = claim.accounts.get(&p.no);
+                li data-payee=(p.no) {
+                    (words::payee_kind(p.kind)) " " (p.holder) "，尾号 " (p.last4)
+                    @if let Some(due) = dues.iter().find(|d| d.payee == p.no) { " · 应付 " (money::show(due.fen)) }
+                    @if account.is_some_and(|a| a.paid) { " · 已付" }
+                    @if account.is_some_and(|a| a.ordered.is_some()) { " · 付款中" }
+                    @if account.is_some_and(|a| a.wrong) { " · " span.wrong { "账户被退回" } }
+                }
+            } }
+            @if matches!(staff.desk, Desk::Finance | Desk::Supervisor) { p { a href={ "/staff/claims/" (stored.no) "/payees" } { "查看全部账户（会记录）" } } }
         }
     }
 }
@@ -296,7 +398,7 @@ fn photos(app: &App, stored: &Stored, files: &[DocumentView], claim: &Claim, jud
 }
 
 /// What was answered, typed and explained, and the signed request.
-fn papers(catalogue: &Catalogue, folder: &Folder, request: Option<&documents::Signed>) -> Markup {
+fn handed_in(catalogue: &Catalogue, folder: &Folder, request: Option<&documents::Signed>) -> Markup {
     let name = |id: &str| catalogue.document(id).map_or_else(|| id.to_owned(), |d| d.name.zh.clone());
     let of_key = |key: &str| folder.files.iter().find(|f| f.id == key).map_or_else(|| name(key), |f| name(&f.document));
     let answer =
@@ -305,13 +407,9 @@ fn papers(catalogue: &Catalogue, folder: &Folder, request: Option<&documents::Si
     html! {
         @if let Some(signed) = request {
             h2 { "索赔申请书" }
-            dl { @for line in &signed.form { dt { (form_label(&line.key)) } dd { (line.value) } } }
-            p { "客户签名，" (signed.at.to_local_text()) @if !signed.signature.typed.is_empty() { " · 键入姓名：" (signed.signature.typed) } }
-            @if !signed.signature.strokes.is_empty() { svg.signature viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label="签名" {
-                @for stroke in &signed.signature.strokes {
-                    polyline fill="none" stroke="black" stroke-width="8" points=(stroke.iter().map(|[x, y]| format!("{x},{y}")).collect::<Vec<_>>().join(" "));
-                }
-            } }
+            dl { @for line in &signed.form { dt { (letters::form_label(&line.key)) } dd { (line.value) } } }
+            p { "客户签名，" (signed.at.to_local_text()) }
+            (super::strokes(&signed.signature))
         }
         @if !folder.unavailable.is_empty() {
             h2 { "客户说明拿不到" }
@@ -324,24 +422,6 @@ fn papers(catalogue: &Catalogue, folder: &Folder, request: Option<&documents::Si
         @if !folder.answers.is_empty() {
             details { summary { "客户回答的问题" } ul { @for (fact, yes) in &folder.answers { li { (answer(fact)) " " (if *yes { "是" } else { "否" }) } } } }
         }
-    }
-}
-
-fn form_label(key: &str) -> &'static str {
-    match key {
-        "claim_no" => "报案号",
-        "incident" => "事故",
-        "loss_at" => "时间",
-        "place" => "地点",
-        "parts" => "受损部位",
-        "narrative" => "经过",
-        "name" => "报案人",
-        "phone" => "电话",
-        "plate" => "车牌",
-        "policy_no" => "保单号",
-        "items" => "损失清单",
-        "shop" => "直赔修理厂",
-        _ => "无法提供",
     }
 }
 
@@ -392,27 +472,54 @@ pub async fn letter(State(app): State<App>, headers: HeaderMap, Path((no, seq)):
     .await
 }
 
-/// Whole holder and account, for those who pay; written down, too.
-pub async fn payee(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>) -> Response {
+/// Whole holders and accounts, for those who pay; written down, too.
+pub async fn payees(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>) -> Response {
     signed_in(&app, &headers, async |staff| {
         if !matches!(staff.desk, Desk::Finance | Desk::Supervisor) {
             return Err(ProblemCode::NotFound.into());
         }
         let stored = staff::find(&app, &no).await?;
-        let payee = payments::whole(&app, &stored.id).await?.ok_or(ProblemCode::NotFound)?;
+        let payees = payees::whole(&app, &stored.id).await?;
+        if payees.is_empty() {
+            return Err(ProblemCode::NotFound.into());
+        }
         staff::looked(&app, &staff, &stored.id, "payee").await?;
         let content = html! {
             h1 { "收款账户" }
             (top(&staff))
-            dl {
-                dt { "报案号" } dd { (stored.no) }
-                dt { "户名" } dd { (payee.holder) }
-                dt { "账号" } dd { (payee.card) }
-                @if !payee.relation.is_empty() { dt { "与被保险人的关系" } dd { (payee.relation) } }
+            p { "报案号 " (stored.no) }
+            @for (i, payee) in payees.iter().enumerate() {
+                h2 { "第 " (i + 1) " 位：" (words::payee_kind(payee.kind)) }
+                dl {
+                    dt { "户名" } dd { (payee.holder) }
+                    dt { "账号" } dd { (payee.account) }
+                    @if !payee.bank.is_empty() { dt { "开户行" } dd { (payee.bank) " " (payee.bank_code) } }
+                    @if !payee.id_no.is_empty() { dt { "证件号" } dd { (payee.id_no) } }
+                    @if !payee.child.is_empty() { dt { "孩子" } dd { (payee.child) } }
+                    @if !payee.relation.is_empty() { dt { "与被保险人的关系" } dd { (payee.relation) } }
+                }
             }
             p { a href={ "/staff/claims/" (stored.no) } { "返回案件" } }
         };
         Ok(page("zh-CN", "收款账户", content).into_response())
+    })
+    .await
+}
+
+/// The reporter's phone, to be called; written down, too.
+pub async fn reporter(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>) -> Response {
+    signed_in(&app, &headers, async |staff| {
+        let stored = staff::find(&app, &no).await?;
+        staff::looked(&app, &staff, &stored.id, "reporter").await?;
+        let phone = &stored.notice.reporter.phone;
+        let content = html! {
+            h1 { "报案人电话" }
+            (top(&staff))
+            p { (stored.notice.reporter.name) }
+            p { a.button href={ "tel:" (phone) } { "拨打 " (phone) } }
+            p { a href={ "/staff/claims/" (stored.no) } { "返回案件" } }
+        };
+        Ok(page("zh-CN", "报案人电话", content).into_response())
     })
     .await
 }

@@ -1,7 +1,8 @@
 //! What happened, in the words of the insurer's people.
 
-use claim_domain::lifecycle::{Actor, Event, Stage, What, Work};
+use claim_domain::lifecycle::{Actor, Event, Gap, Matter, Role, Stage, What, Work};
 use claim_domain::money;
+use claim_domain::payees::PayeeKind;
 use maud::{Markup, html};
 
 use crate::App;
@@ -16,7 +17,7 @@ pub fn history(app: &App, events: &[Event]) -> Markup {
 
 fn sentence(app: &App, what: &What) -> String {
     match what {
-        What::Reported { verified } => format!("报案{}", if *verified { "" } else { "（未验证保单）" }),
+        What::Reported { verified, .. } => format!("报案{}", if *verified { "" } else { "（未验证保单）" }),
         What::Registered { handler } => format!("立案，经办 {handler}"),
         What::NotAccepted { text, next_step, .. } => format!("未受理：{text}。{next_step}"),
         What::SurveyStarted { on_site, surveyor } => format!("查勘，{}，{surveyor}", if *on_site { "到现场" } else { "客户自助拍照" }),
@@ -41,9 +42,14 @@ fn sentence(app: &App, what: &What) -> String {
             format!("退回{}：{reason}", if *to == Stage::Surveying { "查勘" } else { "定损" })
         }
         What::DecisionAgreed => "客户同意核定结果".into(),
-        What::PayeeNamed { holder, last4 } => format!("收款人 {holder}，尾号 {last4}"),
-        What::PaymentOrdered { instruction } => format!("付款指令 {instruction}"),
-        What::PaymentFailed { reason } => format!("付款退回：{reason}"),
+        What::PayeesNamed { payees } => {
+            let all: Vec<String> = payees.iter().map(|p| format!("{} {}，尾号 {}", payee_kind(p.kind), p.holder, p.last4)).collect();
+            format!("收款人：{}", all.join("；"))
+        }
+        What::PaymentOrdered { instruction, payee, amount_fen } => {
+            format!("付款指令 {instruction}，第 {payee} 位收款人 {}", money::show(*amount_fen))
+        }
+        What::PaymentFailed { reason, payee } => format!("第 {payee} 位收款人付款退回：{reason}"),
         What::Paid { amount_fen, reference, .. } => format!("已支付 {}，流水号 {reference}", money::show(*amount_fen)),
         What::AdvanceAsked => "客户申请先予支付".into(),
         What::AdvancePaid { amount_fen, reference } => format!("先予支付 {}，流水号 {reference}", money::show(*amount_fen)),
@@ -84,7 +90,22 @@ fn sentence(app: &App, what: &What) -> String {
         What::PersonCalled { text } => format!("已回电：{text}"),
         What::Rated { score, text } => format!("客户评价 {score} 分 {text}"),
         What::PolicyFound { policy } => format!("已关联保单，尾号 {policy}"),
-        What::Entitled { reason } => format!("报案人可以代办：{reason}"),
+        What::Entitled { role, who, reason, until, .. } => {
+            let until = until.map(|day| format!("，到 {day}")).unwrap_or_default();
+            format!("{who}（{}）身份已核实：{reason}{until}", role_name(*role))
+        }
+        What::Disowned => "投保人说这不是她报的，案件停止".into(),
+        What::DisownSettled { genuine, text } => {
+            format!("{}：{text}", if *genuine { "投保人同意，继续办理" } else { "不是投保人同意的报案" })
+        }
+        What::DocumentWaived { document, reason } => format!("不用交{}：{reason}", name_of(app, document)),
+        What::Established { matter, holds, reason } => {
+            format!("认定{}{}：{reason}", if *holds { "" } else { "不是" }, self::matter(*matter))
+        }
+        What::ConsentWithdrawn { consent } => {
+            let name = app.catalogue.consents.iter().find(|c| c.id == *consent).map_or(consent.as_str(), |c| c.label.zh.as_str());
+            format!("客户撤回同意：{name}")
+        }
         What::Corrected { fields } => {
             format!("客户更正了{}", fields.iter().map(|f| if f == "phone" { "电话" } else { "姓名" }).collect::<Vec<_>>().join("、"))
         }
@@ -97,6 +118,54 @@ fn sentence(app: &App, what: &What) -> String {
             0 => "客户提交索赔申请，材料齐".into(),
             n => format!("客户提交索赔申请，说明 {n} 项无法提供"),
         },
+    }
+}
+
+pub fn payee_kind(kind: PayeeKind) -> &'static str {
+    match kind {
+        PayeeKind::Insured => "被保险人",
+        PayeeKind::Beneficiary => "受益人",
+        PayeeKind::Heir => "继承人",
+        PayeeKind::Minor => "未成年人",
+        PayeeKind::Agent => "受托收款人",
+        PayeeKind::Shop => "修理厂（直赔）",
+        PayeeKind::ThirdParty => "受害方",
+    }
+}
+
+pub fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "投保人或被保险人",
+        Role::Reporter => "报案人",
+        Role::Agent => "受托人",
+        Role::Beneficiary => "受益人或继承人",
+        Role::Guardian => "监护人",
+        Role::Shop => "修理厂",
+        Role::ThirdParty => "受害方",
+    }
+}
+
+pub fn matter(matter: Matter) -> &'static str {
+    match matter {
+        Matter::TotalLoss => "全损",
+        Matter::SubrogationClaim => "向责任方追偿（代位求偿）",
+        Matter::CourtCase => "已诉讼或仲裁",
+        Matter::InsuredDeceased => "被保险人已去世",
+    }
+}
+
+/// What stands before the money, in the words of the insurer's people.
+pub fn gap(app: &App, gap: &Gap) -> String {
+    match gap {
+        Gap::Disowned => "投保人否认报案，待核实".into(),
+        Gap::Policy => "没有关联保单".into(),
+        Gap::Request => "客户还没有提交索赔申请".into(),
+        Gap::Paper(id) => format!("缺{}", name_of(app, id)),
+        Gap::Verdict(id) => format!("{}还没有审核", name_of(app, id)),
+        Gap::Decision => "还没有核赔".into(),
+        Gap::Agreement => "客户还没有同意金额".into(),
+        Gap::Payees => "收款人不全".into(),
+        Gap::Account(no) => format!("第 {no} 位收款人的账户被退回"),
     }
 }
 
