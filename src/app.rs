@@ -36,6 +36,7 @@ pub fn claims(session: Session) -> AnyView {
         {state(session)}
         {page_at(move |path| match parts(path)[..] {
             ["claims"] => claim::list(session),
+            ["claims", "policies"] => claim::policies(visit),
             ["claims", no] => claim::overview(visit, no),
             ["claims", no, "documents"] => claim::tasks(session, no),
             ["claims", no, "documents", document] => claim::document(session, no, document),
@@ -44,7 +45,6 @@ pub fn claims(session: Session) -> AnyView {
             ["claims", no, "disagree"] => claim::disagree(visit, no),
             ["claims", no, "messages"] => claim::messages(visit, no),
             ["claims", no, "payees"] => claim::payees(visit, no),
-            ["policies"] => claim::policies(visit),
             ["claims", no, "records"] => claim::records(visit, no),
             ["claims", no, "letters", seq] => claim::letter(visit, no, seq),
             ["verify"] => claim::verify(session),

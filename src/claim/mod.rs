@@ -118,7 +118,7 @@ pub fn list(session: Session) -> AnyView {
         });
     };
     let out = move || signed_in().then(|| view! { <button class="chip" type="button" on:click=click(leave)>{c().sign_out}</button> });
-    let policies = move || signed_in().then(|| button_link("/policies".into(), c().my_policies, false));
+    let policies = move || signed_in().then(|| button_link("/claims/policies".into(), c().my_policies, false));
     sheet(c().my_claims, Some("/"), view! { <div>{live(content)}</div>{live(policies)}{live(out)}{handoff::scanner()} }.into_any())
 }
 
@@ -159,7 +159,7 @@ pub fn help(visit: Visit) -> AnyView {
     let number = &visit.config.hotline;
     let content = view! {
         <p>{c().help_intro}</p>
-        {Lob::ALL.into_iter().map(section).collect_view()}
+        {Lob::ALL.iter().copied().map(section).collect_view()}
         <h2>{c().help_time}</h2>
         <ul>{times.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
         <h2>{c().help_rights}</h2>

@@ -12,13 +12,13 @@ use crate::platform::{http, spawn};
 use crate::ui::{button_link, live, sheet};
 use crate::visit::Visit;
 
-/// `/policies`
+/// `/claims/policies`
 pub fn policies(visit: Visit) -> AnyView {
     let all: Fetched<Vec<PolicyDetail>> = RwSignal::new(None);
     spawn(async move { drop(all.try_set(Some(http::get_whole(&format!("{BASE}/policies")).await))) });
     let content = move || match all.get() {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
-        Some(Err(error)) => trouble(visit, &error, "/policies"),
+        Some(Err(error)) => trouble(visit, &error, "/claims/policies"),
         Some(Ok(all)) if all.is_empty() => view! { <p>{c().no_policies}</p>{button_link("/report".into(), t().report, true)} }.into_any(),
         Some(Ok(all)) => all.into_iter().map(one).collect_view().into_any(),
     };

@@ -115,9 +115,10 @@ fn what(session: Session, errors: Errors) -> AnyView {
         });
     });
     let option = |i: &claim_domain::catalog::Incident| (i.id.clone(), i18n::text(&i.name).to_owned(), i18n::text(&i.hint).to_owned());
-    let listed = |lob: Lob| session.catalogue.incidents.iter().filter(|i| i.lob == lob).map(option).collect::<Vec<_>>();
-    let fitting: Vec<_> = Lob::ALL.into_iter().filter(|l| fits(*l)).flat_map(listed).collect();
-    let others: Vec<_> = Lob::ALL.into_iter().filter(|l| !fits(*l) && of.is_none()).flat_map(listed).collect();
+    // In the catalogue's order, which is by line.
+    let listed = |fitting: bool| session.catalogue.incidents.iter().filter(|i| fits(i.lob) == fitting).map(option).collect::<Vec<_>>();
+    let fitting = listed(true);
+    let others = if of.is_none() { listed(false) } else { Vec::new() };
     let open = others.iter().any(|(id, ..)| *id == chosen.get_untracked());
     view! {
         {field_wrong(session.visit, errors, "/incident", None)}

@@ -194,7 +194,7 @@ fn a_foreign_claim_and_an_unknown_one_are_the_same_nothing() {
 }
 
 #[test]
-fn the_ends_that_nobody_likes_carry_their_reasons() {
+fn a7_the_ends_that_nobody_likes_carry_their_reasons() {
     let server = Server::start();
     let mut caller = server.caller();
     let mut lapsed = notice(NOW);

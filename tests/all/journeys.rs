@@ -140,7 +140,7 @@ fn examined(path: &Path) -> String {
 }
 
 #[tokio::test]
-async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_that_moves() {
+async fn c3_c4_u4_from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_that_moves() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
     let server = Server::start();
@@ -183,15 +183,18 @@ async fn from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_t
     browser.find("#accept").await;
     assert!(browser.text("table").await.contains("¥1,200.00"));
     browser.tap("#accept").await;
+    let mut customer = browser.caller(&server).await;
+    crate::papers::request(&mut customer, &server, &number);
     browser.find("[data-stage=adjudicating][data-state=now]").await;
     assert_eq!(staff.step(&number, &all_good(&[("kind", "approved"), ("basis", "车损险第六条")])).status, 303);
     browser.find("[data-stage=paying][data-state=now]").await;
     // Where the money goes is all that is missing.
     browser.tap("#payee-wanted a").await;
-    browser.find("#card").await;
-    browser.type_in("#card", "6222020000000000000").await;
-    browser.tap("#save-payee").await;
+    browser.find("#payees-0-account").await;
+    browser.type_in("#payees-0-account", "6222020000000000000").await;
+    browser.tap("#save-payees").await;
     browser.until("the account is known", "document.querySelector('#history') && !document.querySelector('#payee-wanted')").await;
+    crate::papers::lift(&server, &mut customer, &number);
     let steps: [(&str, &str, Fields); 3] = [
         ("paying", "now", &[("kind", "payment-ordered"), ("instruction", "P1")]),
         ("closed", "now", &[("kind", "paid"), ("reference", "R20261121")]),
@@ -211,7 +214,7 @@ pub fn claim_number(text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn signed_in_with_one_policy_it_takes_three_screens() {
+async fn a1_signed_in_with_one_policy_it_takes_three_screens() {
     let server = Server::start();
     let browser = Browser::phone().await;
     browser.at(&server.url("/login?next=/")).await;
@@ -257,7 +260,7 @@ async fn signed_in_with_one_policy_it_takes_three_screens() {
 }
 
 #[tokio::test]
-async fn a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos() {
+async fn o1_u3_a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
     let (server, browser) = reporting().await;
@@ -298,7 +301,7 @@ pub async fn saved(browser: &Browser) {
 }
 
 #[tokio::test]
-async fn a_network_cut_while_sending_heals_by_itself_and_sends_once() {
+async fn c4_u13_a_network_cut_while_sending_heals_by_itself_and_sends_once() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
     let (mut server, browser) = reporting().await;
@@ -501,7 +504,7 @@ async fn the_keyboard_alone_completes_a_report() {
 }
 
 #[tokio::test]
-async fn without_script_the_quick_report_gives_a_number_in_twenty_kilobytes() {
+async fn a5_without_script_the_quick_report_gives_a_number_in_twenty_kilobytes() {
     let server = Server::start();
     let browser = Browser::phone().await;
     // The driver itself needs script; that the page works without is shown by its holding none.
@@ -554,7 +557,7 @@ async fn without_script_the_quick_report_gives_a_number_in_twenty_kilobytes() {
 
 /// 存证回执: from the receipt of a report to a check without a network, by anybody.
 #[tokio::test]
-async fn the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
+async fn c6_u12_the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
     let (_server, browser) = reporting().await;

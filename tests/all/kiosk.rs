@@ -258,7 +258,7 @@ async fn scanned(browser: &Browser) -> String {
 
 /// O2: what was begun at the machine goes on on a phone, three photos and all; the code works once.
 #[tokio::test]
-async fn o2_a_report_moves_to_the_phone_with_its_photos() {
+async fn o2_u11_a_report_moves_to_the_phone_with_its_photos() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
     let server = Server::start();

@@ -3,11 +3,11 @@
 
 use std::time::Instant;
 
-use baoan_tests::{Answer, Browser, Caller, Server, Setting, all_good, unique_key};
+use baoan_tests::{Answer, Browser, Caller, Server, Setting, all_good};
 use serde_json::{Value, json};
 
 use crate::journeys::sign_in;
-use crate::papers::{claim_of, now};
+use crate::papers::{claim_of, lift, now, request, request_with};
 
 const PHONE: &str = "13800138000";
 const CARD: &str = "6222020000000000000";
@@ -43,9 +43,10 @@ async fn says(browser: &Browser, css: &str, text: &str) {
 /// Names the account on its page and comes back.
 async fn name_payee(browser: &Browser, card: &str) {
     browser.tap("#payee-wanted a").await;
-    browser.find("#card").await;
-    browser.type_in("#card", card).await;
-    browser.tap("#save-payee").await;
+    browser.find("#payees-0-account").await;
+    browser.client.find(fantoccini::Locator::Css("#payees-0-account")).await.unwrap().clear().await.unwrap();
+    browser.type_in("#payees-0-account", card).await;
+    browser.tap("#save-payees").await;
     browser.until("back at the claim", "document.querySelector('#history') && !document.querySelector('#payee-wanted')").await;
 }
 
@@ -55,42 +56,6 @@ fn good(answer: &Answer) {
 
 fn events(caller: &mut Caller, number: &str) -> Vec<Value> {
     caller.get(&format!("/api/v1/claims/{number}/timeline")).json()["events"].as_array().unwrap().clone()
-}
-
-/// The claim request of somebody who has nothing and says why.
-fn request(caller: &mut Caller, server: &Server, number: &str) -> Value {
-    request_with(caller, server, number, &json!({}))
-}
-
-/// The same with what was typed off papers.
-fn request_with(caller: &mut Caller, server: &Server, number: &str, typed: &Value) -> Value {
-    let path = format!("/api/v1/claims/{number}/claim-request");
-    let send = |caller: &mut Caller, body: &Value| {
-        let headers = [("content-type", "application/json"), ("idempotency-key", &*unique_key())];
-        caller.send("POST", &path, &headers, body.to_string().as_bytes())
-    };
-    let mut body = json!({ "answers": {}, "unavailable": {}, "typed": typed, "consents": [], "signature": { "strokes": [] }, "form_sha256": "", "tasks": [], "doubts": [] });
-    let at = now(server);
-    for error in send(caller, &body).json()["errors"].as_array().unwrap() {
-        let field = error["field"].as_str().unwrap();
-        if let Some(document) = field.strip_prefix("/documents/") {
-            body["unavailable"][document] = json!("都在车里烧掉了");
-        } else if let Some(consent) = field.strip_prefix("/consents/") {
-            let given = json!({ "id": consent, "version": 1, "at": at });
-            body["consents"].as_array_mut().unwrap().push(given);
-        }
-    }
-    body["signature"]["strokes"] = json!([(0..40).map(|i| json!([100 + i * 10, 200 + i % 7 * 60])).collect::<Vec<_>>()]);
-    let view = caller.get(&format!("/api/v1/claims/{number}")).json();
-    let catalogue = claim_domain::Catalogue::load(include_str!("../../public/catalog.json")).unwrap();
-    let notice: claim_domain::Notice = serde_json::from_value(view["notice"].clone()).unwrap();
-    let folder: claim_domain::documents::Folder =
-        serde_json::from_value(json!({ "unavailable": body["unavailable"], "typed": typed })).unwrap_or_default();
-    let form = claim_domain::documents::claim_form(&catalogue, number, &notice, &folder);
-    body["form_sha256"] = json!(claim_domain::documents::form_sha256(&form));
-    let taken = send(caller, &body);
-    assert_eq!(taken.status, 201, "{taken:?}");
-    taken.json()
 }
 
 /// D3 E1 E2 F1 F2 F3 F4 F6 G1 G3 G4 G5 H1 H2 H5 K1 N1: through supplement, objection, second version, approval above a
@@ -113,7 +78,7 @@ async fn a_motor_claim_from_the_report_to_the_closed_file() {
     let excuse = "await fetch(location.pathname.replace('/claims', '/api/v1/claims') + '/steps', { method: 'POST', headers: { 'content-type': 'application/json' }, \
                   body: JSON.stringify({ what: { 'supplement-excused': { document: 'driver_license', reason: '证件在车里' } } }) })";
     browser.awaited(&format!("{excuse}; return 1")).await;
-    seen(&browser, "nothing is wanted", "document.querySelector('#nothing')").await;
+    seen(&browser, "nothing more is wanted", "!document.querySelector('#supplement') && document.querySelector('#request-wanted')").await;
 
     good(&surveyor.step(&number, &[("kind", "survey-skipped"), ("reason", "照片足够")]));
     stage(&browser, "assessing").await;
@@ -142,10 +107,15 @@ async fn a_motor_claim_from_the_report_to_the_closed_file() {
     says(&browser, "#for-you", "第 2 版").await;
     assert!(browser.text("#for-you").await.contains("补上大灯"));
     browser.tap("#accept").await;
+    // Nothing is decided before it was demanded.
+    seen(&browser, "accepted", "!document.querySelector('#accept')").await;
+    let decide = all_good(&[("kind", "approved"), ("deductible", "500"), ("basis", "车损险第六条")]);
+    assert_eq!(adjudicator.step(&number, &decide).status, 409, "without a claim request");
+    let mut customer = browser.caller(&server).await;
+    request(&mut customer, &server, &number);
     stage(&browser, "adjudicating").await;
 
     // Above one person's limit: handed over with what was filled in, and decided by another.
-    let decide = all_good(&[("kind", "approved"), ("deductible", "500"), ("basis", "车损险第六条")]);
     let above = adjudicator.step(&number, &decide);
     assert!(above.status == 403 && above.text.contains("已转主管"), "{above:?}");
     says(&browser, "main", "需要上级复核").await;
@@ -162,19 +132,24 @@ async fn a_motor_claim_from_the_report_to_the_closed_file() {
 
     assert_eq!(finance.step(&number, &[("kind", "payment-ordered"), ("instruction", "P1")]).status, 409, "to whom?");
     browser.tap("#payee-wanted a").await;
-    browser.find("#card").await;
-    browser.type_in("#card", "6222020000000000001").await;
-    browser.tap("#save-payee").await;
+    browser.find("#payees-0-account").await;
+    browser.type_in("#payees-0-account", "6222020000000000001").await;
+    browser.tap("#save-payees").await;
     browser
         .until(
             "a wrong digit is named",
-            "document.activeElement.id === 'summary' && document.querySelector('#card').value === '6222020000000000001'",
+            "document.activeElement.id === 'summary' && document.querySelector('#payees-0-account').value === '6222020000000000001'",
         )
         .await;
-    browser.client.find(fantoccini::Locator::Css("#card")).await.unwrap().clear().await.unwrap();
-    browser.type_in("#card", CARD).await;
-    browser.tap("#save-payee").await;
+    browser.client.find(fantoccini::Locator::Css("#payees-0-account")).await.unwrap().clear().await.unwrap();
+    browser.type_in("#payees-0-account", CARD).await;
+    browser.tap("#save-payees").await;
     browser.until("back at the claim", "document.querySelector('#history') && !document.querySelector('#payee-wanted')").await;
+    // Nobody has looked at the papers yet: the gate says so to both, and holds.
+    assert_eq!(finance.step(&number, &[("kind", "payment-ordered"), ("instruction", "P1")]).status, 409, "past the gate");
+    assert!(browser.text("#gate").await.contains("审核"));
+    lift(&server, &mut customer, &number);
+    seen(&browser, "nothing stands in the way", "document.querySelector('#gate').innerText.includes('没有了')").await;
     good(&finance.step(&number, &[("kind", "payment-ordered"), ("instruction", "P1")]));
     says(&browser, "#now-text", "银行").await;
 
@@ -195,7 +170,7 @@ async fn a_motor_claim_from_the_report_to_the_closed_file() {
     assert_eq!(server.bank(&json!({ "instruction": "P2", "paid": false, "reason": "x" })).status, 409, "another one");
     says(&browser, "[data-paid]", "0004").await;
     assert_eq!(browser.run("return [...document.querySelectorAll('[data-paid]')].map(e => e.dataset.paid)").await, json!(["1250000"]));
-    assert!(browser.text("[data-paid]").await.contains("机动车保险 ¥12,500.00"), "from which cover");
+    assert!(browser.text("[data-paid]").await.contains("车辆损失险 ¥12,500.00"), "from which cover");
 
     browser.tap("#rating input[value='4']").await;
     browser.tap("#rate").await;
@@ -209,6 +184,7 @@ async fn a_motor_claim_from_the_report_to_the_closed_file() {
     // Each event has one message; none carries an amount, a name or an account.
     let outbox = server.caller().get("/demo/outbox").text;
     for (text, times) in [
+        ("已收到您的索赔申请", 1),
         ("已收到您的报案", 1),
         ("需要补充 1 项材料", 1),
         ("定损结果出来了", 2),
@@ -256,6 +232,8 @@ async fn a_medical_claim_that_is_approved_in_part() {
         (Caller::staff(&server, "assessor"), Caller::staff(&server, "adjudicator"), Caller::staff(&server, "finance"));
     stage(&browser, "registered").await;
     assert!(browser.text("[data-stage=surveying]").await.contains("无需"));
+    let mut customer = browser.caller(&server).await;
+    request(&mut customer, &server, &number);
     good(&assessor.step(&number, &[("kind", "assessed"), ("lines", "住院费用 23567.80")]));
     stage(&browser, "adjudicating").await;
     let partial = [("kind", "approved"), ("first_payer", "15000"), ("deductible", "500"), ("share", "90"), ("basis", "医疗险第五条")];
@@ -274,6 +252,7 @@ async fn a_medical_claim_that_is_approved_in_part() {
     browser.tap("#agree").await;
     seen(&browser, "agreed", "!document.querySelector('#agreement') && document.querySelector('[data-clock=pay]')").await;
     assert!(browser.text("[data-clock=pay]").await.contains("法定期限"));
+    lift(&server, &mut customer, &number);
     good(&finance.step(&number, &[("kind", "payment-ordered"), ("instruction", "H1")]));
     assert_eq!(server.bank(&json!({ "instruction": "H1", "paid": true, "reference": "R9" })).status, 204);
     seen(&browser, "paid", "document.querySelector('[data-paid=\"726102\"]')").await;
@@ -348,6 +327,7 @@ async fn j1_j4_b2_a_home_claim_that_was_rejected_and_is_decided_anew() {
     good(&assessor.step(&number, &[("kind", "assessed"), ("lines", "地板 更换 3000")]));
     seen(&browser, "the assessment", "document.querySelector('#accept')").await;
     browser.tap("#accept").await;
+    request(&mut browser.caller(&server).await, &server, &number);
     stage(&browser, "adjudicating").await;
     assert_eq!(
         adjudicator.step(&number, &all_good(&[("kind", "rejected"), ("clause", "第八条"), ("facts", "长期渗漏")])).status,
@@ -446,7 +426,7 @@ async fn a9_a_driver_sees_how_far_it_is_and_no_amount() {
     assert!(text.contains("定损") && !text.contains("1,234.56") && !browser.has("#accept").await, "{text}");
     let view = browser.awaited("return await (await fetch(location.pathname.replace('/claims', '/api/v1/claims'))).text()").await;
     let view = view.as_str().unwrap();
-    assert!(!view.contains("123456") && !view.contains("前保险杠") && !view.contains("浙A12345"), "{view}");
+    assert!(!view.contains("123456") && !view.contains("前保险杠") && !view.contains("张伟"), "{view}");
     let refused = browser
         .awaited(
             "return (await fetch(location.pathname.replace('/claims', '/api/v1/claims') + '/steps', { method: 'POST', headers: { 'content-type': 'application/json' }, \
@@ -554,13 +534,7 @@ fn f8_time_moves_a_claim_as_the_law_says() {
     assert_eq!(known.len(), before, "each once: {known:?}");
     assert!(known.contains(&"decide".to_owned()));
     assert_eq!(caller.post(&format!("/api/v1/claims/{number}/steps"), &advance).status, 201);
-    let payee = json!({ "holder": "张伟", "card": CARD });
-    assert_eq!(
-        caller
-            .send("PUT", &format!("/api/v1/claims/{number}/payee"), &[("content-type", "application/json")], payee.to_string().as_bytes())
-            .status,
-        200
-    );
+    assert_eq!(crate::papers::name_payee(&mut caller, &number, "张伟", CARD).status, 200);
     let (mut supervisor, mut finance) = (Caller::staff(&server, "supervisor"), Caller::staff(&server, "finance"));
     let advance = [("kind", "advance-paid"), ("amount_fen", "1000"), ("reference", "A1")];
     good(&supervisor.step(&number, &[("kind", "survey-skipped"), ("reason", "照片足够")]));
@@ -581,6 +555,7 @@ fn f8_time_moves_a_claim_as_the_law_says() {
         201
     );
     good(&supervisor.step(&number, &all_good(&[("kind", "approved"), ("basis", "第六条")])));
+    lift(&server, &mut caller, &number);
     good(&supervisor.step(&number, &[("kind", "payment-ordered"), ("instruction", "T1")]));
     assert_eq!(server.bank(&json!({ "instruction": "T1", "paid": true, "reference": "R1" })).status, 204);
     let paid = events(&mut caller, &number);
@@ -694,9 +669,15 @@ fn l1_an_invoice_that_stands_in_two_claims_and_a_loss_before_the_policy() {
         let page = staff.get(&format!("/staff/claims/{no}")).text;
         assert!(page.contains("同一张发票也在另一案件") && page.contains(other.as_str()), "{page}");
     }
-    let (early, mut caller) = reported("浙A12345", "13400134005", 130);
+    let (early, mut caller) = reported("浙A12345", "13400134005", before_the_policy(&server));
     assert!(staff.get(&format!("/staff/claims/{early}")).text.contains("出险时间早于保单起期"));
     assert!(!caller.get(&format!("/api/v1/claims/{early}")).text.contains("before-policy"));
+}
+
+/// Days to a loss that lies before every policy of the demo began.
+fn before_the_policy(server: &Server) -> i64 {
+    let began = claim_domain::Day::parse("2025-12-20").unwrap();
+    began.days_to(claim_domain::local_day(claim_domain::Moment::from_rfc3339(&now(server)).unwrap()))
 }
 
 /// P1: a typhoon in Hangzhou takes the weather certificate away there, and only there.

@@ -22,4 +22,5 @@ mod screens;
 mod storage;
 mod streams;
 mod supplements;
+mod trade;
 mod wechat;

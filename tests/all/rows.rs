@@ -4,24 +4,36 @@
 use baoan_tests::{Answer, Caller, Server, all_good};
 use serde_json::{Value, json};
 
-use crate::papers::{claim_of, now};
+use crate::papers::{claim_of, lift, name_payees, now, request};
 
 const PHONE: &str = "13800138000";
 const SURVEY: &[(&str, &str)] = &[("kind", "survey-skipped"), ("reason", "照片足够")];
 const ASSESSED: &[(&str, &str)] = &[("kind", "assessed"), ("lines", "前保险杠 更换 800.00\n喷漆 工时 400")];
 const ACCEPTED: &[(&str, &str)] = &[("kind", "assessment-accepted")];
 
-/// A claim that the supervisor took so far, and its insured person signed in.
+/// A claim that the supervisor took so far, and its insured person signed in. What is decided was demanded before; what
+/// was approved has no paper in its way.
 fn claim(server: &Server, steps: &[&[(&str, &str)]]) -> (String, Caller) {
     let mut caller = server.caller();
     let number = claim_of(&mut caller, server, |_| {});
+    caller.sign_in(server, PHONE);
+    taken(server, &mut caller, &number, steps);
+    (number, caller)
+}
+
+fn taken(server: &Server, caller: &mut Caller, number: &str, steps: &[&[(&str, &str)]]) {
+    let is = |kinds: &[&str]| steps.iter().any(|s| s.iter().any(|(name, value)| *name == "kind" && kinds.contains(value)));
     let mut staff = Caller::staff(server, "supervisor");
+    if is(&["approved", "rejected", "sent-back", "assessment-accepted"]) {
+        request(caller, server, number);
+    }
     for fields in steps {
-        let answer = staff.step(&number, fields);
+        let answer = staff.step(number, fields);
         assert_eq!(answer.status, 303, "{fields:?}: {answer:?}");
     }
-    caller.sign_in(server, PHONE);
-    (number, caller)
+    if is(&["approved"]) {
+        lift(server, caller, number);
+    }
 }
 
 fn take(caller: &mut Caller, number: &str, what: Value) -> Answer {
@@ -43,8 +55,7 @@ fn rejected() -> Vec<(&'static str, &'static str)> {
 }
 
 fn name_payee(caller: &mut Caller, number: &str, card: &str) -> Answer {
-    let payee = json!({ "holder": "张伟", "card": card }).to_string();
-    caller.send("PUT", &format!("/api/v1/claims/{number}/payee"), &[("content-type", "application/json")], payee.as_bytes())
+    crate::papers::name_payee(caller, number, "张伟", card)
 }
 
 #[test]
@@ -148,7 +159,7 @@ fn f1_a_decision_comes_with_its_sum_and_its_date() {
     let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[("deductible_rate", "5"), ("deductible", "100")])]);
     let events = view(&mut caller, &number)["events"].clone();
     let decision = events.as_array().unwrap().iter().find_map(|e| e["what"].get("approved")).unwrap().clone();
-    let payout: claim_domain::payout::Payout = serde_json::from_value(decision["payout"].clone()).unwrap();
+    let payout: claim_domain::payout::Payout = serde_json::from_value(decision["awards"][0]["payout"].clone()).unwrap();
     assert_eq!((payout.result_fen(), decision["amount_fen"].as_i64()), (104_000, Some(104_000)));
 }
 
@@ -189,14 +200,14 @@ fn g1_an_account_is_checked_and_never_shown_whole() {
     let server = Server::start();
     let (number, mut caller) = claim(&server, &[]);
     let wrong = name_payee(&mut caller, &number, "6222020000000000001");
-    assert_eq!((wrong.status, wrong.json()["errors"][0]["field"].clone()), (422, json!("/card")));
+    assert_eq!((wrong.status, wrong.json()["errors"][0]["field"].clone()), (422, json!("/payees/0/account")));
     assert_eq!(name_payee(&mut caller, &number, "6222 0200 0000 0000 000").status, 200);
     for path in [format!("/api/v1/claims/{number}"), "/api/v1/me".into(), format!("/api/v1/claims/{number}/timeline")] {
         assert!(!caller.get(&path).text.contains("6222020000000000000"), "{path}");
     }
     let (mut intake, mut finance) = (Caller::staff(&server, "intake"), Caller::staff(&server, "finance"));
-    assert_eq!(intake.get(&format!("/staff/claims/{number}/payee")).status, 404);
-    assert!(finance.get(&format!("/staff/claims/{number}/payee")).text.contains("6222020000000000000"));
+    assert_eq!(intake.get(&format!("/staff/claims/{number}/payees")).status, 404);
+    assert!(finance.get(&format!("/staff/claims/{number}/payees")).text.contains("6222020000000000000"));
     assert_eq!(server.count("SELECT count(*) FROM look WHERE document_id = 'payee'"), 1, "who looked is written down");
 }
 
@@ -204,23 +215,20 @@ fn g1_an_account_is_checked_and_never_shown_whole() {
 fn g2_an_account_of_somebody_else_says_whose_and_asks_for_three_papers() {
     let server = Server::start();
     let (number, mut caller) = claim(&server, &[]);
-    let put = |caller: &mut Caller, payee: Value| {
-        let path = format!("/api/v1/claims/{number}/payee");
-        caller.send("PUT", &path, &[("content-type", "application/json")], payee.to_string().as_bytes())
-    };
-    let unsaid = put(&mut caller, json!({ "holder": "李娜", "card": "6222020000000000000" }));
-    assert_eq!((unsaid.status, unsaid.json()["errors"][0]["field"].clone()), (422, json!("/relation")));
+    let agent = |relation: &str| json!([{ "kind": "agent", "holder": "李娜", "id_no": "310101199003071230", "account": "6222020000000000000", "relation": relation, "share": "equal" }]);
+    let unsaid = name_payees(&mut caller, &number, agent(""));
+    assert_eq!((unsaid.status, unsaid.json()["errors"][0]["field"].clone()), (422, json!("/payees/0/relation")));
     let tasks = |caller: &mut Caller| -> Vec<String> {
         let tasks = caller.get(&format!("/api/v1/claims/{number}/requirements")).json()["tasks"].clone();
         let wanted = tasks.as_array().unwrap().iter().filter(|t| t["state"] == "todo" && t["need"] == "required");
         wanted.map(|t| t["document"].as_str().unwrap().to_owned()).collect()
     };
     let before = tasks(&mut caller);
-    assert_eq!(put(&mut caller, json!({ "holder": "李娜", "card": "6222020000000000000", "relation": "妻子" })).status, 200);
+    assert_eq!(name_payees(&mut caller, &number, agent("妻子")).status, 200);
     let mut added = tasks(&mut caller);
     added.retain(|d| !before.contains(d));
     added.sort();
-    assert_eq!(added, ["payee_auth", "payee_id", "relation_proof"]);
+    assert_eq!(added, ["payee_auth.1", "payee_id.1", "relation_proof.1"]);
 }
 
 #[test]
@@ -257,7 +265,7 @@ fn h2_each_event_has_one_message_and_none_says_too_much() {
     let (number, _) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[])]);
     let outbox = server.caller().get("/demo/outbox").text;
     let about: Vec<&str> = outbox.split("class=\"message\"").filter(|m| m.contains(&number)).collect();
-    assert_eq!(about.len(), 3, "reported, assessed, approved");
+    assert_eq!(about.len(), 4, "reported, requested, assessed, approved");
     assert!(about.iter().all(|m| !m.contains('¥') && !m.contains("张伟") && !m.contains("浙A12345")));
     // Each is sent once or waits for the day; the log of what was sent names nobody.
     server.until("sent or waiting for the day", || {
@@ -274,6 +282,7 @@ fn h3_who_wants_few_messages_gets_those_that_matter() {
     let wants = json!({ "by_day": false, "optional": false }).to_string();
     assert_eq!(caller.send("PUT", "/api/v1/preferences", &[("content-type", "application/json")], wants.as_bytes()).status, 200);
     let mut staff = Caller::staff(&server, "supervisor");
+    request(&mut caller, &server, &number);
     for fields in [SURVEY, ASSESSED, ACCEPTED, &*rejected(), &[("kind", "closed")]] {
         assert_eq!(staff.step(&number, fields).status, 303);
     }
@@ -300,6 +309,8 @@ fn h6_what_waits_for_me_comes_first() {
     let server = Server::start();
     let (waiting, mut caller) = claim(&server, &[SURVEY, ASSESSED]);
     let newer = claim_of(&mut caller, &server, |_| {});
+    // Nothing is left to do for the newer one: what cannot be had was said, and staff have to look at that.
+    request(&mut caller, &server, &newer);
     let list = caller.get("/api/v1/claims").json();
     let numbers: Vec<&str> = list.as_array().unwrap().iter().map(|c| c["claim_no"].as_str().unwrap()).collect();
     assert_eq!(numbers, [&*waiting, &*newer]);
@@ -461,10 +472,7 @@ fn g4_a_bank_that_contradicts_is_shown_to_staff_and_an_instruction_is_used_once(
     let server = Server::start();
     let (first, mut caller) = claim(&server, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[])]);
     let second = claim_of(&mut caller, &server, |_| {});
-    let mut supervisor = Caller::staff(&server, "supervisor");
-    for step in [SURVEY, ASSESSED, ACCEPTED, &*approved(&[])] {
-        assert_eq!(supervisor.step(&second, step).status, 303);
-    }
+    taken(&server, &mut caller, &second, &[SURVEY, ASSESSED, ACCEPTED, &approved(&[])]);
     for number in [&first, &second] {
         assert_eq!(name_payee(&mut caller, number, "6222020000000000000").status, 200);
     }
@@ -616,4 +624,18 @@ fn b5_no_word_of_joy_where_somebody_died() {
     for word in ["恭喜", "成功", "🎉", "开心", "评价"] {
         assert!(!said.contains(word), "{word}");
     }
+}
+
+/// Marketing has no place in a claim: no word of it, and no consent that asks for it.
+#[test]
+fn k7_nothing_is_sold_in_a_claim() {
+    let words =
+        include_str!("../../src/i18n/zh.json").to_owned() + include_str!("../../public/catalog.json") + include_str!("../../index.html");
+    for word in ["优惠", "促销", "抽奖", "推荐购买", "立即购买", "续保享", "营销"] {
+        assert!(!words.contains(word), "{word}");
+    }
+    let server = Server::start();
+    let (_, mut caller) = claim(&server, &[SURVEY]);
+    let wishes = caller.get("/api/v1/preferences").json();
+    assert_eq!(wishes.as_object().unwrap().keys().collect::<Vec<_>>(), ["by_day", "hours", "optional"]);
 }

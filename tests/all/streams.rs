@@ -186,8 +186,8 @@ async fn bench_streams() {
         (claim_of(&mut caller, &server, |_| {}), caller)
     };
     // The idle ones follow another claim of the same person.
-    server.write("UPDATE party SET sees = 'all'");
-    server.write("INSERT OR IGNORE INTO party (claim_id, subject_id, sees) SELECT c.id, s.subject_id, 'all' FROM claim c, session s WHERE s.phone_sealed IS NOT NULL");
+    server.write("UPDATE party SET role = 'owner', rank = 9");
+    server.write("INSERT OR IGNORE INTO party (claim_id, subject_id, role, rank) SELECT c.id, s.subject_id, 'owner', 9 FROM claim c, session s WHERE s.phone_sealed IS NOT NULL");
     let tokens: Vec<String> = (0..count.div_ceil(3)).map(|i| format!("bench-{i:06}")).collect();
     server.more_sessions(tokens.clone());
     let before = server.resident();

@@ -18,7 +18,7 @@ fn messages(server: &Server) -> usize {
 }
 
 #[test]
-fn c7_a_second_list_needs_a_supervisor_and_a_reason() {
+fn c7_u6_a_second_list_needs_a_supervisor_and_a_reason() {
     let server = Server::start();
     let number = claim_of(&mut server.caller(), &server, |_| {});
     let (mut intake, mut supervisor) = (Caller::staff(&server, "intake"), Caller::staff(&server, "supervisor"));

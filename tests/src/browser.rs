@@ -380,6 +380,12 @@ impl Browser {
         self.client.close_window().await.unwrap_or_else(|e| panic!("{e}"));
     }
 
+    /// Whoever has signed in here, for requests beside the page.
+    pub async fn caller(&self, server: &crate::Server) -> crate::Caller {
+        let cookies = self.client.get_all_cookies().await.unwrap_or_else(|e| panic!("{e}"));
+        server.caller().with_cookies(cookies.iter().map(|c| (c.name().to_owned(), c.value().to_owned())).collect())
+    }
+
     /// What the console said that it must not: errors, refused scripts and styles.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.client.issue_cmd(Raw("se/log", json!({ "type": "browser" }))).await.unwrap_or_else(|e| panic!("log: {e}"));

@@ -23,6 +23,10 @@ pub struct Setting {
     pub clock: bool,
     /// Another build of the app.
     pub dist: Option<PathBuf>,
+    /// Nobody's demo: no policies, no staff, no outbox to look into.
+    pub bare: bool,
+    /// The insurer's system that policies are looked up in.
+    pub policies: Option<String>,
 }
 
 pub struct Server {
@@ -55,7 +59,13 @@ fn free_port() -> String {
 fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     let program = root().join("target/release/claim-server");
     let mut command = Command::new(&program);
-    command.args(["--addr", addr, "--demo", "--data"]).arg(data).arg("--dist");
+    if !more.bare {
+        command.arg("--demo");
+    }
+    if let Some(address) = &more.policies {
+        command.args(["--policies", address]);
+    }
+    command.args(["--addr", addr, "--data"]).arg(data).arg("--dist");
     command.arg(more.dist.clone().unwrap_or_else(|| root().join("dist"))).args(more.args);
     if let Some(gateway) = &more.gateway {
         command.args(["--messages", gateway]);
@@ -325,6 +335,11 @@ impl Answer {
 }
 
 impl Caller {
+    /// With the cookies of a browser that has signed in.
+    pub fn with_cookies(self, cookies: Vec<(String, String)>) -> Caller {
+        Caller { cookies, ..self }
+    }
+
     pub fn cookie(&self) -> String {
         self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ")
     }
@@ -396,7 +411,7 @@ impl Caller {
     }
 }
 
-/// A step with all eight points of a decision found good.
+/// A decision with all eight points found good; of an approval also what its one line says.
 pub fn all_good<'a>(fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     const POINTS: [&str; 8] = [
         "check-contract",
@@ -408,7 +423,9 @@ pub fn all_good<'a>(fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         "check-amount",
         "check-complete",
     ];
-    fields.iter().copied().chain(POINTS.map(|point| (point, "yes"))).collect()
+    const LINE: [(&str, &str); 4] =
+        [("item", "损失"), ("excluded_because", "条款第八条"), ("share_because", "按责任比例"), ("deductible_because", "条款约定的免赔")];
+    fields.iter().copied().chain(POINTS.map(|point| (point, "yes"))).chain(LINE).collect()
 }
 
 /// A key that no other test uses.

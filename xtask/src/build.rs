@@ -324,6 +324,8 @@ fn dress(staging: &Path) -> Result {
         let later =
             ["uscc-", "card-", "vin-", "pdf-", "invoice-", "items-", "document-", "reason-", "signature-", "side-", "expired", "better-"];
         let later = later.iter().chain(&[
+            "payee-",
+            "payment-",
             "date-",
             "name-differs",
             "number-differs",

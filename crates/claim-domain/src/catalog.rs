@@ -23,9 +23,9 @@ pub struct Text {
 }
 
 /// Line of business.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", schema(rename_all = "kebab-case"))]
 pub enum Lob {
     Motor,
     /// Accident and health.
@@ -42,8 +42,11 @@ pub enum Lob {
     Business,
 }
 
+crate::wire_names!(Lob);
+
 impl Lob {
-    pub const ALL: [Lob; 8] = [Lob::Motor, Lob::Health, Lob::Home, Lob::Life, Lob::Travel, Lob::Ebike, Lob::Liability, Lob::Business];
+    pub const ALL: &'static [Lob] =
+        &[Lob::Motor, Lob::Health, Lob::Home, Lob::Life, Lob::Travel, Lob::Ebike, Lob::Liability, Lob::Business];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -544,7 +547,7 @@ impl Catalogue {
         let words =
             words.into_iter().chain(crate::lifecycle::Point::ALL.map(|p| ("point", p.as_str(), after.points.contains_key(p.as_str()))));
         let words = words.chain(crate::lifecycle::Overlay::ALL.map(|o| ("overlay", o.as_str(), after.overlays.contains_key(o.as_str()))));
-        let words = words.chain(Lob::ALL.map(|l| ("cover", l.as_str(), after.covers.iter().any(|c| c.id == l.as_str()))));
+        let words = words.chain(Lob::ALL.iter().map(|l| ("cover", l.as_str(), after.covers.iter().any(|c| c.id == l.as_str()))));
         if let Some((kind, id, _)) = words.into_iter().find(|(.., there)| !there) {
             return Err(format!("catalogue: after: no words for {kind} {id:?}"));
         }

@@ -374,7 +374,7 @@ pub(crate) mod tests {
 
     /// The ten golden vectors of the rule book.
     #[test]
-    fn i1_golden_vectors() {
+    fn i1_u5_golden_vectors() {
         let start = ("2026-03-02T10:15", requested());
         let last = |d: &BTreeMap<String, Deadline>, id: &str| d.get(id).map(|d| d.last_day().to_string());
         let day = |text: &str| Some(text.to_owned());

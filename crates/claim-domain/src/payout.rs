@@ -219,7 +219,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn f6_the_arithmetic_of_the_rule_book() {
+    fn f6_u15_the_arithmetic_of_the_rule_book() {
         let motor = Payout { first_payer_fen: 200_000, share_bp: 7_000, ..Payout::of(1_234_567) };
         assert_eq!(motor.result_fen(), 724_197);
         assert_eq!(Payout { deductible_bp: 500, deductible_fen: 50_000, ..motor.clone() }.result_fen(), 637_987);

@@ -81,7 +81,7 @@ const GOLDEN: &str = include_str!("../golden/lists.txt");
 
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
-fn the_server_comes_to_the_golden_lists() {
+fn b3_u9_the_server_comes_to_the_golden_lists() {
     let catalogue = Catalogue::load(include_str!("../../../public/catalog.json")).unwrap();
     let found = fingerprint(&catalogue);
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
@@ -101,7 +101,7 @@ mod in_the_browser {
     wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
     #[wasm_bindgen_test]
-    fn the_app_comes_to_the_golden_lists() {
+    fn b3_u9_the_app_comes_to_the_golden_lists() {
         let catalogue = Catalogue::whole_from_compiled(include_bytes!("../golden/catalog.bin")).unwrap();
         assert_eq!(GOLDEN.trim(), fingerprint(&catalogue));
     }

@@ -223,16 +223,17 @@ pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
     rows(&app.store.read, claim_id).await?.iter().map(view).collect()
 }
 
-/// The name of whoever signs: the reporter's where he is it, else that in the policy by the phone.
+/// The name of whoever signs: the reporter's where he is it, else that in the policy by the phone. Empty where only staff
+/// know it, who proved the right to sign.
 pub async fn signer(app: &App, claim: &Stored, phone: &str) -> Result<String> {
     let reporter = &claim.notice.reporter;
     if reporter.phone == phone {
         return Ok(reporter.name.clone());
     }
     let policy = policies::of_claim(app, &mut *app.store.read.acquire().await?, &claim.id).await?;
-    let people = policy.iter().flat_map(|p| std::iter::once(&p.holder).chain(&p.insured));
-    let mut names = people.filter(|p| p.phone == phone).map(|p| p.name.clone());
-    Ok(names.next().unwrap_or_else(|| reporter.name.clone()))
+    let named = policy.iter().flat_map(|p| p.beneficiaries.iter().map(|b| &b.party));
+    let people = policy.iter().flat_map(|p| std::iter::once(&p.holder).chain(&p.insured)).chain(named);
+    Ok(people.into_iter().find(|p| p.phone == phone).map(|p| p.name.clone()).unwrap_or_default())
 }
 
 /// What was signed: kept as it was shown (电子签名法第五条).

@@ -62,7 +62,7 @@ impl Store {
 
 /// The line of business as stored; an unknown one is a defect of the database.
 pub fn lob(text: &str) -> Result<Lob> {
-    Lob::ALL.into_iter().find(|l| l.as_str() == text).ok_or_else(|| Failure::internal("line of business", text))
+    Lob::ALL.iter().copied().find(|l| l.as_str() == text).ok_or_else(|| Failure::internal("line of business", text))
 }
 
 fn event_of(vault: &Vault, row: &SqliteRow) -> Result<Event> {

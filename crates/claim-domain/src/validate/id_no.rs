@@ -33,6 +33,9 @@ pub fn id_no(text: &str, today: Day) -> Verdict {
     if length == 15 && value.bytes().take(3).all(|b| b.is_ascii_uppercase()) && value.bytes().skip(3).all(|b| b.is_ascii_digit()) {
         return Verdict::Warn(value, Code::IdUnverified.into());
     }
+    if is_other_paper(&value) {
+        return Verdict::Warn(value, Code::IdUnverified.into());
+    }
     if let Some((i, c)) = value.chars().enumerate().find(|&(i, c)| !(c.is_ascii_digit() || (c == 'X' && i == 17))) {
         let doubt = Finding::at(Code::IdCharacter, i);
         return Verdict::Err(match c {
@@ -59,6 +62,19 @@ pub fn id_no(text: &str, today: Day) -> Verdict {
             }
         }
         _ => Verdict::Err(Code::IdLength.into()),
+    }
+}
+
+/// Papers without a public check, by their shape only: a passport (letters, then digits; or nine digits), 港澳居民来往内地
+/// 通行证 (H or M with 8 or 10 digits), 台湾居民来往大陆通行证 (8 or 10 digits), 出生医学证明 (a letter and nine digits).
+fn is_other_paper(value: &str) -> bool {
+    let letters = value.bytes().take_while(u8::is_ascii_uppercase).count();
+    let digits = &value[letters..];
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    match (letters, digits.len()) {
+        (0, n) => plain && matches!(n, 8..=10),
+        (1..=3, n) => plain && (6..=10).contains(&n),
+        _ => false,
     }
 }
 
@@ -142,6 +158,27 @@ mod tests {
             ("130503670401001", "130503196704010016"),
         ] {
             assert_eq!(judged(short), Verdict::Warn(short.into(), Finding::from(Code::IdOld).fix(long.into())));
+        }
+    }
+
+    /// R3: foreigners, and people of Hong Kong, Macau and Taiwan, are insured, too.
+    #[test]
+    fn r3_passports_and_permits_are_kept_unverified() {
+        for (typed, kept) in [
+            ("E12345678", "E12345678"),  // passport of China
+            ("ej 1234567", "EJ1234567"), // the newer ones
+            ("TR1234567", "TR1234567"),  // Japan
+            ("123456789", "123456789"),  // United States
+            ("H12345678", "H12345678"),  // 港澳居民来往内地通行证
+            ("M0123456789", "M0123456789"),
+            ("01234567", "01234567"), // 台湾居民来往大陆通行证
+            ("0123456789", "0123456789"),
+            ("Ｔ330012345", "T330012345"), // 出生医学证明
+        ] {
+            assert_eq!(judged(typed), Verdict::Warn(kept.into(), Code::IdUnverified.into()), "{typed}");
+        }
+        for wrong in ["E1", "ABCD123456", "1234567", "12345678901", "E1234A678", "EE"] {
+            assert!(matches!(judged(wrong), Verdict::Err(_)), "{wrong}");
         }
     }
 

@@ -324,8 +324,9 @@ fn row(record: &csv::ByteRecord, places: &HashMap<&str, usize>) -> std::result::
     };
     let day = |name: &str| Day::parse(&cell(name)?).ok_or_else(|| format!("{name}: not a day such as 2026-01-31"));
     let line = cell("line")?;
-    let known = || format!("line: {line:?} is no line of business; there are {}", Lob::ALL.map(Lob::as_str).join(", "));
-    let lob = Lob::ALL.into_iter().find(|l| l.as_str() == line).ok_or_else(known)?;
+    let lines: Vec<&str> = Lob::ALL.iter().map(|l| l.as_str()).collect();
+    let known = || format!("line: {line:?} is no line of business; there are {}", lines.join(", "));
+    let lob = Lob::ALL.iter().copied().find(|l| l.as_str() == line).ok_or_else(known)?;
     let holder = Party { name: cell("holder")?, id_no: cell("holder_id")?, phone: cell("holder_phone")? };
     let listed = |text: String| -> Vec<Vec<String>> {
         let one = |entry: &str| entry.split('|').map(|part| part.trim().to_owned()).collect();
