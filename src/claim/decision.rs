@@ -141,7 +141,7 @@ fn points(visit: Visit, checks: &[Check]) -> Option<AnyView> {
 fn row(step: Step) -> AnyView {
     let minus = |fen: i64| format!("− {}", money::show(fen));
     let (name, value) = match step {
-        Step::PerDay(days, fen) => (c().sum_loss, c().sum_days.replace("{sum}", &money::show(fen)).replace("{n}", &days.to_string())),
+        Step::PerDay(days, fen) => (c().sum_allowance, c().sum_days.replace("{sum}", &money::show(fen)).replace("{n}", &days.to_string())),
         Step::Loss(fen) => (c().sum_loss, money::show(fen)),
         Step::Salvage(fen) => (c().sum_salvage, minus(fen)),
         Step::FirstPayer(fen) => (c().sum_first_payer, minus(fen)),

@@ -48,6 +48,7 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
     let text = match &event.what {
         What::Reported { .. } => stage(Stage::Reported),
         What::Registered { handler } => c().ev_registered.replace("{who}", handler),
+        What::NotAccepted { text, .. } if limited && text.is_empty() => format!("{}：{}", stage(Stage::NotAccepted), c().why_by_phone),
         What::NotAccepted { text, next_step, .. } => format!("{}：{text} {next_step}", stage(Stage::NotAccepted)),
         What::SurveyStarted { on_site, surveyor } => {
             (if *on_site { c().ev_survey_site } else { c().ev_survey_self }).replace("{who}", surveyor)

@@ -215,12 +215,16 @@ fn a7_the_ends_that_nobody_likes_carry_their_reasons() {
     );
     assert_eq!(intake.step(number, &[("kind", "closed")]).status, 303);
     caller.sign_in(&server, "13800138000");
+    // Who only reported learns nothing of whose policy has run out; once staff have seen that it is his, he reads why.
+    let claim = caller.get(&format!("/api/v1/claims/{number}")).json();
+    assert!(claim["summary"]["stage"] == json!("closed") && !claim["events"].to_string().contains("保单已到期"));
+    assert_eq!(intake.step(number, &[("kind", "entitled"), ("role", "owner"), ("reason", "身份证和旧保单已核对")]).status, 303);
     let claim = caller.get(&format!("/api/v1/claims/{number}")).json();
     assert_eq!(claim["summary"]["stage"], json!("closed"));
     assert!(claim["events"].to_string().contains("保单已到期"));
     let timeline = caller.get(&format!("/api/v1/claims/{number}/timeline?after=1")).json();
-    assert_eq!(timeline["events"].as_array().unwrap().len(), 2);
-    assert_eq!(caller.get(&format!("/api/v1/claims/{number}/timeline?after=3")).json()["events"], json!([]));
+    assert_eq!(timeline["events"].as_array().unwrap().len(), 3);
+    assert_eq!(caller.get(&format!("/api/v1/claims/{number}/timeline?after=4")).json()["events"], json!([]));
     assert_eq!(problem(&caller.get(&format!("/api/v1/claims/{number}/timeline?after=x"))), (400, "malformed-json".into()));
 }
 
@@ -304,7 +308,7 @@ fn every_response_is_guarded_and_assets_are_packed_and_cached() {
     let tag = packed.header("etag").unwrap().to_owned();
     assert_eq!(caller.send("GET", &wasm, &[("accept-encoding", "br"), ("if-none-match", &tag)], b"").status, 304);
     let config = caller.get("/api/v1/config").json();
-    assert_eq!(config["catalogue"]["incidents"].as_array().unwrap().len(), 17);
+    assert_eq!(config["catalogue"]["incidents"].as_array().unwrap().len(), 35);
     // Cookies: not for scripts, not for other sites.
     let session = server.caller().get("/api/v1/session");
     let cookie = session.header("set-cookie").unwrap();

@@ -462,7 +462,9 @@ mod tests {
     const HEAD: &str = "no,line,from,to,holder,holder_id,holder_phone,insured,plate,vin,covers,beneficiaries\n";
     const GOOD: &str = "PDAA20263301000001,motor,2026-01-01,2026-12-31,张伟,11010519491231002X,13800138000,,浙A12345,,vehicle sum=200000 deductible=500,\n";
 
-    fn lines(bytes: &[u8]) -> std::result::Result<Vec<(u64, std::result::Result<Policy, String>)>, String> {
+    type Lines = Vec<(u64, std::result::Result<Policy, String>)>;
+
+    fn lines(bytes: &[u8]) -> std::result::Result<Lines, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policies.csv");
         std::fs::write(&path, bytes).unwrap();
@@ -486,7 +488,7 @@ mod tests {
             (policy.covers[0].sum_fen, policy.covers[0].name.as_str(), policy.covers[0].per),
             (20_000_000, "车辆损失险", Per::Event)
         );
-        assert_eq!(policy.insured, [policy.holder.clone()]);
+        assert_eq!(policy.insured, std::slice::from_ref(&policy.holder));
         for other in [
             format!("\u{feff}{HEAD}{GOOD}"),
             serde_json::to_string(&policy).unwrap() + "\n\n",
