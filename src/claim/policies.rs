@@ -20,7 +20,7 @@ pub fn policies(visit: Visit) -> AnyView {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, "/claims/policies"),
         Some(Ok(all)) if all.is_empty() => view! { <p>{c().no_policies}</p>{button_link("/report".into(), t().report, true)} }.into_any(),
-        Some(Ok(all)) => all.into_iter().map(one).collect_view().into_any(),
+        Some(Ok(all)) => view! { <div class="cards">{all.into_iter().map(one).collect_view()}</div> }.into_any(),
     };
     sheet(c().my_policies, Some("/claims"), view! { <div>{live(content)}</div> }.into_any())
 }

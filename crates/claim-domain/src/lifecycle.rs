@@ -445,7 +445,9 @@ impl Claim {
             Kind::SupplementExcused | Kind::SupplementEnded => open && self.supplement.is_some(),
             Kind::DocumentJudged => (open || self.review().is_some()) && !(self.received.is_empty() && self.returned.is_empty()),
             Kind::PolicyFound => open && !self.verified,
-            Kind::Entitled | Kind::Established | Kind::ConsentWithdrawn => open,
+            // Also after the end: whoever it was refused to may read why, and ask for a review.
+            Kind::Entitled => stage != S::Archived,
+            Kind::Established | Kind::ConsentWithdrawn => open,
             Kind::Disowned => self.disowned_at.is_none() && !matches!(stage, S::Archived | S::Paid) && self.outstanding().next().is_none(),
             Kind::DisownSettled => self.disowned_at.is_some(),
             Kind::DocumentWaived => open || self.review().is_some(),
