@@ -218,7 +218,7 @@ fn a7_the_ends_that_nobody_likes_carry_their_reasons() {
     // Who only reported learns nothing of whose policy has run out; once staff have seen that it is his, he reads why.
     let claim = caller.get(&format!("/api/v1/claims/{number}")).json();
     assert!(claim["summary"]["stage"] == json!("closed") && !claim["events"].to_string().contains("保单已到期"));
-    assert_eq!(intake.step(number, &[("kind", "entitled"), ("role", "owner"), ("reason", "身份证和旧保单已核对")]).status, 303);
+    assert_eq!(intake.step(number, &[("kind", "entitled"), ("role", "agent"), ("reason", "身份证和旧保单已核对")]).status, 303);
     let claim = caller.get(&format!("/api/v1/claims/{number}")).json();
     assert_eq!(claim["summary"]["stage"], json!("closed"));
     assert!(claim["events"].to_string().contains("保单已到期"));
