@@ -63,10 +63,9 @@ pub fn search(app: &App) {
     });
 }
 
-/// Wakes the streams of a claim.
+/// Wakes the streams of a claim, and no others.
 pub fn announce(app: &App, claim_id: &str) {
-    // Nobody listens: nobody has to be told.
-    let _ = app.news.send(claim_id.to_owned());
+    app.news.tell(claim_id);
 }
 
 /// From time to time: whatever is due, whatever was left when the server fell.

@@ -29,10 +29,27 @@ pub async fn seed(app: &App) -> Result<(), String> {
     if let Some((line, reason)) = outcome.wrong.first() {
         return Err(format!("examples/policies/demo.csv, line {line}: {reason}"));
     }
-    let there: i64 = sqlx::query_scalar("SELECT count(*) FROM staff").fetch_one(&app.store.read).await.map_err(|e| e.to_string())?;
+    let there: i64 = sqlx::query_scalar("SELECT count(*) FROM staff WHERE removed_at IS NULL")
+        .fetch_one(&app.store.read)
+        .await
+        .map_err(|e| e.to_string())?;
     if there == 0 {
         for (name, shown_as, desk) in STAFF {
             staff::add_staff(app, name, shown_as, desk, &password(name)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends accounts that a demo has left behind: whoever read this file knows their passwords.
+///
+/// # Errors
+/// A sentence for the command line.
+pub async fn end(app: &App) -> Result<(), String> {
+    for (name, ..) in STAFF {
+        if staff::is_password(app, name, &password(name)).await.map_err(|f| f.problem().title)? {
+            staff::remove_staff(app, name).await?;
+            tracing::warn!(name, "an account of the demo was ended");
         }
     }
     Ok(())

@@ -206,21 +206,22 @@ pub async fn own(app: &App, claim: &Stored, subject: &str) -> Result<Vec<(String
 }
 
 pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
-    let view = |row: &SqliteRow| -> Result<DocumentView> {
-        let File { format, place, .. } = file_of(&app.vault, row)?;
-        let (bytes, doubts): (i64, String) = (row.try_get("bytes")?, row.try_get("doubts")?);
-        Ok(DocumentView {
-            id: row.try_get("id")?,
-            document: row.try_get("slot")?,
-            format,
-            bytes: bytes.unsigned_abs(),
-            sha256: row.try_get("sha256")?,
-            received_at: Moment(row.try_get("received_at")?),
-            place,
-            doubts: serde_json::from_str(&doubts).map_err(|e| Failure::internal("verdict", e))?,
-        })
-    };
-    rows(&app.store.read, claim_id).await?.iter().map(view).collect()
+    rows(&app.store.read, claim_id).await?.iter().map(|row| view_of(&app.vault, row)).collect()
+}
+
+fn view_of(vault: &Vault, row: &SqliteRow) -> Result<DocumentView> {
+    let File { format, place, .. } = file_of(vault, row)?;
+    let (bytes, doubts): (i64, String) = (row.try_get("bytes")?, row.try_get("doubts")?);
+    Ok(DocumentView {
+        id: row.try_get("id")?,
+        document: row.try_get("slot")?,
+        format,
+        bytes: bytes.unsigned_abs(),
+        sha256: row.try_get("sha256")?,
+        received_at: Moment(row.try_get("received_at")?),
+        place,
+        doubts: serde_json::from_str(&doubts).map_err(|e| Failure::internal("verdict", e))?,
+    })
 }
 
 /// The name of whoever signs: the reporter's where he is it, else that in the policy by the phone. Empty where only staff
@@ -356,7 +357,19 @@ pub async fn attach(
     if said.as_ref().is_some_and(|s| !is_sha256(&s.original_sha256)) {
         return Err(ProblemCode::MalformedJson.into());
     }
-    let (bytes, sha256) = uploads::finished(&app, &session.subject, &upload).await?;
+    // Held to the end: nobody removes or writes the file meanwhile.
+    let turn = app.uploads.turn(&upload).await?;
+    // Reading, hashing and decoding take memory.
+    let place = app.decoding.enter().await?;
+    let (bytes, sha256) = uploads::finished(&app, &turn, &session.subject, &upload).await?;
+    // The same again is the same answer, and costs no second look at the picture.
+    let mut tx = app.store.begin().await?;
+    if let Some(known) = handed_in(&app, &mut tx, &claim, &document, &sha256).await? {
+        tx.commit().await?;
+        attendant::attend(&app, &claim.id).await;
+        return Ok(Json(known));
+    }
+    drop(tx);
     let attempt = async |codes: bool| {
         let (known, sha256, said, bytes) = (known.clone(), sha256.clone(), said.clone(), bytes.clone());
         tokio::task::spawn_blocking(move || measured(&known, &bytes, &sha256, said.as_ref(), codes)).await
@@ -386,37 +399,16 @@ pub async fn attach(
             tracing::warn!(document, ours = ?codes(&doubts), theirs = ?codes(&theirs), "verdicts of phone and server differ");
         }
     }
-    let view = |id: String, at: Moment, doubts: Vec<Doubt>| DocumentView {
-        id,
-        document: document.clone(),
-        format: file.format,
-        bytes: file.bytes,
-        sha256: sha256.clone(),
-        received_at: at,
-        place: file.place,
-        doubts,
-    };
+    drop((bytes, place));
     let mut tx = app.store.begin().await?;
-    let again: Option<(String, i64, String)> =
-        sqlx::query_as("SELECT id, received_at, doubts FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?")
-            .bind(&claim.id)
-            .bind(&document)
-            .bind(&sha256)
-            .fetch_optional(&mut *tx)
-            .await?;
-    let before = folder_in(&app, &mut tx, &claim).await?;
-    let came_back = before.files.iter().any(|f| f.returned && f.document == document && f.sha256 == sha256);
-    let what = What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: file.bytes };
-    if let Some((id, first, doubts)) = again {
-        // Sent back, and sent again as it is: whoever judges sees it once more.
-        if came_back {
-            append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
-            tx.commit().await?;
-            attendant::attend(&app, &claim.id).await;
-        }
-        let at = first;
-        return Ok(Json(view(id, Moment(at), serde_json::from_str(&doubts).unwrap_or_default())));
+    // The turn is of this upload; the same file may have come by another one meanwhile.
+    if let Some(known) = handed_in(&app, &mut tx, &claim, &document, &sha256).await? {
+        tx.commit().await?;
+        attendant::attend(&app, &claim.id).await;
+        return Ok(Json(known));
     }
+    let before = folder_in(&app, &mut tx, &claim).await?;
+    let what = What::DocumentReceived { document: document.clone(), sha256: sha256.clone(), bytes: file.bytes };
     doubts.extend(case.among_files(&before.files, &known, &file));
     if let Some(blocking) = doubts.iter().find(|d| d.severity == Severity::Block) {
         return Err(refused(blocking.finding.code));
@@ -425,7 +417,7 @@ pub async fn attach(
         return Err(refused(Code::PhotoLimit));
     }
     append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
-    sqlx::query("UPDATE upload SET claim_id = ? WHERE id = ?").bind(&claim.id).bind(&upload).execute(&mut *tx).await?;
+    uploads::link(&mut tx, &turn, &session.subject, &upload, &claim.id).await?;
     let id = crate::vault::token();
     let (width, height) = file.look.as_ref().map_or((0, 0), |l| (l.width, l.height));
     sqlx::query(
@@ -450,7 +442,23 @@ pub async fn attach(
     signals::of_file(&mut tx, &claim, &file, at).await?;
     tx.commit().await?;
     attendant::attend(&app, &claim.id).await;
-    Ok(Json(view(id, at, doubts)))
+    let (format, bytes, place) = (file.format, file.bytes, file.place);
+    Ok(Json(DocumentView { id, document, format, bytes, sha256, received_at: at, place, doubts }))
+}
+
+/// A file that the claim has for this document. Sent back, and sent again as it is: whoever judges sees it once more.
+async fn handed_in(app: &App, tx: &mut SqliteConnection, claim: &Stored, document: &str, sha256: &str) -> Result<Option<DocumentView>> {
+    let rows = rows(&mut *tx, &claim.id).await?;
+    let same = |row: &&SqliteRow| {
+        row.try_get::<&str, _>("slot").is_ok_and(|s| s == document) && row.try_get::<&str, _>("sha256").is_ok_and(|s| s == sha256)
+    };
+    let Some(row) = rows.iter().find(same) else { return Ok(None) };
+    let view = view_of(&app.vault, row)?;
+    if folder_in(app, tx, claim).await?.files.iter().any(|f| f.returned && f.document == document && f.sha256 == sha256) {
+        let what = What::DocumentReceived { document: document.into(), sha256: sha256.into(), bytes: view.bytes };
+        append(app, tx, &claim.id, claim.lob, &Actor::Customer, what, now()).await?;
+    }
+    Ok(Some(view))
 }
 
 /// 索赔. Blocked only by a missing signature, a missing consent, or a document with neither file nor reason.

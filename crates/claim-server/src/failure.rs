@@ -8,6 +8,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{Problem, ProblemCode};
 
+use crate::limits::busy;
+
 #[derive(Debug)]
 pub enum Failure {
     Problem(Box<Problem>),
@@ -31,10 +33,15 @@ impl From<Problem> for Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Failure {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return busy(2).into();
+        }
         // The low byte of SQLite's extended codes: 13 is SQLITE_FULL, 10 SQLITE_IOERR.
         match error.as_database_error().and_then(|e| e.code()?.parse().ok()).map(|code: u32| code & 0xff) {
             Some(13) => ProblemCode::StorageFull.into(),
             Some(10) => storage_failing(error),
+            // Another process holds the database.
+            Some(5 | 6) => busy(1).into(),
             _ => Failure::internal("database", error),
         }
     }

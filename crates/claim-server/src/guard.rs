@@ -1,6 +1,6 @@
 //! What stands before and after every request: a request id, no foreign sites, the session, security headers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
@@ -9,9 +9,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use claim_api::{Problem, ProblemCode};
 
+use crate::audit::Who;
 use crate::config::Deployment;
 use crate::failure::Failure;
-use crate::{App, session, vault, wechat};
+use crate::session::Session;
+use crate::{App, Options, pace, session, vault, wechat};
 
 /// reliability: no inline script or style anywhere; `default` is the one Trusted Types policy, made by boot.js.
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; \
@@ -36,11 +38,15 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
     let api = area == "api";
     let no_store =
         api || path.starts_with("/staff") || path.starts_with("/lite") || path.starts_with("/demo") || path.starts_with("/shared/");
+    let mut who = Who::Nobody;
     let refused = cross_site(&method, request.headers());
     let mut response = match refused {
         true => Failure::from(ProblemCode::CrossSite).into_response(),
         false => match session::enter(&app, &mut request).await {
             Ok(cookie) => {
+                if let Some(session) = request.extensions().get::<Session>() {
+                    who = Who::session(&session.hash);
+                }
                 let mut response = next.run(request).await;
                 session::leave(&app, cookie, &mut response);
                 response
@@ -53,6 +59,10 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
         if response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "application/problem+json") {
             response.headers_mut().remove(header::CONTENT_LENGTH);
             *response.body_mut() = Body::from(serde_json::to_string(&problem).unwrap_or_default());
+        }
+        if matches!(problem.status, 401 | 403 | 429) {
+            let what = serde_json::json!({ "code": problem.code.as_str(), "area": area, "method": method.as_str(), "request": id });
+            app.audit.refused(&who, what);
         }
         if problem.status >= 500 {
             tracing::error!(request = %id, code = problem.code.as_str(), "failed");
@@ -115,25 +125,40 @@ fn cross_site(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
-/// The peer's network (IPv4 /24, IPv6 /48), for counting.
+/// The network of whoever asks (IPv4 /24, IPv6 /48), for counting. What a proxy says of him is believed from those proxies
+/// only that were named: the last address in X-Forwarded-For that is none of theirs (RFC 7239 section 8.1).
 pub fn network(app: &App, request: &Request) -> String {
-    let forwarded = || {
-        let entry = request.headers().get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-        entry.rsplit(',').next()?.trim().parse::<std::net::IpAddr>().ok()
-    };
-    let peer = || request.extensions().get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
-    let ip = if app.options.behind_proxy { forwarded().or_else(peer) } else { peer() };
-    match ip {
-        Some(std::net::IpAddr::V4(ip)) => {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
+    match client(&app.options, peer, request.headers()) {
+        Some(IpAddr::V4(ip)) => {
             let [a, b, c, _] = ip.octets();
             format!("{a}.{b}.{c}")
         }
-        Some(std::net::IpAddr::V6(ip)) => {
+        Some(IpAddr::V6(ip)) => {
             let [a, b, c, ..] = ip.segments();
             format!("{a:x}:{b:x}:{c:x}")
         }
         None => "unknown".into(),
     }
+}
+
+fn client(options: &Options, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+    let peer = peer?.to_canonical();
+    if !options.is_proxy(peer) {
+        return Some(peer);
+    }
+    let said = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    let said: Vec<Option<IpAddr>> = said.map(|entry| entry.trim().parse().ok()).collect();
+    // What cannot be read, and all before it, is nobody's word.
+    let known = said.into_iter().rev().map_while(|entry| entry.map(|ip| ip.to_canonical()));
+    let mut farthest = peer;
+    for ip in known {
+        farthest = ip;
+        if !options.is_proxy(ip) {
+            break;
+        }
+    }
+    Some(farthest)
 }
 
 pub async fn unknown_api() -> Failure {
@@ -155,7 +180,15 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
 
 /// The whole body, or the problem of its size.
 pub async fn body(request: Request, most: usize) -> Result<bytes::Bytes, Failure> {
-    axum::body::to_bytes(request.into_body(), most).await.map_err(|_| ProblemCode::PayloadTooLarge.into())
+    let too_large = || Failure::from(ProblemCode::PayloadTooLarge);
+    // Said before it is read.
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|n: usize| n > most) {
+        return Err(too_large());
+    }
+    axum::body::to_bytes(request.into_body(), most)
+        .await
+        .map_err(|e| if pace::was_slow(&e) { ProblemCode::Timeout.into() } else { too_large() })
 }
 
 /// Reads a JSON body of a known type.
@@ -163,4 +196,34 @@ pub async fn json<T: serde::de::DeserializeOwned>(request: Request) -> Result<T,
     require_json(request.headers())?;
     let bytes = body(request, 16 << 10).await?;
     serde_json::from_slice(&bytes).map_err(|_| ProblemCode::MalformedJson.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// F16: an address that anybody writes into a header counts from named proxies only.
+    #[test]
+    fn f16_a_forwarded_address_is_believed_from_named_proxies_only() {
+        let with = |proxies: &str| Options { proxies: proxies.split(',').filter_map(|p| p.parse().ok()).collect(), ..Options::default() };
+        let said = |lines: &[&str]| {
+            lines.iter().map(|l| (HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(l).unwrap())).collect::<HeaderMap>()
+        };
+        let seen = |proxies: &str, peer: &str, lines: &[&str]| {
+            client(&with(proxies), Some(peer.parse().unwrap()), &said(lines)).unwrap().to_string()
+        };
+        assert_eq!(seen("", "192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
+        assert_eq!(seen("10.0.0.0/8", "192.0.2.1", &["198.51.100.7"]), "192.0.2.1", "not from there");
+        assert_eq!(seen("10.0.0.0/8", "10.1.2.3", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(
+            seen("10.0.0.0/8", "10.1.2.3", &["203.0.113.9, 198.51.100.7"]),
+            "198.51.100.7",
+            "the first one is the client's own word"
+        );
+        assert_eq!(seen("10.0.0.0/8", "10.1.2.3", &["203.0.113.9", "198.51.100.7, 10.9.9.9"]), "198.51.100.7", "two proxies");
+        assert_eq!(seen("10.0.0.0/8", "::ffff:10.1.2.3", &["2001:db8::1"]), "2001:db8::1");
+        for nothing in [&[][..], &[""], &["unknown"], &["198.51.100.7, x"], &["1.2.3.4:80"]] {
+            assert_eq!(seen("10.0.0.0/8", "10.1.2.3", nothing), "10.1.2.3", "{nothing:?}");
+        }
+    }
 }

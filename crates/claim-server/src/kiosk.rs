@@ -14,7 +14,7 @@ use sqlx::Row;
 use crate::failure::{Failure, Result};
 use crate::session::{self, Session, SetToken};
 use crate::vault::{random, sha256_hex, token};
-use crate::{App, attendant, guard, now, stream, uploads};
+use crate::{App, guard, now, uploads};
 
 const CODE_LIVES: i64 = 86_400;
 const COOKIE_LIVES: i64 = 400 * 86_400;
@@ -125,7 +125,7 @@ pub async fn wipe(
     if session.phone.is_none() {
         uploads::abandon(&app, &session.subject).await?;
     }
-    attendant::announce(&app, stream::SIGNED_OUT);
+    app.news.tell(&session.hash);
     tracing::info!(kiosk = kiosk.name, ?why, "wiped");
     let mut response = StatusCode::NO_CONTENT.into_response();
     if why != claim_api::Why::Start {

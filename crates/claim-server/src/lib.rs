@@ -4,7 +4,10 @@
 //! nobody sees a row that is not his own: foreign and unknown both answer 404.
 
 mod assets;
+#[cfg(test)]
+mod attacks;
 mod attendant;
+mod audit;
 mod catastrophes;
 mod claims;
 mod config;
@@ -18,15 +21,19 @@ mod handoffs;
 mod kiosk;
 mod launch;
 mod letters;
+mod limits;
 mod messages;
 mod notices;
 mod openapi;
+mod pace;
 mod pages;
 mod payees;
 mod payments;
 mod people;
 pub mod policies;
 mod proofs;
+#[cfg(test)]
+mod races;
 mod records;
 mod routes;
 mod serve;
@@ -38,21 +45,25 @@ mod standing;
 mod statistics;
 mod store;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod uploads;
 mod vault;
 mod wechat;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
+use ipnet::IpNet;
 
 pub use messages::Driver;
 pub use openapi::document as openapi_document;
 pub use routes::{Access, listed as routes};
 pub use serve::serve;
-pub use staff::add_staff;
+pub use staff::{add_staff, remove_staff};
 
 use assets::Assets;
 use claim_domain::{Catalogue, Moment};
@@ -62,7 +73,7 @@ use uploads::Uploads;
 use vault::Vault;
 
 /// How a server is set up; the command line fills it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     pub data: PathBuf,
     /// The built app; without it only the API and the plain pages are served.
@@ -70,15 +81,23 @@ pub struct Options {
     pub demo: bool,
     /// Cookies are for TLS only and named `__Host-…`.
     pub secure: bool,
-    /// The peer's address is the last entry of X-Forwarded-For.
-    pub behind_proxy: bool,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub proxies: Vec<IpNet>,
     pub messages: Driver,
     /// Where people reach this server, for links in messages.
     pub address: String,
     /// The insurer's system that knows policies which are not in the own table.
     pub policies: Option<String>,
+    /// Where the audit log is written; `audit.log` of the data directory where nothing is said.
+    pub audit: Option<PathBuf>,
     /// Bytes that stay free on the disk; below it uploads answer 507.
     pub keep_free: u64,
+}
+
+impl Options {
+    fn is_proxy(&self, ip: IpAddr) -> bool {
+        self.proxies.iter().any(|net| net.contains(&ip.to_canonical()))
+    }
 }
 
 /// Everything the handlers share.
@@ -95,13 +114,18 @@ pub struct Shared {
     catalogue_json: String,
     deployment: config::Deployment,
     rules: documents::Rules,
-    /// Ids of claims with new events.
-    news: tokio::sync::broadcast::Sender<String>,
+    news: stream::News,
     streams: stream::Streams,
+    /// Pictures and PDFs that are read, hashed and decoded.
+    decoding: limits::Gate,
     delivering: tokio::sync::Mutex<()>,
     source: Option<Box<dyn policies::PolicySource>>,
     searching: tokio::sync::Mutex<()>,
     wechat: wechat::WeChat,
+    audit: audit::Audit,
+    quotas: limits::Quotas,
+    /// Passwords that are checked: each takes 19 MiB.
+    passwords: limits::Gate,
     started: (SystemTime, Instant),
 }
 
@@ -124,7 +148,12 @@ impl App {
     /// # Errors
     /// One sentence that says what cannot be opened and why.
     pub async fn open(options: Options) -> std::result::Result<App, String> {
+        if options.demo && options.secure {
+            return Err("--demo makes accounts whose passwords everybody knows: it does not go with --secure".into());
+        }
         std::fs::create_dir_all(&options.data).map_err(|e| format!("the data directory {} cannot be made: {e}", options.data.display()))?;
+        let audit = options.audit.clone().unwrap_or_else(|| options.data.join("audit.log"));
+        let audit = audit::Audit::open(&audit).map_err(|e| format!("the audit log {} cannot be written: {e}", audit.display()))?;
         let vault = Vault::open(&options.data).map_err(|e| format!("the key of {} cannot be opened: {e}", options.data.display()))?;
         let store =
             Store::open(&options.data).await.map_err(|e| format!("the database in {} cannot be opened: {e}", options.data.display()))?;
@@ -148,18 +177,28 @@ impl App {
             catalogue_json,
             deployment,
             rules: documents::Rules::default(),
-            news: tokio::sync::broadcast::channel(1024).0,
+            news: stream::News::default(),
             streams: stream::Streams::default(),
+            decoding: limits::Gate::new(2, 64),
             delivering: tokio::sync::Mutex::new(()),
             source,
             searching: tokio::sync::Mutex::new(()),
             wechat,
+            audit,
+            quotas: limits::Quotas::default(),
+            passwords: limits::Gate::new(2, 32),
             started: (SystemTime::now(), Instant::now()),
         }));
         documents::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;
         if app.options.demo {
             demo::seed(&app).await.map_err(|e| format!("the demo data cannot be written: {e}"))?;
         }
+        let options = &app.options;
+        let set = serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"), "rules": app.catalogue.rules_version, "demo": options.demo, "secure": options.secure,
+            "proxies": options.proxies.len(), "policies": options.policies.is_some(), "gateway": matches!(options.messages, Driver::Webhook(_)),
+        });
+        app.audit.say("set", &audit::Who::Operator, set);
         Ok(app)
     }
 
@@ -204,7 +243,13 @@ impl App {
             tracing::warn!("the clock has jumped since the start; nothing old is removed until the next start");
             return;
         }
-        let done = [uploads::expire(self).await, drafts::expire(self).await, handoffs::expire(self).await, launch::expire(self).await];
+        let done = [
+            uploads::expire(self).await,
+            session::expire(self).await,
+            drafts::expire(self).await,
+            handoffs::expire(self).await,
+            launch::expire(self).await,
+        ];
         for done in done {
             if let Err(failure) = done {
                 failure.problem();

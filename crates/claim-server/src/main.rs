@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use claim_domain::lifecycle::Desk;
-use claim_server::{App, Driver, Options, add_staff, policies, serve};
+use claim_server::{App, Driver, Options, add_staff, policies, remove_staff, serve};
 use clap::{Parser, Subcommand};
+use ipnet::IpNet;
 
 /// Reference claims API of Baoan.
 #[derive(Parser)]
@@ -28,9 +29,13 @@ struct Cli {
     /// Served over TLS: cookies are `__Host-` and Secure, HSTS is sent.
     #[arg(long)]
     secure: bool,
-    /// Behind a proxy that appends the peer to X-Forwarded-For.
+    /// Networks of the proxies before this server, 10.0.0.0/8,127.0.0.1/32: what they append to X-Forwarded-For is
+    /// believed. Without a value, those of this machine.
+    #[arg(long, value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.0/8,::1/128")]
+    behind_proxy: Vec<IpNet>,
+    /// Where the audit log is written, else audit.log of the data directory.
     #[arg(long)]
-    behind_proxy: bool,
+    audit: Option<PathBuf>,
     /// Gateway that messages are POSTed to, https://host/path; without it they are written to messages.log of the data
     /// directory.
     #[arg(long)]
@@ -60,6 +65,8 @@ enum Command {
         /// What customers see, such as "李 工号 1001".
         shown_as: String,
     },
+    /// Ends an account and its sessions; what was done with it stays.
+    RemoveStaff { name: String },
     /// Prints the code that makes a machine in a branch a kiosk: typed in there at /kiosk/enrol, once, within a day.
     Kiosk {
         /// Such as "hz-01"; the same name again enrols that machine anew.
@@ -139,7 +146,8 @@ async fn run(cli: Cli) -> Result<(), String> {
         dist: cli.dist,
         demo: cli.demo,
         secure: cli.secure,
-        behind_proxy: cli.behind_proxy,
+        proxies: cli.behind_proxy,
+        audit: cli.audit,
         address: cli.address.unwrap_or_else(|| format!("http://{}", cli.addr)),
         policies: cli.policies,
         messages: cli.messages.map_or(Driver::Log, Driver::Webhook),
@@ -157,6 +165,7 @@ async fn run(cli: Cli) -> Result<(), String> {
             let password = io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default();
             add_staff(&app, &name, &shown_as, desk, &password).await
         }
+        Some(Command::RemoveStaff { name }) => remove_staff(&app, &name).await,
         Some(Command::Kiosk { name, paper, idle_seconds }) => {
             println!("{}", app.add_kiosk(&name, &paper, idle_seconds).await?);
             Ok(())

@@ -15,6 +15,7 @@ use claim_domain::lifecycle::{Event, What};
 use claim_domain::{Lob, Moment, local_day};
 use sqlx::{Row, SqliteConnection};
 
+use crate::audit::Who;
 use crate::claims::{Stored, signed_in};
 use crate::failure::Result;
 use crate::session::{CODE_LIVES, Session, masked_phone};
@@ -171,15 +172,84 @@ fn whole(app: &App, claim: &Stored, said: &str) -> String {
     format!("【{}】报案号 {}：{said}。电话 {}", app.deployment.insurer.zh, claim.no, app.deployment.hotline)
 }
 
-/// Writes a message about an event down, once.
+/// Messages an hour to a phone that nobody has signed in with: whoever reports can type in any number. One of them is left
+/// for a code.
+const TO_STRANGERS: i64 = 3;
+const A_DAY_TO_STRANGERS: i64 = 10;
+const CODES_TO_KNOWN: i64 = 5;
+
+/// Whether somebody has signed in with this phone: then its owner is there and wants to hear.
+async fn has_answered(db: &mut SqliteConnection, phone_index: &str) -> Result<bool> {
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM subject WHERE phone_index = ?").bind(phone_index).fetch_one(db).await?;
+    Ok(found > 0)
+}
+
+/// Messages to a phone since then, and when the oldest of them was written or goes out.
+async fn written_since(db: &mut SqliteConnection, phone_index: &str, since: i64) -> Result<(i64, i64)> {
+    let sql = "SELECT count(*), coalesce(min(max(created_at, next_at)), 0) FROM message WHERE phone_index = ? AND state <> 'failed' AND max(created_at, next_at) > ?";
+    Ok(sqlx::query_as(sql).bind(phone_index).bind(since).fetch_one(db).await?)
+}
+
+pub async fn codes_an_hour(db: &mut SqliteConnection, phone_index: &str) -> Result<i64> {
+    Ok(if has_answered(db, phone_index).await? { CODES_TO_KNOWN } else { TO_STRANGERS })
+}
+
+/// Seconds until a code may go to this phone; 0: now.
+pub async fn wait_for_code(app: &App, db: &mut SqliteConnection, phone_index: &str, at: Moment) -> Result<i64> {
+    if has_answered(&mut *db, phone_index).await? {
+        return Ok(0);
+    }
+    if app.quotas.messages.take(()).is_err() {
+        app.audit.alarm(serde_json::json!({ "limit": "messages to phones that nobody has signed in with" }));
+        return Ok(60);
+    }
+    let sql = "SELECT count(*), coalesce(min(created_at), 0) FROM message WHERE phone_index = ? AND state <> 'failed' AND created_at > ? AND next_at <= ?";
+    let (count, oldest): (i64, i64) = sqlx::query_as(sql).bind(phone_index).bind(at.0 - 3600).bind(at.0).fetch_one(db).await?;
+    Ok(if count >= TO_STRANGERS { (oldest + 3600 - at.0).max(1) } else { 0 })
+}
+
+/// When a message that nobody at that phone has asked for may go to it; `None`: not at all.
+async fn when_to_stranger(app: &App, db: &mut SqliteConnection, phone_index: &str, at: Moment) -> Result<Option<Moment>> {
+    if written_since(&mut *db, phone_index, at.0 - 86_400).await?.0 >= A_DAY_TO_STRANGERS {
+        return Ok(None);
+    }
+    if app.quotas.messages.take(()).is_err() {
+        app.audit.alarm(serde_json::json!({ "limit": "messages to phones that nobody has signed in with" }));
+        return Ok(Some(at.plus_seconds(600)));
+    }
+    // The hour in which there is room; what waits already counts where it will go out.
+    let mut times: Vec<i64> =
+        sqlx::query_scalar("SELECT max(created_at, next_at) AS t FROM message WHERE phone_index = ? AND state <> 'failed' AND max(created_at, next_at) > ? ORDER BY t")
+            .bind(phone_index)
+            .bind(at.0 - 3600)
+            .fetch_all(db)
+            .await?;
+    times.reverse();
+    let room = usize::try_from(TO_STRANGERS - 1).unwrap_or(1);
+    let from = times.get(room - 1).map_or(at.0, |nth| at.0.max(nth + 3600));
+    Ok(Some(app.deployment.message_hours.next(Moment(from))))
+}
+
+/// Writes a message about an event down, once. To a phone that nobody has signed in with few of them go, and by day.
 async fn write(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u32, phone: &str, message: &Message, at: Moment) -> Result<()> {
     let wants = preferences_of(app, &mut *tx, phone).await?;
     if message.optional && !wants.optional {
         return Ok(());
     }
-    let next = if message.urgent || !wants.by_day { at } else { app.deployment.message_hours.next(at) };
+    let index = app.vault.index("phone", phone);
+    let next = match has_answered(&mut *tx, &index).await? {
+        true if message.urgent || !wants.by_day => at,
+        true => app.deployment.message_hours.next(at),
+        false => match when_to_stranger(app, &mut *tx, &index, at).await? {
+            Some(next) => next,
+            None => {
+                app.audit.refused(&Who::Nobody, serde_json::json!({ "limit": "messages a day", "claim": claim.no, "kind": message.kind }));
+                return Ok(());
+            }
+        },
+    };
     sqlx::query(
-        "INSERT OR IGNORE INTO message (phone_sealed, text_sealed, created_at, claim_id, seq, kind, next_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO message (phone_sealed, text_sealed, created_at, claim_id, seq, kind, next_at, phone_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(app.vault.seal(phone))
     .bind(app.vault.seal(&message.text))
@@ -188,6 +258,7 @@ async fn write(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u32, p
     .bind(seq)
     .bind(&message.kind)
     .bind(next.0)
+    .bind(index)
     .execute(&mut *tx)
     .await?;
     Ok(())
@@ -195,11 +266,12 @@ async fn write(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u32, p
 
 /// Writes a sign-in code down; it goes out at any hour.
 pub async fn write_code(app: &App, tx: &mut SqliteConnection, phone: &str, text: &str, at: Moment) -> Result<()> {
-    sqlx::query("INSERT INTO message (phone_sealed, text_sealed, created_at, next_at) VALUES (?, ?, ?, ?)")
+    sqlx::query("INSERT INTO message (phone_sealed, text_sealed, created_at, next_at, phone_index) VALUES (?, ?, ?, ?, ?)")
         .bind(app.vault.seal(phone))
         .bind(app.vault.seal(text))
         .bind(at.0)
         .bind(at.0)
+        .bind(app.vault.index("phone", phone))
         .execute(tx)
         .await?;
     Ok(())
@@ -219,13 +291,19 @@ struct Queued {
 pub async fn deliver(app: &App) -> Result<()> {
     // One at a time, or two would send the same.
     let Ok(_alone) = app.delivering.try_lock() else { return Ok(()) };
-    let mut tx = app.store.begin().await?;
     // A code that is over helps nobody.
-    sqlx::query("UPDATE message SET state = 'failed' WHERE state = 'queued' AND kind = 'code' AND created_at < ?")
+    let late: i64 = sqlx::query_scalar("SELECT count(*) FROM message WHERE state = 'queued' AND kind = 'code' AND created_at < ?")
         .bind(now().0 - CODE_LIVES)
-        .execute(&mut *tx)
+        .fetch_one(&app.store.read)
         .await?;
-    tx.commit().await?;
+    if late > 0 {
+        let mut tx = app.store.begin_patiently().await?;
+        sqlx::query("UPDATE message SET state = 'failed' WHERE state = 'queued' AND kind = 'code' AND created_at < ?")
+            .bind(now().0 - CODE_LIVES)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+    }
     loop {
         // Somebody waits for a code.
         let rows = sqlx::query("SELECT id, phone_sealed, text_sealed, kind, tries, claim_id, seq FROM message WHERE state = 'queued' AND next_at <= ? ORDER BY kind <> 'code', next_at LIMIT 10")
@@ -257,7 +335,7 @@ async fn send(app: &App, message: Queued) -> Result<()> {
         Driver::Webhook(url) => post(app, url, &message).await,
     };
     let at = now();
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_patiently().await?;
     match &sent {
         Ok(()) => {
             sqlx::query("UPDATE message SET state = 'sent', sent_at = ? WHERE id = ?")

@@ -47,10 +47,14 @@ fn secret_hash(headers: &HeaderMap) -> Option<String> {
     ("Submission-Secret" = Option<String>, Header, description = "32 to 128 random characters that the phone keeps: with them and the same body another anonymous session takes the report over")),
     responses((status = 201, body = Receipt), (status = 200, description = "the same again", body = Receipt), (status = 400, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(State(app): State<App>, Extension(session): Extension<Session>, request: Request) -> Result<Response> {
+    let network = guard::network(&app, &request);
     let (key, secret) = (key(request.headers())?, secret_hash(request.headers()));
     guard::require_json(request.headers())?;
     let body = guard::body(request, MOST_BYTES).await?;
     let notice: Notice = serde_json::from_slice(&body).map_err(|_| ProblemCode::MalformedJson)?;
+    if session.phone.is_none() {
+        app.quotas.reports.take(network)?;
+    }
     let (receipt, replayed) =
         submit(&app, &session, Said { key: &key, body_hash: &sha256_hex(&body), secret_hash: secret }, &notice, "app").await?;
     let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };

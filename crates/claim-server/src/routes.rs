@@ -56,7 +56,7 @@ routes! { API api:
     "/notices" Session { post notices::create }
     "/submissions/{key}" Party { get notices::submission }
     "/drafts/{id}" SignedIn { get drafts::show, put drafts::put, delete drafts::delete }
-    "/uploads" Session { post uploads::create, options uploads::options }
+    "/uploads" Session { post uploads::made_or_overridden, options uploads::options }
     "/uploads/{id}" Party { patch uploads::append, delete uploads::terminate, options uploads::options, post uploads::overridden }
     "/claims" SignedIn { get claims::list }
     "/me" SignedIn { get records::me, delete records::erase }
@@ -123,6 +123,8 @@ pub fn all(app: &App) -> Router {
     let api = api()
         // Not through the macro: axum answers HEAD by GET otherwise, and tus wants its own.
         .route("/uploads/{id}", head(uploads::head))
+        // As the clients of some libraries are set up.
+        .route("/uploads/", axum::routing::post(uploads::made_or_overridden).options(uploads::options))
         .method_not_allowed_fallback(guard::method_not_allowed)
         .fallback(guard::unknown_api);
     let mut router = Router::new().nest(claim_api::BASE, api).merge(plain());
@@ -134,97 +136,11 @@ pub fn all(app: &App) -> Router {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-    use axum::http::{Request, header};
     use serde_json::{Value, json};
-    use tower::ServiceExt;
 
     use super::*;
-    use crate::{Driver, Options, now};
-
-    /// A caller with its cookies.
-    struct Caller {
-        router: Router,
-        cookie: String,
-    }
-
-    impl Caller {
-        fn new(app: &App) -> Caller {
-            Caller { router: app.router(), cookie: String::new() }
-        }
-
-        async fn call(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
-            let mut request = Request::builder().method(method.to_uppercase().as_str()).uri(path).header(header::COOKIE, &self.cookie);
-            for (name, value) in headers {
-                request = request.header(*name, *value);
-            }
-            let request = request.body(Body::from(body.to_owned())).unwrap();
-            let response = self.router.clone().oneshot(request).await.unwrap();
-            for set in response.headers().get_all(header::SET_COOKIE) {
-                let pair = set.to_str().unwrap().split(';').next().unwrap().to_owned();
-                let name = pair.split('=').next().unwrap().to_owned();
-                let kept = self.cookie.split("; ").filter(|c| !c.is_empty() && !c.starts_with(&format!("{name}=")));
-                self.cookie = kept.map(str::to_owned).chain(std::iter::once(pair.clone())).collect::<Vec<_>>().join("; ");
-            }
-            let status = response.status().as_u16();
-            // A stream does not end by itself.
-            let is_stream = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "text/event-stream");
-            let text = match is_stream {
-                true => Vec::new(),
-                false => axum::body::to_bytes(response.into_body(), 1 << 22).await.unwrap().to_vec(),
-            };
-            (status, String::from_utf8_lossy(&text).into_owned())
-        }
-
-        async fn json(&mut self, method: &str, path: &str, body: &Value) -> (u16, String) {
-            self.call(method, path, &[("content-type", "application/json")], &body.to_string()).await
-        }
-
-        async fn report(&mut self, role: &str, phone: &str) -> String {
-            let notice = json!({
-                "incident": "motor.single",
-                "scene": { "injured": false, "road": "clear", "special": "none" },
-                "loss_at": now(),
-                "place": { "text": "杭州市西湖区文三路 90 号" },
-                "parts": [], "narrative": "",
-                "reporter": { "role": role, "name": "张伟", "phone": phone },
-                "policy": { "plate": "浙A12345" },
-                "consents": [{ "id": "privacy", "version": 1, "at": now() }, { "id": "truth", "version": 1, "at": now() }]
-            });
-            let headers = [("content-type", "application/json"), ("idempotency-key", phone)];
-            let (status, text) = self.call("post", "/api/v1/notices", &headers, &notice.to_string()).await;
-            assert_eq!(status, 201, "{text}");
-            serde_json::from_str::<Value>(&text).unwrap()["claim_no"].as_str().unwrap().to_owned()
-        }
-
-        async fn sign_in(&mut self, app: &App, phone: &str) {
-            assert_eq!(self.json("post", "/api/v1/session/code", &json!({ "phone": phone })).await.0, 204);
-            let sealed: String = sqlx::query_scalar("SELECT text_sealed FROM message WHERE kind = 'code' ORDER BY id DESC LIMIT 1")
-                .fetch_one(&app.store.read)
-                .await
-                .unwrap();
-            let text = app.vault.open_text(&sealed).unwrap();
-            let code = &text.split("验证码 ").nth(1).unwrap()[..6];
-            assert_eq!(self.json("post", "/api/v1/session", &json!({ "phone": phone, "code": code })).await.0, 200);
-        }
-    }
-
-    async fn opened() -> (tempfile::TempDir, App) {
-        let data = tempfile::tempdir().unwrap();
-        let options = Options {
-            data: data.path().to_owned(),
-            dist: None,
-            demo: true,
-            secure: false,
-            behind_proxy: false,
-            messages: Driver::Log,
-            address: "https://claims.example".into(),
-            policies: None,
-            keep_free: 0,
-        };
-        let app = App::open(options).await.unwrap();
-        (data, app)
-    }
+    use crate::now;
+    use crate::testing::{Caller, opened};
 
     /// Everybody at every route. A customer never sees another's row, a bystander no amount, nobody the staff's pages; a
     /// right that was proved opens what it is for and nothing else.

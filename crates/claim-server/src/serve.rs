@@ -1,8 +1,11 @@
 //! Listening, with the limits that plain `axum::serve` 0.8 does not set: without a timer hyper's header timeout is
-//! off and a slow client holds its socket for ever (tokio-rs/axum#3478).
+//! off and a slow client holds its socket for ever (tokio-rs/axum#3478). Bodies have a pace (`pace`), answers that nobody
+//! reads are given up, and no address has all the places.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::connect_info::ConnectInfo;
@@ -11,15 +14,21 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-use crate::App;
+use crate::{App, demo, pace};
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 10_000;
+/// Of one address; a proxy that we trust has them all.
+const OF_ONE_ADDRESS: usize = 4_000;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 const TICK: Duration = Duration::from_secs(2);
 
@@ -28,12 +37,23 @@ const TICK: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
-    let listener = TcpListener::bind(addr).await.map_err(|e| format!("cannot listen on {addr}: {e}"))?;
+    if !app.options.demo {
+        demo::end(&app).await.map_err(|e| format!("accounts of the demo cannot be ended: {e}"))?;
+    }
+    let listen = || {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    let listener = listen().map_err(|e| format!("cannot listen on {addr}: {e}"))?;
     let addr = listener.local_addr().unwrap_or(addr);
     let router = app.router();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(64 << 10);
     let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    let addresses = Addresses::default();
     let mut stop = std::pin::pin!(stopped());
     let mut housekeeping = tokio::time::interval_at(tokio::time::Instant::now() + HOUSEKEEPING, HOUSEKEEPING);
     // One after the other: a slow one is not overtaken by the next.
@@ -70,15 +90,21 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
             tracing::warn!("too many connections");
             continue;
         };
+        let Some(address) = addresses.take(peer.ip(), app.options.is_proxy(peer.ip())) else {
+            tracing::debug!("too many connections of one address");
+            continue;
+        };
         let _ = socket.set_nodelay(true);
+        let mut socket = TimeoutStream::new(socket);
+        socket.set_write_timeout(Some(WRITTEN_WITHIN));
         let router = router.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            router.clone().oneshot(request.map(pace::paced))
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(socket)), service));
         tokio::spawn(async move {
-            let _place = place;
+            let _places = (place, address);
             // A client that goes away in the middle is no event.
             let _ = connection.await;
         });
@@ -90,6 +116,36 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     }
     app.store.close().await;
     Ok(())
+}
+
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+struct Address(Addresses, IpAddr);
+
+impl Addresses {
+    fn take(&self, ip: IpAddr, unlimited: bool) -> Option<Address> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(ip).or_default();
+        if *count >= OF_ONE_ADDRESS && !unlimited {
+            return None;
+        }
+        *count += 1;
+        Some(Address(self.clone(), ip))
+    }
+}
+
+impl Drop for Address {
+    fn drop(&mut self) {
+        let mut all = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.1);
+            }
+        }
+    }
 }
 
 async fn stopped() {

@@ -1,8 +1,10 @@
-//! Who is there. Reporting needs no login: the first request that changes something gets an anonymous session.
-//! A code by SMS upgrades it, with a new token, and everything the anonymous session owned moves along.
+//! Who is there. Reporting needs no login: whoever looks gets a token that nothing is stored for, and the first request
+//! that changes something makes it an anonymous session. A code by SMS upgrades it, with a new token, and everything the
+//! anonymous session owned moves along.
 //!
-//! Limits (reliability 4.5): code of 6 digits, 5 minutes, 5 tries, once, bound to the session that asked; resend
-//! after 60 s, 5 an hour and 10 a day for a number, 10 an hour for a session, 20 an hour for a network.
+//! Limits: code of 6 digits, 5 minutes, 5 tries, once, bound to the session that asked; resend after 60 s, 5 an hour for a
+//! number that has answered once and 3 for others (`messages`), after 10 in a day one an hour, so that nobody locks anybody
+//! out; 10 an hour for a session, 20 for a network.
 
 use axum::Extension;
 use axum::Json;
@@ -15,15 +17,19 @@ use claim_domain::validate::{Code, mobile};
 use claim_domain::{FieldError, Moment};
 use sqlx::Row;
 
+use crate::audit::Who;
 use crate::claims::signed_in;
 use crate::failure::{Failure, Result};
 use crate::vault::{random, sha256_hex, token};
-use crate::{App, attendant, guard, messages, now, people, policies, store, stream};
+use crate::{App, guard, kiosk, messages, now, people, policies, store};
 
 /// An anonymous session lives as long as an unfinished upload may.
 const ANONYMOUS_IDLE: i64 = 7 * 86_400;
 const SIGNED_IN_IDLE: i64 = 30 * 60;
 const SIGNED_IN_AT_MOST: i64 = 12 * 3600;
+/// At a machine in a branch, where the next person stands behind.
+const AT_KIOSK_IDLE: i64 = 2 * 60;
+const AT_KIOSK_AT_MOST: i64 = 10 * 60;
 pub const CODE_LIVES: i64 = 5 * 60;
 /// Seconds by which a server's clock is corrected in good order.
 pub const CLOCKS_DIFFER: i64 = 60;
@@ -81,24 +87,58 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Cookie> {
         return Ok(Cookie(None, name));
     }
     let at = now();
-    if let Some(token) = cookie(request.headers(), name)
-        && let Some(session) = find(app, &token, at).await?
+    let sent = cookie(request.headers(), name);
+    if let Some(token) = &sent
+        && let Some(session) = find(app, token, at).await?
     {
         request.extensions_mut().insert(session);
         return Ok(Cookie(None, name));
     }
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if reads && path != "/api/v1/session" && path != "/lite" {
-        return Ok(Cookie(None, name));
+    let promised = sent.filter(|token| is_promised(app, token, at));
+    let (token, fresh) = match promised {
+        Some(token) => (token, None),
+        None => {
+            let token = promise(app, at);
+            (token.clone(), Some(token))
+        }
+    };
+    let mut session = Session { hash: sha256_hex(token.as_bytes()), subject: String::new(), phone: None };
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        if path != "/api/v1/session" && path != "/lite" {
+            return Ok(Cookie(None, name));
+        }
+        // Nothing is written for somebody who only looks.
+        request.extensions_mut().insert(session);
+        return Ok(Cookie(fresh, name));
     }
-    let (fresh, subject) = (token(), token());
-    let session = Session { hash: sha256_hex(fresh.as_bytes()), subject, phone: None };
+    app.quotas.sessions.take(guard::network(app, request))?;
+    let kiosk = kiosk::of(app, request.headers()).await?.is_some();
+    session.subject = crate::vault::token();
     let mut tx = app.store.begin().await?;
     sqlx::query("INSERT INTO subject (id, created_at) VALUES (?, ?)").bind(&session.subject).bind(at.0).execute(&mut *tx).await?;
-    insert(&mut tx, &session, None, at).await?;
-    tx.commit().await?;
+    // Two first requests at once are one person.
+    let mine = insert(&mut tx, &session, None, kiosk, at).await?;
+    match mine {
+        true => tx.commit().await?,
+        false => {
+            drop(tx);
+            session = find(app, &token, at).await?.ok_or(ProblemCode::SessionExpired)?;
+        }
+    }
     request.extensions_mut().insert(session);
-    Ok(Cookie(Some(fresh), name))
+    Ok(Cookie(fresh, name))
+}
+
+/// A token for somebody of whom nothing is stored yet: when it was made, chance, and our word for both.
+fn promise(app: &App, at: Moment) -> String {
+    let text = format!("{:x}.{}", at.0, token());
+    format!("{text}.{}", app.vault.index("anonymous", &text))
+}
+
+fn is_promised(app: &App, token: &str, at: Moment) -> bool {
+    let Some((text, word)) = token.rsplit_once('.') else { return false };
+    let made = text.split_once('.').and_then(|(made, _)| i64::from_str_radix(made, 16).ok());
+    made.is_some_and(|made| (made - CLOCKS_DIFFER..made + ANONYMOUS_IDLE).contains(&at.0)) && app.vault.index("anonymous", text) == word
 }
 
 /// Lets the response carry a token that was made on the way.
@@ -116,21 +156,27 @@ pub fn leave(app: &App, cookie: Cookie, response: &mut Response) {
 
 async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>> {
     let hash = sha256_hex(token.as_bytes());
-    let row = sqlx::query("SELECT subject_id, created_at, seen_at, phone_sealed FROM session WHERE token_hash = ?")
+    let row = sqlx::query("SELECT subject_id, created_at, seen_at, phone_sealed, kiosk FROM session WHERE token_hash = ?")
         .bind(&hash)
         .fetch_optional(&app.store.read)
         .await?;
     let Some(row) = row else { return Ok(None) };
     let (created, seen): (i64, i64) = (row.try_get("created_at")?, row.try_get("seen_at")?);
     let phone: Option<String> = row.try_get::<Option<String>, _>("phone_sealed")?.and_then(|sealed| app.vault.open_text(&sealed));
-    let idle = if phone.is_some() { SIGNED_IN_IDLE } else { ANONYMOUS_IDLE };
+    let (idle, longest) = match (phone.is_some(), row.try_get("kiosk")?) {
+        (false, false) => (ANONYMOUS_IDLE, i64::MAX),
+        (true, false) => (SIGNED_IN_IDLE, SIGNED_IN_AT_MOST),
+        // Until it is signed in with, the machine itself ends it.
+        (false, true) => (SIGNED_IN_IDLE, i64::MAX),
+        (true, true) => (AT_KIOSK_IDLE, AT_KIOSK_AT_MOST),
+    };
     // From the future: the server's clock was put back, so nobody knows how old it is.
     let ageless = phone.is_some() && created.max(seen) > at.0 + CLOCKS_DIFFER;
-    if at.0 - seen > idle || ageless || (phone.is_some() && at.0 - created > SIGNED_IN_AT_MOST) {
+    if at.0 - seen > idle || ageless || at.0 - created > longest {
         return Ok(None);
     }
     // Not at every request: writing is what a database does slowest.
-    if at.0 - seen > 60 {
+    if at.0 - seen > (idle / 4).min(60) {
         let mut tx = app.store.begin().await?;
         sqlx::query("UPDATE session SET seen_at = ? WHERE token_hash = ?").bind(at.0).bind(&hash).execute(&mut *tx).await?;
         tx.commit().await?;
@@ -138,16 +184,20 @@ async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>> {
     Ok(Some(Session { subject: row.try_get("subject_id")?, hash, phone }))
 }
 
-async fn insert(tx: &mut store::Tx, session: &Session, phone_sealed: Option<String>, at: Moment) -> Result<()> {
-    sqlx::query("INSERT INTO session (token_hash, subject_id, created_at, seen_at, phone_sealed) VALUES (?, ?, ?, ?, ?)")
-        .bind(&session.hash)
-        .bind(&session.subject)
-        .bind(at.0)
-        .bind(at.0)
-        .bind(phone_sealed)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+/// `false`: there is one with this token.
+async fn insert(tx: &mut store::Tx, session: &Session, phone_sealed: Option<String>, kiosk: bool, at: Moment) -> Result<bool> {
+    let done = sqlx::query(
+        "INSERT OR IGNORE INTO session (token_hash, subject_id, created_at, seen_at, phone_sealed, kiosk) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&session.hash)
+    .bind(&session.subject)
+    .bind(at.0)
+    .bind(at.0)
+    .bind(phone_sealed)
+    .bind(kiosk)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 pub fn masked_phone(phone: &str) -> String {
@@ -218,6 +268,13 @@ pub async fn view_of(app: &App, phone: Option<&str>) -> Result<SessionView> {
     Ok(SessionView { signed_in: phone.is_some(), phone: phone.map(masked_phone), policies, server_time, build })
 }
 
+const CODES_A_DAY: i64 = 10;
+
+async fn codes_since(tx: &mut store::Tx, phone_index: &str, since: i64) -> Result<i64> {
+    let sql = "SELECT count(*) FROM otp WHERE phone_index = ? AND sent_at > ?";
+    Ok(sqlx::query_scalar(sql).bind(phone_index).bind(since).fetch_one(&mut **tx).await?)
+}
+
 fn checked_phone(phone: &str) -> Result<String> {
     let verdict = mobile(phone);
     match (verdict.value(), verdict.finding()) {
@@ -238,11 +295,11 @@ pub async fn send_code(State(app): State<App>, Extension(session): Extension<Ses
     let (at, index) = (now(), app.vault.index("phone", &phone));
     let mut tx = app.store.begin().await?;
     let mut wait = 0;
+    let (an_hour, today) = (messages::codes_an_hour(&mut tx, &index).await?, codes_since(&mut tx, &index, at.0 - 86_400).await?);
     // Column, value, seconds, at most.
     let limits = [
         ("phone_index", &index, 60, 1),
-        ("phone_index", &index, 3600, 5),
-        ("phone_index", &index, 86_400, 10),
+        ("phone_index", &index, 3600, if today >= CODES_A_DAY { 1 } else { an_hour }),
         ("session_hash", &session.hash, 3600, 10),
         ("network", &network, 3600, 20),
     ];
@@ -258,6 +315,7 @@ pub async fn send_code(State(app): State<App>, Extension(session): Extension<Ses
             wait = wait.max(oldest + seconds - at.0);
         }
     }
+    wait = wait.max(messages::wait_for_code(&app, &mut tx, &index, at).await?);
     if wait > 0 {
         return Err(Problem::after(ProblemCode::OtpRate, u32::try_from(wait).unwrap_or(60)).into());
     }
@@ -303,6 +361,7 @@ pub async fn sign_in(State(app): State<App>, Extension(session): Extension<Sessi
     sqlx::query("UPDATE otp SET tries = tries + 1, used = ? WHERE id = ?").bind(i64::from(good)).bind(id).execute(&mut *tx).await?;
     if !good {
         tx.commit().await?;
+        app.audit.say("sign-in-failed", &Who::session(&session.hash), serde_json::json!({ "as": "customer", "try": tries + 1 }));
         return Err(ProblemCode::OtpInvalid.into());
     }
     let fresh = become_person(&app, &mut tx, &session, &phone, true, at).await?;
@@ -338,10 +397,14 @@ pub async fn become_person(app: &App, tx: &mut store::Tx, session: &Session, pho
     }
     // Claims in which this phone has a right, from whatever device they were reported.
     people::arrive(tx, &subject, &index).await?;
-    sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut **tx).await?;
+    let kiosk: Option<bool> = sqlx::query_scalar("DELETE FROM session WHERE token_hash = ? RETURNING kiosk")
+        .bind(&session.hash)
+        .fetch_optional(&mut **tx)
+        .await?;
     let fresh = token();
     let session = Session { subject, hash: sha256_hex(fresh.as_bytes()), phone: Some(phone.to_owned()) };
-    insert(tx, &session, Some(app.vault.seal(phone)), at).await?;
+    insert(tx, &session, Some(app.vault.seal(phone)), kiosk.unwrap_or(false), at).await?;
+    app.audit.say("sign-in", &Who::session(&session.hash), serde_json::json!({ "as": "customer" }));
     Ok(fresh)
 }
 
@@ -371,10 +434,41 @@ pub async fn sign_out(State(app): State<App>, Extension(session): Extension<Sess
     sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut *tx).await?;
     tx.commit().await?;
     // Its streams end now.
-    attendant::announce(&app, stream::SIGNED_OUT);
+    app.news.tell(&session.hash);
+    app.audit.say("sign-out", &Who::session(&session.hash), serde_json::json!({ "as": "customer" }));
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.extensions_mut().insert(SetToken(String::new()));
     Ok(response)
+}
+
+/// How long messages that have been sent, and codes, are kept: what somebody may ask about.
+const KEPT: i64 = 180 * 86_400;
+
+/// Removes sessions that have ended, subjects of whom nothing is left, and old codes and messages.
+pub async fn expire(app: &App) -> Result<()> {
+    let at = now().0;
+    let mut tx = app.store.begin().await?;
+    for (sql, before) in [
+        ("DELETE FROM session WHERE seen_at < ?1", at - ANONYMOUS_IDLE),
+        ("DELETE FROM session WHERE phone_sealed IS NOT NULL AND (seen_at < ?1 OR created_at < ?1 - 11 * 3600)", at - 3600),
+        ("DELETE FROM otp WHERE sent_at < ?1", at - 2 * 86_400),
+        ("DELETE FROM wrong_password WHERE at < ?1", at - 86_400),
+        (
+            "DELETE FROM message WHERE created_at < ?1 AND state <> 'queued' AND (claim_id IS NULL OR claim_id IN (SELECT id FROM claim WHERE stage = 'archived'))",
+            at - KEPT,
+        ),
+        (
+            "DELETE FROM subject WHERE created_at < ?1 AND phone_index IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM session x WHERE x.subject_id = subject.id) \
+             AND NOT EXISTS (SELECT 1 FROM party x WHERE x.subject_id = subject.id) \
+             AND NOT EXISTS (SELECT 1 FROM submission x WHERE x.subject_id = subject.id) \
+             AND NOT EXISTS (SELECT 1 FROM upload x WHERE x.subject_id = subject.id)",
+            at - 3600,
+        ),
+    ] {
+        sqlx::query(sql).bind(before).execute(&mut *tx).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 #[cfg(test)]

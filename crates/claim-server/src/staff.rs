@@ -11,10 +11,13 @@ use claim_domain::policy::Policy;
 use claim_domain::validate;
 use claim_domain::validate::Code;
 use claim_domain::{Day, FieldError, claim_no, local_day, money};
+use serde_json::json;
 use sqlx::Row;
 
+use crate::audit::Who;
 use crate::claims::Stored;
 use crate::failure::{Failure, Result};
+use crate::limits::busy;
 use crate::people::{self, Grant};
 use crate::vault::{sha256_hex, token};
 use crate::{App, attendant, documents, now, payments, policies, session, standing, store};
@@ -24,6 +27,8 @@ const AT_MOST: i64 = 12 * 3600;
 
 /// A member of staff who has signed in.
 pub struct Staff {
+    /// What is typed at the login: the person, whatever is shown.
+    pub name: String,
     pub shown_as: String,
     pub desk: Desk,
 }
@@ -32,10 +37,13 @@ impl Staff {
     pub fn actor(&self) -> Actor {
         Actor::Staff { name: self.shown_as.clone(), desk: self.desk }
     }
+    pub fn who(&self) -> Who {
+        Who::Staff(self.name.clone())
+    }
 }
 
 pub fn cookie_name(app: &App) -> &'static str {
-    if app.options.secure { "__Secure-staff" } else { "staff" }
+    if app.options.secure { "__Host-staff" } else { "staff" }
 }
 
 /// Adds an account, or changes the password of one.
@@ -49,35 +57,120 @@ pub async fn add_staff(app: &App, name: &str, shown_as: &str, desk: Desk, passwo
     // Argon2id with the crate's parameters (19 MiB, two passes), the OWASP minimum.
     let hash = Argon2::default().hash_password(password.as_bytes()).map_err(|e| e.to_string())?.to_string();
     let write = async {
-        let mut tx = app.store.begin().await?;
-        sqlx::query("INSERT INTO staff (name, shown_as, desk, password_hash) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET shown_as = excluded.shown_as, desk = excluded.desk, password_hash = excluded.password_hash")
+        let mut tx = app.store.begin_patiently().await?;
+        // Four eyes are told apart by what is shown (claim_domain::lifecycle): no two people, and never another name for one.
+        let known: Option<String> =
+            sqlx::query_scalar("SELECT shown_as FROM staff WHERE name = ?").bind(name).fetch_optional(&mut *tx).await?;
+        let twin: i64 = sqlx::query_scalar("SELECT count(*) FROM staff WHERE shown_as = ? AND name <> ?")
+            .bind(shown_as)
+            .bind(name)
+            .fetch_one(&mut *tx)
+            .await?;
+        if twin > 0 || known.is_some_and(|known| known != shown_as) {
+            return Ok(false);
+        }
+        sqlx::query("INSERT INTO staff (name, shown_as, desk, password_hash) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET desk = excluded.desk, password_hash = excluded.password_hash, removed_at = NULL")
             .bind(name)
             .bind(shown_as)
             .bind(desk.as_str())
             .bind(hash)
             .execute(&mut *tx)
             .await?;
+        // Whoever was signed in with the old one is not any more.
+        sqlx::query("DELETE FROM staff_session WHERE staff_name = ?").bind(name).execute(&mut *tx).await?;
         tx.commit().await?;
-        Result::Ok(())
+        Result::Ok(true)
     };
-    write.await.map_err(|f| f.problem().title)
+    if !write.await.map_err(|f| f.problem().title)? {
+        return Err(format!("{shown_as:?} is somebody else, or {name:?} is shown as another: what is shown tells people apart for ever"));
+    }
+    app.audit.say("set", &Who::Operator, json!({ "staff": name, "desk": desk.as_str() }));
+    Ok(())
 }
 
-/// A new session token, or `None` for a wrong name or password (which take the same time).
-pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<String>> {
-    let stored: Option<String> =
-        sqlx::query_scalar("SELECT password_hash FROM staff WHERE name = ?").bind(name).fetch_optional(&app.store.read).await?;
+/// Ends an account and its sessions; what was done with it stays.
+///
+/// # Errors
+/// A sentence for the command line.
+pub async fn remove_staff(app: &App, name: &str) -> std::result::Result<(), String> {
+    let write = async {
+        let mut tx = app.store.begin_patiently().await?;
+        let done = sqlx::query("UPDATE staff SET removed_at = ? WHERE name = ? AND removed_at IS NULL")
+            .bind(now().0)
+            .bind(name)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("DELETE FROM staff_session WHERE staff_name = ?").bind(name).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Result::Ok(done.rows_affected())
+    };
+    if write.await.map_err(|f| f.problem().title)? == 0 {
+        return Err(format!("there is no {name:?}"));
+    }
+    app.audit.say("set", &Who::Operator, json!({ "staff": name, "removed": true }));
+    Ok(())
+}
+
+/// Whether this is the password of an account in use. Two are checked at a time: each takes 19 MiB.
+///
+/// # Errors
+/// `rate-limited` where too many wait.
+pub async fn is_password(app: &App, name: &str, password: &str) -> Result<bool> {
+    let _place = app.passwords.enter().await?;
+    let stored: Option<String> = sqlx::query_scalar("SELECT password_hash FROM staff WHERE name = ? AND removed_at IS NULL")
+        .bind(name)
+        .fetch_optional(&app.store.read)
+        .await?;
     // Of no password anybody has, so that an unknown name is not answered sooner.
     let nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let (hash, password) = (stored.unwrap_or_else(|| nobody.into()), password.to_owned());
     let right = tokio::task::spawn_blocking(move || {
         PasswordHash::new(&hash).is_ok_and(|h| Argon2::default().verify_password(password.as_bytes(), &h).is_ok())
     });
-    if !right.await.map_err(|e| Failure::internal("password", e))? {
+    right.await.map_err(|e| Failure::internal("password", e))
+}
+
+/// Wrong passwords of one name before it has to wait; then a minute, two, four … a quarter of an hour.
+const TRIES: i64 = 5;
+const LONGEST_WAIT: i64 = 15 * 60;
+
+/// A new session token, or `None` for a wrong name or password (which take the same time).
+///
+/// # Errors
+/// `rate-limited` after too many wrong ones of this name, whether or not there is such an account.
+pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<String>> {
+    let (index, at) = (app.vault.index("staff", name), now().0);
+    // Counted before it is checked: a hundred at once are a hundred tries.
+    let mut tx = app.store.begin().await?;
+    let before: Option<(i64, i64)> =
+        sqlx::query_as("SELECT tries, until FROM wrong_password WHERE name_index = ?").bind(&index).fetch_optional(&mut *tx).await?;
+    let (tries, until) = before.map_or((1, 0), |(tries, until)| (tries + 1, until));
+    if until > at {
+        return Err(busy(u32::try_from(until - at).unwrap_or(60)).into());
+    }
+    let until = if tries < TRIES { 0 } else { at + (60 << (tries - TRIES).min(10)).min(LONGEST_WAIT) };
+    sqlx::query("INSERT OR REPLACE INTO wrong_password (name_index, tries, at, until) VALUES (?, ?, ?, ?)")
+        .bind(&index)
+        .bind(tries)
+        .bind(at)
+        .bind(until)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    let right = is_password(app, name, password).await?;
+    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM staff WHERE name = ?").bind(name).fetch_one(&app.store.read).await?;
+    // What somebody typed as a name may be anything, his password too.
+    let who = if known > 0 { Who::Staff(name.to_owned()) } else { Who::Nobody };
+    if !right {
+        app.audit.refused(&who, json!({ "sign-in": "staff", "tries": tries }));
+        if tries >= TRIES {
+            app.audit.alarm(json!({ "limit": "wrong passwords", "known": known > 0, "staff": if known > 0 { name } else { "" } }));
+        }
         return Ok(None);
     }
-    let (fresh, at) = (token(), now().0);
+    let fresh = token();
     let mut tx = app.store.begin().await?;
+    sqlx::query("DELETE FROM wrong_password WHERE name_index = ?").bind(&index).execute(&mut *tx).await?;
     sqlx::query("DELETE FROM staff_session WHERE created_at < ?").bind(at - AT_MOST).execute(&mut *tx).await?;
     sqlx::query("INSERT INTO staff_session (token_hash, staff_name, created_at, seen_at) VALUES (?, ?, ?, ?)")
         .bind(sha256_hex(fresh.as_bytes()))
@@ -87,6 +180,7 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<Str
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
+    app.audit.say("sign-in", &who, json!({ "as": "staff" }));
     Ok(Some(fresh))
 }
 
@@ -94,7 +188,7 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<Str
 pub async fn who(app: &App, headers: &HeaderMap) -> Result<Option<Staff>> {
     let Some(token) = session::cookie(headers, cookie_name(app)) else { return Ok(None) };
     let (hash, at) = (sha256_hex(token.as_bytes()), now().0);
-    let row = sqlx::query("SELECT s.shown_as, s.desk FROM staff_session x JOIN staff s ON s.name = x.staff_name WHERE x.token_hash = ? AND x.seen_at > ? AND x.created_at > ? AND x.seen_at <= ?")
+    let row = sqlx::query("SELECT s.name, s.shown_as, s.desk, x.seen_at FROM staff_session x JOIN staff s ON s.name = x.staff_name WHERE s.removed_at IS NULL AND x.token_hash = ? AND x.seen_at > ? AND x.created_at > ? AND x.seen_at <= ?")
         .bind(&hash)
         .bind(at - IDLE)
         .bind(at - AT_MOST)
@@ -102,18 +196,30 @@ pub async fn who(app: &App, headers: &HeaderMap) -> Result<Option<Staff>> {
         .fetch_optional(&app.store.read)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let mut tx = app.store.begin().await?;
-    sqlx::query("UPDATE staff_session SET seen_at = ? WHERE token_hash = ?").bind(at).bind(&hash).execute(&mut *tx).await?;
-    tx.commit().await?;
+    if at - row.try_get::<i64, _>("seen_at")? > 30 {
+        let mut tx = app.store.begin().await?;
+        sqlx::query("UPDATE staff_session SET seen_at = ? WHERE token_hash = ?").bind(at).bind(&hash).execute(&mut *tx).await?;
+        tx.commit().await?;
+    }
     let desk: String = row.try_get("desk")?;
-    Ok(Some(Staff { shown_as: row.try_get("shown_as")?, desk: Desk::parse(&desk).ok_or_else(|| Failure::internal("desk", desk))? }))
+    Ok(Some(Staff {
+        name: row.try_get("name")?,
+        shown_as: row.try_get("shown_as")?,
+        desk: Desk::parse(&desk).ok_or_else(|| Failure::internal("desk", desk))?,
+    }))
 }
 
 pub async fn sign_out(app: &App, headers: &HeaderMap) -> Result<()> {
     if let Some(token) = session::cookie(headers, cookie_name(app)) {
         let mut tx = app.store.begin().await?;
-        sqlx::query("DELETE FROM staff_session WHERE token_hash = ?").bind(sha256_hex(token.as_bytes())).execute(&mut *tx).await?;
+        let name: Option<String> = sqlx::query_scalar("DELETE FROM staff_session WHERE token_hash = ? RETURNING staff_name")
+            .bind(sha256_hex(token.as_bytes()))
+            .fetch_optional(&mut *tx)
+            .await?;
         tx.commit().await?;
+        if let Some(name) = name {
+            app.audit.say("sign-out", &Who::Staff(name), json!({ "as": "staff" }));
+        }
     }
     Ok(())
 }
@@ -127,7 +233,7 @@ pub struct Waiting {
 
 /// What is overdue first, then what is open, then the newest. `search`: a claim number, a plate, or the end of an ID
 /// number or policy number.
-pub async fn queue(app: &App, search: &str) -> Result<Vec<Waiting>> {
+pub async fn queue(app: &App, staff: &Staff, search: &str) -> Result<Vec<Waiting>> {
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {}, c.stage, c.overdue FROM claim c LEFT JOIN policy p ON p.id = c.policy_id \
          WHERE c.locked_at IS NULL AND (?1 = '' OR c.no = ?2 OR c.no LIKE '%' || ?1 OR p.plate = ?1 OR p.no LIKE '%' || ?1 OR c.reporter_phone_index = ?3) \
@@ -139,6 +245,9 @@ pub async fn queue(app: &App, search: &str) -> Result<Vec<Waiting>> {
     .bind(app.vault.index("phone", search))
     .fetch_all(&app.store.read)
     .await?;
+    if !search.is_empty() {
+        app.audit.say("search", &staff.who(), json!({ "found": rows.len() }));
+    }
     rows.iter()
         .map(|row| Ok(Waiting { claim: Stored::of(app, row)?, stage: row.try_get("stage")?, overdue: row.try_get("overdue")? }))
         .collect()
@@ -154,7 +263,9 @@ pub async fn looked(app: &App, staff: &Staff, claim_id: &str, what: &str) -> Res
         .bind(now().0)
         .execute(&mut *tx)
         .await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    app.audit.say("look", &staff.who(), json!({ "claim": claim_id, "what": what }));
+    Ok(())
 }
 
 pub async fn find(app: &App, no: &str) -> Result<Stored> {

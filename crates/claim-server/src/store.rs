@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
 
 use crate::failure::{Failure, Result};
+use crate::limits::Gate;
 use crate::vault::{Vault, sha256_hex};
 use crate::{App, standing};
 use claim_api::{Problem, ProblemCode};
@@ -18,7 +19,12 @@ use claim_api::{Problem, ProblemCode};
 pub struct Store {
     pub read: SqlitePool,
     write: SqlitePool,
+    /// Requests that wait to write: more are refused at once than wait and fail.
+    queue: Gate,
 }
+
+/// About as many as are done in a quarter of a second.
+const MOST_WAITING: usize = 100;
 
 pub type Tx = Transaction<'static, Sqlite>;
 
@@ -35,7 +41,7 @@ impl Store {
         // a transaction: such a connection is not used again.
         let write = SqlitePoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(Duration::from_secs(30))
+            .acquire_timeout(Duration::from_secs(10))
             .after_release(|connection, _| {
                 Box::pin(async move {
                     connection.ping().await?;
@@ -46,11 +52,20 @@ impl Store {
             .await?;
         sqlx::migrate!().run(&write).await?;
         let read = SqlitePoolOptions::new().max_connections(8).connect_with(options.read_only(true).create_if_missing(false)).await?;
-        Ok(Store { read, write })
+        Ok(Store { read, write, queue: Gate::new(1, MOST_WAITING) })
     }
 
-    /// Starts the one writing transaction; others wait for it.
+    /// Starts the one writing transaction of a request; others wait for it.
+    ///
+    /// # Errors
+    /// `rate-limited` where too many wait already.
     pub async fn begin(&self) -> Result<Tx> {
+        let _place = self.queue.enter().await?;
+        self.begin_patiently().await
+    }
+
+    /// The same for what nobody asks again for.
+    pub async fn begin_patiently(&self) -> Result<Tx> {
         Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
     }
 

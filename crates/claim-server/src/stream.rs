@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::rejection::QueryRejection};
 use claim_api::{Problem, ProblemCode};
 use futures_util::stream;
-use tokio::sync::broadcast::Receiver;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::claims::{After, mine, signed_in};
@@ -29,8 +29,32 @@ const RECHECK: Duration = Duration::from_secs(30);
 /// Then the page opens a new one: whatever was wrong with the old is gone.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 const AT_MOST: usize = 3;
-/// Told instead of a claim's id when a session was ended.
-pub const SIGNED_OUT: &str = "";
+
+/// Who waits for what: claims with new events by their id, sessions that were ended by their hash.
+#[derive(Default)]
+pub struct News(Mutex<HashMap<String, watch::Sender<()>>>);
+
+impl News {
+    pub fn listen(&self, about: &str) -> watch::Receiver<()> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(about.to_owned()).or_insert_with(|| watch::Sender::new(())).subscribe()
+    }
+
+    /// Wakes those who wait for this; where nobody does, nothing is kept.
+    pub fn tell(&self, about: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(about).is_some_and(|waits| waits.send(()).is_err()) {
+            all.remove(about);
+        }
+    }
+
+    fn forget(&self, about: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(about).is_some_and(|waits| waits.receiver_count() <= 1) {
+            all.remove(about);
+        }
+    }
+}
 
 /// How many streams each session has open.
 #[derive(Default)]
@@ -65,16 +89,25 @@ impl Drop for Place {
     }
 }
 
+impl Drop for Follow {
+    fn drop(&mut self) {
+        self.place.app.news.forget(&self.claim_id);
+        self.place.app.news.forget(&self.place.session);
+    }
+}
+
 struct Follow {
     place: Place,
-    news: Receiver<String>,
+    news: watch::Receiver<()>,
+    /// Of the session: somebody has signed out.
+    ended: watch::Receiver<()>,
     claim_id: String,
     after: u32,
     began: Instant,
     /// When the page must hear again that this lives.
     beat: Instant,
-    /// When the session was last known to be alive; `None`: somebody has signed out.
-    checked: Option<Instant>,
+    /// When the session was last known to be alive.
+    checked: Instant,
     ready: std::vec::IntoIter<claim_domain::lifecycle::Event>,
     part: Part,
 }
@@ -96,11 +129,12 @@ pub async fn stream(
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.parse().ok());
     let Some(place) = Place::take(&app, &session.hash) else { return Err(Problem::after(ProblemCode::RateLimited, 60).into()) };
     // Listening begins before the first look: nothing falls in between.
-    let news = app.news.subscribe();
-    let (began, checked) = (Instant::now(), Some(Instant::now()));
+    let (news, ended) = (app.news.listen(&claim.id), app.news.listen(&session.hash));
+    let (began, checked) = (Instant::now(), Instant::now());
     let after = last.unwrap_or(after);
     let beat = began + HEARTBEAT;
-    let follow = Follow { place, news, claim_id: claim.id, after, began, beat, checked, ready: Vec::new().into_iter(), part: claim.part };
+    let follow =
+        Follow { place, news, ended, claim_id: claim.id, after, began, beat, checked, ready: Vec::new().into_iter(), part: claim.part };
     let events = stream::unfold(Some((follow, true)), |state| async move {
         let (mut follow, first) = state?;
         let sent = next(&mut follow, first).await?;
@@ -138,14 +172,17 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
         if follow.began.elapsed() > LONGEST {
             return None;
         }
-        if follow.checked.is_none_or(|at| at.elapsed() > RECHECK) {
-            follow.checked = Some(Instant::now());
+        if follow.checked.elapsed() > RECHECK {
+            follow.checked = Instant::now();
             if !session::is_alive(&app, &follow.place.session).await.unwrap_or(false) {
                 return None;
             }
         }
-        match tokio::time::timeout_at(follow.beat, follow.news.recv()).await {
-            Err(_) => {
+        tokio::select! {
+            // The sender stays as long as this one listens.
+            _ = follow.news.changed() => look = true,
+            _ = follow.ended.changed() => return None,
+            () = tokio::time::sleep_until(follow.beat) => {
                 // Also a look: an event of another process would come to light here.
                 let found = store::events(&app.vault, &app.store.read, &follow.claim_id, follow.after).await.ok()?;
                 if found.is_empty() {
@@ -153,12 +190,6 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
                 }
                 follow.ready = found.into_iter();
             }
-            Ok(Ok(claim)) if claim == SIGNED_OUT => follow.checked = None,
-            Ok(Ok(claim)) if claim != follow.claim_id => {}
-            Ok(Ok(_)) => look = true,
-            // Too many at once to remember which: look.
-            Ok(Err(tokio::sync::broadcast::error::RecvError::Lagged(_))) => look = true,
-            Ok(Err(_)) => return None,
         }
     }
 }

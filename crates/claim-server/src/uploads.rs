@@ -19,16 +19,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use claim_api::{Problem, ProblemCode, tus};
+use claim_domain::FieldError;
+use claim_domain::validate::Code;
 use futures_util::StreamExt;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use sqlx::Row;
+use sqlx::{Row, SqliteConnection};
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::{OwnedMutexGuard, watch};
-use tokio::time::Instant;
 
 use crate::failure::{Failure, Result};
+use crate::guard;
 use crate::session::Session;
 use crate::vault::{hex, is_sha256, token};
 use crate::{App, now};
@@ -37,12 +39,10 @@ const MOST_BYTES: u64 = 20 << 20;
 /// Of one session or customer, not yet attached.
 const MOST_OPEN: i64 = 30;
 const MOST_OPEN_BYTES: i64 = 200 << 20;
+/// Of everybody, not yet attached.
+const MOST_LYING_ABOUT: i64 = 20 << 30;
 const LIVES: i64 = 7 * 86_400;
 const OLDER_REQUEST_ENDS_WITHIN: Duration = Duration::from_secs(5);
-const READ_WITHIN: Duration = Duration::from_secs(15);
-/// Who sends less than this a second, after the first half minute, holds a connection and no more.
-const SLOWEST: u64 = 1 << 10;
-const SLOW_FOR: Duration = Duration::from_secs(30);
 /// Requests of one subject that write at the same time; the app has two.
 const MOST_WRITING: usize = 5;
 const EXTENSIONS: &str = "creation,checksum,expiration,termination";
@@ -62,7 +62,7 @@ struct Turns {
     lock: Arc<tokio::sync::Mutex<()>>,
 }
 
-struct Turn {
+pub struct Turn {
     number: u64,
     newest: watch::Receiver<u64>,
     _lock: OwnedMutexGuard<()>,
@@ -124,13 +124,10 @@ impl Uploads {
         Ok(Writing { uploads: self, subject })
     }
 
-    async fn turn(&self, id: &str) -> Result<Turn> {
-        let turns = {
-            // A panic while this is held is impossible: nothing in it can fail.
-            let mut all = self.turns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            all.retain(|_, turns| Arc::strong_count(turns) > 1 || turns.lock.try_lock().is_err());
-            all.entry(id.to_owned()).or_insert_with(|| Arc::new(Turns { newest: watch::Sender::new(0), lock: Arc::default() })).clone()
-        };
+    /// The turn of whoever reads, writes, attaches or removes the upload `id`; everything that does takes it first. A request
+    /// that was writing ends, with what it has written durable and acknowledged.
+    pub async fn turn(&self, id: &str) -> Result<Turn> {
+        let turns = self.turns(id);
         let mut number = 0;
         turns.newest.send_modify(|newest| {
             *newest += 1;
@@ -139,6 +136,20 @@ impl Uploads {
         let lock = tokio::time::timeout(OLDER_REQUEST_ENDS_WITHIN, turns.lock.clone().lock_owned()).await;
         let lock = lock.map_err(|_| Problem::after(ProblemCode::UploadLocked, 2))?;
         Ok(Turn { number, newest: turns.newest.subscribe(), _lock: lock })
+    }
+
+    /// The turn, where nobody has it.
+    fn idle(&self, id: &str) -> Option<Turn> {
+        let turns = self.turns(id);
+        let lock = turns.lock.clone().try_lock_owned().ok()?;
+        Some(Turn { number: *turns.newest.borrow(), newest: turns.newest.subscribe(), _lock: lock })
+    }
+
+    fn turns(&self, id: &str) -> Arc<Turns> {
+        // A panic while this is held is impossible: nothing in it can fail.
+        let mut all = self.turns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        all.retain(|_, turns| Arc::strong_count(turns) > 1 || turns.lock.try_lock().is_err());
+        all.entry(id.to_owned()).or_insert_with(|| Arc::new(Turns { newest: watch::Sender::new(0), lock: Arc::default() })).clone()
     }
 }
 
@@ -200,18 +211,44 @@ async fn save_offset(app: &App, stored: &Stored) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
-async fn remove(app: &App, id: &str) -> Result<()> {
+/// Removes an upload that belongs to no claim, and that nobody has touched since `before`. The row decides, the file follows:
+/// it stays where the row stays.
+async fn remove(app: &App, _turn: &Turn, id: &str, before: i64) -> Result<bool> {
     let mut tx = app.store.begin().await?;
-    sqlx::query("DELETE FROM upload WHERE id = ? AND claim_id IS NULL").bind(id).execute(&mut *tx).await?;
+    let removed = sqlx::query("DELETE FROM upload WHERE id = ? AND claim_id IS NULL AND touched_at <= ?")
+        .bind(id)
+        .bind(before)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
     tx.commit().await?;
+    if removed == 0 {
+        return Ok(false);
+    }
     match fs::remove_file(app.uploads.path(id)?).await {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
-        _ => Ok(()),
+        _ => Ok(true),
     }
 }
 
+/// Makes a whole upload of `subject` part of a claim, for ever.
+///
+/// # Errors
+/// `upload-expired` when it is gone, or part of another claim.
+pub async fn link(tx: &mut SqliteConnection, _turn: &Turn, subject: &str, id: &str, claim_id: &str) -> Result<()> {
+    let linked = sqlx::query(
+        "UPDATE upload SET claim_id = ?1 WHERE id = ?2 AND subject_id = ?3 AND at_offset = length AND (claim_id IS NULL OR claim_id = ?1)",
+    )
+    .bind(claim_id)
+    .bind(id)
+    .bind(subject)
+    .execute(tx)
+    .await?;
+    if linked.rows_affected() == 0 { Err(ProblemCode::UploadExpired.into()) } else { Ok(()) }
+}
+
 /// Bytes and SHA-256 of a whole upload of `subject`.
-pub async fn finished(app: &App, subject: &str, id: &str) -> Result<(Bytes, String)> {
+pub async fn finished(app: &App, _turn: &Turn, subject: &str, id: &str) -> Result<(Bytes, String)> {
     let stored = match load(app, subject, id).await {
         // To the sender an unknown upload is one that is gone: he sends it again.
         Err(Failure::Problem(p)) if p.code == ProblemCode::NotFound => return Err(ProblemCode::UploadExpired.into()),
@@ -232,20 +269,36 @@ pub async fn abandon(app: &App, subject: &str) -> Result<()> {
         .fetch_all(&app.store.read)
         .await?;
     for id in open {
-        let _turn = app.uploads.turn(&id).await?;
-        remove(app, &id).await?;
+        let turn = app.uploads.turn(&id).await?;
+        remove(app, &turn, &id, i64::MAX).await?;
     }
     Ok(())
 }
 
-/// Removes what nobody went on with for seven days.
+/// Removes what nobody went on with for seven days, and files that lost their row when the server fell.
 pub async fn expire(app: &App) -> Result<()> {
-    let old: Vec<String> = sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND touched_at < ?")
-        .bind(now().0 - LIVES)
+    let before = now().0 - LIVES;
+    let old: Vec<String> = sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND touched_at <= ?")
+        .bind(before)
         .fetch_all(&app.store.read)
         .await?;
     for id in old {
-        remove(app, &id).await?;
+        // One that somebody writes is not old.
+        let Some(turn) = app.uploads.idle(&id) else { continue };
+        remove(app, &turn, &id, before).await?;
+    }
+    let mut files = fs::read_dir(&app.uploads.folder).await?;
+    while let Some(file) = files.next_entry().await? {
+        let Ok(id) = file.file_name().into_string() else { continue };
+        // One that goes meanwhile needs nobody.
+        let Ok(about) = file.metadata().await else { continue };
+        if about.modified()?.elapsed().map_or(true, |age| age.as_secs() <= LIVES.unsigned_abs()) || app.uploads.path(&id).is_err() {
+            continue;
+        }
+        let known: i64 = sqlx::query_scalar("SELECT count(*) FROM upload WHERE id = ?").bind(&id).fetch_one(&app.store.read).await?;
+        if known == 0 {
+            fs::remove_file(file.path()).await?;
+        }
     }
     Ok(())
 }
@@ -254,6 +307,12 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     let text = headers.get(name)?.to_str().ok()?;
     // `parse` alone would take "+1".
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// Names the header that cannot be read.
+fn header_wrong(name: &str) -> Failure {
+    let errors = vec![FieldError::new(format!("/headers/{name}"), Code::Malformed)];
+    Problem { title: format!("The header {name} cannot be read"), errors, ..ProblemCode::MalformedJson.into() }.into()
 }
 
 fn speaks_tus(headers: &HeaderMap) -> bool {
@@ -295,25 +354,28 @@ pub async fn options() -> Response {
 /// Begins an upload of a known length; metadata `sha256` (hex) is compared at the end.
 #[utoipa::path(post, path = "/api/v1/uploads", params(("Tus-Resumable" = String, Header), ("Upload-Length" = u64, Header), ("Upload-Metadata" = Option<String>, Header)),
     responses((status = 201), (status = 400, body = Problem), (status = 412), (status = 413, body = Problem), (status = 429, body = Problem), (status = 507, body = Problem)))]
-pub async fn create(State(app): State<App>, Extension(session): Extension<Session>, headers: HeaderMap) -> Response {
-    if !speaks_tus(&headers) {
+pub async fn create(State(app): State<App>, Extension(session): Extension<Session>, request: Request) -> Response {
+    let (network, headers) = (guard::network(&app, &request), request.headers());
+    if !speaks_tus(headers) {
         return wrong_version();
     }
-    answer(begin(&app, &session, &headers).await)
+    answer(begin(&app, &session, headers, network).await)
 }
 
-async fn begin(app: &App, session: &Session, headers: &HeaderMap) -> Result<Response> {
-    let length = number(headers, "upload-length").ok_or(ProblemCode::MalformedJson)?;
+async fn begin(app: &App, session: &Session, headers: &HeaderMap, network: String) -> Result<Response> {
+    // Exactly one of the two (tus, creation); this server offers no deferred length, and no parts to be put together.
+    let odd = headers.contains_key("upload-defer-length") || headers.contains_key("upload-concat");
+    let length = number(headers, "upload-length").filter(|_| !odd).ok_or_else(|| header_wrong("Upload-Length"))?;
     if length > MOST_BYTES {
         return Err(ProblemCode::UploadTooLarge.into());
     }
     let metadata = headers
         .get("upload-metadata")
         .map_or(Some(Vec::new()), |v| tus::parse_metadata(v.to_str().ok()?))
-        .ok_or(ProblemCode::MalformedJson)?;
+        .ok_or_else(|| header_wrong("Upload-Metadata"))?;
     let sha256 = metadata.into_iter().find(|(k, _)| k == "sha256").map(|(_, v)| v.to_ascii_lowercase());
     if sha256.as_ref().is_some_and(|s| !is_sha256(s)) {
-        return Err(ProblemCode::MalformedJson.into());
+        return Err(header_wrong("Upload-Metadata"));
     }
     if fs4::available_space(&app.uploads.folder)? < app.uploads.keep_free + length {
         return Err(ProblemCode::StorageFull.into());
@@ -328,6 +390,14 @@ async fn begin(app: &App, session: &Session, headers: &HeaderMap) -> Result<Resp
     let wanted = i64::try_from(length).unwrap_or(i64::MAX);
     if open >= MOST_OPEN || bytes + wanted > MOST_OPEN_BYTES {
         return Err(ProblemCode::Quota.into());
+    }
+    // Subjects are free, so what they leave lying about is counted together as well.
+    app.quotas.uploads.take(network)?;
+    let all: i64 =
+        sqlx::query_scalar("SELECT coalesce(sum(length), 0) FROM upload WHERE claim_id IS NULL").fetch_one(&app.store.read).await?;
+    if all + wanted > MOST_LYING_ABOUT {
+        app.audit.alarm(serde_json::json!({ "limit": "bytes of uploads that belong to no claim" }));
+        return Err(Problem::after(ProblemCode::StorageFull, 600).into());
     }
     let id = token();
     let file = File::create_new(app.uploads.path(&id)?).await?;
@@ -385,10 +455,23 @@ pub async fn append(
 
 /// POST with X-HTTP-Method-Override, for proxies that know no PATCH.
 pub async fn overridden(app: State<App>, session: Extension<Session>, id: Route<String>, request: Request) -> Response {
-    match request.headers().get("x-http-method-override").map(HeaderValue::as_bytes) {
+    let wanted = request.headers().get("x-http-method-override").map(|v| v.as_bytes().to_ascii_uppercase());
+    match wanted.as_deref() {
         Some(b"PATCH") => append(app, session, id, request).await,
         Some(b"DELETE") => terminate(app, session, id, request.headers().clone()).await,
-        _ => crate::guard::method_not_allowed().await,
+        Some(b"HEAD") => head(app, Some(session), id, request.headers().clone()).await,
+        Some(b"OPTIONS") => options().await,
+        _ => answer(Err(ProblemCode::MethodNotAllowed.into())),
+    }
+}
+
+/// The same at the address where uploads are made.
+pub async fn made_or_overridden(app: State<App>, session: Extension<Session>, request: Request) -> Response {
+    let wanted = request.headers().get("x-http-method-override").map(|v| v.as_bytes().to_ascii_uppercase());
+    match wanted.as_deref() {
+        None | Some(b"POST") => create(app, session, request).await,
+        Some(b"OPTIONS") => options().await,
+        Some(_) => answer(Err(ProblemCode::MethodNotAllowed.into())),
     }
 }
 
@@ -407,7 +490,7 @@ pub async fn terminate(
 }
 
 async fn end(app: &App, session: &Session, id: &str) -> Result<Response> {
-    let _turn = app.uploads.turn(id).await?;
+    let turn = app.uploads.turn(id).await?;
     let linked: Option<Option<String>> = sqlx::query_scalar("SELECT claim_id FROM upload WHERE id = ? AND subject_id = ?")
         .bind(id)
         .bind(&session.subject)
@@ -416,10 +499,10 @@ async fn end(app: &App, session: &Session, id: &str) -> Result<Response> {
     match linked {
         None => Err(ProblemCode::NotFound.into()),
         Some(Some(_)) => Err(ProblemCode::NotAllowed.into()),
-        Some(None) => {
-            remove(app, id).await?;
-            Ok(StatusCode::NO_CONTENT.into_response())
-        }
+        Some(None) => match remove(app, &turn, id, i64::MAX).await? {
+            true => Ok(StatusCode::NO_CONTENT.into_response()),
+            false => Err(ProblemCode::NotAllowed.into()),
+        },
     }
 }
 
@@ -433,13 +516,13 @@ enum Checksum {
 impl Checksum {
     fn wanted(headers: &HeaderMap) -> Result<Checksum> {
         let Some(header) = headers.get("upload-checksum") else { return Ok(Checksum::None) };
-        let (algorithm, digest) = header.to_str().ok().and_then(|v| v.split_once(' ')).ok_or(ProblemCode::MalformedJson)?;
-        let digest = STANDARD.decode(digest.trim()).map_err(|_| ProblemCode::MalformedJson)?;
+        let (algorithm, digest) = header.to_str().ok().and_then(|v| v.split_once(' ')).ok_or_else(|| header_wrong("Upload-Checksum"))?;
+        let digest = STANDARD.decode(digest.trim()).map_err(|_| header_wrong("Upload-Checksum"))?;
         match algorithm {
             "sha256" => Ok(Checksum::Sha256(Sha256::new(), digest)),
             "sha1" => Ok(Checksum::Sha1(Sha1::new(), digest)),
             // tus: "400 Bad Request if the checksum algorithm is not supported".
-            _ => Err(ProblemCode::MalformedJson.into()),
+            _ => Err(header_wrong("Upload-Checksum")),
         }
     }
     fn update(&mut self, bytes: &[u8]) {
@@ -472,7 +555,7 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
     if headers.get(header::CONTENT_TYPE).is_none_or(|v| v != tus::CHUNK_TYPE) {
         return Err(ProblemCode::UnsupportedMediaType.into());
     }
-    let at = number(headers, "upload-offset").ok_or(ProblemCode::MalformedJson)?;
+    let at = number(headers, "upload-offset").ok_or_else(|| header_wrong("Upload-Offset"))?;
     let announced = number(headers, "content-length");
     let mut checksum = Checksum::wanted(headers)?;
     let _writing = app.uploads.writes(&session.subject)?;
@@ -511,7 +594,7 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
         let sum = tokio::task::spawn_blocking(move || hex(&Sha256::digest(&bytes))).await.map_err(|e| Failure::internal("hash", e))?;
         if stored.sha256 != Some(sum) {
             // The file as a whole is not what was promised: it is gone, the client begins again.
-            remove(app, id).await?;
+            remove(app, &turn, id, i64::MAX).await?;
             return Err(ProblemCode::UploadChecksum.into());
         }
     }
@@ -525,16 +608,17 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
 /// Copies the body until it ends; what was written stays to be synced by the caller.
 async fn copy(file: &mut File, body: Body, left: u64, checksum: &mut Checksum, turn: &mut Turn) -> Result<(Ended, u64)> {
     let mut stream: BodyDataStream = body.into_data_stream();
-    let (mut got, began) = (0, Instant::now());
+    let mut got = 0;
     loop {
         let part = tokio::select! {
-            part = tokio::time::timeout(READ_WITHIN, stream.next()) => part,
+            part = stream.next() => part,
             () = turn.over() => return Ok((Ended::Replaced, got)),
         };
         let bytes = match part {
-            Ok(Some(Ok(bytes))) => bytes,
-            Ok(None) => break,
-            Ok(Some(Err(_))) | Err(_) => {
+            Some(Ok(bytes)) => bytes,
+            None => break,
+            // Gone, or too slow (`pace`).
+            Some(Err(_)) => {
                 file.flush().await?;
                 return Ok((Ended::Cut, got));
             }
@@ -545,34 +629,7 @@ async fn copy(file: &mut File, body: Body, left: u64, checksum: &mut Checksum, t
         file.write_all(&bytes).await?;
         checksum.update(&bytes);
         got += bytes.len() as u64;
-        if began.elapsed() > SLOW_FOR && got < SLOWEST * began.elapsed().as_secs() {
-            file.flush().await?;
-            return Ok((Ended::Cut, got));
-        }
     }
     file.flush().await?;
     Ok((Ended::Whole, got))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Time does not pass by itself here: a drop every five seconds, for ever.
-    #[tokio::test(start_paused = true)]
-    async fn who_sends_a_drop_now_and_then_is_cut_off() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file = File::create(folder.path().join("slow")).await.unwrap();
-        let drops = futures_util::stream::unfold((), |()| async {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            Some((io::Result::Ok(Bytes::from_static(b"drop")), ()))
-        });
-        let newest = watch::Sender::new(1);
-        let lock = Arc::new(tokio::sync::Mutex::new(())).lock_owned().await;
-        let mut turn = Turn { number: 1, newest: newest.subscribe(), _lock: lock };
-        let began = Instant::now();
-        let (ended, got) = copy(&mut file, Body::from_stream(drops), 1 << 20, &mut Checksum::None, &mut turn).await.unwrap();
-        assert!(matches!(ended, Ended::Cut) && got == 28, "{got} bytes");
-        assert_eq!(began.elapsed().as_secs(), 35);
-    }
 }

@@ -94,8 +94,19 @@ pub fn not_found(wants_page: bool) -> Response {
 fn failed(failure: Failure, back: &str) -> Response {
     let problem = failure.problem();
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let content = html! { h1 { "没有成功" } p { (problem.title) } p { a href=(back) { "返回" } } };
-    (status, page("zh-CN", "没有成功", content)).into_response()
+    let content = html! {
+        h1 { "没有成功" }
+        p { (problem.title) }
+        @if let Some(seconds) = problem.retry_after { p { "请在 " (seconds) " 秒后再试。" } }
+        p { a href=(back) { "返回" } }
+    };
+    let mut response = (status, page("zh-CN", "没有成功", content)).into_response();
+    if let Some(seconds) = problem.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    // For the audit log (`guard`).
+    response.extensions_mut().insert(problem);
+    response
 }
 
 /// The fields of a posted form, at most 64 KB.

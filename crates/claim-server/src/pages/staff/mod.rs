@@ -68,7 +68,7 @@ pub async fn login(State(app): State<App>, request: Request) -> Response {
     match entered.await {
         Ok(Some(token)) => {
             let mut response = see_other("/staff");
-            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), &token, "/staff", 12 * 3600, "Lax"));
+            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), &token, "/", 12 * 3600, "Strict"));
             response
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, login_form(Some("用户名或密码不对"))).into_response(),
@@ -80,7 +80,7 @@ pub async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
     match staff::sign_out(&app, &headers).await {
         Ok(()) => {
             let mut response = see_other("/staff/login");
-            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), "", "/staff", 0, "Lax"));
+            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), "", "/", 0, "Strict"));
             response
         }
         Err(failure) => failed(failure, "/staff"),
@@ -114,7 +114,7 @@ pub struct Search {
 pub async fn queue(State(app): State<App>, headers: HeaderMap, Query(Search { q }): Query<Search>) -> Response {
     signed_in(&app, &headers, async |staff| {
         let search = q.trim().to_owned();
-        let claims = staff::queue(&app, &search).await?;
+        let claims = staff::queue(&app, &staff, &search).await?;
         let sees_money = matches!(staff.desk, Desk::Finance | Desk::Supervisor);
         let stray = if sees_money { signals::stray_answers(&app).await? } else { Vec::new() };
         let content = html! {

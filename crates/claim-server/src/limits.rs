@@ -1,0 +1,147 @@
+//! What one caller, one network and everybody together may cost. Whatever is refused here is told with a time after which
+//! it is worth trying again, at once: nobody waits in order to be refused.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use claim_api::{Problem, ProblemCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::failure::Result;
+
+/// Work that takes memory or time, a few at once; a few more may wait for their turn.
+pub struct Gate {
+    places: Semaphore,
+    waiting: AtomicUsize,
+    most_waiting: usize,
+}
+
+/// Counts whoever waits until he is let in, or goes away.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Gate {
+    pub fn new(at_once: usize, most_waiting: usize) -> Gate {
+        Gate { places: Semaphore::new(at_once), waiting: AtomicUsize::new(0), most_waiting }
+    }
+
+    /// A place, held until it is dropped.
+    ///
+    /// # Errors
+    /// `rate-limited` where too many wait already.
+    pub async fn enter(&self) -> Result<SemaphorePermit<'_>> {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= self.most_waiting {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(busy(1).into());
+        }
+        let _waits = Waits(&self.waiting);
+        // Never closed.
+        self.places.acquire().await.map_err(|_| busy(1).into())
+    }
+}
+
+pub fn busy(seconds: u32) -> Problem {
+    Problem::after(ProblemCode::RateLimited, seconds)
+}
+
+/// Token buckets by key: `burst` at once, then one each `every`.
+pub struct Buckets<K> {
+    burst: u32,
+    every: Duration,
+    full: Mutex<HashMap<K, (f64, Instant)>>,
+}
+
+impl<K: Hash + Eq> Buckets<K> {
+    pub fn new(burst: u32, every: Duration) -> Buckets<K> {
+        Buckets { burst, every, full: Mutex::default() }
+    }
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// `rate-limited` with the seconds until there is one again.
+    pub fn take(&self, key: K) -> Result<()> {
+        self.take_at(key, Instant::now())
+    }
+
+    fn take_at(&self, key: K, at: Instant) -> Result<()> {
+        let mut all = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let (burst, every) = (f64::from(self.burst), self.every.as_secs_f64());
+        let left = |(left, seen): &(f64, Instant)| (left + at.saturating_duration_since(*seen).as_secs_f64() / every).min(burst);
+        // Those that are full again are as good as unknown.
+        if all.len() >= 50_000 {
+            all.retain(|_, bucket| left(bucket) < burst);
+        }
+        let bucket = all.entry(key).or_insert((burst, at));
+        let now = left(bucket);
+        if now < 1.0 {
+            return Err(busy(((1.0 - now) * every).ceil().max(1.0) as u32).into());
+        }
+        *bucket = (now - 1.0, at);
+        Ok(())
+    }
+}
+
+/// What one network, and everybody together, may cause without having shown who they are. Many phones share the address of
+/// a mobile network, so these stop floods and nothing less.
+pub struct Quotas {
+    /// Sessions that are written down.
+    pub sessions: Buckets<String>,
+    pub reports: Buckets<String>,
+    pub uploads: Buckets<String>,
+    /// Messages to phones that nobody has signed in with.
+    pub messages: Buckets<()>,
+}
+
+impl Default for Quotas {
+    fn default() -> Quotas {
+        Quotas {
+            sessions: Buckets::new(600, Duration::from_millis(500)),
+            reports: Buckets::new(600, Duration::from_secs(2)),
+            uploads: Buckets::new(3000, Duration::from_millis(500)),
+            messages: Buckets::new(600, Duration::from_millis(250)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_one_at_a_time() {
+        let buckets = Buckets::new(3, Duration::from_secs(10));
+        let began = Instant::now();
+        let taken = |key: &'static str, seconds: u64| buckets.take_at(key, began + Duration::from_secs(seconds));
+        assert_eq!((0..5).filter(|_| taken("a", 0).is_ok()).count(), 3);
+        assert!(taken("b", 0).is_ok(), "another key");
+        assert_eq!(taken("a", 4).unwrap_err().problem().retry_after, Some(6));
+        assert!(taken("a", 10).is_ok() && taken("a", 11).is_err());
+        assert_eq!((0..9).filter(|_| taken("a", 10_000).is_ok()).count(), 3, "no more than full");
+    }
+
+    #[tokio::test]
+    async fn a_gate_refuses_whoever_comes_when_enough_wait() {
+        let gate = Gate::new(1, 2);
+        let inside = gate.enter().await.unwrap();
+        let (first, second) = (gate.enter(), gate.enter());
+        tokio::pin!(first, second);
+        for waits in [first.as_mut(), second.as_mut()] {
+            assert!(tokio::time::timeout(Duration::from_millis(1), waits).await.is_err());
+        }
+        assert_eq!(gate.enter().await.unwrap_err().problem().retry_after, Some(1));
+        drop(inside);
+        let inside = first.await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(1), gate.enter()).await.is_err(), "there is room to wait again");
+        drop(inside);
+        drop(second.await.unwrap());
+    }
+}
