@@ -99,7 +99,12 @@ impl Signer {
     }
 
     pub fn sign(&self, proof: &Proof) -> String {
-        let header = Header { alg: "EdDSA".into(), kid: self.key().kid, typ: KIND.into() };
+        self.sign_as(KIND, proof)
+    }
+
+    /// Signs something else; `kind` keeps one from being taken for another.
+    pub fn sign_as(&self, kind: &str, proof: &impl Serialize) -> String {
+        let header = Header { alg: "EdDSA".into(), kid: self.key().kid, typ: kind.into() };
         let part = |json: Result<String, serde_json::Error>| BASE64.encode(json.unwrap_or_default());
         let mut text = format!("{}.{}", part(serde_json::to_string(&header)), part(serde_json::to_string(proof)));
         // Ed25519 needs no randomness (RFC 8032, section 5.1.6).
@@ -114,12 +119,20 @@ impl Signer {
 /// # Errors
 /// Why it proves nothing.
 pub fn check(receipt: &str, keys: &Keys) -> Result<Proof, Untrue> {
+    check_as(KIND, receipt, keys)
+}
+
+/// The same of something else.
+///
+/// # Errors
+/// Why it proves nothing.
+pub fn check_as<T: serde::de::DeserializeOwned>(kind: &str, receipt: &str, keys: &Keys) -> Result<T, Untrue> {
     let receipt = receipt.trim();
     let mut parts = receipt.split('.');
     let mut part = || parts.next().and_then(|p| BASE64.decode(p).ok());
     let (Some(header), Some(body), Some(signature)) = (part(), part(), part()) else { return Err(Untrue::Malformed) };
     let header: Header = serde_json::from_slice(&header).map_err(|_| Untrue::Malformed)?;
-    if header.alg != "EdDSA" || header.typ != KIND || parts.next().is_some() {
+    if header.alg != "EdDSA" || header.typ != kind || parts.next().is_some() {
         return Err(Untrue::Malformed);
     }
     let key = keys.keys.iter().find(|k| k.kid == header.kid).ok_or(Untrue::UnknownKey)?;

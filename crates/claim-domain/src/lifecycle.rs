@@ -67,7 +67,7 @@ pub struct Left {
 }
 
 /// How it stands with one payee's account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The bank sent the money back and nobody has corrected it yet.
     pub wrong: bool,
@@ -78,7 +78,7 @@ pub struct Account {
 }
 
 /// Somebody whose role was proved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entitlement {
     pub role: Role,
     pub who: String,
@@ -86,7 +86,7 @@ pub struct Entitlement {
 }
 
 /// What was asked for in addition and has not come yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supplement {
     pub batch: u16,
     pub by: Actor,
@@ -97,7 +97,7 @@ pub struct Supplement {
 }
 
 /// What staff found of a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub document: String,
     pub accepted: bool,
@@ -105,7 +105,7 @@ pub struct Verdict {
 }
 
 /// The newest assessment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assessment {
     pub version: u16,
     pub lines: Vec<Line>,
@@ -114,7 +114,7 @@ pub struct Assessment {
 }
 
 /// Something asked that somebody has to answer: a review or a complaint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     pub at: Moment,
     /// The number of a complaint; empty for a review.
@@ -125,7 +125,7 @@ pub struct Asked {
 }
 
 /// A claim as its events left it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     pub lob: Lob,
     pub stage: Stage,

@@ -232,3 +232,46 @@ async fn an_overloaded_server_says_so_at_once() {
     assert!(messages::deliver(&app).await.is_ok());
     assert_eq!(Caller::new(&app).call("delete", "/api/v1/session", &[], "").await.0, 204, "and is back");
 }
+
+/// F4: one more event costs the same after fifteen hundred as after fifteen, and what is kept beside the log is what the log
+/// comes to. More than two hundred a day a customer cannot cause.
+#[tokio::test]
+async fn f4_a_long_history_costs_no_more() {
+    use claim_domain::lifecycle::{Actor, What};
+    let (_data, app) = opened().await;
+    let mut owner = Caller::new(&app);
+    owner.sign_in(&app, "13800138000").await;
+    let no = owner.report("insured", "13800138000").await;
+    let stored = staff::find(&app, &no).await.unwrap();
+    let say = async |n: u32, at: claim_domain::Moment| {
+        let mut tx = app.store.begin().await.unwrap();
+        let what = What::Wrote { text: format!("第 {n} 次") };
+        crate::store::append(&app, &mut tx, &stored.id, stored.lob, &Actor::Customer, what, at).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let mut fastest = [std::time::Duration::MAX; 2];
+    let length =
+        async || sqlx::query_scalar::<_, i64>("SELECT length(snapshot_sealed) FROM claim").fetch_one(&app.store.read).await.unwrap();
+    let mut sizes = [0; 2];
+    for n in 0..1500 {
+        let (place, began) = (usize::from(n > 1400), std::time::Instant::now());
+        // A day apart from the next hundred and forty.
+        say(n, now().plus_seconds(i64::from(n) * 600)).await;
+        if n < 100 || n > 1400 {
+            fastest[place] = fastest[place].min(began.elapsed());
+            sizes[place] = length().await;
+        }
+    }
+    assert!(fastest[1] < fastest[0] * 2, "{fastest:?}");
+    assert!(sizes[1] <= sizes[0] + 16, "{sizes:?}");
+    app.verify().await.unwrap();
+    let mut other = Caller::new(&app);
+    other.sign_in(&app, "13900139000").await;
+    let no = other.report("insured", "13900139000").await;
+    let mut statuses = Vec::new();
+    for n in 0..205 {
+        statuses.push(other.json("post", &format!("/api/v1/claims/{no}/steps"), &json!({ "wrote": { "text": format!("{n}") } })).await.0);
+    }
+    assert_eq!(statuses.iter().filter(|s| **s == 200).count(), 200, "{statuses:?}");
+    assert!(statuses[200..].iter().all(|s| *s == 429));
+}

@@ -8,12 +8,13 @@ use claim_api::ProblemCode;
 use claim_domain::catalog::Facts;
 use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
 use claim_domain::documents::Folder;
-use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Kind, Stage, Standing, Turn, What};
+use claim_domain::lifecycle::{Actor, Claim, Desk, Kind, Stage, Standing, Turn, What};
 use claim_domain::{Moment, local_day};
 use sqlx::SqliteConnection;
 
 use crate::claims::Stored;
 use crate::failure::{Failure, Result};
+use crate::snapshot::Snapshot;
 use crate::{App, documents, messages, now, policies, standing, store};
 
 const DAY: i64 = 86_400;
@@ -102,7 +103,7 @@ pub fn is_fast(app: &App, stored: &Stored, claim: &Claim, folder: &Folder) -> bo
 /// The customer has read the letter of his refusal `seq`, or was told of it: the three days of article 24 end. Nothing
 /// where it was delivered before, or decided anew meanwhile.
 pub async fn letter_delivered(app: &App, tx: &mut SqliteConnection, stored: &Stored, seq: u32) -> Result<()> {
-    let events = store::events(&app.vault, &mut *tx, &stored.id, 0).await?;
+    let events = store::events(app, &mut *tx, &stored.id, 0).await?;
     let newest = events.iter().rfind(|e| e.what.kind() == Kind::Rejected).map(|e| e.seq);
     let claim = Claim::replay(stored.lob, &events);
     if newest == Some(seq) && claim.admit(&Actor::System, &What::LetterDelivered, &Standing::default()).is_ok() {
@@ -114,21 +115,20 @@ pub async fn letter_delivered(app: &App, tx: &mut SqliteConnection, stored: &Sto
 async fn look(app: &App, claim_id: &str) -> Result<()> {
     let stored = stored(app, claim_id).await?;
     let at = now();
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_patiently().await?;
     let mut attended: u32 = sqlx::query_scalar("SELECT attended_seq FROM claim WHERE id = ?").bind(claim_id).fetch_one(&mut *tx).await?;
     // What the machine adds is attended to as well; it adds each thing once, so this ends.
     let (due, overdue) = loop {
-        let events = store::events(&app.vault, &mut *tx, claim_id, 0).await?;
-        let claim = Claim::replay(stored.lob, &events);
-        for event in events.iter().filter(|e| e.seq > attended) {
-            messages::tell(app, &mut tx, &stored, event, at).await?;
+        let Snapshot { claim, last_step, .. } = Snapshot::of(app, &mut tx, claim_id, stored.lob).await?;
+        for event in store::events(app, &mut tx, claim_id, attended).await? {
+            messages::tell(app, &mut tx, &stored, &event, at).await?;
         }
         attended = claim.seq;
         let folder = documents::folder_in(app, &mut tx, &stored).await?;
         let all = deadlines_of(app, &stored, &claim, &folder, at);
         let Some(what) = by_itself(app, &mut tx, &claim, &all, at).await? else {
             let turn = claim.turn(&standing::tasks(app, &stored, &claim, &folder).await?);
-            let waits = (turn == Turn::Customer).then(|| waits_since(&events)).flatten();
+            let waits = last_step.filter(|_| turn == Turn::Customer);
             if let Some((since, seq)) = waits {
                 remind(app, &mut tx, &stored, since, seq, at).await?;
             }
@@ -180,12 +180,6 @@ fn ending(app: &App, claim: &Claim) -> Option<(Moment, What)> {
         Stage::Closed => Some((claim.ended_at?.plus_seconds(2 * days * DAY), What::Archived)),
         _ => None,
     }
-}
-
-/// Since when the customer has had to do something, and what that began with.
-fn waits_since(events: &[Event]) -> Option<(Moment, u32)> {
-    let step = |e: &&Event| e.actor != Actor::Customer && e.what.kind() != Kind::Escalated;
-    events.iter().rfind(step).map(|e| (e.at, e.seq))
 }
 
 /// Days from the beginning of a wait to each reminder, without end.

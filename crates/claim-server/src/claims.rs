@@ -18,9 +18,9 @@ use sqlx::sqlite::SqliteRow;
 use crate::failure::{Failure, Result};
 use crate::people::Part;
 use crate::session::Session;
-use crate::store::{append, events, lob};
+use crate::store::{append, lob};
 use crate::vault::random;
-use crate::{App, attendant, catastrophes, documents, guard, now, payees, people, policies, standing};
+use crate::{App, attendant, catastrophes, documents, guard, now, payees, people, policies, standing, store};
 
 /// A row of the claim table.
 pub struct Stored {
@@ -39,13 +39,15 @@ pub struct Stored {
 
 impl Stored {
     pub const COLUMNS: &'static str =
-        "c.id, c.no, c.lob, c.incident, c.reported_at, c.policy_id, c.rules_version, c.channel, c.notice_sealed";
+        "c.id, c.no, c.lob, c.incident, c.reported_at, c.policy_id, c.rules_version, c.channel, c.notice_sealed, c.key_sealed";
 
     pub fn of(app: &App, row: &SqliteRow) -> Result<Stored> {
-        let notice =
-            app.vault.open_text(row.try_get("notice_sealed")?).ok_or_else(|| Failure::internal("notice", "sealed with another key"))?;
+        let id: String = row.try_get("id")?;
+        let key = app.vault.claim_key(&id, row.try_get::<Option<&str>, _>("key_sealed")?.unwrap_or_default());
+        let notice = key.and_then(|key| key.open(&place_of_notice(&id), row.try_get("notice_sealed").ok()?));
+        let notice = notice.ok_or_else(|| Failure::internal("notice", "sealed with another key"))?;
         Ok(Stored {
-            id: row.try_get("id")?,
+            id,
             no: row.try_get("no")?,
             lob: lob(row.try_get("lob")?)?,
             incident: row.try_get("incident")?,
@@ -70,6 +72,10 @@ impl Stored {
             place: self.notice.place.text.clone(),
         }
     }
+}
+
+pub fn place_of_notice(claim_id: &str) -> String {
+    format!("claim.notice/{claim_id}")
 }
 
 /// The claim `no` if `subject` is a party to it.
@@ -104,7 +110,7 @@ pub async fn list(State(app): State<App>, session: Option<Extension<Session>>) -
         // One whose right has run out is not on the list.
         let Ok(part) = people::part(&app, &stored.id, &session.subject, now()).await else { continue };
         let stored = Stored { part, ..stored };
-        let claim = Claim::replay(stored.lob, &events(&app.vault, &app.store.read, &stored.id, 0).await?);
+        let claim = store::state_now(&app, &stored).await?;
         let folder = documents::folder(&app, &stored).await?;
         claims.push(stored.summary(&claim, &standing::tasks(&app, &stored, &claim, &folder).await?));
     }
@@ -132,8 +138,8 @@ pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, P
 /// A claim as somebody who has signed in sees it.
 pub async fn view(app: &App, claim: Stored, session: &Session) -> Result<ClaimView> {
     let subject = session.subject.as_str();
-    let events = events(&app.vault, &app.store.read, &claim.id, 0).await?;
-    let state = Claim::replay(claim.lob, &events);
+    let events = store::log(app, &claim.id, 0).await?;
+    let state = store::state_now(app, &claim).await?;
     let folder = documents::folder(app, &claim).await?;
     let deadlines = attendant::deadlines_of(app, &claim, &state, &folder, now());
     let fast = attendant::is_fast(app, &claim, &state, &folder);
@@ -223,7 +229,7 @@ pub async fn timeline(
     let session = signed_in(session)?;
     let claim = mine(&app, &session.subject, &no).await?;
     let Query(After { after }) = after.map_err(|_| ProblemCode::MalformedJson)?;
-    let events = events(&app.vault, &app.store.read, &claim.id, after).await?;
+    let events = store::log(&app, &claim.id, after).await?;
     let events: Vec<Event> = events.into_iter().map(|e| claim.part.shown(e)).collect();
     let tag = format!("\"{}\"", events.last().map_or(after, |e| e.seq));
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == tag.as_bytes());
@@ -326,7 +332,7 @@ pub async fn correct(
     let mut tx = app.store.begin().await?;
     let event = append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, What::Corrected { fields }, now()).await?;
     sqlx::query("UPDATE claim SET notice_sealed = ? WHERE id = ?")
-        .bind(app.vault.seal(&serde_json::to_string(&notice).unwrap_or_default()))
+        .bind(store::key(&app, &mut tx, &claim.id).await?.seal(&place_of_notice(&claim.id), &store::json(&notice)))
         .bind(&claim.id)
         .execute(&mut *tx)
         .await?;

@@ -16,7 +16,7 @@ use claim_domain::catalog::{Document, Field};
 use claim_domain::checks::{Case, Doubt, Severity};
 pub use claim_domain::documents::Folder;
 use claim_domain::documents::{File, FormLine, Format, PHOTO_PLACE, Signature, Task, claim_form, form_sha256};
-use claim_domain::lifecycle::{Actor, Claim, Excuse, Role, What};
+use claim_domain::lifecycle::{Actor, Excuse, Role, What};
 use claim_domain::notice::Agreed;
 use claim_domain::payees::PayeeKind;
 use claim_domain::{Catalogue, Code, FieldError, Moment, due_after_days, local_day};
@@ -28,9 +28,9 @@ use sqlx::{Row, Sqlite, SqliteConnection};
 use crate::claims::{Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
-use crate::store::{append, events};
-use crate::vault::{Vault, is_sha256, sha256_hex};
-use crate::{App, attendant, guard, notices, now, payees, policies, signals, uploads};
+use crate::store::append;
+use crate::vault::{DataKey, is_sha256, sha256_hex};
+use crate::{App, attendant, guard, notices, now, payees, policies, signals, store, uploads};
 
 const MOST_FACTS: usize = 64 << 10;
 const MOST_REQUEST: usize = 512 << 10;
@@ -80,6 +80,14 @@ pub async fn compiled_rules(State(app): State<App>, Path(version): Path<String>)
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
+pub fn place(column: &str, claim_id: &str) -> String {
+    format!("folder.{column}/{claim_id}")
+}
+
+pub fn place_of_facts(document_id: &str) -> String {
+    format!("document.facts/{document_id}")
+}
+
 /// Everything that was handed in for a claim.
 pub async fn folder(app: &App, claim: &Stored) -> Result<Folder> {
     folder_in(app, &mut *app.store.read.acquire().await?, claim).await
@@ -87,17 +95,19 @@ pub async fn folder(app: &App, claim: &Stored) -> Result<Folder> {
 
 /// The same within a transaction.
 pub async fn folder_in(app: &App, db: &mut SqliteConnection, claim: &Stored) -> Result<Folder> {
+    let key = store::key(app, &mut *db, &claim.id).await?;
     let sealed: Option<String> =
         sqlx::query_scalar("SELECT sealed FROM folder WHERE claim_id = ?").bind(&claim.id).fetch_optional(&mut *db).await?;
     let mut folder: Folder = match sealed {
         None => Folder::default(),
         Some(sealed) => {
-            let text = app.vault.open_text(&sealed).ok_or_else(|| Failure::internal("folder", "sealed with another key"))?;
+            let text =
+                key.open(&place("sealed", &claim.id), &sealed).ok_or_else(|| Failure::internal("folder", "sealed with another key"))?;
             serde_json::from_str(&text).map_err(|e| Failure::internal("folder", e))?
         }
     };
-    folder.files = rows(&mut *db, &claim.id).await?.iter().map(|row| file_of(&app.vault, row)).collect::<Result<_>>()?;
-    let state = Claim::replay(claim.lob, &events(&app.vault, &mut *db, &claim.id, 0).await?);
+    folder.files = rows(&mut *db, &claim.id).await?.iter().map(|row| file_of(&key, row)).collect::<Result<_>>()?;
+    let state = store::state(app, &mut *db, &claim.id, claim.lob).await?;
     for file in &mut folder.files {
         file.returned = state.returned.iter().any(|(document, sha256)| *document == file.document && *sha256 == file.sha256);
     }
@@ -137,7 +147,7 @@ pub async fn keep(app: &App, tx: &mut SqliteConnection, claim: &Stored, folder: 
 pub async fn keep_of(app: &App, tx: &mut SqliteConnection, claim_id: &str, kept: &Folder) -> Result<()> {
     sqlx::query("INSERT INTO folder (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
         .bind(claim_id)
-        .bind(app.vault.seal(&serde_json::to_string(kept).unwrap_or_default()))
+        .bind(store::key(app, &mut *tx, claim_id).await?.seal(&place("sealed", claim_id), &store::json(kept)))
         .execute(tx)
         .await?;
     Ok(())
@@ -150,13 +160,13 @@ pub async fn rows(db: impl sqlx::Executor<'_, Database = Sqlite>, claim_id: &str
 }
 
 /// What was found on it, sealed: reasons, codes and places are the person's.
-pub fn file_of(vault: &Vault, row: &SqliteRow) -> Result<File> {
+pub fn file_of(key: &DataKey, row: &SqliteRow) -> Result<File> {
+    let id: &str = row.try_get("id")?;
     let (sha256, facts): (String, Option<String>) = (row.try_get("sha256")?, row.try_get("facts")?);
     let bytes: i64 = row.try_get("bytes")?;
     match facts {
         Some(facts) => {
-            // In the clear before version 6 of the database.
-            let facts = if facts.starts_with('{') { facts } else { vault.open_text(&facts).unwrap_or_default() };
+            let facts = key.open(&place_of_facts(id), &facts).unwrap_or_default();
             serde_json::from_str(&facts).map_err(|e| Failure::internal("document", e))
         }
         // Handed in before files were judged.
@@ -180,12 +190,13 @@ pub fn file_of(vault: &Vault, row: &SqliteRow) -> Result<File> {
 
 /// Where photos were taken is forgotten.
 pub async fn forget_places(app: &App, tx: &mut SqliteConnection, claim_id: &str) -> Result<()> {
+    let key = store::key(app, &mut *tx, claim_id).await?;
     for row in rows(&mut *tx, claim_id).await? {
-        let (id, file): (String, File) = (row.try_get("id")?, file_of(&app.vault, &row)?);
+        let (id, file): (String, File) = (row.try_get("id")?, file_of(&key, &row)?);
         if file.place.is_some() {
             let file = File { place: None, ..file };
             sqlx::query("UPDATE document SET facts = ? WHERE id = ?")
-                .bind(app.vault.seal(&serde_json::to_string(&file).unwrap_or_default()))
+                .bind(key.seal(&place_of_facts(&id), &store::json(&file)))
                 .bind(id)
                 .execute(&mut *tx)
                 .await?;
@@ -206,11 +217,13 @@ pub async fn own(app: &App, claim: &Stored, subject: &str) -> Result<Vec<(String
 }
 
 pub async fn views(app: &App, claim_id: &str) -> Result<Vec<DocumentView>> {
-    rows(&app.store.read, claim_id).await?.iter().map(|row| view_of(&app.vault, row)).collect()
+    let mut db = app.store.read.acquire().await?;
+    let key = store::key(app, &mut db, claim_id).await?;
+    rows(&mut *db, claim_id).await?.iter().map(|row| view_of(&key, row)).collect()
 }
 
-fn view_of(vault: &Vault, row: &SqliteRow) -> Result<DocumentView> {
-    let File { format, place, .. } = file_of(vault, row)?;
+fn view_of(key: &DataKey, row: &SqliteRow) -> Result<DocumentView> {
+    let File { format, place, .. } = file_of(key, row)?;
     let (bytes, doubts): (i64, String) = (row.try_get("bytes")?, row.try_get("doubts")?);
     Ok(DocumentView {
         id: row.try_get("id")?,
@@ -250,13 +263,14 @@ pub async fn request(app: &App, claim_id: &str) -> Result<Option<Signed>> {
     let sealed: Option<Option<String>> =
         sqlx::query_scalar("SELECT request_sealed FROM folder WHERE claim_id = ?").bind(claim_id).fetch_optional(&app.store.read).await?;
     let Some(sealed) = sealed.flatten() else { return Ok(None) };
-    let text = app.vault.open_text(&sealed).ok_or_else(|| Failure::internal("request", "sealed with another key"))?;
+    let key = store::key(app, &mut *app.store.read.acquire().await?, claim_id).await?;
+    let text = key.open(&place("request", claim_id), &sealed).ok_or_else(|| Failure::internal("request", "sealed with another key"))?;
     serde_json::from_str(&text).map(Some).map_err(|e| Failure::internal("request", e))
 }
 
 /// What the loss comes to, by the newest assessment.
 pub async fn amount(app: &App, claim: &Stored) -> Result<Option<i64>> {
-    Ok(Claim::replay(claim.lob, &events(&app.vault, &app.store.read, &claim.id, 0).await?).assessment.map(|a| a.total_fen))
+    Ok(store::state_now(app, claim).await?.assessment.map(|a| a.total_fen))
 }
 
 /// Account numbers leave the server only by their last four digits.
@@ -417,7 +431,7 @@ pub async fn attach(
         return Err(refused(Code::PhotoLimit));
     }
     append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, what, at).await?;
-    uploads::link(&mut tx, &turn, &session.subject, &upload, &claim.id).await?;
+    uploads::link(&app, &mut tx, &turn, &session.subject, &upload, &claim.id).await?;
     let id = crate::vault::token();
     let (width, height) = file.look.as_ref().map_or((0, 0), |l| (l.width, l.height));
     sqlx::query(
@@ -434,7 +448,7 @@ pub async fn attach(
     .bind(width)
     .bind(height)
     .bind(at.0)
-    .bind(app.vault.seal(&serde_json::to_string(&file).unwrap_or_default()))
+    .bind(store::key(&app, &mut tx, &claim.id).await?.seal(&place_of_facts(&id), &store::json(&file)))
     .bind(serde_json::to_string(&doubts).unwrap_or_default())
     .bind(&catalogue.rules_version)
     .execute(&mut *tx)
@@ -453,7 +467,7 @@ async fn handed_in(app: &App, tx: &mut SqliteConnection, claim: &Stored, documen
         row.try_get::<&str, _>("slot").is_ok_and(|s| s == document) && row.try_get::<&str, _>("sha256").is_ok_and(|s| s == sha256)
     };
     let Some(row) = rows.iter().find(same) else { return Ok(None) };
-    let view = view_of(&app.vault, row)?;
+    let view = view_of(&*store::key(app, &mut *tx, &claim.id).await?, row)?;
     if folder_in(app, tx, claim).await?.files.iter().any(|f| f.returned && f.document == document && f.sha256 == sha256) {
         let what = What::DocumentReceived { document: document.into(), sha256: sha256.into(), bytes: view.bytes };
         append(app, tx, &claim.id, claim.lob, &Actor::Customer, what, now()).await?;
@@ -513,7 +527,7 @@ pub async fn claim_request(
     payees::from_request(&app, &mut tx, &claim, &folder, at).await?;
     keep(&app, &mut tx, &claim, folder).await?;
     sqlx::query("UPDATE folder SET request_sealed = ? WHERE claim_id = ?")
-        .bind(app.vault.seal(&serde_json::to_string(&signed).unwrap_or_default()))
+        .bind(store::key(&app, &mut tx, &claim.id).await?.seal(&place("request", &claim.id), &store::json(&signed)))
         .bind(&claim.id)
         .execute(&mut *tx)
         .await?;
@@ -587,7 +601,7 @@ pub async fn bytes_of(app: &App, claim_id: &str, id: &str) -> Result<bytes::Byte
         .bind(id)
         .fetch_optional(&app.store.read)
         .await?;
-    app.uploads.read(&upload.ok_or(ProblemCode::NotFound)?).await
+    uploads::bytes(app, &upload.ok_or(ProblemCode::NotFound)?).await
 }
 
 pub async fn photo_of(app: &App, claim_id: &str, id: &str) -> Result<Response> {

@@ -25,7 +25,7 @@ const MOST: i64 = 5;
 pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, Path(id): Path<String>) -> Result<Response> {
     let session = signed_in(session)?;
     let row = sqlx::query(
-        "SELECT rev, sealed FROM draft WHERE subject_id = ?1 AND (id = ?2 OR ?2 = 'latest') AND updated_at > ?3 ORDER BY updated_at DESC, id DESC",
+        "SELECT id, rev, sealed FROM draft WHERE subject_id = ?1 AND (id = ?2 OR ?2 = 'latest') AND updated_at > ?3 ORDER BY updated_at DESC, id DESC",
     )
     .bind(&session.subject)
     .bind(id)
@@ -33,10 +33,17 @@ pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, P
     .fetch_optional(&app.store.read)
     .await?;
     let row = row.ok_or(ProblemCode::NotFound)?;
-    let text = app.vault.open_text(row.try_get("sealed")?).ok_or_else(|| Failure::internal("draft", "sealed with another key"))?;
+    let text = app
+        .vault
+        .open_text(&place(&session.subject, row.try_get("id")?), row.try_get("sealed")?)
+        .ok_or_else(|| Failure::internal("draft", "sealed with another key"))?;
     let mut draft: Draft = serde_json::from_str(&text).map_err(|e| Failure::internal("draft", e))?;
     draft.server_rev = row.try_get("rev")?;
     Ok(([(header::ETAG, tag(draft.server_rev))], Json(draft)).into_response())
+}
+
+pub fn place(subject: &str, id: &str) -> String {
+    format!("draft.sealed/{subject}/{id}")
 }
 
 /// Keeps a draft without its photos: `If-None-Match: *` the first time, then `If-Match` with the ETag of the last answer.
@@ -59,7 +66,7 @@ pub async fn put(
     draft.id.clone_from(&id);
     // They have not left the phone.
     draft.photos.clear();
-    let sealed = app.vault.seal(&serde_json::to_string(&draft).unwrap_or_default());
+    let sealed = app.vault.seal(&place(&session.subject, &id), &serde_json::to_string(&draft).unwrap_or_default());
     let (at, mut tx) = (now(), app.store.begin().await?);
     let sent: Option<i64> = sqlx::query_scalar("SELECT 1 FROM submission WHERE key = ?").bind(&id).fetch_optional(&mut *tx).await?;
     if sent.is_some() {

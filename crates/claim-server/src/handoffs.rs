@@ -46,12 +46,16 @@ pub async fn begin(State(app): State<App>, headers: HeaderMap, request: Request)
         .bind(&id)
         .bind(sha256_hex(secret.as_bytes()))
         .bind(&kiosk.name)
-        .bind(parcel.map(|parcel| app.vault.seal(&serde_json::to_string(&parcel).unwrap_or_default())))
+        .bind(parcel.map(|parcel| app.vault.seal(&place("parcel", &id), &serde_json::to_string(&parcel).unwrap_or_default())))
         .bind(at.0 + LIVES)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(Handoff { id, expires_at: Moment(at.0 + LIVES), qr })))
+}
+
+fn place(column: &str, id: &str) -> String {
+    format!("handoff.{column}/{id}")
 }
 
 fn qr_code(text: &str) -> Result<QrCode> {
@@ -67,7 +71,7 @@ pub async fn show(State(app): State<App>, headers: HeaderMap, Path(id): Path<Str
     let kiosk = kiosk::of(&app, &headers).await?.ok_or(ProblemCode::NotFound)?;
     let row: Option<(Option<String>, bool, i64, Option<String>)> =
         sqlx::query_as("SELECT taken_by, done, expires_at, ticket_sealed FROM handoff WHERE id = ? AND kiosk = ?")
-            .bind(id)
+            .bind(&id)
             .bind(&kiosk.name)
             .fetch_optional(&app.store.read)
             .await?;
@@ -78,7 +82,7 @@ pub async fn show(State(app): State<App>, headers: HeaderMap, Path(id): Path<Str
         None if expires <= now().0 => HandoffState::Expired,
         None => HandoffState::Open,
     };
-    let ticket = ticket.and_then(|sealed| serde_json::from_str(&app.vault.open_text(&sealed)?).ok());
+    let ticket = ticket.and_then(|sealed| serde_json::from_str(&app.vault.open_text(&place("ticket", &id), &sealed)?).ok());
     Ok(Json(Moved { state, ticket }))
 }
 
@@ -120,7 +124,10 @@ pub async fn redeem(State(app): State<App>, session: Option<Extension<Session>>,
     });
     let parcel: Parcel = match sealed {
         Some(sealed) => {
-            let text = app.vault.open_text(&sealed).ok_or_else(|| Failure::internal("parcel", "sealed with another key"))?;
+            let text = app
+                .vault
+                .open_text(&place("parcel", &id), &sealed)
+                .ok_or_else(|| Failure::internal("parcel", "sealed with another key"))?;
             serde_json::from_str(&text).map_err(|e| Failure::internal("parcel", e))?
         }
         // Which claim is printed is said with the second call; the first changes nothing.
@@ -131,9 +138,9 @@ pub async fn redeem(State(app): State<App>, session: Option<Extension<Session>>,
     sqlx::query("UPDATE handoff SET taken_by = ?, done = ?, ticket_sealed = ?, parcel_sealed = CASE ? WHEN 1 THEN NULL ELSE parcel_sealed END WHERE id = ?")
         .bind(&session.subject)
         .bind(done)
-        .bind(ticket.map(|ticket| app.vault.seal(&serde_json::to_string(&ticket).unwrap_or_default())))
+        .bind(ticket.map(|ticket| app.vault.seal(&place("ticket", &id), &serde_json::to_string(&ticket).unwrap_or_default())))
         .bind(done)
-        .bind(id)
+        .bind(&id)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;

@@ -118,7 +118,7 @@ pub async fn wipe(
     let kiosk = of(&app, &headers).await?.ok_or(ProblemCode::NotFound)?;
     let Wipe { why } = guard::json(request).await?;
     let mut tx = app.store.begin().await?;
-    sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut *tx).await?;
+    session::end(&mut tx, &session.hash).await?;
     sqlx::query("DELETE FROM handoff WHERE kiosk = ? AND taken_by IS NULL").bind(&kiosk.name).execute(&mut *tx).await?;
     tx.commit().await?;
     // One who has signed in may be sending from his own phone as well.

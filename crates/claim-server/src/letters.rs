@@ -201,7 +201,7 @@ pub async fn letter(
 }
 
 pub async fn about(app: &App, claim: &Stored, seq: u32) -> Result<Letter> {
-    let events = store::events(&app.vault, &app.store.read, &claim.id, 0).await?;
+    let events = store::log(app, &claim.id, 0).await?;
     let letter = events.iter().find(|e| e.seq == seq).and_then(|event| of(app, claim, event));
     letter.ok_or_else(|| ProblemCode::NotFound.into())
 }

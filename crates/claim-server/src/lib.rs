@@ -9,6 +9,7 @@ mod attacks;
 mod attendant;
 mod audit;
 mod catastrophes;
+mod chain;
 mod claims;
 mod config;
 pub mod demo;
@@ -23,6 +24,7 @@ mod launch;
 mod letters;
 mod limits;
 mod messages;
+mod migration;
 mod notices;
 mod openapi;
 mod pace;
@@ -40,6 +42,7 @@ mod serve;
 mod session;
 mod shares;
 mod signals;
+mod snapshot;
 mod staff;
 mod standing;
 mod statistics;
@@ -66,6 +69,7 @@ pub use serve::serve;
 pub use staff::{add_staff, remove_staff};
 
 use assets::Assets;
+pub use chain::Followed;
 use claim_domain::{Catalogue, Moment};
 use failure::Result;
 use store::Store;
@@ -88,6 +92,10 @@ pub struct Options {
     pub address: String,
     /// The insurer's system that knows policies which are not in the own table.
     pub policies: Option<String>,
+    /// The key of the installation; `secret.key` of the data directory where nothing is said.
+    pub key: Option<PathBuf>,
+    /// Where the daily anchors are written; `anchors` of the data directory where nothing is said.
+    pub anchors: Option<PathBuf>,
     /// Where the audit log is written; `audit.log` of the data directory where nothing is said.
     pub audit: Option<PathBuf>,
     /// Bytes that stay free on the disk; below it uploads answer 507.
@@ -142,21 +150,65 @@ fn now() -> Moment {
     Moment(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
+/// Nobody else on the machine reads what is stored: folders 0700, files 0600, also those of before.
+fn private(folder: &std::path::Path) -> std::result::Result<(), String> {
+    let done = || -> std::io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mut folders = vec![folder.to_owned()];
+            while let Some(folder) = folders.pop() {
+                std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
+                for entry in std::fs::read_dir(&folder)? {
+                    let entry = entry?;
+                    let kind = entry.file_type()?;
+                    if kind.is_dir() {
+                        folders.push(entry.path());
+                    } else if kind.is_file() && entry.metadata()?.permissions().mode() & 0o077 != 0 {
+                        std::fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o600))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    };
+    done().map_err(|e| format!("{} cannot be kept from others: {e}", folder.display()))
+}
+
 impl App {
     /// Opens the data directory, migrates the database, recovers uploads.
     ///
     /// # Errors
     /// One sentence that says what cannot be opened and why.
     pub async fn open(options: Options) -> std::result::Result<App, String> {
+        App::opened(options, false).await
+    }
+
+    /// Opens what is there, and writes nothing.
+    ///
+    /// # Errors
+    /// One sentence that says what is not there, or cannot be read.
+    pub async fn open_to_read(options: Options) -> std::result::Result<App, String> {
+        App::opened(options, true).await
+    }
+
+    async fn opened(options: Options, only_read: bool) -> std::result::Result<App, String> {
+        let key = options.key.clone().unwrap_or_else(|| options.data.join("secret.key"));
+        if only_read && let Some(missing) = [&options.data.join("claims.sqlite"), &key].into_iter().find(|path| !path.is_file()) {
+            return Err(format!("{} is not there", missing.display()));
+        }
         if options.demo && options.secure {
             return Err("--demo makes accounts whose passwords everybody knows: it does not go with --secure".into());
         }
         std::fs::create_dir_all(&options.data).map_err(|e| format!("the data directory {} cannot be made: {e}", options.data.display()))?;
+        private(&options.data)?;
         let audit = options.audit.clone().unwrap_or_else(|| options.data.join("audit.log"));
+        let audit = if only_read { PathBuf::from("/dev/null") } else { audit };
         let audit = audit::Audit::open(&audit).map_err(|e| format!("the audit log {} cannot be written: {e}", audit.display()))?;
-        let vault = Vault::open(&options.data).map_err(|e| format!("the key of {} cannot be opened: {e}", options.data.display()))?;
-        let store =
-            Store::open(&options.data).await.map_err(|e| format!("the database in {} cannot be opened: {e}", options.data.display()))?;
+        let vault = Vault::open(&key).map_err(|e| format!("the key {} cannot be opened: {e}", key.display()))?;
+        let store = Store::open(&options.data, only_read)
+            .await
+            .map_err(|e| format!("the database in {} cannot be opened: {e}", options.data.display()))?;
         let uploads = Uploads::open(&options.data, options.keep_free).map_err(|e| format!("the upload directory cannot be made: {e}"))?;
         let assets = Assets::load(options.dist.as_deref(), &options.data.join("assets"))?;
         let catalogue_json = assets.text("/catalog.json").unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
@@ -189,6 +241,10 @@ impl App {
             passwords: limits::Gate::new(2, 32),
             started: (SystemTime::now(), Instant::now()),
         }));
+        if only_read {
+            return Ok(app);
+        }
+        migration::seal_anew(&app).await.map_err(|e| format!("what was sealed before cannot be sealed anew: {e}"))?;
         documents::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;
         if app.options.demo {
             demo::seed(&app).await.map_err(|e| format!("the demo data cannot be written: {e}"))?;
@@ -213,12 +269,12 @@ impl App {
         }
     }
 
-    /// Follows every chain of events.
+    /// Follows every chain, every file and every anchor.
     ///
     /// # Errors
-    /// The first place where one does not hold.
-    pub async fn verify(&self) -> std::result::Result<(u64, u64), String> {
-        store::verify(&self.store).await
+    /// The first place that does not hold.
+    pub async fn verify(&self) -> std::result::Result<Followed, String> {
+        chain::verify(self).await
     }
 
     /// A machine in a branch; the answer is the code to be typed in there.
@@ -246,6 +302,7 @@ impl App {
         let done = [
             uploads::expire(self).await,
             session::expire(self).await,
+            chain::anchor(self).await,
             drafts::expire(self).await,
             handoffs::expire(self).await,
             launch::expire(self).await,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use claim_domain::lifecycle::Desk;
-use claim_server::{App, Driver, Options, add_staff, policies, remove_staff, serve};
+use claim_server::{App, Driver, Followed, Options, add_staff, policies, remove_staff, serve};
 use clap::{Parser, Subcommand};
 use ipnet::IpNet;
 
@@ -33,6 +33,13 @@ struct Cli {
     /// believed. Without a value, those of this machine.
     #[arg(long, value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.0/8,::1/128")]
     behind_proxy: Vec<IpNet>,
+    /// The key of the installation: a file of 32 bytes, made where there is none, else secret.key of the data directory. Kept
+    /// elsewhere, a copy of the data directory opens nothing.
+    #[arg(long)]
+    key: Option<PathBuf>,
+    /// Where the daily anchors of the logs are written, else anchors of the data directory.
+    #[arg(long)]
+    anchors: Option<PathBuf>,
     /// Where the audit log is written, else audit.log of the data directory.
     #[arg(long)]
     audit: Option<PathBuf>,
@@ -83,7 +90,8 @@ enum Command {
         #[command(subcommand)]
         command: PoliciesCommand,
     },
-    /// Follows the hash chain of every claim; ends with an error where one does not hold.
+    /// Follows every hash chain, file and anchor; ends with an error that names the first place that does not hold. Writes
+    /// nothing.
     Verify,
     /// Prints every route with who may use it.
     Routes,
@@ -147,6 +155,8 @@ async fn run(cli: Cli) -> Result<(), String> {
         demo: cli.demo,
         secure: cli.secure,
         proxies: cli.behind_proxy,
+        key: cli.key,
+        anchors: cli.anchors,
         audit: cli.audit,
         address: cli.address.unwrap_or_else(|| format!("http://{}", cli.addr)),
         policies: cli.policies,
@@ -157,7 +167,10 @@ async fn run(cli: Cli) -> Result<(), String> {
         claim_server::routes().for_each(|(path, method, access)| println!("{:7} {path}\t{access:?}", method.to_uppercase()));
         return Ok(());
     }
-    let app = App::open(options).await?;
+    let app = match cli.command {
+        Some(Command::Verify | Command::Key { .. }) => App::open_to_read(options).await?,
+        _ => App::open(options).await?,
+    };
     match cli.command {
         None => serve(app, cli.addr).await,
         Some(Command::AddStaff { name, desk, shown_as }) => {
@@ -172,8 +185,8 @@ async fn run(cli: Cli) -> Result<(), String> {
         }
         Some(Command::Policies { command }) => of_policies(&app, command).await,
         Some(Command::Verify) => {
-            let (claims, events) = app.verify().await?;
-            println!("{claims} claims, {events} events: every chain holds");
+            let Followed { claims, events, files, looks, anchors } = app.verify().await?;
+            println!("{claims} claims, {events} events, {files} files, {looks} looks, {anchors} anchors: everything holds");
             Ok(())
         }
         // Above, before anything was opened.

@@ -168,6 +168,11 @@ pub async fn remind(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u
     write(app, tx, claim, seq, to, &message, at).await
 }
 
+/// Bound to the phone: no text goes to another.
+pub fn place(column: &str, phone_index: &str) -> String {
+    format!("message.{column}/{phone_index}")
+}
+
 fn whole(app: &App, claim: &Stored, said: &str) -> String {
     format!("【{}】报案号 {}：{said}。电话 {}", app.deployment.insurer.zh, claim.no, app.deployment.hotline)
 }
@@ -251,8 +256,8 @@ async fn write(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u32, p
     sqlx::query(
         "INSERT OR IGNORE INTO message (phone_sealed, text_sealed, created_at, claim_id, seq, kind, next_at, phone_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
-    .bind(app.vault.seal(phone))
-    .bind(app.vault.seal(&message.text))
+    .bind(app.vault.seal(&place("phone", &index), phone))
+    .bind(app.vault.seal(&place("text", &index), &message.text))
     .bind(at.0)
     .bind(&claim.id)
     .bind(seq)
@@ -266,12 +271,13 @@ async fn write(app: &App, tx: &mut SqliteConnection, claim: &Stored, seq: u32, p
 
 /// Writes a sign-in code down; it goes out at any hour.
 pub async fn write_code(app: &App, tx: &mut SqliteConnection, phone: &str, text: &str, at: Moment) -> Result<()> {
+    let index = app.vault.index("phone", phone);
     sqlx::query("INSERT INTO message (phone_sealed, text_sealed, created_at, next_at, phone_index) VALUES (?, ?, ?, ?, ?)")
-        .bind(app.vault.seal(phone))
-        .bind(app.vault.seal(text))
+        .bind(app.vault.seal(&place("phone", &index), phone))
+        .bind(app.vault.seal(&place("text", &index), text))
         .bind(at.0)
         .bind(at.0)
-        .bind(app.vault.index("phone", phone))
+        .bind(&index)
         .execute(tx)
         .await?;
     Ok(())
@@ -306,7 +312,7 @@ pub async fn deliver(app: &App) -> Result<()> {
     }
     loop {
         // Somebody waits for a code.
-        let rows = sqlx::query("SELECT id, phone_sealed, text_sealed, kind, tries, claim_id, seq FROM message WHERE state = 'queued' AND next_at <= ? ORDER BY kind <> 'code', next_at LIMIT 10")
+        let rows = sqlx::query("SELECT id, phone_index, phone_sealed, text_sealed, kind, tries, claim_id, seq FROM message WHERE state = 'queued' AND next_at <= ? ORDER BY kind <> 'code', next_at LIMIT 10")
             .bind(now().0)
             .fetch_all(&app.store.read)
             .await?;
@@ -314,11 +320,12 @@ pub async fn deliver(app: &App) -> Result<()> {
             return Ok(());
         }
         for row in &rows {
-            let open = |sealed: &str| app.vault.open_text(sealed).unwrap_or_default();
+            let index: &str = row.try_get("phone_index")?;
+            let open = |column: &str, sealed: &str| app.vault.open_text(&place(column, index), sealed).unwrap_or_default();
             let queued = Queued {
                 id: row.try_get("id")?,
-                phone: open(row.try_get("phone_sealed")?),
-                text: open(row.try_get("text_sealed")?),
+                phone: open("phone", row.try_get("phone_sealed")?),
+                text: open("text", row.try_get("text_sealed")?),
                 kind: row.try_get("kind")?,
                 tries: row.try_get("tries")?,
                 claim_id: row.try_get("claim_id")?,

@@ -11,6 +11,7 @@ use claim_domain::notice::Checked;
 use claim_domain::{Moment, Notice, claim_no, local_day};
 use sqlx::Row;
 
+use crate::claims::place_of_notice;
 use crate::failure::Result;
 use crate::session::{self, Session};
 use crate::vault::{random, sha256_hex, token};
@@ -174,10 +175,11 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
     let number = unused_number(&mut tx, at).await?;
     let id = token();
     let phone_index = app.vault.index("phone", &notice.reporter.phone);
-    let sealed = app.vault.seal(&serde_json::to_string(&notice).unwrap_or_default());
+    let key = app.vault.new_claim_key(&id);
+    let sealed = app.vault.claim_key(&id, &key).map(|key| key.seal(&place_of_notice(&id), &store::json(&notice))).unwrap_or_default();
     sqlx::query(
-        "INSERT INTO claim (id, no, lob, incident, stage, loss_at, reported_at, notice_sealed, reporter_phone_index, policy_id, rules_version, channel) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO claim (id, no, lob, incident, stage, loss_at, reported_at, notice_sealed, reporter_phone_index, policy_id, rules_version, channel, key_sealed) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&id)
     .bind(&number)
@@ -191,6 +193,7 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
     .bind(policy.as_ref())
     .bind(&app.catalogue.rules_version)
     .bind(channel)
+    .bind(key)
     .execute(&mut *tx)
     .await?;
     // Whoever reported follows it. What he says that he is opens nothing: a phone of the policy does, once a code was sent

@@ -18,6 +18,7 @@ use crate::claims::{Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
 use crate::people::{self, Grant};
 use crate::session::{Session, masked_name};
+use crate::vault::sha256_hex;
 use crate::{App, attendant, guard, now, policies, standing, store};
 
 /// Names who gets the money; possible until money goes out, and again for an account that the bank returned.
@@ -41,18 +42,24 @@ pub async fn name(
     Ok(Json(event))
 }
 
+pub fn place(claim_id: &str) -> String {
+    format!("payee.sealed/{claim_id}")
+}
+
 /// Checks, masks, keeps; shop and injured party may follow their own payment from now on.
 async fn record(app: &App, tx: &mut store::Tx, claim: &Stored, actor: &Actor, entries: Vec<PayeeEntry>, at: Moment) -> Result<Event> {
-    let state = Claim::replay(claim.lob, &store::events(&app.vault, &mut **tx, &claim.id, 0).await?);
+    let state = store::state(app, tx, &claim.id, claim.lob).await?;
     let policy = policies::of_claim(app, &mut *tx, &claim.id).await?;
     let before = whole_in(app, &mut *tx, &claim.id).await?;
     let case = Case { claim, state: &state, policy: policy.as_ref(), at };
     let entries = case.checked(entries, &before).map_err(Problem::validation)?;
     let payees: Vec<Payee> = (1..).zip(&entries).map(|(no, entry)| masked(no, entry)).collect();
-    let event = store::append(app, &mut *tx, &claim.id, claim.lob, actor, What::PayeesNamed { payees }, at).await?;
+    let sealed = store::key(app, tx, &claim.id).await?.seal(&place(&claim.id), &store::json(&entries));
+    let (what, beside) = (What::PayeesNamed { payees }, sha256_hex(sealed.as_bytes()));
+    let event = store::append_beside(app, &mut *tx, &claim.id, claim.lob, actor, what, at, &beside).await?;
     sqlx::query("INSERT INTO payee (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
         .bind(&claim.id)
-        .bind(app.vault.seal(&serde_json::to_string(&entries).unwrap_or_default()))
+        .bind(sealed)
         .execute(&mut **tx)
         .await?;
     for (no, entry) in (1u16..).zip(&entries) {
@@ -226,9 +233,10 @@ pub async fn from_request(app: &App, tx: &mut store::Tx, claim: &Stored, folder:
 
 async fn whole_in(app: &App, db: &mut SqliteConnection, claim_id: &str) -> Result<Vec<PayeeEntry>> {
     let sealed: Option<String> =
-        sqlx::query_scalar("SELECT sealed FROM payee WHERE claim_id = ?").bind(claim_id).fetch_optional(db).await?;
+        sqlx::query_scalar("SELECT sealed FROM payee WHERE claim_id = ?").bind(claim_id).fetch_optional(&mut *db).await?;
     let Some(sealed) = sealed else { return Ok(Vec::new()) };
-    let text = app.vault.open_text(&sealed).ok_or_else(|| Failure::internal("payee", "sealed with another key"))?;
+    let key = store::key(app, db, claim_id).await?;
+    let text = key.open(&place(claim_id), &sealed).ok_or_else(|| Failure::internal("payee", "sealed with another key"))?;
     // Of before there were several: one, without a kind.
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }

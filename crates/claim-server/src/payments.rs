@@ -95,7 +95,7 @@ pub async fn answer(State(app): State<App>, headers: HeaderMap, request: Request
         return Err(ProblemCode::NotAllowed.into());
     }
     let stored = attendant::stored(&app, &claim_id).await?;
-    let claim = Claim::replay(stored.lob, &store::events(&app.vault, &mut *tx, &claim_id, 0).await?);
+    let claim = store::state(&app, &mut tx, &claim_id, stored.lob).await?;
     // Answers to an older instruction come too late to mean this payment.
     if !claim.outstanding().any(|(no, instruction)| no == payee && instruction == answer.instruction) {
         return Err(ProblemCode::NotAllowed.into());

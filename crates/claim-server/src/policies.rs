@@ -27,22 +27,27 @@ const FRESH: i64 = 3600;
 const DAY: i64 = 86_400;
 const MOST_TRIES: i64 = 60;
 
-fn opened(app: &App, sealed: &str) -> Result<Option<Policy>> {
+pub fn place(id: &str) -> String {
+    format!("policy.sealed/{id}")
+}
+
+fn opened(app: &App, id: &str, sealed: &str) -> Result<Option<Policy>> {
     // A row of before policies were kept whole.
     if sealed.is_empty() {
         return Ok(None);
     }
-    let text = app.vault.open_text(sealed).ok_or_else(|| Failure::internal("policy", "sealed with another key"))?;
+    let text = app.vault.open_text(&place(id), sealed).ok_or_else(|| Failure::internal("policy", "sealed with another key"))?;
     serde_json::from_str(&text).map(Some).map_err(|e| Failure::internal("policy", e))
 }
 
 /// The policy that a claim is on.
 pub async fn of_claim(app: &App, db: &mut SqliteConnection, claim_id: &str) -> Result<Option<Policy>> {
-    let sealed: Option<String> = sqlx::query_scalar("SELECT p.sealed FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?")
-        .bind(claim_id)
-        .fetch_optional(db)
-        .await?;
-    sealed.map_or(Ok(None), |sealed| opened(app, &sealed))
+    let found: Option<(String, String)> =
+        sqlx::query_as("SELECT p.id, p.sealed FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?")
+            .bind(claim_id)
+            .fetch_optional(db)
+            .await?;
+    found.map_or(Ok(None), |(id, sealed)| opened(app, &id, &sealed))
 }
 
 /// Policies in which a phone is the holder's or an insured person's: their ids, and whether each is in force.
@@ -55,7 +60,7 @@ pub async fn of_phone(app: &App, phone: &str, at: Moment) -> Result<Vec<(String,
     .await?;
     let mut found = Vec::new();
     for row in &rows {
-        if let Some(policy) = opened(app, row.try_get("sealed")?)? {
+        if let Some(policy) = opened(app, row.try_get("id")?, row.try_get("sealed")?)? {
             let in_force = policy.covers_moment(at);
             found.push((row.try_get("id")?, policy, in_force));
         }
@@ -72,7 +77,7 @@ pub async fn belongs(app: &App, db: &mut SqliteConnection, id: &str, phone: &str
     .bind(app.vault.index("phone", phone))
     .fetch_optional(db)
     .await?;
-    sealed.map_or(Ok(None), |sealed| opened(app, &sealed))
+    sealed.map_or(Ok(None), |sealed| opened(app, id, &sealed))
 }
 
 /// Writes a policy down as it is now; the same number again replaces it. Whether it was new.
@@ -81,7 +86,7 @@ pub async fn keep(app: &App, tx: &mut SqliteConnection, policy: &Policy, source:
     let known: Option<String> = sqlx::query_scalar("SELECT id FROM policy WHERE no = ?").bind(&policy.no).fetch_optional(&mut *tx).await?;
     let fresh = known.is_none();
     let id = known.unwrap_or(id);
-    let sealed = app.vault.seal(&serde_json::to_string(policy).unwrap_or_default());
+    let sealed = app.vault.seal(&place(&id), &serde_json::to_string(policy).unwrap_or_default());
     let vehicle = policy.vehicle.as_ref();
     let plate = vehicle.map(|v| v.plate.as_str()).filter(|p| !p.is_empty());
     let vin = vehicle.filter(|v| !v.vin.is_empty()).map(|v| app.vault.index("vin", &v.vin));

@@ -12,7 +12,7 @@ use sqlx::Row;
 use crate::claims::{Stored, mine};
 use crate::failure::Result;
 use crate::session::Session;
-use crate::{App, documents, now};
+use crate::{App, documents, now, store};
 
 /// The signed receipt of a claim, for its parties; who has just reported needs no code for it.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/receipt", params(("no" = String, Path)),
@@ -36,8 +36,9 @@ pub async fn signed(app: &App, claim: &Stored, of: Option<&[(String, String)]>) 
     let (events, events_sha256): (u32, String) =
         sqlx::query_as("SELECT seq, hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1").bind(&claim.id).fetch_one(db).await?;
     let mut files = Vec::new();
+    let key = store::key(app, &mut *db.acquire().await?, &claim.id).await?;
     for row in documents::rows(db, &claim.id).await? {
-        let file = documents::file_of(&app.vault, &row)?;
+        let file = documents::file_of(&key, &row)?;
         // Who may not see a paper is not told that it came.
         if !of.is_none_or(|own| own.iter().any(|(_, sha256)| *sha256 == file.sha256)) {
             continue;

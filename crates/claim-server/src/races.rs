@@ -105,7 +105,7 @@ impl Trial {
             .fetch_optional(&self.app.store.read)
             .await
             .unwrap();
-        let stored = self.app.uploads.read(&self.id).await.ok();
+        let stored = uploads::bytes(&self.app, &self.id).await.ok();
         let attached = answers.iter().any(|(deed, status, _)| matches!(deed, Deed::Attach(_)) && *status == 200);
         if let Some(server_error) = answers.iter().find(|a| a.1 >= 500) {
             return Err(format!("{server_error:?}"));

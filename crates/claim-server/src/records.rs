@@ -7,17 +7,17 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use claim_api::{PayeeEntry, Problem, ProblemCode};
-use claim_domain::lifecycle::{Actor, Claim, What};
+use claim_domain::lifecycle::{Actor, What};
 use serde_json::{Value, json};
 use sqlx::Row;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::claims::{Stored, mine, signed_in, view};
+use crate::claims::{Stored, mine, place_of_notice, signed_in, view};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::vault::sha256_hex;
-use crate::{App, attendant, documents, letters, now, pages, payees, people, policies, proofs, store};
+use crate::{App, attendant, documents, drafts, letters, messages, now, pages, payees, people, policies, proofs, store};
 
 /// The whole claim as a ZIP: every file as it is stored, the letters, the events, the signed receipt, and a manifest with
 /// the SHA-256 of each.
@@ -35,7 +35,7 @@ pub async fn whole(State(app): State<App>, session: Option<Extension<Session>>, 
         let ending = if bytes.starts_with(b"%PDF") { "pdf" } else { "jpg" };
         files.push((format!("files/{:02}-{slot}.{ending}", number + 1), bytes));
     }
-    let events = store::events(&app.vault, &app.store.read, &claim.id, 0).await?;
+    let events = store::log(&app, &claim.id, 0).await?;
     for event in &events {
         if let Some(letter) = letters::of(&app, &claim, event) {
             files.push((
@@ -118,7 +118,7 @@ pub async fn erase(State(app): State<App>, session: Option<Extension<Session>>) 
     .await?;
     for (id, claim_no) in mine {
         let stored = attendant::stored_in(&app, &mut tx, &id).await?;
-        let claim = Claim::replay(stored.lob, &store::events(&app.vault, &mut *tx, &id, 0).await?);
+        let claim = store::state(&app, &mut tx, &id, stored.lob).await?;
         match claim.ended_at.filter(|_| claim.stage.is_over()) {
             Some(ended) => {
                 sqlx::query("UPDATE claim SET locked_at = coalesce(locked_at, ?) WHERE id = ?")
@@ -132,16 +132,11 @@ pub async fn erase(State(app): State<App>, session: Option<Extension<Session>>) 
             None => erasure.open.push(claim_no),
         }
     }
-    // Messages that went to this phone: the numbers are sealed, each another way, so they are opened.
-    let messages: Vec<(i64, String)> =
-        sqlx::query_as("SELECT id, phone_sealed FROM message WHERE state <> 'queued'").fetch_all(&mut *tx).await?;
-    for (id, _) in messages.iter().filter(|(_, sealed)| app.vault.open_text(sealed).as_deref() == Some(&phone)) {
-        erasure.erased += sqlx::query("DELETE FROM message WHERE id = ?").bind(id).execute(&mut *tx).await?.rows_affected();
-    }
     for (sql, key) in [
         ("DELETE FROM draft WHERE subject_id = ?", &session.subject),
         ("DELETE FROM preference WHERE phone_index = ?", &index),
         ("DELETE FROM otp WHERE phone_index = ?", &index),
+        ("DELETE FROM message WHERE phone_index = ? AND state <> 'queued'", &index),
     ] {
         erasure.erased += sqlx::query(sql).bind(key).execute(&mut *tx).await?.rows_affected();
     }
@@ -174,7 +169,7 @@ pub async fn withdraw_consent(
             let mut notice = claim.notice.clone();
             notice.place.point = None;
             sqlx::query("UPDATE claim SET notice_sealed = ? WHERE id = ?")
-                .bind(app.vault.seal(&serde_json::to_string(&notice).unwrap_or_default()))
+                .bind(store::key(&app, &mut tx, &claim.id).await?.seal(&place_of_notice(&claim.id), &store::json(&notice)))
                 .bind(&claim.id)
                 .execute(&mut *tx)
                 .await?;
@@ -229,23 +224,25 @@ pub async fn me(State(app): State<App>, session: Option<Extension<Session>>) -> 
             "signed": signed.map(|s| json!({ "form": s.form, "signature": s.signature, "consents": s.consents, "at": s.at })),
         }));
     }
-    let open = |sealed: String| app.vault.open_text(&sealed).unwrap_or_default();
-    // Numbers are random in each sealing: which messages went to this phone is found by opening them.
-    let messages: Vec<(String, String, i64, String)> =
-        sqlx::query_as("SELECT m.phone_sealed, m.text_sealed, m.created_at, m.kind FROM message m JOIN party p ON p.claim_id = m.claim_id WHERE p.subject_id = ? ORDER BY m.id")
+    let index = app.vault.index("phone", &phone);
+    let messages: Vec<(String, i64, String)> =
+        sqlx::query_as("SELECT m.text_sealed, m.created_at, m.kind FROM message m JOIN party p ON p.claim_id = m.claim_id WHERE p.subject_id = ? AND m.phone_index = ? ORDER BY m.id")
             .bind(&session.subject)
+            .bind(&index)
             .fetch_all(db)
             .await?;
     let messages: Vec<Value> = messages
         .into_iter()
-        .filter(|(to, ..)| app.vault.open_text(to).as_deref() == Some(&phone))
-        .map(|(_, text, at, kind)| json!({ "kind": kind, "text": open(text), "at": claim_domain::Moment(at) }))
+        .map(|(text, at, kind)| json!({ "kind": kind, "text": app.vault.open_text(&messages::place("text", &index), &text), "at": claim_domain::Moment(at) }))
         .collect();
     let drafts: Vec<(String, String)> =
         sqlx::query_as("SELECT id, sealed FROM draft WHERE subject_id = ?").bind(&session.subject).fetch_all(db).await?;
     let drafts: Vec<Value> = drafts
         .into_iter()
-        .map(|(id, sealed)| json!({ "id": id, "draft": serde_json::from_str::<Value>(&open(sealed)).unwrap_or_default() }))
+        .map(|(id, sealed)| {
+            let text = app.vault.open_text(&drafts::place(&session.subject, &id), &sealed).unwrap_or_default();
+            json!({ "id": id, "draft": serde_json::from_str::<Value>(&text).unwrap_or_default() })
+        })
         .collect();
     let policies: Vec<Value> = policies::of_phone(&app, &phone, now())
         .await?

@@ -313,8 +313,9 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(sealed.len(), 1);
-        assert_eq!(app.vault.open_text(&sealed[0].0).unwrap(), "13800138000");
-        let text = app.vault.open_text(&sealed[0].1).unwrap();
+        let index = app.vault.index("phone", "13800138000");
+        assert_eq!(app.vault.open_text(&crate::messages::place("phone", &index), &sealed[0].0).unwrap(), "13800138000");
+        let text = app.vault.open_text(&crate::messages::place("text", &index), &sealed[0].1).unwrap();
         let link = text.split("https://claims.example").nth(1).unwrap().split(' ').next().unwrap().to_owned();
         let mut anybody = Caller::new(&app);
         let (status, page) = anybody.call("get", &link, &[], "").await;

@@ -94,7 +94,10 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Cookie> {
         request.extensions_mut().insert(session);
         return Ok(Cookie(None, name));
     }
-    let promised = sent.filter(|token| is_promised(app, token, at));
+    let promised = match sent.filter(|token| is_promised(app, token, at)) {
+        Some(token) if !has_ended(app, &token).await? => Some(token),
+        _ => None,
+    };
     let (token, fresh) = match promised {
         Some(token) => (token, None),
         None => {
@@ -129,6 +132,14 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Cookie> {
     Ok(Cookie(fresh, name))
 }
 
+async fn has_ended(app: &App, token: &str) -> Result<bool> {
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM session WHERE token_hash = ?")
+        .bind(sha256_hex(token.as_bytes()))
+        .fetch_one(&app.store.read)
+        .await?;
+    Ok(found > 0)
+}
+
 /// A token for somebody of whom nothing is stored yet: when it was made, chance, and our word for both.
 fn promise(app: &App, at: Moment) -> String {
     let text = format!("{:x}.{}", at.0, token());
@@ -154,15 +165,20 @@ pub fn leave(app: &App, cookie: Cookie, response: &mut Response) {
     }
 }
 
+fn place(hash: &str) -> String {
+    format!("session.phone/{hash}")
+}
+
 async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>> {
     let hash = sha256_hex(token.as_bytes());
-    let row = sqlx::query("SELECT subject_id, created_at, seen_at, phone_sealed, kiosk FROM session WHERE token_hash = ?")
+    let row = sqlx::query("SELECT subject_id, created_at, seen_at, phone_sealed, kiosk FROM session WHERE token_hash = ? AND ended = 0")
         .bind(&hash)
         .fetch_optional(&app.store.read)
         .await?;
     let Some(row) = row else { return Ok(None) };
     let (created, seen): (i64, i64) = (row.try_get("created_at")?, row.try_get("seen_at")?);
-    let phone: Option<String> = row.try_get::<Option<String>, _>("phone_sealed")?.and_then(|sealed| app.vault.open_text(&sealed));
+    let phone: Option<String> =
+        row.try_get::<Option<String>, _>("phone_sealed")?.and_then(|sealed| app.vault.open_text(&place(&hash), &sealed));
     let (idle, longest) = match (phone.is_some(), row.try_get("kiosk")?) {
         (false, false) => (ANONYMOUS_IDLE, i64::MAX),
         (true, false) => (SIGNED_IN_IDLE, SIGNED_IN_AT_MOST),
@@ -397,21 +413,29 @@ pub async fn become_person(app: &App, tx: &mut store::Tx, session: &Session, pho
     }
     // Claims in which this phone has a right, from whatever device they were reported.
     people::arrive(tx, &subject, &index).await?;
-    let kiosk: Option<bool> = sqlx::query_scalar("DELETE FROM session WHERE token_hash = ? RETURNING kiosk")
-        .bind(&session.hash)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let kiosk = end(tx, &session.hash).await?;
     let fresh = token();
     let session = Session { subject, hash: sha256_hex(fresh.as_bytes()), phone: Some(phone.to_owned()) };
-    insert(tx, &session, Some(app.vault.seal(phone)), kiosk.unwrap_or(false), at).await?;
+    let sealed = app.vault.seal(&place(&session.hash), phone);
+    insert(tx, &session, Some(sealed), kiosk, at).await?;
     app.audit.say("sign-in", &Who::session(&session.hash), serde_json::json!({ "as": "customer" }));
     Ok(fresh)
+}
+
+/// Ends a session for good: its row stays, so that its token is never anybody's again. Whether it was at a machine in a
+/// branch.
+pub async fn end(tx: &mut store::Tx, hash: &str) -> Result<bool> {
+    let kiosk: Option<bool> = sqlx::query_scalar("UPDATE session SET ended = 1, phone_sealed = NULL WHERE token_hash = ? RETURNING kiosk")
+        .bind(hash)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(kiosk.unwrap_or(false))
 }
 
 /// Whether a session has not been ended since.
 pub async fn is_alive(app: &App, hash: &str) -> Result<bool> {
     let found: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM session WHERE token_hash = ?").bind(hash).fetch_optional(&app.store.read).await?;
+        sqlx::query_scalar("SELECT 1 FROM session WHERE token_hash = ? AND ended = 0").bind(hash).fetch_optional(&app.store.read).await?;
     Ok(found.is_some())
 }
 
@@ -431,7 +455,7 @@ pub async fn hand_over(tx: &mut store::Tx, from: &str, to: &str) -> Result<()> {
 #[utoipa::path(delete, path = "/api/v1/session", responses((status = 204)))]
 pub async fn sign_out(State(app): State<App>, Extension(session): Extension<Session>) -> std::result::Result<Response, Failure> {
     let mut tx = app.store.begin().await?;
-    sqlx::query("DELETE FROM session WHERE token_hash = ?").bind(&session.hash).execute(&mut *tx).await?;
+    end(&mut tx, &session.hash).await?;
     tx.commit().await?;
     // Its streams end now.
     app.news.tell(&session.hash);

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Result};
 use crate::limits::busy;
 use crate::people::{self, Grant};
 use crate::vault::{sha256_hex, token};
-use crate::{App, attendant, documents, now, payments, policies, session, standing, store};
+use crate::{App, attendant, chain, documents, now, payments, policies, session, standing, store};
 
 const IDLE: i64 = 30 * 60;
 const AT_MOST: i64 = 12 * 3600;
@@ -256,11 +256,14 @@ pub async fn queue(app: &App, staff: &Staff, search: &str) -> Result<Vec<Waiting
 /// Every look at a document or account is written down before it is shown.
 pub async fn looked(app: &App, staff: &Staff, claim_id: &str, what: &str) -> Result<()> {
     let mut tx = app.store.begin().await?;
-    sqlx::query("INSERT INTO look (claim_id, document_id, staff, at) VALUES (?, ?, ?, ?)")
+    let before: Option<String> = sqlx::query_scalar("SELECT hash FROM look ORDER BY id DESC LIMIT 1").fetch_optional(&mut *tx).await?;
+    let at = now().0;
+    sqlx::query("INSERT INTO look (claim_id, document_id, staff, at, hash) VALUES (?, ?, ?, ?, ?)")
         .bind(claim_id)
         .bind(what)
         .bind(&staff.shown_as)
-        .bind(now().0)
+        .bind(at)
+        .bind(chain::look(&before.unwrap_or_default(), claim_id, what, &staff.shown_as, at))
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
@@ -407,11 +410,16 @@ fn work_of(word: &str) -> Option<Work> {
     }
 }
 
+pub fn place(claim_id: &str) -> String {
+    format!("proposal.sealed/{claim_id}")
+}
+
 /// A decision that one person prepared and another has to take, as its form's fields.
 pub async fn proposal(app: &App, claim_id: &str) -> Result<Fields> {
     let sealed: Option<String> =
         sqlx::query_scalar("SELECT sealed FROM proposal WHERE claim_id = ?").bind(claim_id).fetch_optional(&app.store.read).await?;
-    let text = sealed.and_then(|sealed| app.vault.open_text(&sealed)).unwrap_or_default();
+    let key = store::key(app, &mut *app.store.read.acquire().await?, claim_id).await?;
+    let text = sealed.and_then(|sealed| key.open(&place(claim_id), &sealed)).unwrap_or_default();
     Ok(Fields(serde_json::from_str(&text).unwrap_or_default()))
 }
 
@@ -431,7 +439,7 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
     let kind = Kind::parse(&fields.get("kind")).ok_or(ProblemCode::NotAllowed)?;
     let (mut tx, at) = (app.store.begin().await?, now());
     // Read where nobody else writes: who asked for a second pair of eyes a moment ago is known.
-    let claim = Claim::replay(stored.lob, &store::events(&app.vault, &mut *tx, &stored.id, 0).await?);
+    let claim = store::state(app, &mut tx, &stored.id, stored.lob).await?;
     let what = what(app, &stored, &claim, kind, fields).await?;
     let actor = staff.actor();
     if let What::AdvancePaid { amount_fen, .. } = &what
@@ -451,7 +459,7 @@ pub async fn step(app: &App, staff: &Staff, no: &str, fields: &Fields) -> Result
         store::append(app, &mut tx, &stored.id, stored.lob, &actor, above, at).await?;
         sqlx::query("INSERT INTO proposal (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
             .bind(&stored.id)
-            .bind(app.vault.seal(&serde_json::to_string(&fields.0).unwrap_or_default()))
+            .bind(store::key(app, &mut tx, &stored.id).await?.seal(&place(&stored.id), &store::json(&fields.0)))
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;

@@ -1,13 +1,13 @@
-//! Figures for the insurer, worked out from the events each time: there is no second truth that could differ.
+//! Figures for the insurer, worked out from the claims each time: there is no second truth that could differ.
 
 use std::collections::BTreeMap;
 
 use claim_domain::deadlines::Clock;
-use claim_domain::lifecycle::{Claim, What};
 use claim_domain::{Day, Moment, local_day};
 
 use crate::claims::Stored;
 use crate::failure::Result;
+use crate::snapshot::Snapshot;
 use crate::{App, attendant, documents, now, store};
 
 /// How often a deadline was kept.
@@ -67,8 +67,7 @@ pub async fn figures(app: &App, from: Day, to: Day) -> Result<Figures> {
     let mut hours = Vec::new();
     let at = now();
     for (stored, catastrophe) in all(app, from, to).await? {
-        let events = store::events(&app.vault, &app.store.read, &stored.id, 0).await?;
-        let claim = Claim::replay(stored.lob, &events);
+        let Snapshot { claim, tally, .. } = Snapshot::of(app, &mut *app.store.read.acquire().await?, &stored.id, stored.lob).await?;
         figures.claims += 1;
         figures.paid_fen += claim.paid_fen;
         let of_kind = figures.by_incident.entry(stored.incident.clone()).or_default();
@@ -89,20 +88,12 @@ pub async fn figures(app: &App, from: Day, to: Day) -> Result<Figures> {
         if !catastrophe.is_empty() {
             *figures.by_catastrophe.entry(catastrophe).or_default() += 1;
         }
-        for event in &events {
-            match &event.what {
-                What::DocumentJudged { document, accepted: false, .. } => *figures.returned.entry(document.clone()).or_default() += 1,
-                What::ReviewAnswered { cause, .. } | What::ComplaintAnswered { cause, .. } => {
-                    *figures.causes.entry(cause.clone()).or_default() += 1;
-                }
-                What::Rated { score, .. } => {
-                    if let Some(count) = figures.ratings.get_mut(usize::from(*score).wrapping_sub(1)) {
-                        *count += 1;
-                    }
-                }
-                _ => {}
+        for (all, of_claim) in [(&mut figures.returned, tally.returned), (&mut figures.causes, tally.causes)] {
+            for (name, count) in of_claim {
+                *all.entry(name).or_default() += count;
             }
         }
+        figures.ratings.iter_mut().zip(tally.ratings).for_each(|(all, count)| *all += count);
     }
     hours.sort_unstable();
     figures.complete_hours = hours.get(hours.len() / 2).map(|middle| (*middle, hours.len()));
@@ -112,7 +103,7 @@ pub async fn figures(app: &App, from: Day, to: Day) -> Result<Figures> {
 pub async fn rows(app: &App, from: Day, to: Day) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (stored, catastrophe) in all(app, from, to).await? {
-        let claim = Claim::replay(stored.lob, &store::events(&app.vault, &app.store.read, &stored.id, 0).await?);
+        let claim = store::state_now(app, &stored).await?;
         rows.push(Row {
             no: stored.no,
             incident: stored.incident,

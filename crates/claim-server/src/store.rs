@@ -2,6 +2,7 @@
 //! One connection writes, several read; every write begins with `BEGIN IMMEDIATE`.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use claim_domain::lifecycle::{Actor, Claim, Event, Kind, Refusal, What};
@@ -10,9 +11,11 @@ use claim_domain::{FieldError, Lob, Moment};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
 
+use crate::claims::Stored;
 use crate::failure::{Failure, Result};
 use crate::limits::Gate;
-use crate::vault::{Vault, sha256_hex};
+use crate::snapshot::Snapshot;
+use crate::vault::{DataKey, sha256_hex};
 use crate::{App, standing};
 use claim_api::{Problem, ProblemCode};
 
@@ -29,7 +32,7 @@ const MOST_WAITING: usize = 100;
 pub type Tx = Transaction<'static, Sqlite>;
 
 impl Store {
-    pub async fn open(data: &Path) -> std::result::Result<Store, sqlx::Error> {
+    pub async fn open(data: &Path, only_read: bool) -> std::result::Result<Store, sqlx::Error> {
         let options = SqliteConnectOptions::new()
             .filename(data.join("claims.sqlite"))
             .create_if_missing(true)
@@ -37,6 +40,13 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
+        if only_read {
+            let options =
+                SqliteConnectOptions::new().filename(data.join("claims.sqlite")).read_only(true).busy_timeout(Duration::from_secs(10));
+            let read = SqlitePoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
+            let write = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+            return Ok(Store { read, write, queue: Gate::new(1, MOST_WAITING) });
+        }
         // On a full disk SQLite rolls back by itself, the driver's own ROLLBACK fails then, and it believes for ever to be in
         // a transaction: such a connection is not used again.
         let write = SqlitePoolOptions::new()
@@ -80,21 +90,33 @@ pub fn lob(text: &str) -> Result<Lob> {
     Lob::ALL.iter().copied().find(|l| l.as_str() == text).ok_or_else(|| Failure::internal("line of business", text))
 }
 
-fn event_of(vault: &Vault, row: &SqliteRow) -> Result<Event> {
+/// The data key of a claim.
+pub async fn key(app: &App, db: &mut SqliteConnection, claim_id: &str) -> Result<Arc<DataKey>> {
+    if let Some(known) = app.vault.known_key(claim_id) {
+        return Ok(known);
+    }
+    let sealed: Option<Option<String>> =
+        sqlx::query_scalar("SELECT key_sealed FROM claim WHERE id = ?").bind(claim_id).fetch_optional(db).await?;
+    let key = sealed.flatten().and_then(|sealed| app.vault.claim_key(claim_id, &sealed));
+    key.ok_or_else(|| Failure::internal("key of a claim", "sealed with another key, or forgotten"))
+}
+
+fn event_of(key: &DataKey, claim_id: &str, row: &SqliteRow) -> Result<Event> {
     let read = |what: &str, e: serde_json::Error| Failure::internal(what, e);
-    let what: &str = row.try_get("what")?;
-    // `kind:sealed`; those of the first versions were not sealed.
-    let opened = match what.split_once(':') {
-        Some((_, sealed)) if !what.starts_with(['{', '"']) => vault.open_text(sealed),
-        _ => Some(what.to_owned()),
-    };
-    let what = opened.ok_or_else(|| Failure::internal("event", "sealed with another key"))?;
+    let seq: u32 = row.try_get("seq")?;
+    // `kind:sealed`
+    let sealed = row.try_get::<&str, _>("what")?.split_once(':').map_or("", |(_, sealed)| sealed);
+    let what = key.open(&place(claim_id, seq), sealed).ok_or_else(|| Failure::internal("event", "sealed with another key"))?;
     Ok(Event {
-        seq: row.try_get("seq")?,
+        seq,
         at: Moment(row.try_get("at")?),
         actor: serde_json::from_str(row.try_get("actor")?).map_err(|e| read("actor", e))?,
         what: serde_json::from_str(&what).or_else(|e| former(&what).ok_or(e)).map_err(|e| read("event", e))?,
     })
+}
+
+pub fn place(claim_id: &str, seq: u32) -> String {
+    format!("event.what/{claim_id}/{seq}")
 }
 
 /// An event as it was written before a claim had several payees and decisions several lines.
@@ -107,13 +129,29 @@ fn former(text: &str) -> Option<What> {
 }
 
 /// The events of one claim after `seq`, in order.
-pub async fn events(vault: &Vault, db: impl sqlx::Executor<'_, Database = Sqlite>, claim_id: &str, after: u32) -> Result<Vec<Event>> {
+pub async fn events(app: &App, db: &mut SqliteConnection, claim_id: &str, after: u32) -> Result<Vec<Event>> {
+    let key = key(app, &mut *db, claim_id).await?;
     let rows = sqlx::query("SELECT seq, at, actor, what FROM event WHERE claim_id = ? AND seq > ? ORDER BY seq")
         .bind(claim_id)
         .bind(after)
         .fetch_all(db)
         .await?;
-    rows.iter().map(|row| event_of(vault, row)).collect()
+    rows.iter().map(|row| event_of(&key, claim_id, row)).collect()
+}
+
+/// The same outside of a transaction.
+pub async fn log(app: &App, claim_id: &str, after: u32) -> Result<Vec<Event>> {
+    events(app, &mut *app.store.read.acquire().await?, claim_id, after).await
+}
+
+/// The claim as its events left it.
+pub async fn state(app: &App, db: &mut SqliteConnection, claim_id: &str, lob: Lob) -> Result<Claim> {
+    Ok(Snapshot::of(app, db, claim_id, lob).await?.claim)
+}
+
+/// The same outside of a transaction.
+pub async fn state_now(app: &App, stored: &Stored) -> Result<Claim> {
+    state(app, &mut *app.store.read.acquire().await?, &stored.id, stored.lob).await
 }
 
 /// Adds one event when the claim admits it. The claim's stage, for lists, moves in the same transaction. Whoever calls
@@ -130,10 +168,25 @@ pub async fn append(
     what: What,
     at: Moment,
 ) -> Result<Event> {
-    let vault = &app.vault;
-    let events = events(vault, &mut *tx, claim_id, 0).await?;
-    let mut claim = Claim::replay(lob, &events);
-    let standing = standing::of(app, &mut *tx, claim_id, &claim, what.kind()).await?;
+    append_beside(app, tx, claim_id, lob, actor, what, at, "").await
+}
+
+/// The same for an event that is written down with something that stands elsewhere; its SHA-256 is `beside`.
+#[expect(clippy::too_many_arguments, reason = "an event has so many parts")]
+pub async fn append_beside(
+    app: &App,
+    tx: &mut SqliteConnection,
+    claim_id: &str,
+    lob: Lob,
+    actor: &Actor,
+    what: What,
+    at: Moment,
+    beside: &str,
+) -> Result<Event> {
+    let mut snapshot = Snapshot::of(app, &mut *tx, claim_id, lob).await?;
+    snapshot.allows(actor, &what, at)?;
+    let claim = &snapshot.claim;
+    let standing = standing::of(app, &mut *tx, claim_id, claim, what.kind()).await?;
     claim.admit(actor, &what, &standing).map_err(|refusal| match refusal {
         Refusal::Stage(_) | Refusal::Actor => Failure::from(ProblemCode::NotAllowed),
         Refusal::SamePerson => ProblemCode::NotThisPerson.into(),
@@ -145,78 +198,47 @@ pub async fn append(
         }
     })?;
     // A clock that was put back does not turn history round.
-    let at = at.max(events.last().map_or(at, |e| e.at));
+    let at = at.max(snapshot.newest);
     let event = Event { seq: claim.seq + 1, at, actor: actor.clone(), what };
-    claim.apply(&event);
-    let (actor, what) = (json(&event.actor), format!("{}:{}", event.what.kind().as_str(), vault.seal(&json(&event.what))));
+    snapshot.apply(&event);
+    let key = key(app, &mut *tx, claim_id).await?;
+    let sealed = key.seal(&place(claim_id, event.seq), &json(&event.what));
+    let (actor, what) = (json(&event.actor), format!("{}:{sealed}", event.what.kind().as_str()));
     let before: String = sqlx::query_scalar("SELECT hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1")
         .bind(claim_id)
         .fetch_optional(&mut *tx)
         .await?
         .unwrap_or_default();
-    sqlx::query("INSERT INTO event (claim_id, seq, at, actor, what, hash) VALUES (?, ?, ?, ?, ?, ?)")
+    sqlx::query("INSERT INTO event (claim_id, seq, at, actor, what, hash, beside) VALUES (?, ?, ?, ?, ?, ?, ?)")
         .bind(claim_id)
         .bind(event.seq)
         .bind(at.0)
         .bind(&actor)
         .bind(&what)
-        .bind(link(&before, claim_id, event.seq, at, &actor, &what))
+        .bind(link(&before, claim_id, event.seq, at, &actor, &what, beside))
+        .bind(beside)
         .execute(&mut *tx)
         .await?;
-    sqlx::query("UPDATE claim SET stage = ?, seq = ? WHERE id = ?")
-        .bind(claim.stage.as_str())
+    sqlx::query("UPDATE claim SET stage = ?, seq = ?, snapshot_sealed = ? WHERE id = ?")
+        .bind(snapshot.claim.stage.as_str())
         .bind(event.seq)
+        .bind(snapshot.sealed(&key, claim_id))
         .bind(claim_id)
         .execute(&mut *tx)
         .await?;
     if matches!(event.what.kind(), Kind::Approved | Kind::Rejected | Kind::Reopened | Kind::ReviewAnswered | Kind::PolicyFound) {
-        standing::keep_awards(&mut *tx, claim_id, &claim).await?;
+        standing::keep_awards(&mut *tx, claim_id, &snapshot.claim).await?;
     }
     Ok(event)
 }
 
 /// The hash of an event: of the one before and of its own row, as stored. No key is needed to verify.
-fn link(before: &str, claim_id: &str, seq: u32, at: Moment, actor: &str, what: &str) -> String {
-    sha256_hex(format!("{before}\n{claim_id}\n{seq}\n{}\n{actor}\n{what}", at.0).as_bytes())
-}
-
-/// Follows every chain of events. An event that was changed, removed or put in breaks its chain; one that was cut off at
-/// the end is missed by the number in the claim's row.
-///
-/// # Errors
-/// The first claim whose chain does not hold, and where.
-pub async fn verify(store: &Store) -> std::result::Result<(u64, u64), String> {
-    let told = |e: sqlx::Error| format!("the log cannot be read: {e}");
-    let claims: Vec<(String, String, u32)> =
-        sqlx::query_as("SELECT id, no, seq FROM claim ORDER BY no").fetch_all(&store.read).await.map_err(told)?;
-    let mut events = 0;
-    for (id, no, last) in &claims {
-        let rows: Vec<(u32, i64, String, String, String)> =
-            sqlx::query_as("SELECT seq, at, actor, what, hash FROM event WHERE claim_id = ? ORDER BY seq")
-                .bind(id)
-                .fetch_all(&store.read)
-                .await
-                .map_err(told)?;
-        let mut before = String::new();
-        for (place, (seq, at, actor, what, hash)) in (1u32..).zip(&rows) {
-            if *seq != place || *hash != link(&before, id, *seq, Moment(*at), actor, what) {
-                return Err(format!("{no}: the log does not hold at event {place}"));
-            }
-            before.clone_from(hash);
-        }
-        if rows.len() != *last as usize {
-            return Err(format!("{no}: the log ends at event {} of {last}", rows.len()));
-        }
-        events += rows.len() as u64;
-    }
-    let orphans: i64 = sqlx::query_scalar("SELECT count(*) FROM event WHERE claim_id NOT IN (SELECT id FROM claim)")
-        .fetch_one(&store.read)
-        .await
-        .map_err(told)?;
-    if orphans > 0 { Err(format!("{orphans} events belong to no claim")) } else { Ok((claims.len() as u64, events)) }
+pub fn link(before: &str, claim_id: &str, seq: u32, at: Moment, actor: &str, what: &str, beside: &str) -> String {
+    let beside = if beside.is_empty() { String::new() } else { format!("\n{beside}") };
+    sha256_hex(format!("{before}\n{claim_id}\n{seq}\n{}\n{actor}\n{what}{beside}", at.0).as_bytes())
 }
 
 /// Values whose JSON cannot fail: no maps with odd keys, no floats.
-fn json(value: &impl serde::Serialize) -> String {
+pub fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

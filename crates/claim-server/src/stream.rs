@@ -159,7 +159,7 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
             return Sent::default().id(event.seq.to_string()).json_data(follow.part.shown(event)).ok();
         }
         if look {
-            let found = store::events(&app.vault, &app.store.read, &follow.claim_id, follow.after).await.ok()?;
+            let found = store::log(&app, &follow.claim_id, follow.after).await.ok()?;
             look = false;
             if !found.is_empty() {
                 follow.ready = found.into_iter();
@@ -184,7 +184,7 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
             _ = follow.ended.changed() => return None,
             () = tokio::time::sleep_until(follow.beat) => {
                 // Also a look: an event of another process would come to light here.
-                let found = store::events(&app.vault, &app.store.read, &follow.claim_id, follow.after).await.ok()?;
+                let found = store::log(&app, &follow.claim_id, follow.after).await.ok()?;
                 if found.is_empty() {
                     return Some(Sent::default().event("ping").data(""));
                 }

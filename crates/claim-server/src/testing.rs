@@ -80,7 +80,7 @@ impl Caller {
             .fetch_one(&app.store.read)
             .await
             .unwrap();
-        let text = app.vault.open_text(&sealed).unwrap();
+        let text = app.vault.open_text(&crate::messages::place("text", &app.vault.index("phone", phone)), &sealed).unwrap();
         let code = &text.split("验证码 ").nth(1).unwrap()[..6];
         assert_eq!(self.json("post", "/api/v1/session", &json!({ "phone": phone, "code": code })).await.0, 200);
     }

@@ -32,7 +32,8 @@ use tokio::sync::{OwnedMutexGuard, watch};
 use crate::failure::{Failure, Result};
 use crate::guard;
 use crate::session::Session;
-use crate::vault::{hex, is_sha256, token};
+use crate::store;
+use crate::vault::{FileKey, hex, is_sha256, token};
 use crate::{App, now};
 
 const MOST_BYTES: u64 = 20 << 20;
@@ -106,8 +107,11 @@ impl Uploads {
         if ours { Ok(self.folder.join(id)) } else { Err(ProblemCode::NotFound.into()) }
     }
 
-    pub async fn read(&self, id: &str) -> Result<Bytes> {
-        Ok(fs::read(self.path(id)?).await?.into())
+    /// A whole file, opened.
+    async fn read(&self, id: &str, key: &FileKey) -> Result<Bytes> {
+        let mut bytes = fs::read(self.path(id)?).await?;
+        key.apply(0, &mut bytes);
+        Ok(bytes.into())
     }
 
     /// Counts a request of `subject` as long as the answer is held.
@@ -160,25 +164,45 @@ struct Stored {
     offset: u64,
     sha256: Option<String>,
     touched_at: i64,
+    key: FileKey,
+}
+
+/// The key of a file, from its row.
+async fn key_of(app: &App, id: &str, sealed: Option<&str>, claim_id: Option<&str>) -> Result<FileKey> {
+    let claim = match claim_id {
+        Some(claim) => Some(store::key(app, &mut *app.store.read.acquire().await?, claim).await?),
+        None => None,
+    };
+    let key = sealed.and_then(|sealed| app.vault.file_key(id, sealed, claim.as_deref()));
+    key.ok_or_else(|| Failure::internal("key of a file", "sealed with another key, or forgotten"))
+}
+
+/// The bytes of a file, whoever asks.
+pub async fn bytes(app: &App, id: &str) -> Result<Bytes> {
+    let row: Option<(Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT key_sealed, claim_id FROM upload WHERE id = ?").bind(id).fetch_optional(&app.store.read).await?;
+    let (sealed, claim) = row.ok_or(ProblemCode::NotFound)?;
+    app.uploads.read(id, &key_of(app, id, sealed.as_deref(), claim.as_deref()).await?).await
 }
 
 /// The upload `id` of `subject`, with file and offset made to agree.
 async fn load(app: &App, subject: &str, id: &str) -> Result<Stored> {
-    let row = sqlx::query("SELECT length, at_offset, sha256, touched_at, claim_id FROM upload WHERE id = ? AND subject_id = ?")
+    let row = sqlx::query("SELECT length, at_offset, sha256, touched_at, claim_id, key_sealed FROM upload WHERE id = ? AND subject_id = ?")
         .bind(id)
         .bind(subject)
         .fetch_optional(&app.store.read)
         .await?;
     let row = row.ok_or(ProblemCode::NotFound)?;
     let unsigned = |n: i64| n.unsigned_abs();
+    let (linked, sealed): (Option<String>, Option<String>) = (row.try_get("claim_id")?, row.try_get("key_sealed")?);
     let mut stored = Stored {
         id: id.to_owned(),
         length: unsigned(row.try_get("length")?),
         offset: unsigned(row.try_get("at_offset")?),
         sha256: row.try_get("sha256")?,
         touched_at: row.try_get("touched_at")?,
+        key: key_of(app, id, sealed.as_deref(), linked.as_deref()).await?,
     };
-    let linked: Option<String> = row.try_get("claim_id")?;
     if linked.is_none() && now().0 - stored.touched_at > LIVES {
         return Err(ProblemCode::UploadExpired.into());
     }
@@ -235,15 +259,27 @@ async fn remove(app: &App, _turn: &Turn, id: &str, before: i64) -> Result<bool> 
 ///
 /// # Errors
 /// `upload-expired` when it is gone, or part of another claim.
-pub async fn link(tx: &mut SqliteConnection, _turn: &Turn, subject: &str, id: &str, claim_id: &str) -> Result<()> {
-    let linked = sqlx::query(
-        "UPDATE upload SET claim_id = ?1 WHERE id = ?2 AND subject_id = ?3 AND at_offset = length AND (claim_id IS NULL OR claim_id = ?1)",
+pub async fn link(app: &App, tx: &mut SqliteConnection, _turn: &Turn, subject: &str, id: &str, claim_id: &str) -> Result<()> {
+    let row: Option<(Option<String>, Option<String>)> = sqlx::query_as(
+        "SELECT key_sealed, claim_id FROM upload WHERE id = ?1 AND subject_id = ?2 AND at_offset = length AND (claim_id IS NULL OR claim_id = ?3)",
     )
-    .bind(claim_id)
     .bind(id)
     .bind(subject)
-    .execute(tx)
+    .bind(claim_id)
+    .fetch_optional(&mut *tx)
     .await?;
+    let (sealed, linked) = row.ok_or(ProblemCode::UploadExpired)?;
+    if linked.is_some() {
+        return Ok(());
+    }
+    let (key, claim) = (key_of(app, id, sealed.as_deref(), None).await?, store::key(app, &mut *tx, claim_id).await?);
+    let linked = sqlx::query("UPDATE upload SET claim_id = ?1, key_sealed = ?4 WHERE id = ?2 AND subject_id = ?3 AND claim_id IS NULL")
+        .bind(claim_id)
+        .bind(id)
+        .bind(subject)
+        .bind(app.vault.file_key_for(id, &key, &claim))
+        .execute(tx)
+        .await?;
     if linked.rows_affected() == 0 { Err(ProblemCode::UploadExpired.into()) } else { Ok(()) }
 }
 
@@ -257,9 +293,51 @@ pub async fn finished(app: &App, _turn: &Turn, subject: &str, id: &str) -> Resul
     if stored.offset < stored.length {
         return Err(ProblemCode::NotAllowed.into());
     }
-    let bytes = app.uploads.read(id).await?;
+    let bytes = app.uploads.read(id, &stored.key).await?;
     let sha256 = hex(&Sha256::digest(&bytes));
     Ok((bytes, sha256))
+}
+
+/// Seals the files of before files had keys. The sealed one is made beside the other, which goes when the row has the key.
+pub async fn seal_anew(app: &App) -> Result<()> {
+    let old: Vec<(String, Option<String>)> =
+        sqlx::query_as("SELECT id, claim_id FROM upload WHERE key_sealed IS NULL").fetch_all(&app.store.read).await?;
+    for (id, claim_id) in old {
+        let path = app.uploads.path(&id)?;
+        let (plain, sealed) = (path.with_extension("plain"), path.with_extension("sealed"));
+        // Stopped in between: the plain one is the one that counts as long as the row has no key.
+        if fs::try_exists(&plain).await? {
+            fs::rename(&plain, &path).await?;
+        }
+        let mut bytes = match fs::read(&path).await {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(e.into()),
+        };
+        let (key, kept) = app.vault.new_file_key(&id);
+        let kept = match &claim_id {
+            Some(claim) => app.vault.file_key_for(&id, &key, &*store::key(app, &mut *app.store.read.acquire().await?, claim).await?),
+            None => kept,
+        };
+        key.apply(0, &mut bytes);
+        let mut file = File::create(&sealed).await?;
+        file.write_all(&bytes).await?;
+        file.sync_all().await?;
+        fs::rename(&path, &plain).await.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
+        fs::rename(&sealed, &path).await?;
+        File::open(&app.uploads.folder).await?.sync_all().await?;
+        let mut tx = app.store.begin_patiently().await?;
+        sqlx::query("UPDATE upload SET key_sealed = ? WHERE id = ?").bind(kept).bind(&id).execute(&mut *tx).await?;
+        tx.commit().await?;
+    }
+    // Of those whose row has the key.
+    let mut files = fs::read_dir(&app.uploads.folder).await?;
+    while let Some(file) = files.next_entry().await? {
+        if file.path().extension().is_some_and(|e| e == "plain" || e == "sealed") {
+            fs::remove_file(file.path()).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what somebody has sent and that belongs to no claim.
@@ -405,18 +483,20 @@ async fn begin(app: &App, session: &Session, headers: &HeaderMap, network: Strin
     // The name must survive a power cut as well as the bytes.
     File::open(&app.uploads.folder).await?.sync_all().await?;
     let mut tx = app.store.begin().await?;
-    sqlx::query("INSERT INTO upload (id, subject_id, length, sha256, touched_at) VALUES (?, ?, ?, ?, ?)")
+    let (key, sealed) = app.vault.new_file_key(&id);
+    sqlx::query("INSERT INTO upload (id, subject_id, length, sha256, touched_at, key_sealed) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(&id)
         .bind(&session.subject)
         .bind(wanted)
         .bind(&sha256)
         .bind(now().0)
+        .bind(sealed)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
     // Relative: a Host header is not to be believed.
     let location = format!("{}/uploads/{id}", claim_api::BASE);
-    let stored = Stored { id, length, offset: 0, sha256, touched_at: now().0 };
+    let stored = Stored { id, length, offset: 0, sha256, touched_at: now().0, key };
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], offset_headers(&stored)).into_response())
 }
 
@@ -571,7 +651,7 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
     let path = app.uploads.path(id)?;
     let mut file = OpenOptions::new().write(true).open(&path).await?;
     file.seek(io::SeekFrom::Start(at)).await?;
-    let (ended, got) = copy(&mut file, request.into_body(), left, &mut checksum, &mut turn).await?;
+    let (ended, got) = copy(&mut file, &stored.key, at, request.into_body(), left, &mut checksum, &mut turn).await?;
     let all = matches!(ended, Ended::Whole) && announced.is_none_or(|n| n == got);
     // A part whose checksum cannot be known yet is thrown away (tus, checksum extension).
     let checked = matches!(checksum, Checksum::None);
@@ -590,7 +670,7 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
     save_offset(app, &stored).await?;
     if stored.offset == stored.length && stored.sha256.is_some() && all {
         drop(file);
-        let bytes = app.uploads.read(id).await?;
+        let bytes = app.uploads.read(id, &stored.key).await?;
         let sum = tokio::task::spawn_blocking(move || hex(&Sha256::digest(&bytes))).await.map_err(|e| Failure::internal("hash", e))?;
         if stored.sha256 != Some(sum) {
             // The file as a whole is not what was promised: it is gone, the client begins again.
@@ -606,7 +686,15 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
 }
 
 /// Copies the body until it ends; what was written stays to be synced by the caller.
-async fn copy(file: &mut File, body: Body, left: u64, checksum: &mut Checksum, turn: &mut Turn) -> Result<(Ended, u64)> {
+async fn copy(
+    file: &mut File,
+    key: &FileKey,
+    at: u64,
+    body: Body,
+    left: u64,
+    checksum: &mut Checksum,
+    turn: &mut Turn,
+) -> Result<(Ended, u64)> {
     let mut stream: BodyDataStream = body.into_data_stream();
     let mut got = 0;
     loop {
@@ -626,8 +714,10 @@ async fn copy(file: &mut File, body: Body, left: u64, checksum: &mut Checksum, t
         if got + bytes.len() as u64 > left {
             return Ok((Ended::TooMuch, got));
         }
-        file.write_all(&bytes).await?;
         checksum.update(&bytes);
+        let mut sealed = bytes.to_vec();
+        key.apply(at + got, &mut sealed);
+        file.write_all(&sealed).await?;
         got += bytes.len() as u64;
     }
     file.flush().await?;

@@ -49,9 +49,18 @@ pub async fn outbox(State(app): State<App>) -> Response {
 }
 
 async fn messages(app: &App) -> Result<Vec<(String, String, Moment)>> {
-    let rows = sqlx::query("SELECT phone_sealed, text_sealed, created_at FROM message ORDER BY id DESC LIMIT 50")
+    let rows = sqlx::query("SELECT phone_index, phone_sealed, text_sealed, created_at FROM message ORDER BY id DESC LIMIT 50")
         .fetch_all(&app.store.read)
         .await?;
-    let open = |sealed: &str| app.vault.open_text(sealed).unwrap_or_default();
-    rows.iter().map(|r| Ok((open(r.try_get("phone_sealed")?), open(r.try_get("text_sealed")?), Moment(r.try_get("created_at")?)))).collect()
+    let open =
+        |column: &str, index: &str, sealed: &str| app.vault.open_text(&crate::messages::place(column, index), sealed).unwrap_or_default();
+    rows.iter()
+        .map(|r| {
+            Ok((
+                open("phone", r.try_get("phone_index")?, r.try_get("phone_sealed")?),
+                open("text", r.try_get("phone_index")?, r.try_get("text_sealed")?),
+                Moment(r.try_get("created_at")?),
+            ))
+        })
+        .collect()
 }

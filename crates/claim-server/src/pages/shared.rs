@@ -15,7 +15,7 @@ pub async fn show(State(app): State<App>, Path(token): Path<String>) -> Response
     };
     let found = async {
         let Some(claim) = shares::open(&app, &token).await? else { return Ok(None) };
-        let events = store::events(&app.vault, &app.store.read, &claim.id, 0).await?;
+        let events = store::log(&app, &claim.id, 0).await?;
         crate::Result::Ok(Some((claim, events)))
     };
     let (claim, events) = match found.await {

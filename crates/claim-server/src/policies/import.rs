@@ -132,16 +132,16 @@ pub fn read(text: &'static str) -> std::result::Result<Vec<Policy>, String> {
 pub async fn export(app: &App, out: &mut (dyn Write + Send)) -> std::result::Result<u64, String> {
     let (mut after, mut count) = (String::new(), 0);
     loop {
-        let page: Vec<(String, String)> =
-            sqlx::query_as("SELECT no, sealed FROM policy WHERE no > ? AND sealed <> '' ORDER BY no LIMIT 500")
+        let page: Vec<(String, String, String)> =
+            sqlx::query_as("SELECT no, id, sealed FROM policy WHERE no > ? AND sealed <> '' ORDER BY no LIMIT 500")
                 .bind(&after)
                 .fetch_all(&app.store.read)
                 .await
                 .map_err(|e| format!("the policies cannot be read: {e}"))?;
-        let Some((last, _)) = page.last() else { return Ok(count) };
+        let Some((last, ..)) = page.last() else { return Ok(count) };
         after.clone_from(last);
-        for (_, sealed) in &page {
-            let policy = super::opened(app, sealed).map_err(|f| f.problem().title)?;
+        for (_, id, sealed) in &page {
+            let policy = super::opened(app, id, sealed).map_err(|f| f.problem().title)?;
             let line = serde_json::to_string(&policy).unwrap_or_default();
             writeln!(out, "{line}").map_err(|e| format!("the policies cannot be written: {e}"))?;
             count += 1;

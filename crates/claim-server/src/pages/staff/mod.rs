@@ -25,8 +25,7 @@ use super::{failed, form, page, see_other};
 use crate::claims::Stored;
 use crate::session::{masked_name, masked_phone, set_cookie};
 use crate::staff::{self, Fields, Staff, Taken};
-use crate::store::events;
-use crate::{App, Result, attendant, documents, letters, now, payees, policies, signals, standing};
+use crate::{App, Result, attendant, documents, letters, now, payees, policies, signals, standing, store};
 
 pub use catastrophes::{catastrophes, change};
 pub use figures::{csv, figures};
@@ -161,12 +160,12 @@ pub async fn claim(State(app): State<App>, headers: HeaderMap, Path(no): Path<St
 
 async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, typed: &Fields) -> Result<Markup> {
     let stored = staff::find(app, no).await?;
-    let events = events(&app.vault, &app.store.read, &stored.id, 0).await?;
+    let events = store::log(app, &stored.id, 0).await?;
     let documents = documents::views(app, &stored.id).await?;
     let signals = signals::of_claim(app, &stored.id).await?;
     let catalogue = documents::rules(app, &stored.rules_version).await?;
     let (folder, request) = (documents::folder(app, &stored).await?, documents::request(app, &stored.id).await?);
-    let claim = Claim::replay(stored.lob, &events);
+    let claim = store::state_now(app, &stored).await?;
     let steps = claim.allowed(&staff.actor());
     let db = &mut *app.store.read.acquire().await?;
     let policy = policies::of_claim(app, &mut *db, &stored.id).await?;

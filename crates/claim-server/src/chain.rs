@@ -1,0 +1,411 @@
+//! Whether what is stored is what was written: the chains of events and looks, what stands beside an event, the files, and
+//! the anchors.
+//!
+//! An anchor is a line in a file outside of the database, written once a day: how far each log had come, and the hash it
+//! had there, signed like a receipt. Whoever changes the database and makes its hashes right again has to change the
+//! anchors too, and those can be kept where he cannot (`--anchors`).
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use claim_api::proof::{Keys, check_as};
+use claim_domain::{Moment, local_day};
+use serde::{Deserialize, Serialize};
+use sqlx::{Row, SqliteConnection};
+
+use crate::failure::{Failure, Result};
+use crate::store::link;
+use crate::vault::sha256_hex;
+use crate::{App, documents, now, snapshot::Snapshot, store, uploads};
+
+const KIND: &str = "baoan-anchor";
+
+/// One line of the file.
+#[derive(Serialize, Deserialize)]
+struct Anchor {
+    at: Moment,
+    /// SHA-256 of the line before.
+    before: String,
+    /// Claims that moved since, by id: number and hash of their newest event.
+    claims: BTreeMap<String, (u32, String)>,
+    /// Id and hash of the newest look.
+    look: (i64, String),
+}
+
+pub fn path(app: &App) -> PathBuf {
+    app.options.anchors.clone().unwrap_or_else(|| app.options.data.join("anchors"))
+}
+
+/// Writes the anchor of this day, once.
+pub async fn anchor(app: &App) -> Result<()> {
+    let (path, at) = (path(app), now());
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(e.into()),
+    };
+    let mut known: BTreeMap<String, u32> = BTreeMap::new();
+    for line in text.lines() {
+        let anchor: Anchor = opened(app, line).ok_or_else(|| Failure::internal("anchors", "a line is not ours"))?;
+        if local_day(anchor.at) == local_day(at) {
+            return Ok(());
+        }
+        known.extend(anchor.claims.into_iter().map(|(claim, (seq, _))| (claim, seq)));
+    }
+    let mut db = app.store.read.acquire().await?;
+    let heads: Vec<(String, u32, String)> =
+        sqlx::query_as("SELECT c.id, c.seq, e.hash FROM claim c JOIN event e ON e.claim_id = c.id AND e.seq = c.seq")
+            .fetch_all(&mut *db)
+            .await?;
+    let claims = heads.into_iter().filter(|(id, seq, _)| known.get(id) != Some(seq)).map(|(id, seq, hash)| (id, (seq, hash))).collect();
+    let look: Option<(i64, String)> = sqlx::query_as("SELECT id, hash FROM look ORDER BY id DESC LIMIT 1").fetch_optional(&mut *db).await?;
+    let before = text.lines().last().map(|line| sha256_hex(line.as_bytes())).unwrap_or_default();
+    let line = app.vault.signer().sign_as(KIND, &Anchor { at, before, claims, look: look.unwrap_or_default() });
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&path)?;
+    file.write_all(format!("{line}\n").as_bytes())?;
+    Ok(file.sync_all()?)
+}
+
+fn opened(app: &App, line: &str) -> Option<Anchor> {
+    let signer = app.vault.signer();
+    check_as(KIND, line, &Keys { keys: vec![signer.key()] }).ok()
+}
+
+/// What was followed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    pub claims: u64,
+    pub events: u64,
+    pub files: u64,
+    pub looks: u64,
+    pub anchors: u64,
+}
+
+/// Follows everything, in one look at the database, and writes nothing.
+///
+/// # Errors
+/// The first place that does not hold.
+pub async fn verify(app: &App) -> std::result::Result<Followed, String> {
+    let told = |e: sqlx::Error| format!("the database cannot be read: {e}");
+    // One reading transaction: what is written meanwhile is not half seen.
+    let mut tx = app.store.read.begin().await.map_err(told)?;
+    let anchors = anchors_of(app, &path(app))?;
+    let claims: Vec<(String, String, String, u32)> =
+        sqlx::query_as("SELECT id, no, lob, seq FROM claim ORDER BY no").fetch_all(&mut *tx).await.map_err(told)?;
+    let mut followed = Followed { claims: claims.len() as u64, anchors: anchors.len() as u64, ..Followed::default() };
+    let mut heads: BTreeMap<&str, &(u32, String)> = BTreeMap::new();
+    for anchor in &anchors {
+        heads.extend(anchor.claims.iter().map(|(id, head)| (id.as_str(), head)));
+    }
+    for (id, no, lob, last) in &claims {
+        let hashes = events_hold(&mut tx, id, no, *last).await?;
+        followed.events += hashes.len() as u64;
+        for (seq, hash) in anchors.iter().filter_map(|a| a.claims.get(id)) {
+            if hashes.get((*seq as usize).wrapping_sub(1)) != Some(hash) {
+                return Err(format!("{no}: the log is not the one that was anchored at event {seq}"));
+            }
+        }
+        heads.remove(id.as_str());
+        let hold = async {
+            let lob = store::lob(lob)?;
+            let events = store::events(app, &mut tx, id, 0).await?;
+            let replayed = Snapshot::replay(lob, &events);
+            if Snapshot::of(app, &mut tx, id, lob).await? != replayed {
+                return Ok::<_, Failure>(Some("what is kept beside the log is not what the log comes to".to_owned()));
+            }
+            Ok(None)
+        };
+        if let Some(wrong) = hold.await.map_err(|f| format!("{no}: {}", f.problem().title))? {
+            return Err(format!("{no}: {wrong}"));
+        }
+        followed.files += files_hold(app, &mut tx, id, no).await?;
+        beside_holds(&mut tx, id, no).await?;
+    }
+    if let Some((id, _)) = heads.first_key_value() {
+        return Err(format!("a claim that was anchored is gone: {id}"));
+    }
+    let orphans: i64 = sqlx::query_scalar("SELECT count(*) FROM event WHERE claim_id NOT IN (SELECT id FROM claim)")
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(told)?;
+    if orphans > 0 {
+        return Err(format!("{orphans} events belong to no claim"));
+    }
+    followed.looks = looks_hold(&mut tx, &anchors).await?;
+    Ok(followed)
+}
+
+fn anchors_of(app: &App, path: &Path) -> std::result::Result<Vec<Anchor>, String> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(format!("the anchors {} cannot be read: {e}", path.display())),
+    };
+    let mut before = String::new();
+    let mut anchors = Vec::new();
+    for (line, n) in text.lines().zip(1..) {
+        let anchor = opened(app, line).filter(|a| a.before == before).ok_or_else(|| format!("anchors, line {n}: not what we wrote"))?;
+        before = sha256_hex(line.as_bytes());
+        anchors.push(anchor);
+    }
+    Ok(anchors)
+}
+
+/// An event that was changed, removed or put in breaks its chain; one that was cut off at the end is missed by the number in
+/// the claim's row.
+async fn events_hold(db: &mut SqliteConnection, id: &str, no: &str, last: u32) -> std::result::Result<Vec<String>, String> {
+    let rows: Vec<(u32, i64, String, String, String, String)> =
+        sqlx::query_as("SELECT seq, at, actor, what, hash, beside FROM event WHERE claim_id = ? ORDER BY seq")
+            .bind(id)
+            .fetch_all(db)
+            .await
+            .map_err(|e| format!("{no}: the log cannot be read: {e}"))?;
+    let mut hashes: Vec<String> = Vec::with_capacity(rows.len());
+    for (place, (seq, at, actor, what, hash, beside)) in (1u32..).zip(rows) {
+        let before = hashes.last().map_or("", String::as_str);
+        if seq != place || hash != link(before, id, seq, Moment(at), &actor, &what, &beside) {
+            return Err(format!("{no}: the log does not hold at event {place}"));
+        }
+        hashes.push(hash);
+    }
+    if hashes.len() != last as usize {
+        return Err(format!("{no}: the log ends at event {} of {last}", hashes.len()));
+    }
+    Ok(hashes)
+}
+
+/// What stands elsewhere is what the newest such event was written with.
+async fn beside_holds(db: &mut SqliteConnection, id: &str, no: &str) -> std::result::Result<(), String> {
+    let told = |e: sqlx::Error| format!("{no}: {e}");
+    let beside: Option<String> =
+        sqlx::query_scalar("SELECT beside FROM event WHERE claim_id = ? AND beside <> '' ORDER BY seq DESC LIMIT 1")
+            .bind(id)
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(told)?;
+    let payees: Option<String> =
+        sqlx::query_scalar("SELECT sealed FROM payee WHERE claim_id = ?").bind(id).fetch_optional(&mut *db).await.map_err(told)?;
+    match (beside, payees) {
+        (Some(beside), payees) if payees.as_ref().map(|p| sha256_hex(p.as_bytes())) != Some(beside.clone()) => {
+            Err(format!("{no}: the accounts are not those that were named"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Every file has the SHA-256 that the log says, and every file in the log is there.
+async fn files_hold(app: &App, db: &mut SqliteConnection, id: &str, no: &str) -> std::result::Result<u64, String> {
+    let told = |e: sqlx::Error| format!("{no}: {e}");
+    let rows = documents::rows(&mut *db, id).await.map_err(|f| format!("{no}: {}", f.problem().title))?;
+    let events = store::events(app, &mut *db, id, 0).await.map_err(|f| format!("{no}: {}", f.problem().title))?;
+    let mut there = Vec::new();
+    for row in &rows {
+        let (slot, sha256): (String, String) = (row.try_get("slot").map_err(told)?, row.try_get("sha256").map_err(told)?);
+        let upload: String = sqlx::query_scalar("SELECT upload_id FROM document WHERE id = ?")
+            .bind(row.try_get::<String, _>("id").map_err(told)?)
+            .fetch_one(&mut *db)
+            .await
+            .map_err(told)?;
+        let bytes = uploads::bytes(app, &upload).await.map_err(|_| format!("{no}: a file of {slot} cannot be read"))?;
+        if sha256_hex(&bytes) != sha256 {
+            return Err(format!("{no}: a file of {slot} is not the one that was sent"));
+        }
+        there.push((slot, sha256));
+    }
+    for event in events {
+        if let claim_domain::lifecycle::What::DocumentReceived { document, sha256, .. } = event.what
+            && !there.contains(&(document.clone(), sha256))
+        {
+            return Err(format!("{no}: a file of {document} is gone"));
+        }
+    }
+    Ok(rows.len() as u64)
+}
+
+/// The hash of a look: of the one before and of its own row.
+pub fn look(before: &str, claim_id: &str, document: &str, staff: &str, at: i64) -> String {
+    sha256_hex(format!("{before}\n{claim_id}\n{document}\n{staff}\n{at}").as_bytes())
+}
+
+async fn looks_hold(db: &mut SqliteConnection, anchors: &[Anchor]) -> std::result::Result<u64, String> {
+    let rows: Vec<(i64, String, String, String, i64, String)> =
+        sqlx::query_as("SELECT id, claim_id, document_id, staff, at, hash FROM look ORDER BY id")
+            .fetch_all(db)
+            .await
+            .map_err(|e| e.to_string())?;
+    let (mut before, mut hashes) = (String::new(), BTreeMap::new());
+    for (id, claim, document, staff, at, hash) in &rows {
+        // Those of before there was a chain have none.
+        if (!hash.is_empty() || !before.is_empty()) && *hash != look(&before, claim, document, staff, *at) {
+            return Err(format!("the looks of staff do not hold at number {id}"));
+        }
+        before.clone_from(hash);
+        hashes.insert(*id, hash);
+    }
+    for Anchor { look: (id, hash), .. } in anchors.iter().filter(|a| a.look.0 > 0) {
+        if hashes.get(id) != Some(&hash) {
+            return Err(format!("the looks of staff are not those that were anchored at number {id}"));
+        }
+    }
+    Ok(rows.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Caller, opened as demo, pdf};
+
+    /// F14: whatever is changed in the database, the files or the anchors, `verify` names it, and changes nothing itself.
+    #[tokio::test]
+    async fn f14_what_is_changed_behind_our_back_is_named() {
+        let (data, app) = demo().await;
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let mut owner = Caller::new(&app);
+        owner.sign_in(&app, "13800138000").await;
+        let no = owner.report("insured", "13800138000").await;
+        let file = pdf("verify");
+        let length = file.len().to_string();
+        let location =
+            owner.bytes("post", "/api/v1/uploads", &[("tus-resumable", "1.0.0"), ("upload-length", &length)], b"").await.1["location"]
+                .to_str()
+                .unwrap()
+                .to_owned();
+        let headers = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", claim_api::tus::CHUNK_TYPE)];
+        assert_eq!(owner.bytes("patch", &location, &headers, &file).await.0, 204);
+        let upload = location.rsplit('/').next().unwrap().to_owned();
+        assert_eq!(owner.call("put", &format!("/api/v1/claims/{no}/documents/repair_list/{upload}"), &[], "").await.0, 200);
+        let payees =
+            serde_json::json!({ "payees": [{ "kind": "insured", "holder": "张伟", "account": "6222020000000000000", "share": "equal" }] });
+        assert_eq!(owner.json("put", &format!("/api/v1/claims/{no}/payees"), &payees).await.0, 200);
+        let mut staff = Caller::new(&app);
+        staff.call("post", "/staff/login", &form, "name=supervisor&password=demo-supervisor").await;
+        for _ in 0..2 {
+            assert_eq!(staff.call("get", &format!("/staff/claims/{no}/payees"), &[], "").await.0, 200);
+        }
+        anchor(&app).await.unwrap();
+        anchor(&app).await.unwrap();
+        let followed = verify(&app).await.unwrap();
+        assert_eq!((followed.claims, followed.files, followed.looks, followed.anchors), (1, 1, 2, 1));
+        let whole = snapshot_of(data.path());
+        let only_read = App::open_to_read(app.options.clone()).await.unwrap();
+        assert_eq!(only_read.verify().await.unwrap(), followed);
+        only_read.store.close().await;
+        let missing = crate::Options { data: data.path().join("nothing-here"), ..app.options.clone() };
+        assert!(App::open_to_read(missing).await.is_err_and(|e| e.contains("is not there")));
+        assert_eq!(snapshot_of(data.path()), whole, "verify has written something");
+        // Someone with the database and without our key: events rewritten so that every hash is right again.
+        let rehash = async |app: &App| {
+            let rows: Vec<(String, u32, i64, String, String, String)> =
+                sqlx::query_as("SELECT claim_id, seq, at, actor, what, beside FROM event ORDER BY claim_id, seq")
+                    .fetch_all(&app.store.read)
+                    .await
+                    .unwrap();
+            let mut tx = app.store.begin().await.unwrap();
+            let mut before = String::new();
+            for (id, seq, at, actor, what, beside) in rows {
+                before = link(&before, &id, seq, Moment(at), &actor, &what, &beside);
+                sqlx::query("UPDATE event SET hash = ? WHERE claim_id = ? AND seq = ?")
+                    .bind(&before)
+                    .bind(id)
+                    .bind(seq)
+                    .execute(&mut *tx)
+                    .await
+                    .unwrap();
+            }
+            tx.commit().await.unwrap();
+        };
+        let files = data.path().join("uploads").join(&upload);
+        let broken: [(&str, bool, &str); 9] = [
+            ("UPDATE event SET at = at + 1 WHERE seq = 2", false, "does not hold at event 2"),
+            ("UPDATE event SET at = at + 1 WHERE seq = 2", true, "not the one that was anchored"),
+            ("UPDATE event SET actor = '\"system\"' WHERE actor = '\"customer\"'", true, "anchored"),
+            ("DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)", false, "the log ends"),
+            ("UPDATE payee SET sealed = 'x' || substr(sealed, 2)", false, "accounts are not those"),
+            ("DELETE FROM payee", false, "accounts are not those"),
+            ("UPDATE document SET sha256 = replace(sha256, 'a', 'b')", false, "not the one that was sent"),
+            ("UPDATE look SET staff = 'somebody else' WHERE id = 1", false, "looks of staff do not hold"),
+            ("DELETE FROM document", false, "is gone"),
+        ];
+        let backup = tempfile::tempdir().unwrap();
+        app.store.close().await;
+        copy(data.path(), backup.path());
+        for (sql, again, wanted) in broken {
+            copy(backup.path(), data.path());
+            let app = App::open(app.options.clone()).await.unwrap();
+            let mut tx = app.store.begin().await.unwrap();
+            for trigger in ["event_is_never_changed", "event_is_never_deleted", "look_is_never_changed", "look_is_never_deleted"] {
+                sqlx::query(sqlx::AssertSqlSafe(format!("DROP TRIGGER {trigger}"))).execute(&mut *tx).await.unwrap();
+            }
+            sqlx::query(sql).execute(&mut *tx).await.unwrap();
+            tx.commit().await.unwrap();
+            if again {
+                rehash(&app).await;
+            }
+            let wrong = verify(&app).await.expect_err(sql);
+            assert!(wrong.contains(wanted), "{sql}: {wrong}");
+            app.store.close().await;
+        }
+        copy(backup.path(), data.path());
+        let app = App::open(app.options.clone()).await.unwrap();
+        let mut bytes = std::fs::read(&files).unwrap();
+        bytes[9] ^= 1;
+        std::fs::write(&files, &bytes).unwrap();
+        assert!(verify(&app).await.unwrap_err().contains("not the one that was sent"));
+        bytes[9] ^= 1;
+        std::fs::write(&files, &bytes).unwrap();
+        let text = std::fs::read_to_string(path(&app)).unwrap();
+        std::fs::write(path(&app), text.replacen('e', "f", 1)).unwrap();
+        assert!(verify(&app).await.unwrap_err().contains("anchors, line 1"));
+    }
+
+    /// F13: nobody else on the machine reads anything, and no file is a picture to him who can.
+    #[tokio::test]
+    async fn f13_nobody_else_reads_what_is_stored() {
+        use std::os::unix::fs::PermissionsExt;
+        let (data, app) = demo().await;
+        Caller::new(&app).report_as("insured", "13400134000", "not-a-number").await;
+        app.store.close().await;
+        std::fs::set_permissions(data.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(data.path().join("claims.sqlite"), PermissionsExt::from_mode(0o644)).unwrap();
+        let app = App::open(app.options.clone()).await.unwrap();
+        let mut folders = vec![data.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", folder.display());
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+                    let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+                    for secret in ["张伟", "13400134000", "13800138000", "11010519491231002X", "文三路"] {
+                        assert!(!text.contains(secret), "{} holds {secret}", path.display());
+                    }
+                }
+            }
+        }
+        drop(app);
+    }
+
+    fn snapshot_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let files =
+            std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file() && !p.to_string_lossy().contains("-shm"));
+        let mut all: Vec<_> = files.map(|p| (p.clone(), std::fs::read(p).unwrap())).collect();
+        all.sort();
+        all
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        for entry in std::fs::read_dir(to).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() { std::fs::remove_file(path).unwrap() } else { std::fs::remove_dir_all(path).unwrap() }
+        }
+        let copied = std::process::Command::new("cp").arg("-a").arg(format!("{}/.", from.display())).arg(to).status().unwrap();
+        assert!(copied.success());
+    }
+}
