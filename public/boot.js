@@ -106,7 +106,20 @@
   if (/MicroMessenger/.test(navigator.userAgent)) { adapter('/wechat.js'); }
 
   // What the browser does in few words here and in many from WASM: src/platform/http.rs and host.rs.
+  // Signed out while the server was out of reach: nothing else is asked until it has heard (its cookie is none of ours to
+  // delete). Of that alone a mark is kept.
+  const mark = (set) => {
+    try {
+      if (set !== undefined && !root.dataset.kiosk) { localStorage[set ? 'setItem' : 'removeItem']('baoan-left', '1'); }
+      return localStorage.getItem('baoan-left');
+    } catch { return null; }
+  };
   globalThis.baoanCall = async (method, path, headers, body, binary) => {
+    if (path.startsWith('/api/') && (path === '/api/v1/session' && method === 'DELETE' ? mark(true) || true : mark())) {
+      await fetch('/api/v1/session', { method: 'DELETE' });
+      mark(false);
+      if (method === 'DELETE' && path === '/api/v1/session') { return [204, '', null, null, null]; }
+    }
     const answer = await fetch(path, { method, headers, body });
     const header = (name) => answer.headers.get(name);
     const text = binary ? new Uint8Array(await answer.arrayBuffer()) : await answer.text().catch(() => {});

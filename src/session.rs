@@ -676,8 +676,8 @@ impl Session {
     ///
     /// # Errors
     /// Why the server still knows the session.
-    pub async fn sign_out(&self) -> Result<(), CallError> {
-        self.visit.sign_out().await?;
+    pub async fn sign_out(&self) {
+        self.visit.sign_out().await;
         let storage = self.storage();
         let unsent = self.outboxes.with_untracked(|all| all.iter().any(|o| !o.is_done()));
         if unsent || !self.draft.with_untracked(Draft::is_empty) {
@@ -688,7 +688,6 @@ impl Session {
             storage.wipe().await;
             self.outboxes.set(Vec::new());
         }
-        Ok(())
     }
 
     /// Takes over what is already known, so that it is not asked again: the one policy of the signed-in person.

@@ -17,7 +17,7 @@ const RESEND_AFTER: u32 = 60;
 /// `/login?next=`
 pub fn login(visit: Visit) -> AnyView {
     // Only an address of this app: nobody is sent elsewhere after signing in.
-    let next = address::query("next").filter(|n| n.starts_with('/') && !n.starts_with("//")).unwrap_or_else(|| "/claims".into());
+    let next = address::query("next").filter(|n| claim_api::is_inside(n)).unwrap_or_else(|| "/claims".into());
     sheet(t().sign_in, Some("/"), form(visit, Some(next)))
 }
 

@@ -111,10 +111,9 @@ pub fn list(session: Session) -> AnyView {
     let signed_in = move || visit.who.with(|w| w.as_ref().is_some_and(|w| w.signed_in));
     let leave = move |_| {
         spawn(async move {
-            if session.sign_out().await.is_ok() {
-                documents::forget();
-                claims.set(Some(http::get("/api/v1/claims").await));
-            }
+            session.sign_out().await;
+            documents::forget();
+            claims.set(Some(http::get("/api/v1/claims").await));
         });
     };
     let out = move || signed_in().then(|| view! { <button class="chip" type="button" on:click=click(leave)>{c().sign_out}</button> });

@@ -215,14 +215,14 @@ fn acknowledged_bytes_survive_a_killed_server_and_a_torn_file() {
     assert_eq!(append(&mut caller, &path, 0, &bytes[..120_000], None).status, 204);
     server.kill();
     // Bytes that were written but never acknowledged: the database is the truth, they are cut off.
-    let file = server.stored_files().remove(0);
+    let file = server.sealed_files().remove(0);
     let mut torn = fs::read(&file).unwrap();
     torn.extend([0xEE; 5000]);
     fs::write(&file, torn).unwrap();
     server.start_again();
     assert_eq!(offset(&mut caller, &path).as_deref(), Some("120000"));
     assert_eq!(append(&mut caller, &path, 120_000, &bytes[120_000..], None).status, 204);
-    assert_eq!(fs::read(&file).unwrap(), bytes);
+    assert_eq!(fs::read(&server.stored_files()[0]).unwrap(), bytes);
 }
 
 /// Sends the head of a PATCH and only a part of the body it announced; the connection stays open.
@@ -241,7 +241,7 @@ fn half_a_patch(server: &Server, caller: &Caller, path: &str, announced: usize, 
 /// Waits until the server has written so many bytes of an upload. It is not asked: asking would end the request.
 fn arrived(server: &Server, path: &str, bytes: u64) {
     let id = path.rsplit('/').next().unwrap();
-    let written = || server.stored_files().iter().any(|f| f.ends_with(id) && fs::metadata(f).unwrap().len() == bytes);
+    let written = || server.sealed_files().iter().any(|f| f.ends_with(id) && fs::metadata(f).unwrap().len() == bytes);
     server.until("the part is on the disk", written);
 }
 

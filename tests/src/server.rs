@@ -249,10 +249,19 @@ impl Server {
         format!("{}{path}", self.base)
     }
 
-    /// The finished uploads on the server's disk.
+    /// Uploads on the server's disk, as they lie there: sealed.
+    pub fn sealed_files(&self) -> Vec<PathBuf> {
+        files_of(&self.data.path().join("uploads"))
+    }
+
+    /// The same, opened by the server's own command.
     pub fn stored_files(&self) -> Vec<PathBuf> {
-        let folder = self.data.path().join("uploads");
-        std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{e}")).filter_map(|e| Some(e.ok()?.path())).collect()
+        let folder = self.data.path().with_extension("opened");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{e}"));
+        let done = self.command(&["files", &folder.to_string_lossy()]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        files_of(&folder)
     }
 
     /// What the command line says to this data.
@@ -447,4 +456,8 @@ pub fn notice(now: &str) -> Value {
         "policy": { "plate": "浙A12345" },
         "consents": [{ "id": "privacy", "version": 1, "at": now }, { "id": "truth", "version": 1, "at": now }]
     })
+}
+
+fn files_of(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{e}")).filter_map(|e| Some(e.ok()?.path())).collect()
 }

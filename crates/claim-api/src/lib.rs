@@ -26,6 +26,13 @@ use serde::{Deserialize, Serialize};
 pub use handoff::{BeginHandoff, Handoff, HandoffState, KioskView, Moved, Parcel, ParcelPhoto, QrCode, Redeem, Ticket, Why, Wipe};
 pub use problem::{Problem, ProblemCode};
 
+/// Whether an address that came from outside stays here: a path of plain characters. Browsers take `\\` for `/` and leave
+/// out tabs and line breaks (WHATWG URL, 4.4), so whatever is not plain leads elsewhere sooner or later (CWE-601).
+pub fn is_inside(address: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.?=&".contains(&b);
+    address.starts_with('/') && !address.contains("//") && address.bytes().all(plain)
+}
+
 /// Everything of the API stands under this path.
 pub const BASE: &str = "/api/v1";
 
@@ -381,4 +388,36 @@ pub struct Timeline {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
     pub what: What,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_inside;
+
+    #[test]
+    fn f9_no_address_leads_elsewhere() {
+        for good in ["/", "/claims", "/claims/BA2026112200001", "/claims/BA1/documents", "/report?lob=motor&x=1"] {
+            assert!(is_inside(good), "{good}");
+        }
+        for bad in [
+            "",
+            "claims",
+            "//evil.example",
+            "/\\evil.example",
+            "/\t/evil.example",
+            "/\n//evil.example",
+            "https://evil.example",
+            "/a//b",
+            "\\\\evil",
+            "javascript:alert(1)",
+            "/%2f%2fevil.example",
+            "/@evil.example",
+            "/ /evil",
+            "/．evil",
+            "/\u{0}",
+            "/:evil",
+        ] {
+            assert!(!is_inside(bad), "{bad:?}");
+        }
+    }
 }

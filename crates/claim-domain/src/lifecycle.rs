@@ -187,6 +187,8 @@ pub struct Claim {
     pub excused: BTreeMap<String, String>,
     /// Papers that staff do not need, with the reason.
     pub waived: BTreeMap<String, String>,
+    /// By whom.
+    pub waived_by: BTreeSet<String>,
     /// How many batches were asked for: one is the law's number.
     pub supplements: u16,
     /// What staff marked, with reason and expected end.
@@ -256,6 +258,7 @@ impl Claim {
             asked: BTreeMap::new(),
             excused: BTreeMap::new(),
             waived: BTreeMap::new(),
+            waived_by: BTreeSet::new(),
             supplements: 0,
             marks: BTreeMap::new(),
             reviews: Vec::new(),
@@ -328,6 +331,9 @@ impl Claim {
             Kind::Approved | Kind::Rejected => &self.asked_by,
             // 复核 by who decided would be none.
             Kind::ReviewAnswered => &self.decided_by,
+            // Who decided, or did without a paper, does not send the money as well.
+            Kind::PaymentOrdered if matches!(actor, Actor::Staff { name, .. } if self.waived_by.contains(name)) => return true,
+            Kind::PaymentOrdered => &self.decided_by,
             _ => return false,
         };
         matches!(actor, Actor::Staff { name, .. } if first.as_ref() == Some(name))
@@ -962,6 +968,7 @@ impl Claim {
             }
             What::DocumentWaived { document, reason } => {
                 self.waived.insert(document.clone(), reason.clone());
+                self.waived_by.extend(named(&event.actor));
                 self.supplied(document, at);
             }
             What::Established { matter, holds, .. } => {

@@ -166,7 +166,7 @@ pub async fn view(app: &App, claim: Stored, session: &Session) -> Result<ClaimVi
     let mut view = ClaimView {
         summary,
         loss_at: claim.notice.loss_at,
-        verified: claim.verified,
+        verified: claim.verified && part.is_whole(),
         rules_version: claim.rules_version.clone(),
         folder,
         amount_fen: state.assessment.as_ref().map(|a| a.total_fen),

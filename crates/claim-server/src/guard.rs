@@ -99,7 +99,7 @@ fn headers(app: &App, headers: &mut HeaderMap, id: &str, area: &str, no_store: b
 fn policy(deployment: &Deployment, area: &str) -> HeaderValue {
     let mut policy = CSP.to_owned();
     // Those pages, by their exact origins, may hold ours in a frame.
-    if !deployment.partners.is_empty() {
+    if !deployment.partners.is_empty() && area == "page" {
         policy = policy.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", deployment.partners.join(" ")));
     }
     // This one file of theirs.

@@ -6,7 +6,7 @@
 //! used up (410).
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use claim_api::{BeginHandoff, Handoff, HandoffState, Moved, Parcel, Problem, ProblemCode, QrCode, Redeem, Ticket};
 use claim_domain::{Code, FieldError, Moment};
@@ -36,9 +36,8 @@ pub async fn begin(State(app): State<App>, headers: HeaderMap, request: Request)
         return Err(Problem::validation(vec![FieldError::new("/parcel/draft", Code::Required)]).into());
     }
     let (id, secret, at) = (token(), token(), now());
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let scheme = if app.options.secure { "https" } else { "http" };
-    let qr = qr_code(&format!("{scheme}://{host}/handoff#{secret}"))?;
+    // Of the installation: a Host header is not to be believed.
+    let qr = qr_code(&format!("{}/handoff#{secret}", app.address()))?;
     let mut tx = app.store.begin().await?;
     // One at a time: the code on the screen is the one that works.
     sqlx::query("DELETE FROM handoff WHERE kiosk = ? AND taken_by IS NULL").bind(&kiosk.name).execute(&mut *tx).await?;

@@ -56,7 +56,7 @@ mod wechat;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
@@ -88,7 +88,7 @@ pub struct Options {
     /// Proxies whose X-Forwarded-For is believed.
     pub proxies: Vec<IpNet>,
     pub messages: Driver,
-    /// Where people reach this server, for links in messages.
+    /// Where people reach this server, for links in messages and codes; empty: where it listens.
     pub address: String,
     /// The insurer's system that knows policies which are not in the own table.
     pub policies: Option<String>,
@@ -134,6 +134,8 @@ pub struct Shared {
     quotas: limits::Quotas,
     /// Passwords that are checked: each takes 19 MiB.
     passwords: limits::Gate,
+    /// Where this server listens: its address where none was said.
+    bound: OnceLock<String>,
     started: (SystemTime, Instant),
 }
 
@@ -201,7 +203,9 @@ impl App {
             return Err("--demo makes accounts whose passwords everybody knows: it does not go with --secure".into());
         }
         std::fs::create_dir_all(&options.data).map_err(|e| format!("the data directory {} cannot be made: {e}", options.data.display()))?;
-        private(&options.data)?;
+        if !only_read {
+            private(&options.data)?;
+        }
         let audit = options.audit.clone().unwrap_or_else(|| options.data.join("audit.log"));
         let audit = if only_read { PathBuf::from("/dev/null") } else { audit };
         let audit = audit::Audit::open(&audit).map_err(|e| format!("the audit log {} cannot be written: {e}", audit.display()))?;
@@ -239,6 +243,7 @@ impl App {
             audit,
             quotas: limits::Quotas::default(),
             passwords: limits::Gate::new(2, 32),
+            bound: OnceLock::new(),
             started: (SystemTime::now(), Instant::now()),
         }));
         if only_read {
@@ -258,6 +263,12 @@ impl App {
         Ok(app)
     }
 
+    /// Where people reach this server, without a slash at the end.
+    fn address(&self) -> &str {
+        let said = self.options.address.trim_end_matches('/');
+        if said.is_empty() { self.bound.get().map_or("", String::as_str) } else { said }
+    }
+
     pub fn router(&self) -> Router {
         routes::all(self)
     }
@@ -275,6 +286,14 @@ impl App {
     /// The first place that does not hold.
     pub async fn verify(&self) -> std::result::Result<Followed, String> {
         chain::verify(self).await
+    }
+
+    /// Writes every stored file, opened, into a folder.
+    ///
+    /// # Errors
+    /// A sentence for the command line.
+    pub async fn export_files(&self, folder: &std::path::Path) -> std::result::Result<u64, String> {
+        uploads::export(self, folder).await.map_err(|f| f.problem().title)
     }
 
     /// A machine in a branch; the answer is the code to be typed in there.

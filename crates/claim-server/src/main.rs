@@ -47,7 +47,7 @@ struct Cli {
     /// directory.
     #[arg(long)]
     messages: Option<String>,
-    /// Where people reach this server, https://claims.example.com: for links in messages.
+    /// Where people reach this server, https://claims.example.com: for links in messages and codes.
     #[arg(long)]
     address: Option<String>,
     /// The insurer's system that policies are looked up in when they are not here, https://host/path: signed, in the
@@ -93,6 +93,8 @@ enum Command {
     /// Follows every hash chain, file and anchor; ends with an error that names the first place that does not hold. Writes
     /// nothing.
     Verify,
+    /// Writes every photo and PDF, opened, into a folder: what the data directory holds is sealed.
+    Files { folder: PathBuf },
     /// Prints every route with who may use it.
     Routes,
     /// Prints the key that another system signs with, or checks our signature by: bank, messages, launch, policies.
@@ -158,7 +160,7 @@ async fn run(cli: Cli) -> Result<(), String> {
         key: cli.key,
         anchors: cli.anchors,
         audit: cli.audit,
-        address: cli.address.unwrap_or_else(|| format!("http://{}", cli.addr)),
+        address: cli.address.unwrap_or_default(),
         policies: cli.policies,
         messages: cli.messages.map_or(Driver::Log, Driver::Webhook),
         keep_free: cli.keep_free_mb << 20,
@@ -168,7 +170,7 @@ async fn run(cli: Cli) -> Result<(), String> {
         return Ok(());
     }
     let app = match cli.command {
-        Some(Command::Verify | Command::Key { .. }) => App::open_to_read(options).await?,
+        Some(Command::Verify | Command::Key { .. } | Command::Files { .. }) => App::open_to_read(options).await?,
         _ => App::open(options).await?,
     };
     match cli.command {
@@ -184,6 +186,10 @@ async fn run(cli: Cli) -> Result<(), String> {
             Ok(())
         }
         Some(Command::Policies { command }) => of_policies(&app, command).await,
+        Some(Command::Files { folder }) => {
+            println!("{} files", app.export_files(&folder).await?);
+            Ok(())
+        }
         Some(Command::Verify) => {
             let Followed { claims, events, files, looks, anchors } = app.verify().await?;
             println!("{claims} claims, {events} events, {files} files, {looks} looks, {anchors} anchors: everything holds");

@@ -215,10 +215,15 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
     {
         store::append(app, &mut tx, &id, lob, &Actor::System, What::Registered { handler }, at).await?;
     }
+    let is_own = match (&policy, session.phone.as_deref()) {
+        (Some(policy), Some(phone)) => policies::belongs(app, &mut tx, policy, phone).await?.is_some(),
+        _ => false,
+    };
     let receipt = Receipt {
         claim_no: number.clone(),
         received_at: at,
-        verified: policy.is_some(),
+        // Whether a plate or number is known is told to those only whose own policy it is: whoever signed in with a phone of it.
+        verified: is_own,
         contact_by: at.plus_seconds(i64::from(app.deployment.promises.contact_hours) * 3600),
         requirements: app.catalogue.requirements(&notice.facts()),
     };
@@ -243,8 +248,12 @@ pub async fn submit(app: &App, session: &Session, said: Said<'_>, notice: &Notic
         policies::look_for(&mut tx, &id, at).await?;
     }
     tx.commit().await?;
-    attendant::attend(app, &id).await;
-    attendant::search(app);
+    // Beside the answer, which takes the same time whoever else is told.
+    let later = app.clone();
+    tokio::spawn(async move {
+        attendant::attend(&later, &id).await;
+        attendant::search(&later);
+    });
     Ok((receipt, false))
 }
 

@@ -308,6 +308,7 @@ mod tests {
         assert_eq!((view["role"].as_str(), view["limited"].as_bool(), view.get("insured")), (Some("reporter"), Some(true), None));
         assert_eq!(view["notice"]["policy"]["plate"], "浙A12345", "what he typed himself");
         // The owner is told, with a link that needs no sign-in.
+        crate::attendant::tick(&app).await.unwrap();
         let sealed: Vec<(String, String)> = sqlx::query_as("SELECT phone_sealed, text_sealed FROM message WHERE kind = 'reported:2'")
             .fetch_all(&app.store.read)
             .await

@@ -49,6 +49,7 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     };
     let listener = listen().map_err(|e| format!("cannot listen on {addr}: {e}"))?;
     let addr = listener.local_addr().unwrap_or(addr);
+    let _ = app.bound.set(format!("http://{addr}"));
     let router = app.router();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(64 << 10);

@@ -10,7 +10,7 @@ use claim_domain::payout::{Award, Payout, PerDay};
 use claim_domain::policy::Policy;
 use claim_domain::validate;
 use claim_domain::validate::Code;
-use claim_domain::{Day, FieldError, claim_no, local_day, money};
+use claim_domain::{Catalogue, Day, FieldError, claim_no, local_day, money};
 use serde_json::json;
 use sqlx::Row;
 
@@ -36,6 +36,12 @@ pub struct Staff {
 impl Staff {
     pub fn actor(&self) -> Actor {
         Actor::Staff { name: self.shown_as.clone(), desk: self.desk }
+    }
+    /// Whether a paper is any business of this desk: who surveys the loss or pays the money reads nobody's medical papers
+    /// (个人信息保护法第二十八条).
+    pub fn sees(&self, catalogue: &Catalogue, document: &str) -> bool {
+        let medical = catalogue.instance(document).is_some_and(|d| d.group == "medical");
+        !(medical && matches!(self.desk, Desk::Surveyor | Desk::Finance))
     }
     pub fn who(&self) -> Who {
         Who::Staff(self.name.clone())

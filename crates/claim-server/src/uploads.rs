@@ -298,6 +298,16 @@ pub async fn finished(app: &App, _turn: &Turn, subject: &str, id: &str) -> Resul
     Ok((bytes, sha256))
 }
 
+/// Writes every file, opened, into a folder; how many.
+pub async fn export(app: &App, folder: &Path) -> Result<u64> {
+    let mut count = 0;
+    for id in sqlx::query_scalar::<_, String>("SELECT id FROM upload").fetch_all(&app.store.read).await? {
+        fs::write(folder.join(&id), bytes(app, &id).await?).await?;
+        count += 1;
+    }
+    Ok(count)
+}
+
 /// Seals the files of before files had keys. The sealed one is made beside the other, which goes when the row has the key.
 pub async fn seal_anew(app: &App) -> Result<()> {
     let old: Vec<(String, Option<String>)> =

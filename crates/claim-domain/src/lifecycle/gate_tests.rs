@@ -421,3 +421,18 @@ fn r5_no_history_pays_past_the_gate() {
     // A property of histories that never come to the money would hold of itself.
     assert!(ordered > 2_000 && paid > 500 && shared > 200, "{ordered} ordered, {paid} claims paid, {shared} of them to several");
 }
+
+/// F15: who decided, or did without a paper, does not send the money as well; somebody else does.
+#[test]
+fn f15_who_decides_or_waives_does_not_pay() {
+    let person = |name: &str, desk| Actor::Staff { name: name.into(), desk };
+    let order = |actor: &Actor, claim: &Claim| claim.is_same_person(Kind::PaymentOrdered, actor);
+    let mut claim = Claim::replay(Lob::Motor, &[]);
+    claim.decided_by = Some("吴 工号 6001".into());
+    claim.waived_by.insert("李 工号 1001".into());
+    for desk in [Desk::Supervisor, Desk::Finance] {
+        assert!(order(&person("吴 工号 6001", desk), &claim), "decided");
+        assert!(order(&person("李 工号 1001", desk), &claim), "waived");
+        assert!(!order(&person("周 工号 5001", desk), &claim));
+    }
+}

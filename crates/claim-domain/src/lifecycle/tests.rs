@@ -5,7 +5,7 @@ use crate::payout::Payout;
 use proptest::prelude::*;
 
 fn staff(desk: Desk) -> Actor {
-    Actor::Staff { name: "李 工号 1001".into(), desk }
+    Actor::Staff { name: format!("{} 工号 1001", desk.as_str()), desk }
 }
 
 fn checks() -> Vec<Check> {
@@ -278,7 +278,8 @@ fn f2_who_asked_for_a_second_pair_of_eyes_is_not_that_pair() {
     steps.push((staff(Desk::Adjudicator), What::ApprovalAsked { to: "周 工号 6001".into() }));
     let claim = claim_at(Lob::Motor, &steps);
     assert_eq!(claim.admit(&staff(Desk::Adjudicator), &approved(Payout::of(120_000)), &standing()), Err(Refusal::SamePerson));
-    assert_eq!(claim.admit(&staff(Desk::Supervisor), &rejected(), &standing()), Err(Refusal::SamePerson), "the same name at another desk");
+    let elsewhere = Actor::Staff { name: "adjudicator 工号 1001".into(), desk: Desk::Supervisor };
+    assert_eq!(claim.admit(&elsewhere, &rejected(), &standing()), Err(Refusal::SamePerson), "the same name at another desk");
     let other = Actor::Staff { name: "周 工号 6001".into(), desk: Desk::Supervisor };
     assert_eq!(claim.admit(&other, &approved(Payout::of(120_000)), &standing()), Ok(()));
 }

@@ -161,9 +161,10 @@ pub async fn claim(State(app): State<App>, headers: HeaderMap, Path(no): Path<St
 async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, typed: &Fields) -> Result<Markup> {
     let stored = staff::find(app, no).await?;
     let events = store::log(app, &stored.id, 0).await?;
-    let documents = documents::views(app, &stored.id).await?;
+    let mut documents = documents::views(app, &stored.id).await?;
     let signals = signals::of_claim(app, &stored.id).await?;
     let catalogue = documents::rules(app, &stored.rules_version).await?;
+    documents.retain(|d| staff.sees(&catalogue, &d.document));
     let (folder, request) = (documents::folder(app, &stored).await?, documents::request(app, &stored.id).await?);
     let claim = store::state_now(app, &stored).await?;
     let steps = claim.allowed(&staff.actor());
@@ -456,6 +457,12 @@ pub async fn step(State(app): State<App>, headers: HeaderMap, Path(no): Path<Str
 pub async fn photo(State(app): State<App>, headers: HeaderMap, Path((no, id)): Path<(String, String)>) -> Response {
     signed_in(&app, &headers, async |staff| {
         let stored = staff::find(&app, &no).await?;
+        let catalogue = documents::rules(&app, &stored.rules_version).await?;
+        let shown = documents::views(&app, &stored.id).await?.into_iter().find(|d| d.id == id).ok_or(ProblemCode::NotFound)?;
+        if !staff.sees(&catalogue, &shown.document) {
+            app.audit.refused(&staff.who(), serde_json::json!({ "claim": stored.no, "document": shown.document }));
+            return Err(ProblemCode::NotFound.into());
+        }
         let photo = documents::photo_of(&app, &stored.id, &id).await?;
         staff::looked(&app, &staff, &stored.id, &id).await?;
         Ok(photo)
