@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Asked, Catalogue, Facts};
 use crate::safety::Scene;
-use crate::validate::{Code, Finding, Verdict, id_no, mobile, name, plate, policy_no};
+use crate::validate::{Code, Finding, Verdict, id_no, kept_plate, mobile, name, plate, policy_no};
 use crate::{Moment, local_day};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,7 +265,12 @@ impl Form {
             self.refuse("/policy/plate", Code::PolicyAnyOf);
         }
         if !typed_plate.trim().is_empty() {
-            self.notice.policy.plate = self.judge("/policy/plate", plate(&typed_plate)).unwrap_or_default();
+            // Whatever it is, it never stops a notice: a page may ask once whether it is right.
+            let verdict = plate(&typed_plate);
+            if let Some(finding) = verdict.finding() {
+                self.warn("/policy/plate", finding.clone());
+            }
+            self.notice.policy.plate = verdict.value().map_or_else(|| kept_plate(&typed_plate), str::to_owned);
         }
         if !typed_id.trim().is_empty() {
             self.notice.policy.id_no = self.judge("/policy/id_no", id_no(&typed_id, local_day(now))).unwrap_or_default();
@@ -336,7 +341,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_field_has_its_own_error() {
-        let table: [(Spoil, &str, Code); 20] = [
+        let table: [(Spoil, &str, Code); 19] = [
             (|n| n.incident.clear(), "/incident", Code::Choose),
             (|n| n.incident = "boat.sunk".into(), "/incident", Code::UnknownOption),
             (|n| n.scene.injured = None, "/scene/injured", Code::Choose),
@@ -353,7 +358,6 @@ pub(crate) mod tests {
             (|n| n.reporter.name.clear(), "/reporter/name", Code::Required),
             (|n| n.reporter.phone = "12345".into(), "/reporter/phone", Code::PhoneFormat),
             (|n| n.policy.plate.clear(), "/policy/plate", Code::PolicyAnyOf),
-            (|n| n.policy.plate = "京AO1234".into(), "/policy/plate", Code::PlateCharacter),
             (|n| n.policy.id_no = "110105194912310021".into(), "/policy/id_no", Code::IdCheck),
             (|n| n.policy.no = "12".into(), "/policy/no", Code::PolicyShape),
             (|n| n.consents.clear(), "/consents/privacy", Code::ConsentMissing),
@@ -364,6 +368,34 @@ pub(crate) mod tests {
             let errors = notice.check(&shipped(), now()).unwrap_err();
             assert_eq!((errors[0].field.as_str(), errors[0].code), (field, code));
         }
+    }
+
+    /// A plate never stops a notice, whatever it is, and what was typed is kept as far as it can be.
+    #[test]
+    fn a_plate_never_stops_a_notice() {
+        let catalogue = shipped();
+        let taken = |plate: &str| {
+            let mut notice = good();
+            notice.policy = PolicyRef { plate: plate.into(), no: "PDAA20263301000001".into(), ..PolicyRef::default() };
+            let checked = notice.check(&catalogue, now()).unwrap_or_else(|errors| panic!("{plate:?}: {errors:?}"));
+            assert!(checked.notice.policy.plate.chars().count() <= 20, "{plate:?}");
+            assert!(plate.trim().is_empty() || !checked.notice.policy.plate.is_empty(), "{plate:?}");
+        };
+        for c in (0..=0x10_FFFF).filter_map(char::from_u32) {
+            if c as u32 % 61 == 0 || (c as u32) < 0x400 {
+                taken(&format!("京A{c}2345"));
+            }
+            if c as u32 % 401 == 0 || (c as u32) < 0x100 {
+                taken(&c.to_string());
+                taken(&format!("{c}A12345"));
+            }
+        }
+        proptest::proptest!(|(plate in "\\PC{0,40}|[京粤A-Z0-9警领使港澳 ·-]{0,12}|(?s).{0,30}")| taken(&plate));
+        taken(&"京".repeat(100_000));
+        let mut alone = good();
+        alone.policy.plate = "京AO1234".into();
+        let checked = alone.check(&shipped(), now()).unwrap();
+        assert_eq!((checked.notice.policy.plate.as_str(), checked.warnings[0].code), ("京AO1234", Code::PlateCharacter));
     }
 
     #[test]

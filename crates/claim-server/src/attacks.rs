@@ -217,7 +217,7 @@ async fn f12_a_sign_out_wakes_its_own_streams_only() {
 async fn an_overloaded_server_says_so_at_once() {
     let (_data, app) = opened().await;
     let held = app.store.begin().await.unwrap();
-    let asks = (0..300).map(|_| {
+    let asks = (0..600).map(|_| {
         let mut caller = Caller::new(&app);
         async move {
             let began = std::time::Instant::now();

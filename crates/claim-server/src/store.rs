@@ -26,8 +26,8 @@ pub struct Store {
     queue: Gate,
 }
 
-/// About as many as are done in a quarter of a second.
-const MOST_WAITING: usize = 100;
+/// About as many as are done in half a second.
+const MOST_WAITING: usize = 300;
 
 pub type Tx = Transaction<'static, Sqlite>;
 

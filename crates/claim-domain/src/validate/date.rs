@@ -13,8 +13,8 @@ pub fn date(text: &str) -> Verdict {
     if text.is_empty() {
         return Verdict::Err(Code::Required.into());
     }
-    if text == FOR_EVER {
-        return Verdict::Ok(text.to_owned());
+    if text == FOR_EVER || text == "長期" {
+        return Verdict::Ok(FOR_EVER.to_owned());
     }
     let parts: Vec<&str> = match text.len() {
         8 if text.bytes().all(|b| b.is_ascii_digit()) => vec![&text[..4], &text[4..6], &text[6..]],

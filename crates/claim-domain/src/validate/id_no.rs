@@ -83,12 +83,17 @@ fn check(body: &str) -> char {
     char::from(CHECKS[(sum % 11) as usize])
 }
 
+fn is_region(code: u32) -> bool {
+    matches!(code, 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83)
+}
+
 /// `value` is 17 digits and a digit or X.
 fn fault(value: &str, today: Day) -> Option<Finding> {
     let region: u32 = value[..2].parse().unwrap_or(0);
-    let known = matches!(region, 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83);
-    if !known && !value.starts_with('9') {
-        return Some(Finding::at(Code::IdRegion, 0));
+    // 永久居留证: a 9 before the province.
+    let (region, at) = if value.starts_with('9') { (value[1..3].parse().unwrap_or(0), 1) } else { (region, 0) };
+    if !is_region(region) {
+        return Some(Finding::at(Code::IdRegion, at));
     }
     let born = match (value[6..10].parse(), value[10..12].parse(), value[12..14].parse()) {
         (Ok(y), Ok(m), Ok(d)) if y >= 1900 => Day::new(y, m, d),
@@ -139,6 +144,8 @@ mod tests {
             ("110105194912310021", Code::IdCheck, Some(18), Some("11010519491231002X")),
             ("11010519491231002O", Code::IdCharacter, Some(18), Some("110105194912310020")),
             ("001010199001010011", Code::IdRegion, Some(1), None),
+            ("999840198602140018", Code::IdRegion, Some(2), None),
+            ("900840198602140013", Code::IdRegion, Some(2), None),
             ("1101051949123100", Code::IdLength, None, None),
             ("", Code::IdLength, None, None),
             ("1101051949123100X2", Code::IdCharacter, Some(17), None),

@@ -18,7 +18,7 @@ pub use date::date;
 pub use id_no::{IdKind, id_kind, id_no};
 pub use name::{name, same_name};
 pub use phone::{mobile, shop_phone};
-pub use plate::plate;
+pub use plate::{kept as kept_plate, plate};
 pub use policy_no::{Shape, policy_no};
 pub use uscc::uscc;
 pub use vin::vin;
@@ -183,9 +183,16 @@ impl Verdict {
     }
 }
 
-/// Full-width forms to ASCII (U+FF01..U+FF5E and the ideographic space); everything else stays.
+/// Marks that are not seen: they come along with what was copied, above all from contacts and chats, and mean nothing in a
+/// number or name. Direction (UAX #9), zero width, soft hyphen, byte order.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+}
+
+/// Full-width forms to ASCII (U+FF01..U+FF5E and the ideographic space), without marks that are not seen; everything else
+/// stays.
 fn half_width(text: &str) -> impl Iterator<Item = char> + '_ {
-    text.chars().map(|c| match c {
+    text.chars().filter(|c| !is_unseen(*c)).map(|c| match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
         '\u{3000}' => ' ',
         _ => c,
@@ -199,9 +206,7 @@ pub(crate) fn half_width_text(text: &str) -> String {
 /// For numbers and codes: half width, upper case, without the separators people type between groups.
 fn compact(text: &str) -> String {
     half_width(text)
-        .filter(|c| {
-            !c.is_whitespace() && !matches!(c, '-' | '·' | '•' | '．' | '.' | '・' | '‧' | '∙' | '\u{200B}'..='\u{200F}' | '\u{FEFF}')
-        })
+        .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐'..='―' | '−' | '·' | '•' | '.' | '・' | '‧' | '∙' | '･'))
         // Everything that is compared is ASCII; full Unicode case tables would only weigh.
         .map(|c| c.to_ascii_uppercase())
         .collect()

@@ -20,7 +20,7 @@ fn energy(c: char) -> bool {
 
 /// Judges a number plate and keeps it without separators: `京A·12345` → `京A12345`.
 pub fn plate(text: &str) -> Verdict {
-    let value = compact(text);
+    let value: String = compact(text).chars().map(simplified).collect();
     let c: Vec<char> = value.chars().collect();
     if c.is_empty() {
         return Verdict::Err(Code::Required.into());
@@ -69,7 +69,22 @@ pub fn plate(text: &str) -> Verdict {
     Verdict::Err(Finding::at(Code::PlateCharacter, wrong))
 }
 
-/// Embassy, consulate, emergency, armed police and civil aviation plates: handled by a person.
+/// What a notice keeps of a plate, whatever was typed: a person looks at an unusual one. At most twenty characters.
+pub fn kept(text: &str) -> String {
+    let compact = compact(text).chars().filter(|c| !c.is_control()).map(simplified).take(20).collect::<String>();
+    // Nothing of it can stand on a plate: still not nothing.
+    if compact.is_empty() { "?".into() } else { compact }
+}
+
+/// Plates are in simplified characters, people's keyboards may not be.
+fn simplified(c: char) -> char {
+    const TRADITIONAL: &str = "滬遼魯蘇贛瓊貴陝晉閩寧雲粵領學掛應試";
+    const SIMPLIFIED: &str = "沪辽鲁苏赣琼贵陕晋闽宁云粤领学挂应试";
+    TRADITIONAL.chars().position(|t| t == c).and_then(|i| SIMPLIFIED.chars().nth(i)).unwrap_or(c)
+}
+
+/// Embassy, consulate, emergency, armed police, military, trial and oversize plates, those of civil aviation and of two
+/// places: handled by a person.
 fn special(c: &[char]) -> bool {
     let n = c.len();
     let digits = |part: &[char]| part.iter().all(|&c| digit(c));
@@ -79,10 +94,23 @@ fn special(c: &[char]) -> bool {
         [p, rest @ .., '领'] => PROVINCES.contains(*p) && (3..=6).contains(&rest.len()) && rest.iter().all(|&c| letter_or_digit(c)),
         [p, 'X' | 'S', rest @ .., '应', '急'] => PROVINCES.contains(*p) && rest.len() == 4 && rest.iter().all(|&c| letter_or_digit(c)),
         ['民', '航', rest @ ..] => rest.len() == 5 && rest.iter().all(|c| c.is_ascii_alphanumeric()),
-        ['W', 'J', p, rest @ ..] if PROVINCES.contains(*p) => {
-            (5..=6).contains(&rest.len()) && rest.iter().all(|c| c.is_ascii_alphanumeric())
+        ['W', 'J', rest @ ..] => {
+            (7..=10).contains(&n) && rest.iter().all(|c| PROVINCES.contains(*c) || "警消边通森金".contains(*c) || c.is_ascii_alphanumeric())
         }
-        ['W', 'J', rest @ ..] => (7..=8).contains(&n) && rest.iter().all(|c| c.is_ascii_alphanumeric()),
+        // 军车: 2012 and after two letters and five digits, before that a character of the arm.
+        ['V' | 'Z' | 'H' | 'K' | 'B' | 'S' | 'L' | 'N' | 'J' | 'G' | 'C' | 'E', b, rest @ ..] if b.is_ascii_uppercase() => {
+            (4..=5).contains(&rest.len()) && digits(rest)
+        }
+        ['军' | '海' | '空' | '北' | '沈' | '兰' | '济' | '南' | '广' | '成', rest @ ..] => {
+            (5..=7).contains(&rest.len()) && rest.iter().all(|c| c.is_ascii_alphanumeric())
+        }
+        ['领', rest @ ..] => (5..=6).contains(&rest.len()) && digits(rest),
+        [p, l, rest @ .., '试' | '超'] if PROVINCES.contains(*p) && letter(*l) => {
+            (4..=5).contains(&rest.len()) && rest.iter().all(|&c| letter_or_digit(c))
+        }
+        ['粤', 'Z', rest @ .., '港' | '澳'] if rest.len() == 5 => rest.iter().all(|&c| letter_or_digit(c)),
+        // Two provinces' plates for one car that drives over a border: 粤AP12345.
+        [p, l, 'P', rest @ ..] if PROVINCES.contains(*p) && letter(*l) => rest.len() == 5 && digits(rest),
         _ => false,
     }
 }
@@ -109,7 +137,6 @@ mod tests {
             ("浙苏H6F681", Code::PlateCharacter, Some(2), None),
             ("京A1234", Code::PlateLength, None, None),
             ("AB12345", Code::PlateProvince, Some(1), None),
-            ("粤Z12345港", Code::PlateLength, None, None),
             ("京AL12345", Code::PlateCharacter, Some(3), None),
             ("粤BF8A123", Code::PlateCharacter, Some(5), None),
             ("京", Code::PlateLength, None, None),
@@ -121,8 +148,39 @@ mod tests {
 
     #[test]
     fn special_plates_are_kept_for_a_person() {
-        for typed in ["使123456", "123456使", "沪A1234领", "京X1234应急", "民航A1234", "WJ京12345"] {
-            assert!(matches!(plate(typed), Verdict::Warn(v, f) if v == typed && f.code == Code::PlateUnusual), "{typed}");
+        for typed in [
+            "使123456",
+            "123456使",
+            "沪A1234领",
+            "京X1234应急",
+            "民航A1234",
+            "WJ京12345",
+            "VA12345",
+            "苏A12345试",
+            "沪A1234超",
+            "WJ0112345",
+            "ZB00221",
+            "NB02151",
+            "WJ警00081",
+            "WJ01警1234",
+            "粤E1234试",
+            "粤E1234超",
+            "领123456",
+        ] {
+            assert!(
+                matches!(plate(typed), Verdict::Warn(v, f) if v == typed && f.code == Code::PlateUnusual),
+                "{typed}: {:?}",
+                plate(typed)
+            );
         }
+    }
+
+    #[test]
+    fn plates_in_traditional_characters() {
+        for (typed, kept) in [("粵B12345", "粤B12345"), ("滬AD12345", "沪AD12345"), ("魯Q7253掛", "鲁Q7253挂"), ("浙C2314學", "浙C2314学")]
+        {
+            assert_eq!(plate(typed), Verdict::Ok(kept.into()), "{typed}");
+        }
+        assert!(plate("\u{202d}京A12345\u{202c}").value() == Some("京A12345"));
     }
 }

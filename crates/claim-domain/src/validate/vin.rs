@@ -46,6 +46,8 @@ pub fn vin(text: &str) -> Verdict {
     }
     let checked_here = value.starts_with(['L', '1', '2', '3', '4', '5']);
     match check(&value) {
+        // Typed in order to type something; its check digit fits.
+        Some(_) if value.bytes().all(|b| b == b'0') => Verdict::Warn(value, Code::VinCheck.into()),
         Some(right) if checked_here && value.chars().nth(8) != Some(right) => Verdict::Warn(value.clone(), doubted(&value, right)),
         _ => Verdict::Ok(value),
     }
