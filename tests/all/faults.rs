@@ -73,7 +73,7 @@ fn report(phone: &mut Phone, number: u32, at: &str) {
     let mut words: Notice = serde_json::from_value(notice(at)).unwrap();
     // A phone of its own, and no policy whose owner is told: few messages go to a number that nobody has signed in with.
     words.reporter.phone = format!("136{number:08}");
-    words.policy = claim_domain::notice::PolicyRef::default();
+    words.policy = claim_domain::notice::PolicyRef { plate: "京Z99999".into(), ..Default::default() };
     let mut outbox = Outbox::freeze(&format!("cut-{number:08}"), format!("secret-{number:032}"), &words, [photo]);
     outbox.written();
     phone.carry(&mut outbox, &BTreeMap::from([("photo".to_owned(), bytes)]), 512 << 10);
@@ -463,8 +463,8 @@ fn with_ten_thousand_open_uploads_it_starts_in_three_seconds() {
     let mut server = Server::start();
     server.kill();
     let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
-                INSERT INTO upload (id, subject_id, length, at_offset, touched_at) \
-                SELECT substr('upload-' || i || '-------------------------------------------', 1, 43), (SELECT id FROM subject LIMIT 1), 1000, 500, \
+                INSERT INTO upload (id, subject_id, length, at_offset, key_sealed, touched_at) \
+                SELECT substr('upload-' || i || '-------------------------------------------', 1, 43), (SELECT id FROM subject LIMIT 1), 1000, 500, 'x', \
                 unixepoch() FROM n";
     server.write("INSERT INTO subject (id, created_at) VALUES ('somebody', 0)");
     server.write(fill);

@@ -514,7 +514,7 @@ fn h2_a_message_reaches_the_gateway_however_often_it_fails() {
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
-            let answer = if n == 0 { "500 Failed" } else { "204 Taken" };
+            let answer = if n == 1 { "500 Failed" } else { "204 Taken" };
             write!(reader.get_mut(), "HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
             if told.send((signature, serde_json::from_slice(&body).unwrap())).is_err() {
                 return;
@@ -522,8 +522,11 @@ fn h2_a_message_reaches_the_gateway_however_often_it_fails() {
         }
     });
     let server = Server::with(baoan_tests::Setting { gateway: Some(address), ..Default::default() });
-    let number = claim_of(&mut server.caller(), &server, |_| {});
     let hear = || heard.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    // Who has signed in once hears of his claim at any hour.
+    server.caller().sign_in(&server, PHONE);
+    assert_eq!(hear().1["kind"], json!("code"));
+    let number = claim_of(&mut server.caller(), &server, |_| {});
     let ((_, failed), (signature, again)) = (hear(), hear());
     assert_eq!(failed, again, "the same message with the same id");
     assert!(again["text"].as_str().unwrap().contains(&number) && again["phone"] == json!(PHONE) && again["kind"] == json!("reported"));

@@ -98,7 +98,7 @@ pub fn some_photographs(folder: &Path, count: u32) -> Vec<PathBuf> {
 }
 
 /// Pictures as they also come: turned all eight ways, grey, transparent, small, with something behind the end, torn off,
-/// too large to be true. With them those of `BAOAN_PHOTOS/odd`, where it is there.
+/// too large to be true. With them those of `BAOAN_PHOTOS/odd` and `odd2`, where they are there.
 pub fn odd_files(folder: &Path) -> Vec<PathBuf> {
     let upright = scene(2400, 1800, 5);
     let mut files: Vec<(String, Vec<u8>)> = (1..=8).map(|n| (format!("turned{n}.jpg"), as_phone_writes(&upright, n))).collect();
@@ -131,8 +131,11 @@ pub fn odd_files(folder: &Path) -> Vec<PathBuf> {
         paths.push(folder.join(name));
         fs::write(&paths[paths.len() - 1], bytes).unwrap_or_else(|e| panic!("{e}"));
     }
-    let real = std::env::var_os("BAOAN_PHOTOS").and_then(|real| fs::read_dir(PathBuf::from(real).join("odd")).ok());
-    paths.extend(real.into_iter().flatten().filter_map(|entry| entry.ok()?.path().canonicalize().ok()));
+    let folders =
+        ["odd", "odd2"].map(|odd| std::env::var_os("BAOAN_PHOTOS").and_then(|real| fs::read_dir(PathBuf::from(real).join(odd)).ok()));
+    let is_picture = |path: &PathBuf| path.extension().is_some_and(|e| !matches!(e.to_str(), Some("tsv" | "pdf" | "md")));
+    let found = folders.into_iter().flatten().flatten().filter_map(|entry| entry.ok()?.path().canonicalize().ok());
+    paths.extend(found.filter(is_picture));
     paths.sort();
     paths
 }

@@ -80,8 +80,40 @@ pub(crate) fn of_any(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError
         return Err(PhotoError::Damaged);
     }
     let is_jpeg = sniff(file) == Kind::Jpeg;
-    let profile = if is_jpeg { colour::of_jpeg(file) } else { None };
-    Ok(Decoded { picture: whole(file, limits)?, orientation: crate::orientation(file), profile, own: false, salvaged: is_jpeg })
+    let Whole { picture, icc, torn } = whole(file, limits)?;
+    let profile = if is_jpeg { colour::of_jpeg(file) } else { icc.and_then(|icc| colour::Profile::read(&icc)) };
+    Ok(Decoded { picture, orientation: turned(file), profile, own: false, salvaged: is_jpeg || torn })
+}
+
+/// The orientation, also where it is said outside of an EXIF block that is found at once: behind the name that JPEG has
+/// before it (some WebP), in the text chunk in which ImageMagick keeps it in PNG, or in XMP.
+fn turned(file: &[u8]) -> u8 {
+    let found = crate::orientation(file);
+    if found != 1 {
+        return found;
+    }
+    let head = &file[..file.len().min(1 << 18)];
+    let after = |mark: &[u8]| head.windows(mark.len()).position(|w| w == mark).map(|at| &head[at + mark.len()..]);
+    let tiff = |block: &[u8]| {
+        let read = exif::Reader::new().continue_on_error(true).read_raw(block.to_vec());
+        let exif = read.or_else(|e| e.distill_partial_result(|_| ())).ok()?;
+        crate::whole_number(&exif.get_field(exif::Tag::Orientation, exif::In::PRIMARY)?.value)
+    };
+    let named = || file.windows(6).position(|w| w == b"Exif\0\0").and_then(|at| tiff(&file[at + 6..]));
+    let profile = || {
+        let text = after(b"zTXtRaw profile type exif\0\0")?;
+        let text = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(text, 1 << 17).unwrap_or_else(|e| e.output);
+        // A name, a length, and hex in lines.
+        let hex: Vec<u8> = text.split(|b| *b == b'\n').skip(3).flatten().copied().filter(u8::is_ascii_hexdigit).collect();
+        let bytes: Vec<u8> = hex.chunks_exact(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+        tiff(bytes.strip_prefix(b"Exif\0\0").unwrap_or(&bytes))
+    };
+    let xmp = || {
+        let value = after(b"tiff:Orientation")?;
+        value.iter().take(3).find(|b| b.is_ascii_digit()).map(|b| i64::from(b - b'0'))
+    };
+    let value = named().or_else(profile).or_else(xmp);
+    value.filter(|v| (1..=8).contains(v)).map_or(1, |v| v as u8)
 }
 
 /// What is nearly this long is not made from twice as many pixels: 4000 pixels become 2000, not 2048, in half the time, and
@@ -134,20 +166,56 @@ fn reader(file: &[u8]) -> ImageReader<Cursor<&[u8]>> {
     ImageReader::with_format(Cursor::new(file), format)
 }
 
+/// What a decoder that cannot scale gives.
+struct Whole {
+    picture: Picture,
+    icc: Option<Vec<u8>>,
+    /// The file breaks off; below is white.
+    torn: bool,
+}
+
 /// Every pixel, with the decoders of `image`.
-fn whole(file: &[u8], limits: &Limits) -> Result<Picture, PhotoError> {
+fn whole(file: &[u8], limits: &Limits) -> Result<Whole, PhotoError> {
     let mut decoder = reader(file).into_decoder().map_err(|_| PhotoError::Damaged)?;
     let mut most = image::Limits::no_limits();
     // Eight bytes a pixel: RGBA with 16 bits a channel.
     most.max_alloc = Some(limits.max_pixels.min(MOST_WHOLE) * 8);
     decoder.set_limits(most).map_err(|_| PhotoError::TooManyPixels)?;
-    let picture = DynamicImage::from_decoder(decoder).map_err(|_| PhotoError::Damaged)?;
+    let icc = decoder.icc_profile().ok().flatten();
+    let (picture, torn) = match DynamicImage::from_decoder(decoder) {
+        Ok(picture) => (picture, false),
+        Err(_) if sniff(file) == Kind::Png => (as_far_as_it_goes(file).ok_or(PhotoError::Damaged)?, true),
+        Err(_) => return Err(PhotoError::Damaged),
+    };
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     if !picture.color().has_color() && !picture.color().has_alpha() {
-        return Ok(Picture { planes: vec![Plane { width, height, pixels: picture.into_luma8().into_raw() }] });
+        let picture = Picture { planes: vec![Plane { width, height, pixels: picture.into_luma8().into_raw() }] };
+        return Ok(Whole { picture, icc: None, torn });
     }
     let rgb = if picture.color().has_alpha() { on_white(&picture.into_rgba8()) } else { picture.into_rgb8().into_raw() };
-    Ok(Picture::from_rgb(width, height, &rgb, true))
+    Ok(Whole { picture: Picture::from_rgb(width, height, &rgb, true), icc, torn })
+}
+
+/// The rows of a PNG before the place where it breaks off; `None` where there is hardly one.
+fn as_far_as_it_goes(file: &[u8]) -> Option<DynamicImage> {
+    let decoder = reader(file).into_decoder().ok()?;
+    let ((width, height), colour) = (decoder.dimensions(), decoder.color_type());
+    let mut bytes = vec![0; usize::try_from(decoder.total_bytes()).ok()?];
+    // The error is known; what was read before it is here.
+    let _ = decoder.read_image(&mut bytes);
+    let row = usize::from(colour.bytes_per_pixel()) * width as usize;
+    let read = bytes.iter().rposition(|b| *b != 0)? / row + 1;
+    if read * 20 < height as usize {
+        return None;
+    }
+    bytes[read * row..].fill(0xFF);
+    Some(match colour {
+        image::ColorType::L8 => image::GrayImage::from_raw(width, height, bytes)?.into(),
+        image::ColorType::La8 => image::GrayAlphaImage::from_raw(width, height, bytes)?.into(),
+        image::ColorType::Rgb8 => image::RgbImage::from_raw(width, height, bytes)?.into(),
+        image::ColorType::Rgba8 => image::RgbaImage::from_raw(width, height, bytes)?.into(),
+        _ => return None,
+    })
 }
 
 /// Transparent parts become white, as paper is.

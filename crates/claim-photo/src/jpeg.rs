@@ -11,21 +11,27 @@ pub(crate) struct Frame {
     pub is_ycc: bool,
 }
 
-/// Marker and body of each segment before the first scan.
+/// Marker and body of each segment before the first scan. What stands between segments is passed over, as decoders do:
+/// some phones write a byte too much.
 pub(crate) fn segments(file: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = file.get(2..).unwrap_or_default();
     std::iter::from_fn(move || {
-        while let [0xFF, 0xFF, ..] = rest {
-            rest = &rest[1..];
+        loop {
+            rest = &rest[rest.iter().position(|b| *b == 0xFF)?..];
+            match rest {
+                // Fill bytes; stuffing, restart and other markers without a body (B.1.1.3).
+                [_, 0xFF, ..] => rest = &rest[1..],
+                [_, 0x00 | 0x01 | 0xD0..=0xD8, ..] => rest = &rest[2..],
+                [_, 0xD9 | 0xDA, ..] => return None,
+                [_, marker, high, low, ..] => {
+                    let end = 2 + usize::from(u16::from_be_bytes([*high, *low]));
+                    let body = rest.get(4..end)?;
+                    rest = &rest[end..];
+                    return Some((*marker, body));
+                }
+                _ => return None,
+            }
         }
-        let [0xFF, marker, high, low, ..] = rest else { return None };
-        let end = 2 + usize::from(u16::from_be_bytes([*high, *low]));
-        if *marker == 0xDA || end < 4 {
-            return None;
-        }
-        let body = rest.get(4..end)?;
-        rest = &rest[end..];
-        Some((*marker, body))
     })
 }
 
@@ -54,15 +60,28 @@ pub(crate) fn frame(file: &[u8]) -> Option<Frame> {
     None
 }
 
-/// APP1 (EXIF, XMP) to APP13, APP15 and COM could say something about a person. APP0 (JFIF) and APP14 (Adobe's colour
-/// transform) are needed to show the picture right.
-fn is_metadata(marker: u8) -> bool {
-    matches!(marker, 0xE1..=0xED | 0xEF | 0xFE)
+/// What is left of a segment where nothing may be said about a person. Tables, frames, scans and their like (B.1.1.3) are
+/// the picture. A plain JFIF header without thumbnail (T.871 10.1) and Adobe's colour transform (T.872 6.5.3) are needed to
+/// show it right; whatever else an application has written is not.
+fn kept(marker: u8, segment: &[u8], plain: &mut Vec<u8>) {
+    match (marker, segment.get(4..)) {
+        (0xC0..=0xCF | 0xDA..=0xDD, _) => plain.extend(segment),
+        (0xE0, Some(body)) if body.len() >= 14 && body.starts_with(b"JFIF\0") => {
+            plain.extend([0xFF, 0xE0, 0, 16]);
+            plain.extend(&body[..12]);
+            plain.extend([0, 0]);
+        }
+        (0xEE, Some(body)) if body.len() >= 12 && body.starts_with(b"Adobe") => {
+            plain.extend([0xFF, 0xEE, 0, 14]);
+            plain.extend(&body[..12]);
+        }
+        _ => {}
+    }
 }
 
 /// Whether anything but the picture is in the file: metadata anywhere, or bytes after its end.
 pub(crate) fn has_metadata(file: &[u8]) -> bool {
-    stripped(file).is_none_or(|plain| plain.len() != file.len())
+    stripped(file).is_none_or(|plain| plain != file)
 }
 
 /// The same picture, bit for bit, without metadata and without what follows its end (motion photos). `None` where the
@@ -97,9 +116,7 @@ pub(crate) fn stripped(file: &[u8]) -> Option<Vec<u8>> {
             }
         }
         let segment = file.get(at..end)?;
-        if !is_metadata(marker) {
-            plain.extend(segment);
-        }
+        kept(marker, segment, &mut plain);
         at = end;
     }
 }

@@ -222,13 +222,29 @@ fn fit(picture: Picture, long_edge: usize) -> Picture {
 
 /// What can be read of it: programs that leave a directory half written must not leave the picture lying on its side.
 fn exif(file: &[u8]) -> Option<exif::Exif> {
-    let read = exif::Reader::new().continue_on_error(true).read_from_container(&mut Cursor::new(file));
+    let mut reader = exif::Reader::new();
+    let reader = reader.continue_on_error(true);
+    let read = match sniff(file) {
+        // Also behind bytes that belong nowhere.
+        Kind::Jpeg => reader.read_raw(jpeg::segments(file).find_map(|(_, body)| body.strip_prefix(b"Exif\0\0"))?.to_vec()),
+        _ => reader.read_from_container(&mut Cursor::new(file)),
+    };
     read.or_else(|e| e.distill_partial_result(|_| ())).ok()
+}
+
+/// A whole number of any type: programs do not keep to the one that the standard names.
+fn whole_number(value: &exif::Value) -> Option<i64> {
+    Some(match value {
+        exif::Value::SByte(v) => i64::from(*v.first()?),
+        exif::Value::SShort(v) => i64::from(*v.first()?),
+        exif::Value::SLong(v) => i64::from(*v.first()?),
+        other => i64::from(other.get_uint(0)?),
+    })
 }
 
 /// 1 to 8, as EXIF has it; 1 where nothing is said.
 fn orientation(file: &[u8]) -> u8 {
-    let value = exif(file).and_then(|e| e.get_field(exif::Tag::Orientation, exif::In::PRIMARY)?.value.get_uint(0));
+    let value = exif(file).and_then(|e| whole_number(&e.get_field(exif::Tag::Orientation, exif::In::PRIMARY)?.value));
     value.filter(|v| (1..=8).contains(v)).map_or(1, |v| v as u8)
 }
 
@@ -247,8 +263,12 @@ fn place(file: &[u8]) -> Option<Point> {
     let exif = exif(file)?;
     let field = |tag| exif.get_field(tag, exif::In::PRIMARY).map(|f| &f.value);
     let degrees = |tag, reference, opposite: &[u8], most: f64| {
-        let exif::Value::Rational(parts) = field(tag)? else { return None };
-        let sum: f64 = parts.iter().zip([1.0, 60.0, 3600.0]).map(|(part, by)| part.to_f64() / by).sum();
+        let parts: Vec<f64> = match field(tag)? {
+            exif::Value::Rational(parts) => parts.iter().map(exif::Rational::to_f64).collect(),
+            exif::Value::SRational(parts) => parts.iter().map(exif::SRational::to_f64).collect(),
+            _ => return None,
+        };
+        let sum: f64 = parts.iter().zip([1.0, 60.0, 3600.0]).map(|(part, by)| part / by).sum();
         let back = matches!(field(reference), Some(exif::Value::Ascii(texts)) if texts.first().is_some_and(|t| t == opposite));
         (sum.is_finite() && sum <= most && !parts.is_empty()).then_some((if back { -sum } else { sum } * 1e6).round() as i32)
     };

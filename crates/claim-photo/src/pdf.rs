@@ -4,6 +4,8 @@
 //! Trailers and cross-reference streams stand in the open, so `/Encrypt` is found there (7.6.1). The page tree may be
 //! packed into object streams (7.5.7): those are unpacked within a limit.
 
+use std::collections::BTreeMap;
+
 use claim_domain::checks::Pdf;
 
 use crate::PhotoError;
@@ -21,17 +23,82 @@ pub fn inspect(file: &[u8]) -> Result<Pdf, PhotoError> {
     let mut pages = Pages::default();
     pages.read(file);
     let mut left = MOST_UNPACKED;
+    let mut unpacked = Vec::new();
     for (dictionary, stream) in parts(file) {
-        let Some(stream) = stream else { continue };
-        if has_name(dictionary, b"Type", b"ObjStm") && has_name(dictionary, b"Filter", b"FlateDecode") && left > 0 {
+        let Some(stream) = stream.filter(|_| has_name(dictionary, b"Type", b"ObjStm") && left > 0) else { continue };
+        let bytes = match (has_key(dictionary, b"Filter"), [&b"FlateDecode"[..], b"Fl"].iter().any(|n| has_name(dictionary, b"Filter", n)))
+        {
+            (false, _) => stream[..stream.len().min(left)].to_vec(),
             // What a broken or endless stream gave before it ended counts too: many small bombs are a large one.
-            let unpacked = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(stream, left).unwrap_or_else(|e| e.output);
-            left -= unpacked.len().min(left);
-            pages.read(&unpacked);
-        }
+            (true, true) => miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(stream, left).unwrap_or_else(|e| e.output),
+            (true, false) => continue,
+        };
+        left -= bytes.len().min(left);
+        pages.read(&bytes);
+        unpacked.push((number(dictionary, b"N").unwrap_or(0), number(dictionary, b"First").unwrap_or(0), bytes));
     }
-    let count = pages.counted.max(pages.seen);
+    let objects = Objects::of(file, &unpacked);
+    let root = dictionaries(file).filter(|d| is_trailer(d)).last().and_then(|d| reference(after(d, b"Root")?));
+    let tree = root.and_then(|root| reference(after(objects.0.get(&root)?, b"Pages")?)).map(|tree| objects.pages(tree, &mut 100_000, 0));
+    // The tree of the last revision; where it cannot be followed, what looks like pages.
+    let count = tree.filter(|count| *count > 0).unwrap_or(pages.counted.max(pages.seen));
     if count == 0 { Err(PhotoError::DamagedPdf) } else { Ok(Pdf { pages: u16::try_from(count).unwrap_or(u16::MAX), locked }) }
+}
+
+/// The dictionaries of numbered objects: of each number the last one in the file, which is the one of the last revision
+/// (7.5.6).
+struct Objects<'a>(BTreeMap<u64, &'a [u8]>);
+
+impl<'a> Objects<'a> {
+    fn of(file: &'a [u8], packed: &'a [(u64, u64, Vec<u8>)]) -> Objects<'a> {
+        let mut all = BTreeMap::new();
+        for (n, first, bytes) in packed {
+            // Pairs of number and offset, then the objects (7.5.7).
+            let head = bytes.get(..usize::try_from(*first).unwrap_or(0)).unwrap_or_default();
+            let head: Vec<u64> = head.split(u8::is_ascii_whitespace).filter_map(|t| std::str::from_utf8(t).ok()?.parse().ok()).collect();
+            for pair in head.chunks_exact(2).take(usize::try_from(*n).unwrap_or(0)) {
+                let object = usize::try_from(first + pair[1]).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+                if object.trim_ascii_start().starts_with(b"<<") {
+                    let object = object.trim_ascii_start();
+                    all.insert(pair[0], &object[..closing(object, 0)]);
+                }
+            }
+        }
+        for (dictionary, _) in parts(file) {
+            let from = dictionary.as_ptr() as usize - file.as_ptr() as usize;
+            let before = file[from.saturating_sub(40)..from].trim_ascii_end();
+            let Some(before) = before.strip_suffix(b"obj").map(<[u8]>::trim_ascii_end) else { continue };
+            let digits = |text: &[u8]| text.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+            let generation = digits(before);
+            let before = before[..before.len() - generation].trim_ascii_end();
+            let number = std::str::from_utf8(&before[before.len() - digits(before)..]).ok().and_then(|n| n.parse().ok());
+            all.extend(number.map(|number| (number, dictionary)));
+        }
+        Objects(all)
+    }
+
+    /// Pages below a node of the tree.
+    fn pages(&self, node: u64, left: &mut u32, depth: u32) -> u64 {
+        if *left == 0 || depth > 50 {
+            return 0;
+        }
+        *left -= 1;
+        let Some(dictionary) = self.0.get(&node) else { return 0 };
+        let Some(kids) = after(dictionary, b"Kids").and_then(|k| k.trim_ascii_start().strip_prefix(b"[")) else { return 1 };
+        let kids = &kids[..kids.iter().position(|b| *b == b']').unwrap_or(kids.len())];
+        // Pages may stand in the array themselves.
+        let direct = dictionaries(kids).filter(|d| has_name(d, b"Type", b"Page")).count() as u64;
+        let words: Vec<&[u8]> = kids.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).collect();
+        let numbered = words.windows(3).filter(|w| w[2] == b"R").filter_map(|w| std::str::from_utf8(w[0]).ok()?.parse().ok());
+        direct + numbered.map(|kid| self.pages(kid, left, depth + 1)).sum::<u64>()
+    }
+}
+
+/// `12 0 R`
+fn reference(value: &[u8]) -> Option<u64> {
+    let value = value.trim_ascii_start();
+    let length = value.iter().take_while(|b| b.is_ascii_digit()).count();
+    std::str::from_utf8(&value[..length]).ok()?.parse().ok()
 }
 
 /// Pages counted by the tree's nodes (`/Type /Pages … /Count n`), and page objects that were seen.
@@ -182,6 +249,37 @@ mod tests {
         assert_eq!(inspect(&file), Ok(Pdf { pages: 7, locked: false }));
         let locked = String::from_utf8_lossy(&file).replace("/Size 6", "/Size 6 /Encrypt 9 0 R");
         assert_eq!(inspect(locked.as_bytes()).map(|p| p.locked), Ok(true));
+    }
+
+    /// Of a file that was changed by appending, only the last revision counts (7.5.6).
+    #[test]
+    fn pages_of_the_last_revision_are_counted() {
+        let tree = |kids: &str, count: usize| format!("2 0 obj<</Type/Pages/Kids[{kids}]/Count {count}>>endobj\n");
+        let page = |n: usize| format!("{n} 0 obj<</Type/Page/Parent 2 0 R>>endobj\n");
+        let end = "trailer<</Size 9/Root 1 0 R>>\nstartxref\n0\n%%EOF\n";
+        let first = format!("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n{}{}{}{end}", tree("3 0 R 4 0 R", 2), page(3), page(4));
+        let pages = |file: &str| inspect(file.as_bytes()).unwrap().pages;
+        assert_eq!(pages(&first), 2);
+        assert_eq!(pages(&format!("{first}{}{}{}{end}", page(3), page(4), tree("3 0 R 4 0 R", 2))), 2, "rewritten");
+        assert_eq!(pages(&format!("{first}{}{end}", tree("4 0 R", 1))), 1, "one page removed");
+        assert_eq!(pages(&format!("{first}5 0 obj<</Type/Annot>>endobj\n{end}")), 2, "a note added");
+        let direct =
+            format!("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n{}{end}", tree("<</Type/Page/Parent 2 0 R>> <</Type/Page>>", 2));
+        assert_eq!(pages(&direct), 2, "pages in the array itself");
+        let turning = format!("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n{}{end}", tree("2 0 R 2 0 R", 2));
+        let _ = inspect(turning.as_bytes());
+    }
+
+    #[test]
+    fn object_streams_may_be_plain_or_named_short() {
+        let objects = "1 0 2 32 ".to_owned() + "<</Type/Catalog/Pages 2 0 R>>   " + "<</Type/Pages/Kids[3 0 R]/Count 1>>";
+        let packed = miniz_oxide::deflate::compress_to_vec_zlib(objects.as_bytes(), 6);
+        for (filter, body) in [("", objects.clone().into_bytes()), ("/Filter/Fl", packed.clone()), ("/Filter[/FlateDecode]", packed)] {
+            let mut file = format!("%PDF-1.5\n4 0 obj<</Type/ObjStm/N 2/First 9{filter}/Length {}>>stream\n", body.len()).into_bytes();
+            file.extend(body);
+            file.extend(b"\nendstream endobj\n3 0 obj<</Type/Page/Parent 2 0 R>>endobj\n5 0 obj<</Type/XRef/Size 6/Root 1 0 R>>stream\nx\nendstream endobj");
+            assert_eq!(inspect(&file), Ok(Pdf { pages: 1, locked: false }), "{filter}");
+        }
     }
 
     #[test]

@@ -488,3 +488,78 @@ fn real_photographs_fit_and_odd_ones_are_named() {
         assert_eq!(prepare(&read(name), &limits), Err(error), "{name}");
     }
 }
+
+/// A segment with this body.
+fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(body.len() + 2).unwrap().to_be_bytes();
+    [&[0xFF, marker], &length[..], body].concat()
+}
+
+/// Whatever an application has written into a file goes, in whichever segment; where it comes in, it is refused.
+#[test]
+fn nothing_that_an_application_wrote_is_kept() {
+    let plain = prepare(&jpeg_with(&picture(400, 300), None), &Limits::default()).unwrap().jpeg;
+    assert!(inspect(&plain, &Limits::default()).is_ok());
+    let jfif = |extra: &[u8], thumb: (u8, u8)| [&b"JFIF\0\x01\x01\0\0\x01\0\x01"[..], &[thumb.0, thumb.1], extra].concat();
+    let mut segments: Vec<(u8, Vec<u8>)> =
+        (0xE1..=0xEF).chain(0xF0..=0xFE).chain([0x02, 0xBF]).map(|m| (m, b"secret of a person".to_vec())).collect();
+    segments.extend([
+        (0xE0, b"AVI1secret of a person".to_vec()),
+        (0xE0, [&b"JFXX\0\x10"[..], b"secret of a person"].concat()),
+        (0xE0, [&b"CIFF"[..], b"secret of a person"].concat()),
+        (0xE0, jfif(b"secret of a person", (0, 0))),
+        (0xE0, jfif(&[b's'; 27], (3, 3))),
+        (0xEE, [&b"Adobe\0\x64\0\0\0\0\x01"[..], b"secret of a person"].concat()),
+        (0xEE, b"secret of a person".to_vec()),
+    ]);
+    for (marker, body) in segments {
+        let with = [&plain[..2], &segment(marker, &body), &plain[2..]].concat();
+        assert!(inspect(&with, &Limits::default()).is_err(), "{marker:x} {:?}", String::from_utf8_lossy(&body));
+        // Markers that no decoder knows are no picture.
+        let Ok(photo) = prepare(&with, &Limits::default()) else {
+            assert!(matches!(marker, 0x02 | 0xBF | 0xF0..=0xFD), "{marker:x}");
+            continue;
+        };
+        assert!(!photo.jpeg.windows(6).any(|w| w == b"secret"), "{marker:x}");
+        assert!(inspect(&photo.jpeg, &Limits::default()).is_ok(), "{marker:x}");
+    }
+}
+
+/// Bytes between segments, in front of the EXIF block or behind it, do not hide which way is up.
+#[test]
+fn what_stands_between_segments_is_passed_over() {
+    let file = jpeg_with(&picture(400, 200), Some(orientation(6)));
+    let app1 = file.windows(2).position(|w| w == [0xFF, 0xE1]).unwrap();
+    for junk in [&b"\x00"[..], b"\x00\x00", b"ab", b"\xFF\xFF", b"\xFF\x00", b"\x00\xE1"] {
+        let with = [&file[..app1], junk, &file[app1..]].concat();
+        let photo = prepare(&with, &Limits::default()).unwrap_or_else(|e| panic!("{junk:?}: {e}"));
+        assert_eq!((photo.width, photo.height), (200, 400), "{junk:?}");
+    }
+}
+
+/// The orientation as any whole number.
+#[test]
+fn orientation_is_read_from_every_whole_type() {
+    for (kind, value) in [(1u8, vec![6]), (3, vec![6, 0]), (4, vec![6, 0, 0, 0]), (6, vec![6]), (8, vec![6, 0]), (9, vec![6, 0, 0, 0])] {
+        let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01".to_vec();
+        exif.extend([kind, 0, 1, 0, 0, 0]);
+        exif.extend(value.iter().copied().chain([0; 4]).take(4));
+        exif.extend([0; 4]);
+        let photo = prepare(&jpeg_with(&picture(400, 200), Some(exif)), &Limits::default()).unwrap();
+        assert_eq!((photo.width, photo.height), (200, 400), "type {kind}");
+    }
+}
+
+/// A PNG that breaks off is salvaged as a JPEG is, and says so.
+#[test]
+fn a_png_that_breaks_off_is_salvaged() {
+    let mut file = Vec::new();
+    image::codecs::png::PngEncoder::new(&mut file).write_image(picture(600, 400).as_raw(), 600, 400, ExtendedColorType::Rgb8).unwrap();
+    for part in [99, 90, 60] {
+        let photo = prepare(&file[..file.len() * part / 100], &Limits::default()).unwrap_or_else(|e| panic!("{part} %: {e}"));
+        assert!(photo.salvaged && (photo.width, photo.height) == (600, 400), "{part} %");
+        let read = decoded(&photo.jpeg);
+        assert!(read.get_pixel(20, 20)[0] > 180 && read.get_pixel(20, 20)[1] < 80, "the top is there");
+    }
+    assert!(prepare(&file[..60], &Limits::default()).is_err());
+}

@@ -293,6 +293,7 @@ impl App {
     /// # Errors
     /// A sentence for the command line.
     pub async fn export_files(&self, folder: &std::path::Path) -> std::result::Result<u64, String> {
+        self.audit.say("export", &audit::Who::Operator, serde_json::json!({ "list": "files" }));
         uploads::export(self, folder).await.map_err(|f| f.problem().title)
     }
 
@@ -301,6 +302,7 @@ impl App {
     /// # Errors
     /// A sentence for the command line.
     pub async fn add_kiosk(&self, name: &str, paper: &str, idle_seconds: u32) -> std::result::Result<String, String> {
+        self.audit.say("set", &audit::Who::Operator, serde_json::json!({ "kiosk": name }));
         kiosk::add(self, name, paper, idle_seconds).await
     }
 

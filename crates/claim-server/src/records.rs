@@ -13,6 +13,7 @@ use sqlx::Row;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use crate::audit::Who;
 use crate::claims::{Stored, mine, place_of_notice, signed_in, view};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
@@ -28,6 +29,7 @@ pub async fn whole(State(app): State<App>, session: Option<Extension<Session>>, 
     let claim = mine(&app, &session.subject, &no).await?;
     claim.part.whole()?;
     let name = format!("attachment; filename=\"{}.zip\"", claim.no);
+    app.audit.say("export", &Who::session(&session.hash), json!({ "claim": claim.no }));
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     for (number, row) in documents::rows(&app.store.read, &claim.id).await?.iter().enumerate() {
         let (id, slot): (String, String) = (row.try_get("id")?, row.try_get("slot")?);
@@ -197,6 +199,7 @@ fn packed(files: Vec<(String, Vec<u8>)>) -> zip::result::ZipResult<Vec<u8>> {
 pub async fn me(State(app): State<App>, session: Option<Extension<Session>>) -> Result<Json<Value>> {
     let session = signed_in(session)?;
     let phone = session.signed_in()?.to_owned();
+    app.audit.say("export", &Who::session(&session.hash), json!({ "list": "everything of one person" }));
     let db = &app.store.read;
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {} FROM claim c JOIN party p ON p.claim_id = c.id WHERE p.subject_id = ? ORDER BY c.reported_at",

@@ -133,7 +133,7 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Cookie> {
 }
 
 async fn has_ended(app: &App, token: &str) -> Result<bool> {
-    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM session WHERE token_hash = ?")
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM session WHERE token_hash = ? AND ended = 1")
         .bind(sha256_hex(token.as_bytes()))
         .fetch_one(&app.store.read)
         .await?;

@@ -67,8 +67,9 @@ pub async fn figures(State(app): State<App>, headers: HeaderMap, Query(days): Qu
 }
 
 pub async fn csv(State(app): State<App>, headers: HeaderMap, Query(days): Query<Days>) -> Response {
-    signed_in(&app, &headers, async |_| {
+    signed_in(&app, &headers, async |staff| {
         let (from, to) = days.both();
+        app.audit.say("export", &staff.who(), serde_json::json!({ "list": "claims", "from": from.to_string(), "to": to.to_string() }));
         let rows = statistics::rows(&app, from, to)
             .await?
             .into_iter()
