@@ -63,8 +63,8 @@ pub(crate) fn header(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoEr
 
 /// A whole JPEG, decoded no larger than `long_edge` needs.
 pub(crate) fn of_jpeg(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError> {
-    header(file, limits)?;
-    let picture = scaled(file, limits.long_edge).ok_or(PhotoError::Damaged)?;
+    let (width, height) = header(file, limits)?;
+    let picture = scaled(file, crate::edge_of(limits.long_edge, width, height)).ok_or(PhotoError::Damaged)?;
     Ok(Decoded { picture, orientation: crate::orientation(file), profile: colour::of_jpeg(file), own: true, salvaged: false })
 }
 

@@ -152,6 +152,7 @@ pub fn prepare_decoded(file: &[u8], picture: Picture, raw: bool, limits: &Limits
 /// How a picture is decoded that need not be longer than `long_edge`: at how many eighths of its size, and how large that
 /// is. Decoders scale so on their way; by one, two and four eighths they do it quickest.
 pub fn eighths(width: u32, height: u32, long_edge: u32) -> (u32, (u32, u32)) {
+    let long_edge = edge_of(long_edge, width, height);
     let scaled = |n: u32| (n, ((width * n).div_ceil(8), (height * n).div_ceil(8)));
     (1..8).map(scaled).find(|(_, (w, h))| *w.max(h) >= decode::nearly(long_edge)).unwrap_or((8, (width, height)))
 }
@@ -179,7 +180,8 @@ fn finish(file: &[u8], decoded: Decoded, limits: &Limits) -> Result<Photo, Photo
     let original_sha256 = String::new();
     let (taken_at, place) = (taken_at(file), place(file));
     let (width, height) = (picture.width() as u32, picture.height() as u32);
-    let whole = width.max(height) <= limits.long_edge && own && orientation == 1 && profile.is_none();
+    let edge = edge_of(limits.long_edge, width, height);
+    let whole = width.max(height) <= edge && own && orientation == 1 && profile.is_none();
     let plain = jpeg::frame(file).is_some_and(|f| (f.is_ycc || f.components == 1) && (f.width, f.height) == (width, height));
     let kept = if whole && plain { jpeg::stripped(file) } else { None };
     if let Some(jpeg) = kept.filter(|j| j.len() <= limits.max_bytes) {
@@ -187,7 +189,7 @@ fn finish(file: &[u8], decoded: Decoded, limits: &Limits) -> Result<Photo, Photo
     }
     let mut picture = picture;
     let target = Target { max_bytes: limits.max_bytes, ..Target::default() };
-    let mut edge = limits.long_edge as usize;
+    let mut edge = edge as usize;
     // Colours are converted after the first shrinking: there are fewer of them then.
     let (mut orientation, mut profile) = (Some(orientation), profile);
     loop {
@@ -208,6 +210,17 @@ fn finish(file: &[u8], decoded: Decoded, limits: &Limits) -> Result<Photo, Photo
             return Err(PhotoError::Damaged);
         }
     }
+}
+
+/// How long a picture may be. A strip, such as the screenshot of a whole chat, may have as many pixels as a square one, or
+/// nothing could be read of it.
+fn edge_of(long_edge: u32, width: u32, height: u32) -> u32 {
+    let (longer, shorter) = (width.max(height), width.min(height).max(1));
+    if longer <= shorter * 5 / 2 {
+        return long_edge;
+    }
+    let strip = f64::from(long_edge) * (f64::from(longer) / f64::from(shorter)).sqrt();
+    (strip as u32).min(4 * long_edge)
 }
 
 fn fit(picture: Picture, long_edge: usize) -> Picture {
@@ -296,7 +309,7 @@ pub fn measure(jpeg: &[u8], codes: bool) -> Result<Look, PhotoError> {
 /// does not decode.
 pub fn inspect(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError> {
     let (width, height) = decode::header(file, limits)?;
-    if sniff(file) != Kind::Jpeg || file.len() > limits.max_bytes || width.max(height) > limits.long_edge {
+    if sniff(file) != Kind::Jpeg || file.len() > limits.max_bytes || width.max(height) > edge_of(limits.long_edge, width, height) {
         return Err(PhotoError::NotPrepared);
     }
     decode::scaled(file, u32::MAX).ok_or(PhotoError::Damaged)?;

@@ -563,3 +563,15 @@ fn a_png_that_breaks_off_is_salvaged() {
     }
     assert!(prepare(&file[..60], &Limits::default()).is_err());
 }
+
+/// A strip keeps as many pixels as any other picture, so that its text can be read.
+#[test]
+fn a_long_screenshot_stays_readable() {
+    for (width, height) in [(1080, 16_000), (16_000, 1080), (1080, 9000)] {
+        let photo = prepare(&jpeg_with(&picture(width, height), None), &Limits::default()).unwrap();
+        assert!(photo.width.min(photo.height) >= 500, "{width}x{height}: {}x{}", photo.width, photo.height);
+        assert_eq!(inspect(&photo.jpeg, &Limits::default()), Ok((photo.width, photo.height)));
+    }
+    let photo = prepare(&jpeg_with(&picture(1080, 2400), None), &Limits::default()).unwrap();
+    assert_eq!(photo.height, 2048, "an ordinary screenshot is no strip");
+}
