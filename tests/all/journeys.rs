@@ -200,8 +200,11 @@ async fn c3_c4_u4_from_the_first_page_to_a_number_with_three_photographs_and_a_t
         ("closed", "now", &[("kind", "paid"), ("reference", "R20261121")]),
         ("closed", "done", &[("kind", "closed")]),
     ];
-    for (stage, state, fields) in steps {
-        assert_eq!(staff.step(&number, fields).status, 303, "{fields:?}");
+    // Who decided does not pay.
+    let mut finance = Caller::staff(&server, "finance");
+    assert_eq!(staff.step(&number, steps[0].2).status, 403);
+    for ((stage, state, fields), who) in steps.into_iter().zip([&mut finance, &mut Caller::staff(&server, "finance"), &mut staff]) {
+        assert_eq!(who.step(&number, fields).status, 303, "{fields:?}");
         browser.find(&format!("[data-stage={stage}][data-state={state}]")).await;
     }
     assert_eq!(browser.run("return window.notReloaded").await, json!(true));

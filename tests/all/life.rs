@@ -556,7 +556,7 @@ fn f8_time_moves_a_claim_as_the_law_says() {
     );
     good(&supervisor.step(&number, &all_good(&[("kind", "approved"), ("basis", "第六条")])));
     lift(&server, &mut caller, &number);
-    good(&supervisor.step(&number, &[("kind", "payment-ordered"), ("instruction", "T1")]));
+    good(&finance.step(&number, &[("kind", "payment-ordered"), ("instruction", "T1")]));
     assert_eq!(server.bank(&json!({ "instruction": "T1", "paid": true, "reference": "R1" })).status, 204);
     let paid = events(&mut caller, &number);
     let amount = paid.iter().find_map(|e| e["what"]["paid"]["amount_fen"].as_i64());

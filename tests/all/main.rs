@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod attacks;
 mod brands;
 mod clients;
 mod embedding;

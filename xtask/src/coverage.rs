@@ -8,6 +8,9 @@ use crate::check::sources;
 use crate::{Result, root};
 
 const FILE: &str = "docs/COVERAGE.md";
+const ITEMS: &str = "docs/SECURITY.md";
+/// What stands before the list, written by hand, and after which line.
+const MARK: &str = "<!-- below: cargo xtask coverage, from tests/items.tsv -->";
 
 /// The page as it must be, and the rows that no test is named after.
 fn made() -> Result<(String, Vec<String>)> {
@@ -57,10 +60,46 @@ fn is_row(part: &str) -> bool {
     row && !number.is_empty() && !number.starts_with('0') && number.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Writes the page.
+/// The list of the security items with the tests that hold them, below what is written by hand; and what is wrong with it.
+fn items() -> Result<(String, Vec<String>)> {
+    let read = |file: &str| fs::read_to_string(root().join(file)).map_err(|e| format!("{file} cannot be read: {e}"));
+    let (list, page) = (read("tests/items.tsv")?, read(ITEMS)?);
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    for folder in ["crates", "tests"] {
+        for (path, text) in sources(folder)? {
+            for name in text.lines().filter_map(|l| l.split_once("fn ")?.1.split('(').next()) {
+                names.insert(name.to_owned(), path.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+    let head = page.split_once(MARK).map_or(page.as_str(), |(head, _)| head).trim_end();
+    let mut page = format!("{head}\n\n{MARK}\n\n| | ASVS 5.0 | | tests |\n|---|---|---|---|\n");
+    let mut wrong = Vec::new();
+    for line in list.lines() {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [number, asvs, what, tests, note] = cells[..] else {
+            wrong.push(format!("tests/items.tsv: {line:?} has not five columns"));
+            continue;
+        };
+        let tests: Vec<&str> = tests.split(' ').filter(|t| !t.is_empty()).collect();
+        wrong.extend(tests.iter().filter(|t| !names.contains_key(**t)).map(|t| format!("tests/items.tsv: {number}: there is no test {t}")));
+        if tests.is_empty() {
+            wrong.push(format!("tests/items.tsv: {number}: no test"));
+        }
+        let named: Vec<String> = tests.iter().map(|t| format!("`{t}`")).collect();
+        let note = if note.is_empty() { String::new() } else { format!("<br>{note}") };
+        page.push_str(&format!("| {number} | {asvs} | {what} | {}{note} |\n", named.join("<br>")));
+    }
+    Ok((page, wrong))
+}
+
+/// Writes the pages.
 pub fn write() -> Result {
-    let (page, lacking) = made()?;
+    let (page, mut lacking) = made()?;
     fs::write(root().join(FILE), page).map_err(|e| format!("{FILE} cannot be written: {e}"))?;
+    let (page, wrong) = items()?;
+    fs::write(root().join(ITEMS), page).map_err(|e| format!("{ITEMS} cannot be written: {e}"))?;
+    lacking.extend(wrong);
     if lacking.is_empty() { Ok(()) } else { Err(lacking.join("\n")) }
 }
 
@@ -68,6 +107,11 @@ pub fn write() -> Result {
 pub fn check(wrong: &mut Vec<String>) -> Result {
     let (page, lacking) = made()?;
     wrong.extend(lacking);
+    let (security, lacking) = items()?;
+    wrong.extend(lacking);
+    if fs::read_to_string(root().join(ITEMS)).ok().as_deref() != Some(&security) {
+        wrong.push(format!("{ITEMS} is not what tests/items.tsv says; run `cargo xtask coverage`"));
+    }
     if fs::read_to_string(root().join(FILE)).ok().as_deref() != Some(&page) {
         wrong.push(format!("{FILE} is not what the tests say; run `cargo xtask coverage`"));
     }

@@ -395,7 +395,7 @@ mod tests {
     use super::is_inside;
 
     #[test]
-    fn f9_no_address_leads_elsewhere() {
+    fn finding_9_no_address_leads_elsewhere() {
         for good in ["/", "/claims", "/claims/BA2026112200001", "/claims/BA1/documents", "/report?lob=motor&x=1"] {
             assert!(is_inside(good), "{good}");
         }

@@ -214,7 +214,7 @@ fn finish(file: &[u8], decoded: Decoded, limits: &Limits) -> Result<Photo, Photo
 
 /// How long a picture may be. A strip, such as the screenshot of a whole chat, may have as many pixels as a square one, or
 /// nothing could be read of it.
-fn edge_of(long_edge: u32, width: u32, height: u32) -> u32 {
+pub fn edge_of(long_edge: u32, width: u32, height: u32) -> u32 {
     let (longer, shorter) = (width.max(height), width.min(height).max(1));
     if longer <= shorter * 5 / 2 {
         return long_edge;

@@ -24,7 +24,7 @@ async fn within_an_hour(app: &App, phone: &str, from: i64) -> i64 {
 
 /// F2: a number that has not answered gets three messages an hour, whatever sessions cause them, and ten a day.
 #[tokio::test]
-async fn f2_nobody_is_bombed_with_messages() {
+async fn finding_2_nobody_is_bombed_with_messages() {
     let (_data, app) = opened().await;
     for n in 0..40 {
         Caller::new(&app).report_as("insured", "13400134000", &format!("bombing-{n:04}")).await;
@@ -59,7 +59,7 @@ async fn f2_nobody_is_bombed_with_messages() {
 
 /// F16: asking for codes again and again keeps nobody from his own.
 #[tokio::test]
-async fn f16_nobody_is_locked_out_of_his_number_for_a_day() {
+async fn finding_16_nobody_is_locked_out_of_his_number_for_a_day() {
     let (_data, app) = opened().await;
     let index = app.vault.index("phone", "13400134000");
     let mut tx = app.store.begin().await.unwrap();
@@ -77,7 +77,7 @@ async fn f16_nobody_is_locked_out_of_his_number_for_a_day() {
 
 /// F3: after five wrong passwords a name waits, known or not, and an alarm is raised; the right one is then taken again.
 #[tokio::test]
-async fn f3_passwords_cannot_be_tried_without_end() {
+async fn finding_3_passwords_cannot_be_tried_without_end() {
     let (data, app) = opened().await;
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let mut attacker = Caller::new(&app);
@@ -103,7 +103,7 @@ async fn f3_passwords_cannot_be_tried_without_end() {
 
 /// F3: a hundred and twenty at once wait for two, and whoever comes too much is told so at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f3_a_hundred_and_twenty_sign_ins_at_once() {
+async fn finding_3_a_hundred_and_twenty_sign_ins_at_once() {
     let (_data, app) = opened().await;
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let tries = (0..120).map(|n| {
@@ -119,7 +119,7 @@ async fn f3_a_hundred_and_twenty_sign_ins_at_once() {
 /// F7: accounts that a demo has left end with the first start that is none; so does an account that is removed, and every
 /// session of one whose password was changed.
 #[tokio::test]
-async fn f7_no_password_that_everybody_knows_opens_anything() {
+async fn finding_7_no_password_that_everybody_knows_opens_anything() {
     let (_data, app) = opened().await;
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let signed_in = async |name: &str, password: &str| {
@@ -150,7 +150,7 @@ async fn f7_no_password_that_everybody_knows_opens_anything() {
 
 /// F15: whoever is one person is one name: nobody is a second pair of eyes under another.
 #[tokio::test]
-async fn f15_what_is_shown_of_staff_is_one_person_for_ever() {
+async fn finding_15_what_is_shown_of_staff_is_one_person_for_ever() {
     let (_data, app) = opened().await;
     let desk = claim_domain::lifecycle::Desk::Finance;
     assert!(staff::add_staff(&app, "twin", "周 工号 5001", desk, "long enough password").await.is_err(), "shown as somebody else");
@@ -161,7 +161,7 @@ async fn f15_what_is_shown_of_staff_is_one_person_for_ever() {
 
 /// F10: whoever only looks writes nothing; what nobody needs any more goes.
 #[tokio::test]
-async fn f10_rows_are_neither_free_nor_for_ever() {
+async fn finding_10_rows_are_neither_free_nor_for_ever() {
     let (_data, app) = opened().await;
     for _ in 0..50 {
         Caller::new(&app).call("get", "/api/v1/session", &[], "").await;
@@ -199,7 +199,7 @@ async fn f10_rows_are_neither_free_nor_for_ever() {
 
 /// F12: one who goes wakes nobody else.
 #[tokio::test]
-async fn f12_a_sign_out_wakes_its_own_streams_only() {
+async fn finding_12_a_sign_out_wakes_its_own_streams_only() {
     let (_data, app) = opened().await;
     let (mut mine, mut other) = (app.news.listen("mine"), app.news.listen("other"));
     let mut caller = Caller::new(&app);
@@ -238,7 +238,7 @@ async fn an_overloaded_server_says_so_at_once() {
 /// F4: one more event costs the same after fifteen hundred as after fifteen, and what is kept beside the log is what the log
 /// comes to. More than two hundred a day a customer cannot cause.
 #[tokio::test]
-async fn f4_a_long_history_costs_no_more() {
+async fn finding_4_a_long_history_costs_no_more() {
     use claim_domain::lifecycle::{Actor, What};
     let (_data, app) = opened().await;
     let mut owner = Caller::new(&app);

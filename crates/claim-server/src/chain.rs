@@ -262,7 +262,7 @@ mod tests {
 
     /// F14: whatever is changed in the database, the files or the anchors, `verify` names it, and changes nothing itself.
     #[tokio::test]
-    async fn f14_what_is_changed_behind_our_back_is_named() {
+    async fn finding_14_what_is_changed_behind_our_back_is_named() {
         let (data, app) = demo().await;
         let form = [("content-type", "application/x-www-form-urlencoded")];
         let mut owner = Caller::new(&app);
@@ -365,7 +365,7 @@ mod tests {
 
     /// F13: nobody else on the machine reads anything, and no file is a picture to him who can.
     #[tokio::test]
-    async fn f13_nobody_else_reads_what_is_stored() {
+    async fn finding_13_nobody_else_reads_what_is_stored() {
         use std::os::unix::fs::PermissionsExt;
         let (data, app) = demo().await;
         Caller::new(&app).report_as("insured", "13400134000", "not-a-number").await;

@@ -5,7 +5,9 @@
 //! and version. Where phone and server differ, a defect is logged, without a word about the person.
 
 use std::collections::{BTreeMap, HashMap};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
@@ -24,6 +26,7 @@ use claim_photo::{Kind, Limits, PhotoError, inspect, measure, pdf, sniff};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection};
+use tokio::io::AsyncWriteExt;
 
 use crate::claims::{Stored, mine, signed_in};
 use crate::failure::{Failure, Result};
@@ -384,6 +387,7 @@ pub async fn attach(
         return Ok(Json(known));
     }
     drop(tx);
+    scanned(&app, &bytes).await?;
     let attempt = async |codes: bool| {
         let (known, sha256, said, bytes) = (known.clone(), sha256.clone(), said.clone(), bytes.clone());
         tokio::task::spawn_blocking(move || measured(&known, &bytes, &sha256, said.as_ref(), codes)).await
@@ -458,6 +462,34 @@ pub async fn attach(
     attendant::attend(&app, &claim.id).await;
     let (format, bytes, place) = (file.format, file.bytes, file.place);
     Ok(Json(DocumentView { id, document, format, bytes, sha256, received_at: at, place, doubts }))
+}
+
+const SCANNED_WITHIN: Duration = Duration::from_secs(30);
+
+/// What the operator's own program says of a file (ASVS 5.4.3). Where it fails, nothing is taken.
+async fn scanned(app: &App, bytes: &[u8]) -> Result<()> {
+    let Some(program) = &app.options.scan else { return Ok(()) };
+    let run = async {
+        let mut command = tokio::process::Command::new(program);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        if let Some(mut input) = child.stdin.take() {
+            // One that has seen enough ends before it has read everything.
+            let _ = input.write_all(bytes).await;
+        }
+        child.wait().await
+    };
+    match tokio::time::timeout(SCANNED_WITHIN, run).await.map(|done| done.map(|status| status.code())) {
+        Ok(Ok(Some(0))) => Ok(()),
+        Ok(Ok(Some(1))) => {
+            app.audit.alarm(serde_json::json!({ "scan": "a file was refused" }));
+            Err(Problem { errors: vec![FieldError::new("/file", Code::UploadRejected)], ..ProblemCode::UploadRejected.into() }.into())
+        }
+        failed => {
+            tracing::error!(?failed, "the program that looks at files fails");
+            Err(Problem::after(ProblemCode::StorageFailing, 30).into())
+        }
+    }
 }
 
 /// A file that the claim has for this document. Sent back, and sent again as it is: whoever judges sees it once more.

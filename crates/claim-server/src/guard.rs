@@ -18,7 +18,7 @@ use crate::{App, Options, pace, session, vault, wechat};
 /// reliability: no inline script or style anywhere; `default` is the one Trusted Types policy, made by boot.js.
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; \
     img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; \
-    base-uri 'none'; object-src 'none'; frame-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default";
+    base-uri 'none'; object-src 'none'; frame-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default; report-uri /csp-reports";
 /// For bytes that somebody sent us: shown as a picture, never as a page.
 pub const CSP_SANDBOX: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
@@ -161,6 +161,24 @@ fn client(options: &Options, peer: Option<IpAddr>, headers: &HeaderMap) -> Optio
     Some(farthest)
 }
 
+/// What a browser refused because our policy says so (CSP3, 5.5): which rule, and on which of our pages. Nothing else of it
+/// is kept: the rest is anybody's text.
+pub async fn csp_report(State(app): State<App>, request: Request) -> StatusCode {
+    let network = network(&app, &request);
+    if app.quotas.csp_reports.take(network).is_err() {
+        return StatusCode::TOO_MANY_REQUESTS;
+    }
+    let report = body(request, 16 << 10).await.ok().and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    let Some(report) = report else { return StatusCode::BAD_REQUEST };
+    let plain = |name: &str, kept: fn(char) -> bool| -> String {
+        report["csp-report"][name].as_str().unwrap_or_default().chars().filter(|c| kept(*c)).take(40).collect()
+    };
+    let rule = plain("effective-directive", |c| c.is_ascii_lowercase() || c == '-');
+    tracing::warn!(rule, "a browser refused something of a page");
+    app.audit.say("csp", &Who::Nobody, serde_json::json!({ "rule": rule }));
+    StatusCode::NO_CONTENT
+}
+
 pub async fn unknown_api() -> Failure {
     ProblemCode::NotFound.into()
 }
@@ -204,7 +222,7 @@ mod tests {
 
     /// F16: an address that anybody writes into a header counts from named proxies only.
     #[test]
-    fn f16_a_forwarded_address_is_believed_from_named_proxies_only() {
+    fn finding_16_a_forwarded_address_is_believed_from_named_proxies_only() {
         let with = |proxies: &str| Options { proxies: proxies.split(',').filter_map(|p| p.parse().ok()).collect(), ..Options::default() };
         let said = |lines: &[&str]| {
             lines.iter().map(|l| (HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(l).unwrap())).collect::<HeaderMap>()

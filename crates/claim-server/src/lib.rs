@@ -19,6 +19,8 @@ mod egress;
 mod failure;
 mod guard;
 mod handoffs;
+#[cfg(test)]
+mod items;
 mod kiosk;
 mod launch;
 mod letters;
@@ -98,6 +100,8 @@ pub struct Options {
     pub anchors: Option<PathBuf>,
     /// Where the audit log is written; `audit.log` of the data directory where nothing is said.
     pub audit: Option<PathBuf>,
+    /// A program that looks at each file before it is taken: it reads the file and ends with 0 (good) or 1 (refused).
+    pub scan: Option<PathBuf>,
     /// Bytes that stay free on the disk; below it uploads answer 507.
     pub keep_free: u64,
 }

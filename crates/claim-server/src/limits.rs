@@ -97,6 +97,7 @@ pub struct Quotas {
     pub sessions: Buckets<String>,
     pub reports: Buckets<String>,
     pub uploads: Buckets<String>,
+    pub csp_reports: Buckets<String>,
     /// Messages to phones that nobody has signed in with.
     pub messages: Buckets<()>,
 }
@@ -106,6 +107,7 @@ impl Default for Quotas {
         Quotas {
             sessions: Buckets::new(600, Duration::from_millis(500)),
             reports: Buckets::new(600, Duration::from_secs(2)),
+            csp_reports: Buckets::new(20, Duration::from_secs(10)),
             uploads: Buckets::new(3000, Duration::from_millis(500)),
             messages: Buckets::new(600, Duration::from_millis(250)),
         }

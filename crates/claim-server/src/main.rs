@@ -37,6 +37,10 @@ struct Cli {
     /// elsewhere, a copy of the data directory opens nothing.
     #[arg(long)]
     key: Option<PathBuf>,
+    /// A program that looks at each photo and PDF before it is taken, such as a virus scanner: reads it from the standard
+    /// input and ends with 0 (good) or 1 (refused). Where it fails nothing is taken.
+    #[arg(long)]
+    scan: Option<PathBuf>,
     /// Where the daily anchors of the logs are written, else anchors of the data directory.
     #[arg(long)]
     anchors: Option<PathBuf>,
@@ -158,6 +162,7 @@ async fn run(cli: Cli) -> Result<(), String> {
         secure: cli.secure,
         proxies: cli.behind_proxy,
         key: cli.key,
+        scan: cli.scan,
         anchors: cli.anchors,
         audit: cli.audit,
         address: cli.address.unwrap_or_default(),

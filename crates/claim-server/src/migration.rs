@@ -272,7 +272,7 @@ mod tests {
 
     /// Every picture, name and letter of before is there after, wherever the machine stopped in between.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn f13_stopped_anywhere_the_sealing_goes_on_and_loses_nothing() {
+    async fn finding_13_stopped_anywhere_the_sealing_goes_on_and_loses_nothing() {
         let (data, app) = demo().await;
         let mut caller = Caller::new(&app);
         for n in 0..2 {

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn f6_who_sends_a_drop_now_and_then_is_cut_off_within_thirty_seconds() {
+    async fn finding_6_who_sends_a_drop_now_and_then_is_cut_off_within_thirty_seconds() {
         for (bytes, seconds) in [(1, 1), (4, 5), (1, 19), (1, 25), (1000, 10), (10, 1)] {
             let (after, _) = cut_after(bytes, seconds, usize::MAX).await.unwrap();
             assert!((20..=30).contains(&after), "{bytes} bytes each {seconds} s: {after} s");

@@ -178,12 +178,12 @@ async fn races(times: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f5_f8_no_two_requests_lose_a_file_or_an_acknowledged_byte() {
+async fn finding_5_8_no_two_requests_lose_a_file_or_an_acknowledged_byte() {
     races(400).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "ten thousand races: cargo xtask faults"]
-async fn f5_f8_ten_thousand_races() {
+async fn finding_5_8_ten_thousand_races() {
     races(10_000).await;
 }

@@ -89,6 +89,7 @@ routes! { API api:
 routes! { PAGES plain:
     "/healthz" Open { get config::health }
     "/.well-known/jwks.json" Open { get proofs::keys }
+    "/csp-reports" Open { post guard::csp_report }
     "/pages.css" Open { get pages::css }
     "/lite" Session { get pages::lite::form, post pages::lite::submit }
     "/shared/{token}" Open { get pages::shared::show }

@@ -299,7 +299,7 @@ mod tests {
 
     /// Item 43: no nonce comes twice in a million.
     #[test]
-    fn s43_nonces_do_not_repeat() {
+    fn item_43_nonces_do_not_repeat() {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::open(&folder.path().join("key")).unwrap();
         let mut seen = std::collections::HashSet::with_capacity(1_000_000);

@@ -3,7 +3,9 @@
 
 use std::cell::Cell;
 
-use claim_photo::{Kind, Limits, Photo, Picture, dimensions, eighths, has_profile, prepare_decoded, prepare_jpeg, sha256_hex, sniff};
+use claim_photo::{
+    Kind, Limits, Photo, Picture, dimensions, edge_of, eighths, has_profile, prepare_decoded, prepare_jpeg, sha256_hex, sniff,
+};
 use js_sys::{Promise, Uint8Array};
 
 use super::decoder::Torn;
@@ -100,6 +102,7 @@ async fn sum(digest: Option<Promise>, file: &[u8]) -> String {
 
 fn within(width: u32, height: u32, long_edge: u32) -> (u32, u32) {
     let longer = width.max(height);
+    let long_edge = edge_of(long_edge, width, height);
     let scaled = |side: u32| (u64::from(side) * u64::from(long_edge.min(longer)) / u64::from(longer)).max(1) as u32;
     (scaled(width), scaled(height))
 }

@@ -424,7 +424,7 @@ fn r5_no_history_pays_past_the_gate() {
 
 /// F15: who decided, or did without a paper, does not send the money as well; somebody else does.
 #[test]
-fn f15_who_decides_or_waives_does_not_pay() {
+fn finding_15_who_decides_or_waives_does_not_pay() {
     let person = |name: &str, desk| Actor::Staff { name: name.into(), desk };
     let order = |actor: &Actor, claim: &Claim| claim.is_same_person(Kind::PaymentOrdered, actor);
     let mut claim = Claim::replay(Lob::Motor, &[]);
