@@ -85,8 +85,7 @@ pub(crate) fn of_any(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError
     Ok(Decoded { picture, orientation: turned(file), profile, own: false, salvaged: is_jpeg || torn })
 }
 
-/// The orientation, also where it is said outside of an EXIF block that is found at once: behind the name that JPEG has
-/// before it (some WebP), in the text chunk in which ImageMagick keeps it in PNG, or in XMP.
+/// The orientation, also where it is said outside of an EXIF block that is found at once: in the text chunk in which ImageMagick keeps it in PNG, or in XMP.
 fn turned(file: &[u8]) -> u8 {
     let found = crate::orientation(file);
     if found != 1 {
@@ -95,11 +94,9 @@ fn turned(file: &[u8]) -> u8 {
     let head = &file[..file.len().min(1 << 18)];
     let after = |mark: &[u8]| head.windows(mark.len()).position(|w| w == mark).map(|at| &head[at + mark.len()..]);
     let tiff = |block: &[u8]| {
-        let read = exif::Reader::new().continue_on_error(true).read_raw(block.to_vec());
-        let exif = read.or_else(|e| e.distill_partial_result(|_| ())).ok()?;
+        let exif = crate::read_exif(block)?;
         crate::whole_number(&exif.get_field(exif::Tag::Orientation, exif::In::PRIMARY)?.value)
     };
-    let named = || file.windows(6).position(|w| w == b"Exif\0\0").and_then(|at| tiff(&file[at + 6..]));
     let profile = || {
         let text = after(b"zTXtRaw profile type exif\0\0")?;
         let text = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(text, 1 << 17).unwrap_or_else(|e| e.output);
@@ -112,7 +109,7 @@ fn turned(file: &[u8]) -> u8 {
         let value = after(b"tiff:Orientation")?;
         value.iter().take(3).find(|b| b.is_ascii_digit()).map(|b| i64::from(b - b'0'))
     };
-    let value = named().or_else(profile).or_else(xmp);
+    let value = profile().or_else(xmp);
     value.filter(|v| (1..=8).contains(v)).map_or(1, |v| v as u8)
 }
 

@@ -233,15 +233,36 @@ fn fit(picture: Picture, long_edge: usize) -> Picture {
     picture.resized(scaled(width), scaled(height))
 }
 
+/// The EXIF block of a file: behind its name in APP1 of a JPEG, also where bytes stand before it that belong nowhere; in
+/// `eXIf` of a PNG (third edition, 11.3.4.5); in `EXIF` of a WebP (RFC 9649 2.7.1.5), where some programs leave the name.
+fn exif_block(file: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"Exif\0\0";
+    let big = |at: usize| Some(u32::from_be_bytes(file.get(at..at + 4)?.try_into().ok()?) as usize);
+    let little = |at: usize| Some(u32::from_le_bytes(file.get(at..at + 4)?.try_into().ok()?) as usize);
+    let chunk = |mut at: usize, kind: &[u8], png: bool| {
+        loop {
+            let length = if png { big(at)? } else { little(at + 4)? };
+            let (name, body) = if png { (at + 4, at + 8) } else { (at, at + 8) };
+            if file.get(name..name + 4)? == kind {
+                return file.get(body..body.checked_add(length)?);
+            }
+            at = body.checked_add(length)?.checked_add(if png { 4 } else { length & 1 })?;
+        }
+    };
+    match sniff(file) {
+        Kind::Jpeg => jpeg::segments(file).find_map(|(_, body)| body.strip_prefix(NAME)),
+        Kind::Png => chunk(8, b"eXIf", true),
+        _ => chunk(12, b"EXIF", false).map(|block| block.strip_prefix(NAME).unwrap_or(block)),
+    }
+}
+
 /// What can be read of it: programs that leave a directory half written must not leave the picture lying on its side.
 fn exif(file: &[u8]) -> Option<exif::Exif> {
-    let mut reader = exif::Reader::new();
-    let reader = reader.continue_on_error(true);
-    let read = match sniff(file) {
-        // Also behind bytes that belong nowhere.
-        Kind::Jpeg => reader.read_raw(jpeg::segments(file).find_map(|(_, body)| body.strip_prefix(b"Exif\0\0"))?.to_vec()),
-        _ => reader.read_from_container(&mut Cursor::new(file)),
-    };
+    read_exif(exif_block(file)?)
+}
+
+fn read_exif(block: &[u8]) -> Option<exif::Exif> {
+    let read = exif::Reader::new().continue_on_error(true).read_raw(block.to_vec());
     read.or_else(|e| e.distill_partial_result(|_| ())).ok()
 }
 

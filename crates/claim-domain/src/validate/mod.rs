@@ -192,11 +192,15 @@ fn is_unseen(c: char) -> bool {
 /// Full-width forms to ASCII (U+FF01..U+FF5E and the ideographic space), without marks that are not seen; everything else
 /// stays.
 fn half_width(text: &str) -> impl Iterator<Item = char> + '_ {
-    text.chars().filter(|c| !is_unseen(*c)).map(|c| match c {
+    text.chars().filter(|c| !is_unseen(*c)).map(narrow)
+}
+
+fn narrow(c: char) -> char {
+    match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
         '\u{3000}' => ' ',
         _ => c,
-    })
+    }
 }
 
 pub(crate) fn half_width_text(text: &str) -> String {

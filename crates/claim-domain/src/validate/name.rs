@@ -7,7 +7,10 @@ use super::{Code, Finding, Verdict};
 pub fn name(text: &str) -> Verdict {
     let value = folded(text);
     let allowed = |c: char| {
-        c.is_alphabetic() || is_mark(c) || matches!(c, '\u{2F00}'..='\u{2FD5}') || matches!(c, '·' | ' ' | '-' | '\'' | '’' | '〇')
+        c.is_alphabetic()
+            || is_mark(c)
+            || matches!(c, '\u{2F00}'..='\u{2FD5}' | '\u{E816}'..='\u{E864}')
+            || matches!(c, '·' | ' ' | '-' | '\'' | '’' | '〇')
     };
     if value.is_empty() {
         return Verdict::Err(Code::Required.into());
@@ -29,16 +32,21 @@ pub fn same_name(a: &str, b: &str) -> bool {
 }
 
 /// The character that is meant: where a radical stands for it (U+2F00..U+2FD5, what some keyboards and PDF give), and where
-/// fonts of before GB 18030-2005 had it in the private use area. Once for all on the server; on the phone it only must not
-/// be refused, for the table weighs more than it helps.
+/// fonts of before GB 18030-2005 had it in the private use area. On the server; on the phone it only must not be refused,
+/// for the tables weigh more than they help.
+#[cfg(not(target_arch = "wasm32"))]
 fn hanzi(c: char) -> char {
     let place = |from: u32| (c as u32 - from) as usize;
     match c {
-        #[cfg(not(target_arch = "wasm32"))]
         '\u{2F00}'..='\u{2FD5}' => RADICALS.chars().nth(place(0x2F00)).unwrap_or(c),
         '\u{E816}'..='\u{E864}' => PRIVATE.iter().find(|(old, _)| usize::from(*old) == place(0xE800)).map_or(c, |(_, new)| *new),
         _ => c,
     }
+}
+
+#[cfg(target_arch = "wasm32")]
+fn hanzi(c: char) -> char {
+    c
 }
 
 /// The unified character of each Kangxi radical (Unicode, compatibility decomposition; three of them as they
@@ -46,6 +54,7 @@ fn hanzi(c: char) -> char {
 #[cfg(not(target_arch = "wasm32"))]
 const RADICALS: &str = "一丨丶丿乙亅二亠人儿入八冂冖冫几凵刀力勹匕匚匸十卜卩厂厶又口囗土士夂夊夕大女子宀寸小尢尸屮山巛工己巾干幺广廴廾弋弓彐彡彳心戈户手支攴文斗斤方无日曰月木欠止歹殳毋比毛氏气水火爪父爻爿片牙牛犬玄玉瓜瓦甘生用田疋疒癶白皮皿目矛矢石示禸禾穴立竹米糸缶网羊羽老而耒耳聿肉臣自至臼舌舛舟艮色艸虍虫血行衣襾見角言谷豆豕豸貝赤走足身車辛辰辵邑酉釆里金長門阜隶隹雨青非面革韋韭音頁風飛食首香馬骨高髟鬥鬯鬲鬼魚鳥鹵鹿麥麻黄黍黑黹黽鼎鼓鼠鼻齊齒龍龜龠";
 
+#[cfg(not(target_arch = "wasm32"))]
 /// U+E8xx of GB 18030-2000 and the code since (GB 18030-2022, annex).
 const PRIVATE: [(u8, char); 14] = [
     (0x16, '\u{20087}'),
@@ -72,9 +81,12 @@ fn is_mark(c: char) -> bool {
 /// One form of width, dots and spaces. Not full NFKC: its tables weigh 60 KB on the wire, and the phone needs none
 /// of the rest of it.
 fn folded(text: &str) -> String {
-    // The wide full stop is a dot between names; half_width would make a plain one of it.
-    let dots = text.replace(['・', '•', '‧', '∙', '･', '．', '·'], "·");
-    let text: String = super::half_width(&dots).map(hanzi).collect();
+    // The wide full stop is a dot between names; `narrow` would make a plain one of it.
+    let one = |c: char| match c {
+        '・' | '•' | '‧' | '∙' | '･' | '．' => '·',
+        c => hanzi(super::narrow(c)),
+    };
+    let text: String = text.chars().filter(|c| !super::is_unseen(*c)).map(one).collect();
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace(" ·", "·").replace("· ", "·")
 }

@@ -25,6 +25,9 @@ pub fn plate(text: &str) -> Verdict {
     if c.is_empty() {
         return Verdict::Err(Code::Required.into());
     }
+    if civil(&c) {
+        return Verdict::Ok(value);
+    }
     if special(&c) {
         return Verdict::Warn(value, Code::PlateUnusual.into());
     }
@@ -41,22 +44,8 @@ pub fn plate(text: &str) -> Verdict {
         return Verdict::Err(Finding::at(Code::PlateCharacter, 1));
     }
     let rest = c.get(2..).unwrap_or_default();
-    let body = |n: usize, ok: fn(char) -> bool| rest.len() >= n && rest[..n].iter().all(|&c| ok(c));
-    let good = match c.len() {
-        7 => match rest[4] {
-            '学' | '挂' | '警' => body(4, letter_or_digit),
-            '港' | '澳' => c[0] == '粤' && c[1] == 'Z' && body(4, letter_or_digit),
-            _ => body(5, letter_or_digit),
-        },
-        8 => {
-            let small = energy(rest[0]) && letter_or_digit(rest[1]) && rest[2..].iter().all(|&c| digit(c));
-            let large = body(5, digit) && energy(rest[5]);
-            small || large
-        }
-        _ => return Verdict::Err(Code::PlateLength.into()),
-    };
-    if good {
-        return Verdict::Ok(value);
+    if !(7..=8).contains(&c.len()) {
+        return Verdict::Err(Code::PlateLength.into());
     }
     if c.len() == 8 && matches!(rest[5], '港' | '澳' | '学' | '挂' | '警') {
         return Verdict::Err(Code::PlateLength.into());
@@ -83,36 +72,37 @@ fn simplified(c: char) -> char {
     TRADITIONAL.chars().position(|t| t == c).and_then(|i| SIMPLIFIED.chars().nth(i)).unwrap_or(c)
 }
 
+/// Whether it is one of an ordinary car, lorry, school car, police car, or of Hong Kong and Macau.
+fn civil(c: &[char]) -> bool {
+    let [province, office, rest @ ..] = c else { return false };
+    let body = |n: usize, ok: fn(char) -> bool| rest[..n].iter().all(|&c| ok(c));
+    PROVINCES.contains(*province)
+        && letter(*office)
+        && match (rest.len(), rest.get(4)) {
+            (5, Some('学' | '挂' | '警')) => body(4, letter_or_digit),
+            (5, Some('港' | '澳')) => (*province, *office) == ('粤', 'Z') && body(4, letter_or_digit),
+            (5, _) => body(5, letter_or_digit),
+            (6, _) => {
+                let small = energy(rest[0]) && letter_or_digit(rest[1]) && rest[2..].iter().all(|&c| digit(c));
+                small || body(5, digit) && energy(rest[5])
+            }
+            _ => false,
+        }
+}
+
 /// Embassy, consulate, emergency, armed police, military, trial and oversize plates, those of civil aviation and of two
 /// places: handled by a person.
 fn special(c: &[char]) -> bool {
-    let n = c.len();
-    let digits = |part: &[char]| part.iter().all(|&c| digit(c));
-    match c {
-        ['使', rest @ ..] => rest.len() == 6 && digits(rest),
-        [rest @ .., '使'] => rest.len() == 6 && digits(rest),
-        [p, rest @ .., '领'] => PROVINCES.contains(*p) && (3..=6).contains(&rest.len()) && rest.iter().all(|&c| letter_or_digit(c)),
-        [p, 'X' | 'S', rest @ .., '应', '急'] => PROVINCES.contains(*p) && rest.len() == 4 && rest.iter().all(|&c| letter_or_digit(c)),
-        ['民', '航', rest @ ..] => rest.len() == 5 && rest.iter().all(|c| c.is_ascii_alphanumeric()),
-        ['W', 'J', rest @ ..] => {
-            (7..=10).contains(&n) && rest.iter().all(|c| PROVINCES.contains(*c) || "警消边通森金".contains(*c) || c.is_ascii_alphanumeric())
-        }
-        // 军车: 2012 and after two letters and five digits, before that a character of the arm.
-        ['V' | 'Z' | 'H' | 'K' | 'B' | 'S' | 'L' | 'N' | 'J' | 'G' | 'C' | 'E', b, rest @ ..] if b.is_ascii_uppercase() => {
-            (4..=5).contains(&rest.len()) && digits(rest)
-        }
-        ['军' | '海' | '空' | '北' | '沈' | '兰' | '济' | '南' | '广' | '成', rest @ ..] => {
-            (5..=7).contains(&rest.len()) && rest.iter().all(|c| c.is_ascii_alphanumeric())
-        }
-        ['领', rest @ ..] => (5..=6).contains(&rest.len()) && digits(rest),
-        [p, l, rest @ .., '试' | '超'] if PROVINCES.contains(*p) && letter(*l) => {
-            (4..=5).contains(&rest.len()) && rest.iter().all(|&c| letter_or_digit(c))
-        }
-        ['粤', 'Z', rest @ .., '港' | '澳'] if rest.len() == 5 => rest.iter().all(|&c| letter_or_digit(c)),
-        // Two provinces' plates for one car that drives over a border: 粤AP12345.
-        [p, l, 'P', rest @ ..] if PROVINCES.contains(*p) && letter(*l) => rest.len() == 5 && digits(rest),
-        _ => false,
-    }
+    let mark = |c: char| "使领应急民航试超警消边通森金军海空港澳".contains(c);
+    let plain = c.iter().all(|&c| c.is_ascii_alphanumeric() || PROVINCES.contains(c) || mark(c));
+    let digits = |from: usize| c.len() > from && c[from..].iter().all(|&c| digit(c));
+    (6..=10).contains(&c.len())
+        && plain
+        && (c.iter().any(|&c| mark(c))
+            || c.starts_with(&['W', 'J'])
+            // 军车: two letters and digits. 粤AP12345: a new segment.
+            || c[0].is_ascii_uppercase() && c[1].is_ascii_uppercase() && digits(2) && "VZHKBSLNJGCE".contains(c[0]) && c.len() == 7
+            || PROVINCES.contains(c[0]) && c[2] == 'P' && c.len() == 8 && digits(3))
 }
 
 #[cfg(test)]
