@@ -87,13 +87,14 @@ const FAULT_COUNTS: [&str; 6] =
     ["schedules with", "identical submissions", "open uploads", "five photos", "all noticed", "mutated pictures"];
 
 /// What `faults` runs: a name for people, the test, and what makes it run in full.
-const FAULTS: [(&str, &str, &str); 15] = [
+const FAULTS: [(&str, &str, &str); 16] = [
     ("schedules of the outbox", "whatever_is_lost", "BAOAN_SEEDS=1000000"),
     ("whole journeys", "whatever_is_killed", "BAOAN_SEEDS=1000000"),
     ("cut at every byte", "faults::cut_at_every_byte", "BAOAN_CUT_STEP=1"),
     ("silence", "faults::silence", ""),
     ("identical submissions", "faults::a_hundred_at_once", "BAOAN_ROUNDS=1000"),
     ("the disk, at each thing done to it", "faults::whatever_the_disk_does", "BAOAN_CUT_STEP=1"),
+    ("every two requests on one file", "races::", "BAOAN_RACES=10000"),
     ("order on the disk", "faults::nothing_is_answered_before", ""),
     ("the server killed", "faults::killed_at_any_moment_the_server", "BAOAN_KILLS=300"),
     ("the clock", "faults::when_the_servers_clock", ""),
@@ -117,6 +118,7 @@ pub fn faults(only: Option<&str>) -> Result {
         let mut command = match full.split('=').next() {
             Some("BAOAN_SEEDS") => library("claim-api"),
             Some("BAOAN_EXECUTIONS") => library("claim-photo"),
+            Some("BAOAN_RACES") => library("claim-server"),
             _ => e2e_command(&[test, "--nocapture"])?,
         };
         let began = std::time::Instant::now();

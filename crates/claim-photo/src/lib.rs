@@ -16,7 +16,6 @@ pub mod pdf;
 mod plane;
 
 use std::fmt;
-use std::io::Cursor;
 
 use claim_domain::checks::Look;
 use claim_domain::notice::Point;

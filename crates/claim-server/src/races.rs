@@ -179,11 +179,8 @@ async fn races(times: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finding_5_8_no_two_requests_lose_a_file_or_an_acknowledged_byte() {
-    races(400).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "ten thousand races: cargo xtask faults"]
-async fn finding_5_8_ten_thousand_races() {
-    races(10_000).await;
+    // `BAOAN_RACES` says how many (the full count is 10 000).
+    let times = std::env::var("BAOAN_RACES").map_or(400, |n| n.parse().unwrap());
+    races(times).await;
+    println!("races of every two requests on one file: {times}, violations: 0");
 }
