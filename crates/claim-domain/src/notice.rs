@@ -382,10 +382,10 @@ pub(crate) mod tests {
             assert!(plate.trim().is_empty() || !checked.notice.policy.plate.is_empty(), "{plate:?}");
         };
         for c in (0..=0x10_FFFF).filter_map(char::from_u32) {
-            if c as u32 % 61 == 0 || (c as u32) < 0x400 {
+            if (c as u32).is_multiple_of(61) || (c as u32) < 0x400 {
                 taken(&format!("京A{c}2345"));
             }
-            if c as u32 % 401 == 0 || (c as u32) < 0x100 {
+            if (c as u32).is_multiple_of(401) || (c as u32) < 0x100 {
                 taken(&c.to_string());
                 taken(&format!("{c}A12345"));
             }

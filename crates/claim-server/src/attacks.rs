@@ -259,7 +259,7 @@ async fn finding_4_a_long_history_costs_no_more() {
         let (place, began) = (usize::from(n > 1400), std::time::Instant::now());
         // A day apart from the next hundred and forty.
         say(n, now().plus_seconds(i64::from(n) * 600)).await;
-        if n < 100 || n > 1400 {
+        if !(100..=1400).contains(&n) {
             fastest[place] = fastest[place].min(began.elapsed());
             sizes[place] = length().await;
         }
