@@ -108,17 +108,14 @@
   // What the browser does in few words here and in many from WASM: src/platform/http.rs and host.rs.
   // Signed out while the server was out of reach: nothing else is asked until it has heard (its cookie is none of ours to
   // delete). Of that alone a mark is kept.
-  const mark = (set) => {
-    try {
-      if (set !== undefined && !root.dataset.kiosk) { localStorage[set ? 'setItem' : 'removeItem']('baoan-left', '1'); }
-      return localStorage.getItem('baoan-left');
-    } catch { return null; }
-  };
+  const kept = (look) => { try { return look(localStorage); } catch { /* refused */ } };
   globalThis.baoanCall = async (method, path, headers, body, binary) => {
-    if (path.startsWith('/api/') && (path === '/api/v1/session' && method === 'DELETE' ? mark(true) || true : mark())) {
-      await fetch('/api/v1/session', { method: 'DELETE' });
-      mark(false);
-      if (method === 'DELETE' && path === '/api/v1/session') { return [204, '', null, null, null]; }
+    const leaves = method === 'DELETE' && path === '/api/v1/session';
+    if (leaves && !root.dataset.kiosk) { kept((all) => all.setItem('baoan-left', 1)); }
+    if (leaves || path.startsWith('/api/') && kept((all) => all.getItem('baoan-left'))) {
+      const { status } = await fetch('/api/v1/session', { method: 'DELETE' });
+      kept((all) => all.removeItem('baoan-left'));
+      if (leaves) { return [status, '']; }
     }
     const answer = await fetch(path, { method, headers, body });
     const header = (name) => answer.headers.get(name);

@@ -68,15 +68,15 @@ fn may_open(session: Session, step: Step) -> bool {
 
 fn page(session: Session, step: Step) -> AnyView {
     let errors: Errors = RwSignal::new(Vec::new());
-    // The plate that was asked about already: who says it again means it.
-    let asked = RwSignal::new(String::new());
     let go_on = move |event: ev::SubmitEvent| {
         event.prevent_default();
         let mut found = session.draft.with_untracked(|d| d.errors(step, session.catalogue, now()));
-        let typed = session.draft.with_untracked(|d| d.answers.plate.clone());
-        if step == Step::Policy && asked.with_untracked(|a| *a != typed) {
-            found.extend(session.draft.with_untracked(|d| d.plate_doubt()));
-            asked.set(typed);
+        // A plate is asked about once: who says it again means it.
+        if step == Step::Policy
+            && let Some(doubt) = session.draft.with_untracked(|d| d.plate_doubt())
+            && errors.with_untracked(|e| !e.contains(&doubt))
+        {
+            found.push(doubt);
         }
         errors.set(found);
         if errors.with_untracked(|e| !e.is_empty()) {

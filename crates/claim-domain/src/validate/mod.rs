@@ -209,11 +209,14 @@ pub(crate) fn half_width_text(text: &str) -> String {
 
 /// For numbers and codes: half width, upper case, without the separators people type between groups.
 fn compact(text: &str) -> String {
-    half_width(text)
-        .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐'..='―' | '−' | '·' | '•' | '.' | '・' | '‧' | '∙' | '･'))
-        // Everything that is compared is ASCII; full Unicode case tables would only weigh.
-        .map(|c| c.to_ascii_uppercase())
-        .collect()
+    compact_without(text, "")
+}
+
+/// The same without these as well.
+fn compact_without(text: &str, these: &str) -> String {
+    let apart = |c: char| c.is_whitespace() || c.is_control() || "-‐‑‒–—―−·•.・‧∙･".contains(c) || these.contains(c);
+    // Everything that is compared is ASCII; full Unicode case tables would only weigh.
+    half_width(text).filter(|c| !apart(*c)).map(|c| c.to_ascii_uppercase()).collect()
 }
 
 /// `text` with the character at `index` replaced.

@@ -1,10 +1,10 @@
 //! Mainland mobile numbers: 11 digits, `1[3-9]`. Lenient on purpose: number ranges are opened every year.
 
-use super::{Code, Finding, Verdict, compact};
+use super::{Code, Finding, Verdict, compact_without};
 
 /// Judges a mobile number; `+86`, `0086` and `86` before it are taken away.
 pub fn mobile(text: &str) -> Verdict {
-    let value = compact(text).replace(['(', ')'], "");
+    let value = compact_without(text, "()");
     let bare = value.trim_start_matches('+');
     let bare = bare.strip_prefix("0086").or_else(|| bare.strip_prefix("86").filter(|r| r.len() >= 11)).unwrap_or(bare);
     if bare.is_empty() {
@@ -22,7 +22,7 @@ pub fn mobile(text: &str) -> Verdict {
 
 /// Judges the phone of a shop or hospital: mobile, landline with area code, 400 and 95xxx numbers.
 pub fn shop_phone(text: &str) -> Verdict {
-    let value = compact(text).replace(['(', ')'], "");
+    let value = compact_without(text, "()");
     // An area code without its 0, as it is written for callers from abroad.
     let home = value.strip_prefix("+86").or_else(|| value.strip_prefix("0086"));
     let value = match home {

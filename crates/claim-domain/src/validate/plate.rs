@@ -2,7 +2,10 @@
 
 use super::{Code, Finding, Verdict, compact, replaced};
 
+#[cfg(not(target_arch = "wasm32"))]
 const PROVINCES: &str = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼";
+#[cfg(target_arch = "wasm32")]
+const PROVINCES: &str = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼滬遼魯蘇贛瓊貴陝晉閩寧雲粵";
 
 fn letter(c: char) -> bool {
     c.is_ascii_uppercase() && !matches!(c, 'I' | 'O')
@@ -20,7 +23,7 @@ fn energy(c: char) -> bool {
 
 /// Judges a number plate and keeps it without separators: `京A·12345` → `京A12345`.
 pub fn plate(text: &str) -> Verdict {
-    let value: String = compact(text).chars().map(simplified).collect();
+    let value = flat(text);
     let c: Vec<char> = value.chars().collect();
     if c.is_empty() {
         return Verdict::Err(Code::Required.into());
@@ -60,17 +63,31 @@ pub fn plate(text: &str) -> Verdict {
 
 /// What a notice keeps of a plate, whatever was typed: a person looks at an unusual one. At most twenty characters.
 pub fn kept(text: &str) -> String {
-    let compact = compact(text).chars().filter(|c| !c.is_control()).map(simplified).take(20).collect::<String>();
+    let mut value = flat(text);
+    if let Some((end, _)) = value.char_indices().nth(20) {
+        value.truncate(end);
+    }
     // Nothing of it can stand on a plate: still not nothing.
-    if compact.is_empty() { "?".into() } else { compact }
+    if value.is_empty() { "?".into() } else { value }
 }
 
-/// Plates are in simplified characters, people's keyboards may not be.
-fn simplified(c: char) -> char {
-    const TRADITIONAL: &str = "滬遼魯蘇贛瓊貴陝晉閩寧雲粵領學掛應試";
-    const SIMPLIFIED: &str = "沪辽鲁苏赣琼贵陕晋闽宁云粤领学挂应试";
-    TRADITIONAL.chars().position(|t| t == c).and_then(|i| SIMPLIFIED.chars().nth(i)).unwrap_or(c)
+/// Plates are in simplified characters, people's keyboards may not be: made one on the server, and taken as it is on the
+/// phone, where every table weighs.
+#[cfg(not(target_arch = "wasm32"))]
+fn flat(text: &str) -> String {
+    let simplified = |c: char| TRADITIONAL.chars().position(|t| t == c).and_then(|i| SIMPLIFIED.chars().nth(i)).unwrap_or(c);
+    compact(text).chars().map(simplified).collect()
 }
+
+#[cfg(target_arch = "wasm32")]
+fn flat(text: &str) -> String {
+    compact(text)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+const TRADITIONAL: &str = "滬遼魯蘇贛瓊貴陝晉閩寧雲粵領學掛應試";
+#[cfg(not(target_arch = "wasm32"))]
+const SIMPLIFIED: &str = "沪辽鲁苏赣琼贵陕晋闽宁云粤领学挂应试";
 
 /// Whether it is one of an ordinary car, lorry, school car, police car, or of Hong Kong and Macau.
 fn civil(c: &[char]) -> bool {
@@ -79,7 +96,7 @@ fn civil(c: &[char]) -> bool {
     PROVINCES.contains(*province)
         && letter(*office)
         && match (rest.len(), rest.get(4)) {
-            (5, Some('学' | '挂' | '警')) => body(4, letter_or_digit),
+            (5, Some('学' | '挂' | '警' | '學' | '掛')) => body(4, letter_or_digit),
             (5, Some('港' | '澳')) => (*province, *office) == ('粤', 'Z') && body(4, letter_or_digit),
             (5, _) => body(5, letter_or_digit),
             (6, _) => {
