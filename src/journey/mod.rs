@@ -74,7 +74,7 @@ fn page(session: Session, step: Step) -> AnyView {
         // A plate is asked about once: who says it again means it.
         if step == Step::Policy
             && let Some(doubt) = session.draft.with_untracked(|d| d.plate_doubt())
-            && errors.with_untracked(|e| !e.contains(&doubt))
+            && errors.with_untracked(|e| e.is_empty())
         {
             found.push(doubt);
         }

@@ -266,11 +266,11 @@ impl Form {
         }
         if !typed_plate.trim().is_empty() {
             // Whatever it is, it never stops a notice: a page may ask once whether it is right.
-            let verdict = plate(&typed_plate);
-            if let Some(finding) = verdict.finding() {
-                self.warn("/policy/plate", finding.clone());
-            }
-            self.notice.policy.plate = verdict.value().map_or_else(|| kept_plate(&typed_plate), str::to_owned);
+            let verdict = match plate(&typed_plate) {
+                Verdict::Err(finding) => Verdict::Warn(kept_plate(&typed_plate), finding),
+                other => other,
+            };
+            self.notice.policy.plate = self.judge("/policy/plate", verdict).unwrap_or_default();
         }
         if !typed_id.trim().is_empty() {
             self.notice.policy.id_no = self.judge("/policy/id_no", id_no(&typed_id, local_day(now))).unwrap_or_default();
