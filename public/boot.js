@@ -111,10 +111,10 @@
   const kept = (look) => { try { return look(localStorage); } catch { /* refused */ } };
   globalThis.baoanCall = async (method, path, headers, body, binary) => {
     const leaves = method === 'DELETE' && path === '/api/v1/session';
-    if (leaves && !root.dataset.kiosk) { kept((all) => all.setItem('baoan-left', 1)); }
-    if (leaves || path.startsWith('/api/') && kept((all) => all.getItem('baoan-left'))) {
+    if (leaves && !root.dataset.kiosk) { kept((all) => (all.baoanLeft = 1)); }
+    if (leaves || path.startsWith('/api/') && kept((all) => all.baoanLeft)) {
       const { status } = await fetch('/api/v1/session', { method: 'DELETE' });
-      kept((all) => all.removeItem('baoan-left'));
+      kept((all) => delete all.baoanLeft);
       if (leaves) { return [status, '']; }
     }
     const answer = await fetch(path, { method, headers, body });

@@ -127,5 +127,5 @@ async fn finding_17_who_signs_out_without_a_network_leaves_nothing() {
     browser.offline(false).await;
     browser.at(&server.url("/claims")).await;
     server.until("the session has ended", || alive() == 0);
-    assert_eq!(browser.run("return localStorage.getItem('baoan-left')").await, json!(null));
+    assert_eq!(browser.run("return localStorage.getItem('baoanLeft')").await, json!(null));
 }

@@ -185,6 +185,7 @@ impl Verdict {
 
 /// Marks that are not seen: they come along with what was copied, above all from contacts and chats, and mean nothing in a
 /// number or name. Direction (UAX #9), zero width, soft hyphen, byte order.
+#[inline(never)]
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
@@ -195,6 +196,7 @@ fn half_width(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().filter(|c| !is_unseen(*c)).map(narrow)
 }
 
+#[inline(never)]
 fn narrow(c: char) -> char {
     match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
@@ -214,9 +216,15 @@ fn compact(text: &str) -> String {
 
 /// The same without these as well.
 fn compact_without(text: &str, these: &str) -> String {
-    let apart = |c: char| c.is_whitespace() || c.is_control() || "-‐‑‒–—―−·•.・‧∙･".contains(c) || these.contains(c);
+    let apart = |c: char| c.is_whitespace() || c.is_control() || has("-‐‑‒–—―−·•.・‧∙･", c) || has(these, c);
     // Everything that is compared is ASCII; full Unicode case tables would only weigh.
     half_width(text).filter(|c| !apart(*c)).map(|c| c.to_ascii_uppercase()).collect()
+}
+
+/// Whether one of these. In few bytes: the search of the standard library is made for long texts.
+#[inline(never)]
+fn has(these: &str, c: char) -> bool {
+    these.chars().any(|one| one == c)
 }
 
 /// `text` with the character at `index` replaced.

@@ -1,6 +1,6 @@
 //! 号牌, GA 36. Letters I and O are never used. An unusual shape is kept with a warning: a plate never stops a notice.
 
-use super::{Code, Finding, Verdict, compact, replaced};
+use super::{Code, Finding, Verdict, compact, has, replaced};
 
 #[cfg(not(target_arch = "wasm32"))]
 const PROVINCES: &str = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼";
@@ -34,7 +34,7 @@ pub fn plate(text: &str) -> Verdict {
     if special(&c) {
         return Verdict::Warn(value, Code::PlateUnusual.into());
     }
-    if !PROVINCES.contains(c[0]) {
+    if !has(PROVINCES, c[0]) {
         return Verdict::Err(Finding::at(Code::PlateProvince, 0));
     }
     if let Some(i) = c.iter().skip(1).position(|c| matches!(c, 'I' | 'O')) {
@@ -100,7 +100,7 @@ const SIMPLIFIED: &str = "沪辽鲁苏赣琼贵陕晋闽宁云粤领学挂应试
 fn civil(c: &[char]) -> bool {
     let [province, office, rest @ ..] = c else { return false };
     let body = |n: usize, ok: fn(char) -> bool| rest[..n].iter().all(|&c| ok(c));
-    PROVINCES.contains(*province)
+    has(PROVINCES, *province)
         && letter(*office)
         && match (rest.len(), rest.get(4)) {
             (5, Some('学' | '挂' | '警' | '學' | '掛')) => body(4, letter_or_digit),
@@ -118,7 +118,7 @@ fn civil(c: &[char]) -> bool {
 /// places: handled by a person.
 #[cfg(not(target_arch = "wasm32"))]
 fn special(c: &[char]) -> bool {
-    let plain = c.iter().all(|&c| c.is_ascii_alphanumeric() || PROVINCES.contains(c) || mark(c));
+    let plain = c.iter().all(|&c| c.is_ascii_alphanumeric() || has(PROVINCES, c) || mark(c));
     let digits = |from: usize| c.len() > from && c[from..].iter().all(|&c| digit(c));
     (6..=10).contains(&c.len())
         && plain
@@ -126,7 +126,7 @@ fn special(c: &[char]) -> bool {
             || c.starts_with(&['W', 'J'])
             // 军车: two letters and digits. 粤AP12345: a new segment.
             || c[0].is_ascii_uppercase() && c[1].is_ascii_uppercase() && digits(2) && "VZHKBSLNJGCE".contains(c[0]) && c.len() == 7
-            || PROVINCES.contains(c[0]) && c[2] == 'P' && c.len() == 8 && digits(3))
+            || has(PROVINCES, c[0]) && c[2] == 'P' && c.len() == 8 && digits(3))
 }
 
 /// On the phone, where they would weigh: more is let through, and the server says which.
@@ -136,7 +136,7 @@ fn special(c: &[char]) -> bool {
 }
 
 fn mark(c: char) -> bool {
-    "使领应急民航试超警消边通森金军海空港澳".contains(c)
+    has("使领应急民航试超警消边通森金军海空港澳", c)
 }
 
 #[cfg(test)]
