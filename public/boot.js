@@ -108,14 +108,16 @@
   // What the browser does in few words here and in many from WASM: src/platform/http.rs and host.rs.
   // Signed out while the server was out of reach: nothing else is asked until it has heard (its cookie is none of ours to
   // delete). Of that alone a mark is kept.
-  const kept = (look) => { try { return look(localStorage); } catch { /* refused */ } };
   globalThis.baoanCall = async (method, path, headers, body, binary) => {
     const leaves = method === 'DELETE' && path === '/api/v1/session';
-    if (leaves && !root.dataset.kiosk) { kept((all) => (all.baoanLeft = 1)); }
-    if (leaves || path.startsWith('/api/') && kept((all) => all.baoanLeft)) {
-      const { status } = await fetch('/api/v1/session', { method: 'DELETE' });
-      kept((all) => delete all.baoanLeft);
-      if (leaves) { return [status, '']; }
+    let all = {};
+    try {
+      all = localStorage;
+      if (leaves && !root.dataset.kiosk) { all.baoanLeft = 1; }
+    } catch { /* refused, or full */ }
+    if (leaves || all.baoanLeft && path.startsWith('/api/')) {
+      if ((await fetch('/api/v1/session', { method: 'DELETE' })).ok) { delete all.baoanLeft; }
+      if (leaves) { return [204, '']; }
     }
     const answer = await fetch(path, { method, headers, body });
     const header = (name) => answer.headers.get(name);

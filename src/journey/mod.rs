@@ -70,14 +70,7 @@ fn page(session: Session, step: Step) -> AnyView {
     let errors: Errors = RwSignal::new(Vec::new());
     let go_on = move |event: ev::SubmitEvent| {
         event.prevent_default();
-        let mut found = session.draft.with_untracked(|d| d.errors(step, session.catalogue, now()));
-        // A plate is asked about once: who says it again means it.
-        if step == Step::Policy
-            && let Some(doubt) = session.draft.with_untracked(|d| d.plate_doubt())
-            && errors.with_untracked(|e| e.is_empty())
-        {
-            found.push(doubt);
-        }
+        let found = session.draft.with_untracked(|d| d.errors(step, session.catalogue, now()));
         errors.set(found);
         if errors.with_untracked(|e| !e.is_empty()) {
             return;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{Catalogue, Facts};
 use crate::notice::{Agreed, FieldError, Notice, Place, Point, PolicyRef, Reporter};
 use crate::safety::Scene;
-use crate::validate::{Code, Verdict};
+use crate::validate::Code;
 use crate::{Lob, Moment};
 
 /// Version of the stored form. A newer one than this is left alone, never deleted.
@@ -303,16 +303,6 @@ impl Draft {
             errors.iter_mut().filter(|e| e.field == "/loss_at").for_each(|e| e.code = Code::Required);
         }
         errors
-    }
-
-    /// What is doubtful of the plate: asked about once, and never in the way of the notice.
-    pub fn plate_doubt(&self) -> Option<FieldError> {
-        match crate::validate::plate(&self.answers.plate) {
-            Verdict::Err(finding) if self.answers.policy.is_none() && finding.code != Code::Required => {
-                Some(FieldError::new("/policy/plate", finding))
-            }
-            _ => None,
-        }
     }
 
     /// The first page that still needs something; `Check` when only consents are left.

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Asked, Catalogue, Facts};
 use crate::safety::Scene;
-use crate::validate::{Code, Finding, Verdict, id_no, kept_plate, mobile, name, plate, policy_no};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::validate::kept_plate;
+use crate::validate::{Code, Finding, Verdict, id_no, mobile, name, plate, policy_no};
 use crate::{Moment, local_day};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,8 +267,10 @@ impl Form {
             self.refuse("/policy/plate", Code::PolicyAnyOf);
         }
         if !typed_plate.trim().is_empty() {
-            // Whatever it is, it never stops a notice: a page may ask once whether it is right.
-            let verdict = match plate(&typed_plate) {
+            let verdict = plate(&typed_plate);
+            // Whatever it is, it never stops a notice. On the phone the page says where a slip is, while it can be mended.
+            #[cfg(not(target_arch = "wasm32"))]
+            let verdict = match verdict {
                 Verdict::Err(finding) => Verdict::Warn(kept_plate(&typed_plate), finding),
                 other => other,
             };

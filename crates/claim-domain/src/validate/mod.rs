@@ -18,7 +18,9 @@ pub use date::date;
 pub use id_no::{IdKind, id_kind, id_no};
 pub use name::{name, same_name};
 pub use phone::{mobile, shop_phone};
-pub use plate::{kept as kept_plate, plate};
+#[cfg(not(target_arch = "wasm32"))]
+pub use plate::kept as kept_plate;
+pub use plate::plate;
 pub use policy_no::{Shape, policy_no};
 pub use uscc::uscc;
 pub use vin::vin;

@@ -72,12 +72,6 @@ pub fn kept(text: &str) -> String {
     if value.is_empty() { "?".into() } else { value }
 }
 
-/// The server says what is kept.
-#[cfg(target_arch = "wasm32")]
-pub fn kept(text: &str) -> String {
-    text.to_owned()
-}
-
 /// Plates are in simplified characters, people's keyboards may not be: made one on the server, and taken as it is on the
 /// phone, where every table weighs.
 #[cfg(not(target_arch = "wasm32"))]
