@@ -319,6 +319,12 @@ fn dress(staging: &Path) -> Result {
             "precondition-",
             "draft-",
             "handoff-",
+            "not-this-person",
+            // It always sends one, and goes on by itself after those.
+            "idempotency-key-missing",
+            "upload-offset-",
+            "upload-locked",
+            "submission-",
         ];
         // Nor does it judge documents.
         let later =
