@@ -57,6 +57,18 @@ async fn finding_2_nobody_is_bombed_with_messages() {
     assert_eq!(at_once, 5);
 }
 
+/// Who asks again and again takes nothing from the others: what is refused costs nobody his code.
+#[tokio::test]
+async fn finding_2_who_is_refused_keeps_no_code_from_anybody() {
+    let (_data, app) = opened().await;
+    let mut flood = Caller::new(&app);
+    for n in 0..700 {
+        let status = flood.json("post", "/api/v1/session/code", &json!({ "phone": "13400134000" })).await.0;
+        assert_eq!(status, if n == 0 { 204 } else { 429 });
+    }
+    assert_eq!(Caller::new(&app).json("post", "/api/v1/session/code", &json!({ "phone": "13312340000" })).await.0, 204);
+}
+
 /// F16: asking for codes again and again keeps nobody from his own.
 #[tokio::test]
 async fn finding_16_nobody_is_locked_out_of_his_number_for_a_day() {

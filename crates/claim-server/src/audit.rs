@@ -4,7 +4,7 @@
 //! Promise: no line holds a name, number, phone, text or token of a customer. People of the insurer stand by what they type
 //! at the login, sessions by the beginning of a hash, claims by their number.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::limits::Buckets;
-use crate::now;
+use crate::{appended, now};
 
 pub struct Audit {
     file: Mutex<File>,
@@ -43,11 +43,7 @@ impl Who {
 
 impl Audit {
     pub fn open(path: &Path) -> io::Result<Audit> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let (file, refusals) = (Mutex::new(options.open(path)?), Buckets::new(200, Duration::from_millis(100)));
+        let (file, refusals) = (Mutex::new(appended(path)?), Buckets::new(200, Duration::from_millis(100)));
         Ok(Audit { file, refusals, unwritten: Mutex::default() })
     }
 

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use claim_api::proof::{Keys, check_as};
+use claim_domain::lifecycle::{Event, What};
 use claim_domain::{Moment, local_day};
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection};
@@ -17,7 +18,7 @@ use sqlx::{Row, SqliteConnection};
 use crate::failure::{Failure, Result};
 use crate::store::link;
 use crate::vault::sha256_hex;
-use crate::{App, documents, now, snapshot::Snapshot, store, uploads};
+use crate::{App, appended, documents, now, snapshot::Snapshot, store, uploads};
 
 const KIND: &str = "baoan-anchor";
 
@@ -40,19 +41,11 @@ pub fn path(app: &App) -> PathBuf {
 /// Writes the anchor of this day, once.
 pub async fn anchor(app: &App) -> Result<()> {
     let (path, at) = (path(app), now());
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(e) => return Err(e.into()),
-    };
-    let mut known: BTreeMap<String, u32> = BTreeMap::new();
-    for line in text.lines() {
-        let anchor: Anchor = opened(app, line).ok_or_else(|| Failure::internal("anchors", "a line is not ours"))?;
-        if local_day(anchor.at) == local_day(at) {
-            return Ok(());
-        }
-        known.extend(anchor.claims.into_iter().map(|(claim, (seq, _))| (claim, seq)));
+    let (anchors, before) = anchors_of(app, &path).map_err(|wrong| Failure::internal("anchors", wrong))?;
+    if anchors.last().is_some_and(|last| local_day(last.at) == local_day(at)) {
+        return Ok(());
     }
+    let known: BTreeMap<String, u32> = anchors.into_iter().flat_map(|anchor| anchor.claims).map(|(claim, (seq, _))| (claim, seq)).collect();
     let mut db = app.store.read.acquire().await?;
     let heads: Vec<(String, u32, String)> =
         sqlx::query_as("SELECT c.id, c.seq, e.hash FROM claim c JOIN event e ON e.claim_id = c.id AND e.seq = c.seq")
@@ -60,13 +53,8 @@ pub async fn anchor(app: &App) -> Result<()> {
             .await?;
     let claims = heads.into_iter().filter(|(id, seq, _)| known.get(id) != Some(seq)).map(|(id, seq, hash)| (id, (seq, hash))).collect();
     let look: Option<(i64, String)> = sqlx::query_as("SELECT id, hash FROM look ORDER BY id DESC LIMIT 1").fetch_optional(&mut *db).await?;
-    let before = text.lines().last().map(|line| sha256_hex(line.as_bytes())).unwrap_or_default();
     let line = app.vault.signer().sign_as(KIND, &Anchor { at, before, claims, look: look.unwrap_or_default() });
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&path)?;
+    let mut file = appended(&path)?;
     file.write_all(format!("{line}\n").as_bytes())?;
     Ok(file.sync_all()?)
 }
@@ -94,7 +82,7 @@ pub async fn verify(app: &App) -> std::result::Result<Followed, String> {
     let told = |e: sqlx::Error| format!("the database cannot be read: {e}");
     // One reading transaction: what is written meanwhile is not half seen.
     let mut tx = app.store.read.begin().await.map_err(told)?;
-    let anchors = anchors_of(app, &path(app))?;
+    let (anchors, _) = anchors_of(app, &path(app))?;
     let claims: Vec<(String, String, String, u32)> =
         sqlx::query_as("SELECT id, no, lob, seq FROM claim ORDER BY no").fetch_all(&mut *tx).await.map_err(told)?;
     let mut followed = Followed { claims: claims.len() as u64, anchors: anchors.len() as u64, ..Followed::default() };
@@ -112,18 +100,15 @@ pub async fn verify(app: &App) -> std::result::Result<Followed, String> {
         }
         heads.remove(id.as_str());
         let hold = async {
-            let lob = store::lob(lob)?;
-            let events = store::events(app, &mut tx, id, 0).await?;
-            let replayed = Snapshot::replay(lob, &events);
-            if Snapshot::of(app, &mut tx, id, lob).await? != replayed {
-                return Ok::<_, Failure>(Some("what is kept beside the log is not what the log comes to".to_owned()));
-            }
-            Ok(None)
+            let (lob, events) = (store::lob(lob)?, store::events(app, &mut tx, id, 0).await?);
+            let same = Snapshot::of(app, &mut tx, id, lob).await? == Snapshot::replay(lob, &events);
+            Ok::<_, Failure>((same, events))
         };
-        if let Some(wrong) = hold.await.map_err(|f| format!("{no}: {}", f.problem().title))? {
-            return Err(format!("{no}: {wrong}"));
+        let (same, events) = hold.await.map_err(|f| format!("{no}: {}", f.problem().title))?;
+        if !same {
+            return Err(format!("{no}: what is kept beside the log is not what the log comes to"));
         }
-        followed.files += files_hold(app, &mut tx, id, no).await?;
+        followed.files += files_hold(app, &mut tx, id, no, &events).await?;
         beside_holds(&mut tx, id, no).await?;
     }
     if let Some((id, _)) = heads.first_key_value() {
@@ -140,10 +125,11 @@ pub async fn verify(app: &App) -> std::result::Result<Followed, String> {
     Ok(followed)
 }
 
-fn anchors_of(app: &App, path: &Path) -> std::result::Result<Vec<Anchor>, String> {
+/// What was anchored, and the SHA-256 of the last line.
+fn anchors_of(app: &App, path: &Path) -> std::result::Result<(Vec<Anchor>, String), String> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
         Err(e) => return Err(format!("the anchors {} cannot be read: {e}", path.display())),
     };
     let mut before = String::new();
@@ -153,7 +139,7 @@ fn anchors_of(app: &App, path: &Path) -> std::result::Result<Vec<Anchor>, String
         before = sha256_hex(line.as_bytes());
         anchors.push(anchor);
     }
-    Ok(anchors)
+    Ok((anchors, before))
 }
 
 /// An event that was changed, removed or put in breaks its chain; one that was cut off at the end is missed by the number in
@@ -199,18 +185,13 @@ async fn beside_holds(db: &mut SqliteConnection, id: &str, no: &str) -> std::res
 }
 
 /// Every file has the SHA-256 that the log says, and every file in the log is there.
-async fn files_hold(app: &App, db: &mut SqliteConnection, id: &str, no: &str) -> std::result::Result<u64, String> {
+async fn files_hold(app: &App, db: &mut SqliteConnection, id: &str, no: &str, events: &[Event]) -> std::result::Result<u64, String> {
     let told = |e: sqlx::Error| format!("{no}: {e}");
     let rows = documents::rows(&mut *db, id).await.map_err(|f| format!("{no}: {}", f.problem().title))?;
-    let events = store::events(app, &mut *db, id, 0).await.map_err(|f| format!("{no}: {}", f.problem().title))?;
     let mut there = Vec::new();
     for row in &rows {
-        let (slot, sha256): (String, String) = (row.try_get("slot").map_err(told)?, row.try_get("sha256").map_err(told)?);
-        let upload: String = sqlx::query_scalar("SELECT upload_id FROM document WHERE id = ?")
-            .bind(row.try_get::<String, _>("id").map_err(told)?)
-            .fetch_one(&mut *db)
-            .await
-            .map_err(told)?;
+        let text = |name: &str| row.try_get::<String, _>(name).map_err(told);
+        let (slot, sha256, upload) = (text("slot")?, text("sha256")?, text("upload_id")?);
         let bytes = uploads::bytes(app, &upload).await.map_err(|_| format!("{no}: a file of {slot} cannot be read"))?;
         if sha256_hex(&bytes) != sha256 {
             return Err(format!("{no}: a file of {slot} is not the one that was sent"));
@@ -218,8 +199,8 @@ async fn files_hold(app: &App, db: &mut SqliteConnection, id: &str, no: &str) ->
         there.push((slot, sha256));
     }
     for event in events {
-        if let claim_domain::lifecycle::What::DocumentReceived { document, sha256, .. } = event.what
-            && !there.contains(&(document.clone(), sha256))
+        if let What::DocumentReceived { document, sha256, .. } = &event.what
+            && !there.contains(&(document.clone(), sha256.clone()))
         {
             return Err(format!("{no}: a file of {document} is gone"));
         }
@@ -258,7 +239,7 @@ async fn looks_hold(db: &mut SqliteConnection, anchors: &[Anchor]) -> std::resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Caller, opened as demo, pdf};
+    use crate::testing::{Caller, copy, opened as demo, pdf};
 
     /// F14: whatever is changed in the database, the files or the anchors, `verify` names it, and changes nothing itself.
     #[tokio::test]
@@ -268,16 +249,7 @@ mod tests {
         let mut owner = Caller::new(&app);
         owner.sign_in(&app, "13800138000").await;
         let no = owner.report("insured", "13800138000").await;
-        let file = pdf("verify");
-        let length = file.len().to_string();
-        let location =
-            owner.bytes("post", "/api/v1/uploads", &[("tus-resumable", "1.0.0"), ("upload-length", &length)], b"").await.1["location"]
-                .to_str()
-                .unwrap()
-                .to_owned();
-        let headers = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", claim_api::tus::CHUNK_TYPE)];
-        assert_eq!(owner.bytes("patch", &location, &headers, &file).await.0, 204);
-        let upload = location.rsplit('/').next().unwrap().to_owned();
+        let upload = owner.upload(&pdf("verify")).await;
         assert_eq!(owner.call("put", &format!("/api/v1/claims/{no}/documents/repair_list/{upload}"), &[], "").await.0, 200);
         let payees =
             serde_json::json!({ "payees": [{ "kind": "insured", "holder": "张伟", "account": "6222020000000000000", "share": "equal" }] });
@@ -335,7 +307,7 @@ mod tests {
         app.store.close().await;
         copy(data.path(), backup.path());
         for (sql, again, wanted) in broken {
-            copy(backup.path(), data.path());
+            back(backup.path(), data.path());
             let app = App::open(app.options.clone()).await.unwrap();
             let mut tx = app.store.begin().await.unwrap();
             for trigger in ["event_is_never_changed", "event_is_never_deleted", "look_is_never_changed", "look_is_never_deleted"] {
@@ -350,7 +322,7 @@ mod tests {
             assert!(wrong.contains(wanted), "{sql}: {wrong}");
             app.store.close().await;
         }
-        copy(backup.path(), data.path());
+        back(backup.path(), data.path());
         let app = App::open(app.options.clone()).await.unwrap();
         let mut bytes = std::fs::read(&files).unwrap();
         bytes[9] ^= 1;
@@ -400,12 +372,12 @@ mod tests {
         all
     }
 
-    fn copy(from: &Path, to: &Path) {
+    /// The folder as it was kept.
+    fn back(from: &Path, to: &Path) {
         for entry in std::fs::read_dir(to).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file() { std::fs::remove_file(path).unwrap() } else { std::fs::remove_dir_all(path).unwrap() }
         }
-        let copied = std::process::Command::new("cp").arg("-a").arg(format!("{}/.", from.display())).arg(to).status().unwrap();
-        assert!(copied.success());
+        copy(from, to);
     }
 }

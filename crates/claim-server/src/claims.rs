@@ -139,7 +139,7 @@ pub async fn show(State(app): State<App>, session: Option<Extension<Session>>, P
 pub async fn view(app: &App, claim: Stored, session: &Session) -> Result<ClaimView> {
     let subject = session.subject.as_str();
     let events = store::log(app, &claim.id, 0).await?;
-    let state = store::state_now(app, &claim).await?;
+    let state = Claim::replay(claim.lob, &events);
     let folder = documents::folder(app, &claim).await?;
     let deadlines = attendant::deadlines_of(app, &claim, &state, &folder, now());
     let fast = attendant::is_fast(app, &claim, &state, &folder);

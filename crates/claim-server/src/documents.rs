@@ -158,7 +158,7 @@ pub async fn keep_of(app: &App, tx: &mut SqliteConnection, claim_id: &str, kept:
 
 /// The documents of a claim, in the order they came.
 pub async fn rows(db: impl sqlx::Executor<'_, Database = Sqlite>, claim_id: &str) -> Result<Vec<SqliteRow>> {
-    let query = "SELECT id, slot, bytes, sha256, received_at, facts, doubts FROM document WHERE claim_id = ? ORDER BY rowid";
+    let query = "SELECT id, slot, upload_id, bytes, sha256, received_at, facts, doubts FROM document WHERE claim_id = ? ORDER BY rowid";
     Ok(sqlx::query(query).bind(claim_id).fetch_all(db).await?)
 }
 
@@ -380,13 +380,17 @@ pub async fn attach(
     let place = app.decoding.enter().await?;
     let (bytes, sha256) = uploads::finished(&app, &turn, &session.subject, &upload).await?;
     // The same again is the same answer, and costs no second look at the picture.
-    let mut tx = app.store.begin().await?;
-    if let Some(known) = handed_in(&app, &mut tx, &claim, &document, &sha256).await? {
-        tx.commit().await?;
-        attendant::attend(&app, &claim.id).await;
+    let known_already: i64 = sqlx::query_scalar("SELECT count(*) FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?")
+        .bind(&claim.id)
+        .bind(&document)
+        .bind(&sha256)
+        .fetch_one(&app.store.read)
+        .await?;
+    if known_already > 0
+        && let Some(known) = again(&app, &claim, &document, &sha256).await?
+    {
         return Ok(Json(known));
     }
-    drop(tx);
     scanned(&app, &bytes).await?;
     let attempt = async |codes: bool| {
         let (known, sha256, said, bytes) = (known.clone(), sha256.clone(), said.clone(), bytes.clone());
@@ -490,6 +494,17 @@ async fn scanned(app: &App, bytes: &[u8]) -> Result<()> {
             Err(Problem::after(ProblemCode::StorageFailing, 30).into())
         }
     }
+}
+
+/// The answer to a file that the claim has already.
+async fn again(app: &App, claim: &Stored, document: &str, sha256: &str) -> Result<Option<DocumentView>> {
+    let mut tx = app.store.begin().await?;
+    let known = handed_in(app, &mut tx, claim, document, sha256).await?;
+    tx.commit().await?;
+    if known.is_some() {
+        attendant::attend(app, &claim.id).await;
+    }
+    Ok(known)
 }
 
 /// A file that the claim has for this document. Sent back, and sent again as it is: whoever judges sees it once more.

@@ -25,16 +25,6 @@ async fn secure() -> (tempfile::TempDir, App) {
 
 const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded")];
 
-/// A whole upload of this caller; its id.
-async fn upload(caller: &mut Caller, file: &[u8]) -> String {
-    let length = file.len().to_string();
-    let headers = [("tus-resumable", "1.0.0"), ("upload-length", length.as_str())];
-    let location = caller.bytes("post", "/api/v1/uploads", &headers, b"").await.1["location"].to_str().unwrap().to_owned();
-    let headers = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", claim_api::tus::CHUNK_TYPE)];
-    assert_eq!(caller.bytes("patch", &location, &headers, file).await.0, 204);
-    location.rsplit('/').next().unwrap().to_owned()
-}
-
 fn sources() -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
@@ -70,7 +60,7 @@ fn item_1_every_statement_is_parameterised() {
 async fn item_3_numbers_in_headers_are_whole_small_and_plain() {
     let (_data, app) = opened().await;
     let mut caller = Caller::new(&app);
-    let id = upload(&mut caller, &pdf("item 3")).await;
+    let id = caller.upload(&pdf("item 3")).await;
     for number in
         ["18446744073709551615", "18446744073709551616", "-1", "1e3", "+1", "0x10", "1.0", " 1 ", "", "٣", "9999999999999999999999"]
     {
@@ -119,7 +109,7 @@ async fn item_10_33_a_file_is_saved_and_never_opened() {
     let mut owner = Caller::new(&app);
     owner.sign_in(&app, "13800138000").await;
     let no = owner.report("insured", "13800138000").await;
-    let id = upload(&mut owner, &pdf("item 10")).await;
+    let id = owner.upload(&pdf("item 10")).await;
     let (status, text) = owner.call("put", &format!("/api/v1/claims/{no}/documents/repair_list/{id}"), &[], "").await;
     assert_eq!(status, 200, "{text}");
     let document = serde_json::from_str::<Value>(&text).unwrap()["id"].as_str().unwrap().to_owned();
@@ -287,7 +277,7 @@ async fn item_34_a_scanner_is_asked_and_fails_closed() {
         if program != "kept" {
             fs::write(&scanner, program).unwrap();
         }
-        let id = upload(&mut caller, &pdf(text)).await;
+        let id = caller.upload(&pdf(text)).await;
         statuses.push(caller.call("put", &format!("/api/v1/claims/{no}/documents/repair_list/{id}"), &[], "").await.0);
     }
     assert_eq!(statuses, [200, 422, 503]);

@@ -127,7 +127,8 @@ pub struct Shared {
     deployment: config::Deployment,
     rules: documents::Rules,
     news: stream::News,
-    streams: stream::Streams,
+    /// Of each session.
+    streams: limits::Places<String>,
     /// Pictures and PDFs that are read, hashed and decoded.
     decoding: limits::Gate,
     delivering: tokio::sync::Mutex<()>,
@@ -154,6 +155,15 @@ impl std::ops::Deref for App {
 fn now() -> Moment {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Moment(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// A file that grows, for its owner's eyes only.
+fn appended(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Nobody else on the machine reads what is stored: folders 0700, files 0600, also those of before.
@@ -238,7 +248,7 @@ impl App {
             deployment,
             rules: documents::Rules::default(),
             news: stream::News::default(),
-            streams: stream::Streams::default(),
+            streams: limits::Places::default(),
             decoding: limits::Gate::new(2, 64),
             delivering: tokio::sync::Mutex::new(()),
             source,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use claim_api::{Problem, ProblemCode};
@@ -87,6 +87,42 @@ impl<K: Hash + Eq> Buckets<K> {
         }
         *bucket = (now - 1.0, at);
         Ok(())
+    }
+}
+
+/// How many places each key has taken, at most so many.
+pub struct Places<K: Hash + Eq + Clone>(Arc<Mutex<HashMap<K, usize>>>);
+
+impl<K: Hash + Eq + Clone> Default for Places<K> {
+    fn default() -> Places<K> {
+        Places(Arc::default())
+    }
+}
+
+impl<K: Hash + Eq + Clone> Places<K> {
+    /// A place, held until it is dropped; `None` where the key has `most` already.
+    pub fn take(&self, key: K, most: usize) -> Option<Place<K>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(key.clone()).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Place(self.0.clone(), key))
+    }
+}
+
+pub struct Place<K: Hash + Eq>(Arc<Mutex<HashMap<K, usize>>>, K);
+
+impl<K: Hash + Eq> Drop for Place<K> {
+    fn drop(&mut self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.1);
+            }
+        }
     }
 }
 

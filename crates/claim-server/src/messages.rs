@@ -20,7 +20,7 @@ use crate::claims::{Stored, signed_in};
 use crate::failure::Result;
 use crate::session::{CODE_LIVES, Session, masked_phone};
 use crate::vault::{sha256_hex, token};
-use crate::{App, attendant, egress, guard, now, policies};
+use crate::{App, appended, attendant, egress, guard, now, policies};
 
 /// How messages leave. The default writes a line to `messages.log`, without number or code.
 #[derive(Clone, Debug, Default)]
@@ -184,54 +184,60 @@ const A_DAY_TO_STRANGERS: i64 = 10;
 const CODES_TO_KNOWN: i64 = 5;
 
 /// Whether somebody has signed in with this phone: then its owner is there and wants to hear.
-async fn has_answered(db: &mut SqliteConnection, phone_index: &str) -> Result<bool> {
+pub async fn has_answered(db: &mut SqliteConnection, phone_index: &str) -> Result<bool> {
     let found: i64 = sqlx::query_scalar("SELECT count(*) FROM subject WHERE phone_index = ?").bind(phone_index).fetch_one(db).await?;
     Ok(found > 0)
 }
 
-/// Messages to a phone since then, and when the oldest of them was written or goes out.
-async fn written_since(db: &mut SqliteConnection, phone_index: &str, since: i64) -> Result<(i64, i64)> {
-    let sql = "SELECT count(*), coalesce(min(max(created_at, next_at)), 0) FROM message WHERE phone_index = ? AND state <> 'failed' AND max(created_at, next_at) > ?";
-    Ok(sqlx::query_as(sql).bind(phone_index).bind(since).fetch_one(db).await?)
+pub fn codes_an_hour(has_answered: bool) -> i64 {
+    if has_answered { CODES_TO_KNOWN } else { TO_STRANGERS }
 }
 
-pub async fn codes_an_hour(db: &mut SqliteConnection, phone_index: &str) -> Result<i64> {
-    Ok(if has_answered(db, phone_index).await? { CODES_TO_KNOWN } else { TO_STRANGERS })
-}
-
-/// Seconds until a code may go to this phone; 0: now.
-pub async fn wait_for_code(app: &App, db: &mut SqliteConnection, phone_index: &str, at: Moment) -> Result<i64> {
-    if has_answered(&mut *db, phone_index).await? {
-        return Ok(0);
-    }
-    if app.quotas.messages.take(()).is_err() {
+/// Takes one of the messages that all such phones together may get. Asked last, when one would be sent: whoever is refused
+/// for another reason takes nothing from the others.
+fn may_go_to_strangers(app: &App) -> bool {
+    let may = app.quotas.messages.take(()).is_ok();
+    if !may {
         app.audit.alarm(serde_json::json!({ "limit": "messages to phones that nobody has signed in with" }));
-        return Ok(60);
     }
+    may
+}
+
+/// Seconds until a code may go to a phone that nobody has signed in with; 0: now.
+pub async fn wait_for_code(app: &App, db: &mut SqliteConnection, phone_index: &str, at: Moment) -> Result<i64> {
     let sql = "SELECT count(*), coalesce(min(created_at), 0) FROM message WHERE phone_index = ? AND state <> 'failed' AND created_at > ? AND next_at <= ?";
     let (count, oldest): (i64, i64) = sqlx::query_as(sql).bind(phone_index).bind(at.0 - 3600).bind(at.0).fetch_one(db).await?;
-    Ok(if count >= TO_STRANGERS { (oldest + 3600 - at.0).max(1) } else { 0 })
+    if count >= TO_STRANGERS {
+        return Ok((oldest + 3600 - at.0).max(1));
+    }
+    Ok(if may_go_to_strangers(app) { 0 } else { 60 })
 }
 
 /// When a message that nobody at that phone has asked for may go to it; `None`: not at all.
 async fn when_to_stranger(app: &App, db: &mut SqliteConnection, phone_index: &str, at: Moment) -> Result<Option<Moment>> {
-    if written_since(&mut *db, phone_index, at.0 - 86_400).await?.0 >= A_DAY_TO_STRANGERS {
+    // What waits counts where it will go out.
+    let today: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM message WHERE phone_index = ? AND state <> 'failed' AND max(created_at, next_at) > ?")
+            .bind(phone_index)
+            .bind(at.0 - 86_400)
+            .fetch_one(&mut *db)
+            .await?;
+    if today >= A_DAY_TO_STRANGERS {
         return Ok(None);
     }
-    if app.quotas.messages.take(()).is_err() {
-        app.audit.alarm(serde_json::json!({ "limit": "messages to phones that nobody has signed in with" }));
+    if !may_go_to_strangers(app) {
         return Ok(Some(at.plus_seconds(600)));
     }
-    // The hour in which there is room; what waits already counts where it will go out.
-    let mut times: Vec<i64> =
-        sqlx::query_scalar("SELECT max(created_at, next_at) AS t FROM message WHERE phone_index = ? AND state <> 'failed' AND max(created_at, next_at) > ? ORDER BY t")
-            .bind(phone_index)
-            .bind(at.0 - 3600)
-            .fetch_all(db)
-            .await?;
-    times.reverse();
-    let room = usize::try_from(TO_STRANGERS - 1).unwrap_or(1);
-    let from = times.get(room - 1).map_or(at.0, |nth| at.0.max(nth + 3600));
+    // An hour after the one before the last: one of three is left for a code.
+    let before_last: Option<i64> = sqlx::query_scalar(
+        "SELECT max(created_at, next_at) AS t FROM message WHERE phone_index = ? AND state <> 'failed' AND t > ? ORDER BY t DESC LIMIT 1 OFFSET ?",
+    )
+    .bind(phone_index)
+    .bind(at.0 - 3600)
+    .bind(TO_STRANGERS - 2)
+    .fetch_optional(db)
+    .await?;
+    let from = before_last.map_or(at.0, |before| at.0.max(before + 3600));
     Ok(Some(app.deployment.message_hours.next(Moment(from))))
 }
 
@@ -376,13 +382,7 @@ async fn send(app: &App, message: Queued) -> Result<()> {
 async fn log(path: PathBuf, message: &Queued) -> std::result::Result<(), String> {
     let text = if message.kind == "code" { "（验证码）" } else { &message.text };
     let line = format!("{} {} {} {}\n", now(), message.kind, masked_phone(&message.phone), text);
-    let written = tokio::task::spawn_blocking(move || {
-        let mut options = std::fs::OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path)?.write_all(line.as_bytes())
-    });
+    let written = tokio::task::spawn_blocking(move || appended(&path)?.write_all(line.as_bytes()));
     written.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
 }
 

@@ -181,12 +181,11 @@ async fn of_the_installation(app: &App) -> Outcome<()> {
 #[cfg(test)]
 mod tests {
     use std::future::Future;
-    use std::path::Path;
     use std::task::Poll;
 
     use super::*;
     use crate::Options;
-    use crate::testing::{Caller, opened as demo, pdf};
+    use crate::testing::{Caller, copy, opened as demo, pdf};
 
     /// Puts everything back as versions before data keys have stored it.
     async fn make_old(app: &App) {
@@ -261,15 +260,6 @@ mod tests {
         tx.commit().await.unwrap();
     }
 
-    fn copy(from: &Path, to: &Path) {
-        std::fs::create_dir_all(to).unwrap();
-        for entry in std::fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let to = to.join(entry.file_name());
-            if entry.path().is_dir() { copy(&entry.path(), &to) } else { assert!(std::fs::copy(entry.path(), to).is_ok()) }
-        }
-    }
-
     /// Every picture, name and letter of before is there after, wherever the machine stopped in between.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn finding_13_stopped_anywhere_the_sealing_goes_on_and_loses_nothing() {
@@ -277,13 +267,7 @@ mod tests {
         let mut caller = Caller::new(&app);
         for n in 0..2 {
             let no = caller.report_as("insured", "13400134000", &format!("migrate-{n}")).await;
-            let file = pdf(&format!("migrate {n}"));
-            let length = file.len().to_string();
-            let headers = [("tus-resumable", "1.0.0"), ("upload-length", length.as_str())];
-            let location = caller.bytes("post", "/api/v1/uploads", &headers, b"").await.1["location"].to_str().unwrap().to_owned();
-            let headers = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", claim_api::tus::CHUNK_TYPE)];
-            assert_eq!(caller.bytes("patch", &location, &headers, &file).await.0, 204);
-            let upload = location.rsplit('/').next().unwrap();
+            let upload = caller.upload(&pdf(&format!("migrate {n}"))).await;
             assert_eq!(caller.call("put", &format!("/api/v1/claims/{no}/documents/repair_list/{upload}"), &[], "").await.0, 200);
         }
         make_old(&app).await;

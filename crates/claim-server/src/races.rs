@@ -51,11 +51,7 @@ impl Trial {
     async fn begin(app: &App, caller: &Caller, no: &str, name: &str, dice: &mut Dice) -> Trial {
         let (mut caller, no) = (caller.clone(), no.to_owned());
         let file = pdf(name);
-        let length = file.len().to_string();
-        let headers = [("tus-resumable", "1.0.0"), ("upload-length", length.as_str())];
-        let (status, answered, text) = caller.bytes("post", "/api/v1/uploads", &headers, b"").await;
-        assert_eq!(status, 201, "{text}");
-        let id = answered["location"].to_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let id = caller.begin_upload(file.len()).await.rsplit('/').next().unwrap().to_owned();
         let subject = sqlx::query_scalar("SELECT subject_id FROM upload WHERE id = ?").bind(&id).fetch_one(&app.store.read).await.unwrap();
         // Whole before the race as often as not.
         let sent = if dice.below(2) == 0 { file.len() } else { dice.below(file.len() as u64) as usize };

@@ -2,10 +2,8 @@
 //! off and a slow client holds its socket for ever (tokio-rs/axum#3478). Bodies have a pace (`pace`), answers that nobody
 //! reads are given up, and no address has all the places.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::connect_info::ConnectInfo;
@@ -19,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
+use crate::limits::Places;
 use crate::{App, demo, pace};
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -54,7 +53,7 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(64 << 10);
     let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
-    let addresses = Addresses::default();
+    let addresses = Places::default();
     let mut stop = std::pin::pin!(stopped());
     let mut housekeeping = tokio::time::interval_at(tokio::time::Instant::now() + HOUSEKEEPING, HOUSEKEEPING);
     // One after the other: a slow one is not overtaken by the next.
@@ -91,7 +90,7 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
             tracing::warn!("too many connections");
             continue;
         };
-        let Some(address) = addresses.take(peer.ip(), app.options.is_proxy(peer.ip())) else {
+        let Some(address) = addresses.take(peer.ip(), if app.options.is_proxy(peer.ip()) { CONNECTIONS } else { OF_ONE_ADDRESS }) else {
             tracing::debug!("too many connections of one address");
             continue;
         };
@@ -117,36 +116,6 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     }
     app.store.close().await;
     Ok(())
-}
-
-/// How many connections each address has.
-#[derive(Clone, Default)]
-struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-struct Address(Addresses, IpAddr);
-
-impl Addresses {
-    fn take(&self, ip: IpAddr, unlimited: bool) -> Option<Address> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(ip).or_default();
-        if *count >= OF_ONE_ADDRESS && !unlimited {
-            return None;
-        }
-        *count += 1;
-        Some(Address(self.clone(), ip))
-    }
-}
-
-impl Drop for Address {
-    fn drop(&mut self) {
-        let mut all = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = all.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(&self.1);
-            }
-        }
-    }
 }
 
 async fn stopped() {

@@ -311,7 +311,8 @@ pub async fn send_code(State(app): State<App>, Extension(session): Extension<Ses
     let (at, index) = (now(), app.vault.index("phone", &phone));
     let mut tx = app.store.begin().await?;
     let mut wait = 0;
-    let (an_hour, today) = (messages::codes_an_hour(&mut tx, &index).await?, codes_since(&mut tx, &index, at.0 - 86_400).await?);
+    let (known, today) = (messages::has_answered(&mut tx, &index).await?, codes_since(&mut tx, &index, at.0 - 86_400).await?);
+    let an_hour = messages::codes_an_hour(known);
     // Column, value, seconds, at most.
     let limits = [
         ("phone_index", &index, 60, 1),
@@ -331,7 +332,9 @@ pub async fn send_code(State(app): State<App>, Extension(session): Extension<Ses
             wait = wait.max(oldest + seconds - at.0);
         }
     }
-    wait = wait.max(messages::wait_for_code(&app, &mut tx, &index, at).await?);
+    if wait == 0 && !known {
+        wait = messages::wait_for_code(&app, &mut tx, &index, at).await?;
+    }
     if wait > 0 {
         return Err(Problem::after(ProblemCode::OtpRate, u32::try_from(wait).unwrap_or(60)).into());
     }

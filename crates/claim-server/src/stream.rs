@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::claims::{After, mine, signed_in};
 use crate::failure::Result;
+use crate::limits::Place;
 use crate::people::Part;
 use crate::session::{self, Session};
 use crate::{App, store};
@@ -56,48 +57,17 @@ impl News {
     }
 }
 
-/// How many streams each session has open.
-#[derive(Default)]
-pub struct Streams(Mutex<HashMap<String, usize>>);
-
-struct Place {
-    app: App,
-    session: String,
-}
-
-impl Place {
-    fn take(app: &App, session: &str) -> Option<Place> {
-        let mut open = app.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(session.to_owned()).or_default();
-        if *count >= AT_MOST {
-            return None;
-        }
-        *count += 1;
-        Some(Place { app: app.clone(), session: session.to_owned() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.app.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.session) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.session);
-            }
-        }
-    }
-}
-
 impl Drop for Follow {
     fn drop(&mut self) {
-        self.place.app.news.forget(&self.claim_id);
-        self.place.app.news.forget(&self.place.session);
+        self.app.news.forget(&self.claim_id);
+        self.app.news.forget(&self.session);
     }
 }
 
 struct Follow {
-    place: Place,
+    app: App,
+    session: String,
+    _place: Place<String>,
     news: watch::Receiver<()>,
     /// Of the session: somebody has signed out.
     ended: watch::Receiver<()>,
@@ -127,14 +97,28 @@ pub async fn stream(
     let claim = mine(&app, &session.subject, &no).await?;
     let Query(After { after }) = after.map_err(|_| ProblemCode::MalformedJson)?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.parse().ok());
-    let Some(place) = Place::take(&app, &session.hash) else { return Err(Problem::after(ProblemCode::RateLimited, 60).into()) };
+    let Some(place) = app.streams.take(session.hash.clone(), AT_MOST) else {
+        return Err(Problem::after(ProblemCode::RateLimited, 60).into());
+    };
     // Listening begins before the first look: nothing falls in between.
     let (news, ended) = (app.news.listen(&claim.id), app.news.listen(&session.hash));
     let (began, checked) = (Instant::now(), Instant::now());
     let after = last.unwrap_or(after);
     let beat = began + HEARTBEAT;
-    let follow =
-        Follow { place, news, ended, claim_id: claim.id, after, began, beat, checked, ready: Vec::new().into_iter(), part: claim.part };
+    let follow = Follow {
+        app,
+        session: session.hash,
+        _place: place,
+        news,
+        ended,
+        claim_id: claim.id,
+        after,
+        began,
+        beat,
+        checked,
+        ready: Vec::new().into_iter(),
+        part: claim.part,
+    };
     let events = stream::unfold(Some((follow, true)), |state| async move {
         let (mut follow, first) = state?;
         let sent = next(&mut follow, first).await?;
@@ -151,7 +135,7 @@ pub async fn stream(
 
 /// The next thing to send; `None` ends the stream.
 async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
-    let app = follow.place.app.clone();
+    let app = follow.app.clone();
     let mut look = first;
     loop {
         if let Some(event) = follow.ready.next() {
@@ -174,7 +158,7 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
         }
         if follow.checked.elapsed() > RECHECK {
             follow.checked = Instant::now();
-            if !session::is_alive(&app, &follow.place.session).await.unwrap_or(false) {
+            if !session::is_alive(&app, &follow.session).await.unwrap_or(false) {
                 return None;
             }
         }

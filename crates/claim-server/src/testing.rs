@@ -1,5 +1,7 @@
 //! What the tests of the server share: a server of its own, and callers with cookies.
 
+use std::path::Path;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
@@ -53,6 +55,23 @@ impl Caller {
         self.call(method, path, &[("content-type", "application/json")], &body.to_string()).await
     }
 
+    /// Begins an upload of this length; its address.
+    pub async fn begin_upload(&mut self, length: usize) -> String {
+        let length = length.to_string();
+        let headers = [("tus-resumable", "1.0.0"), ("upload-length", length.as_str())];
+        let (status, answered, text) = self.bytes("post", "/api/v1/uploads", &headers, b"").await;
+        assert_eq!(status, 201, "{text}");
+        answered["location"].to_str().unwrap().to_owned()
+    }
+
+    /// A whole upload; its id.
+    pub async fn upload(&mut self, file: &[u8]) -> String {
+        let location = self.begin_upload(file.len()).await;
+        let headers = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", claim_api::tus::CHUNK_TYPE)];
+        assert_eq!(self.bytes("patch", &location, &headers, file).await.0, 204);
+        location.rsplit('/').next().unwrap().to_owned()
+    }
+
     pub async fn report(&mut self, role: &str, phone: &str) -> String {
         self.report_as(role, phone, phone).await
     }
@@ -94,6 +113,16 @@ pub async fn opened() -> (tempfile::TempDir, App) {
     let options = Options { data: data.path().to_owned(), demo: true, address: "https://claims.example".into(), ..Options::default() };
     let app = App::open(options).await.unwrap();
     (data, app)
+}
+
+/// Everything below a folder, into another.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &to) } else { assert!(std::fs::copy(entry.path(), to).is_ok()) }
+    }
 }
 
 /// A PDF of one page that is like no other.

@@ -31,6 +31,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::failure::{Failure, Result};
 use crate::guard;
+use crate::limits::Places;
 use crate::session::Session;
 use crate::store;
 use crate::vault::{FileKey, hex, is_sha256, token};
@@ -53,7 +54,7 @@ pub struct Uploads {
     keep_free: u64,
     turns: Mutex<HashMap<String, Arc<Turns>>>,
     /// How many requests each subject is writing with.
-    writing: Mutex<HashMap<String, usize>>,
+    writing: Places<String>,
 }
 
 /// Whose turn it is to write one upload. Each request takes the next number; the one that holds the lock stops
@@ -69,23 +70,6 @@ pub struct Turn {
     _lock: OwnedMutexGuard<()>,
 }
 
-struct Writing<'a> {
-    uploads: &'a Uploads,
-    subject: &'a str,
-}
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        let mut all = self.uploads.writing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(mine) = all.get_mut(self.subject) {
-            *mine -= 1;
-            if *mine == 0 {
-                all.remove(self.subject);
-            }
-        }
-    }
-}
-
 impl Turn {
     /// Ends when a newer request wants this upload.
     async fn over(&mut self) {
@@ -98,7 +82,7 @@ impl Uploads {
     pub fn open(data: &Path, keep_free: u64) -> io::Result<Uploads> {
         let folder = data.join("uploads");
         std::fs::create_dir_all(&folder)?;
-        Ok(Uploads { folder, keep_free, turns: Mutex::default(), writing: Mutex::default() })
+        Ok(Uploads { folder, keep_free, turns: Mutex::default(), writing: Places::default() })
     }
 
     fn path(&self, id: &str) -> Result<PathBuf> {
@@ -112,20 +96,6 @@ impl Uploads {
         let mut bytes = fs::read(self.path(id)?).await?;
         key.apply(0, &mut bytes);
         Ok(bytes.into())
-    }
-
-    /// Counts a request of `subject` as long as the answer is held.
-    ///
-    /// # Errors
-    /// `quota` when it has too many.
-    fn writes<'a>(&'a self, subject: &'a str) -> Result<Writing<'a>> {
-        let mut all = self.writing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mine = all.entry(subject.to_owned()).or_default();
-        if *mine >= MOST_WRITING {
-            return Err(Problem::after(ProblemCode::Quota, 1).into());
-        }
-        *mine += 1;
-        Ok(Writing { uploads: self, subject })
     }
 
     /// The turn of whoever reads, writes, attaches or removes the upload `id`; everything that does takes it first. A request
@@ -648,7 +618,8 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
     let at = number(headers, "upload-offset").ok_or_else(|| header_wrong("Upload-Offset"))?;
     let announced = number(headers, "content-length");
     let mut checksum = Checksum::wanted(headers)?;
-    let _writing = app.uploads.writes(&session.subject)?;
+    let place = app.uploads.writing.take(session.subject.clone(), MOST_WRITING);
+    let _writing = place.ok_or_else(|| Problem::after(ProblemCode::Quota, 1))?;
     let mut turn = app.uploads.turn(id).await?;
     let mut stored = load(app, &session.subject, id).await?;
     if stored.offset != at {

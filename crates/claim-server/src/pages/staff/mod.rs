@@ -23,6 +23,7 @@ use maud::{Markup, html};
 use self::forms::Form;
 use super::{failed, form, page, see_other};
 use crate::claims::Stored;
+use crate::failure::Failure;
 use crate::session::{masked_name, masked_phone, set_cookie};
 use crate::staff::{self, Fields, Staff, Taken};
 use crate::{App, Result, attendant, documents, letters, now, payees, policies, signals, standing, store};
@@ -71,6 +72,15 @@ pub async fn login(State(app): State<App>, request: Request) -> Response {
             response
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, login_form(Some("用户名或密码不对"))).into_response(),
+        Err(Failure::Problem(problem)) if problem.code == ProblemCode::RateLimited => {
+            let seconds = problem.retry_after.unwrap_or(60);
+            let mut response = login_form(Some(&format!("输错次数太多，或同时登录的人太多，请在 {seconds} 秒后再试"))).into_response();
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            // For the audit log (`guard`).
+            response.extensions_mut().insert(*problem);
+            response
+        }
         Err(failure) => failed(failure, "/staff/login"),
     }
 }
@@ -166,7 +176,7 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
     let catalogue = documents::rules(app, &stored.rules_version).await?;
     documents.retain(|d| staff.sees(&catalogue, &d.document));
     let (folder, request) = (documents::folder(app, &stored).await?, documents::request(app, &stored.id).await?);
-    let claim = store::state_now(app, &stored).await?;
+    let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
     let db = &mut *app.store.read.acquire().await?;
     let policy = policies::of_claim(app, &mut *db, &stored.id).await?;
