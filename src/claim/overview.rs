@@ -138,7 +138,7 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
         <p><strong>{name}</strong>" · "{view.loss_at.to_local_text()}" · "{view.summary.place.clone()}</p>
         <p>{view.fast.then(|| view! { <span class="tag you" id="fast">{c().fast}</span>" " })}{tags}</p>
         {view.catastrophe.as_ref().map(|text| view! { <p class="note" id="catastrophe">{i18n::text(text).to_owned()}</p> })}
-        {(!view.verified).then(|| view! { <p class="note warn">{t().unverified}</p> })}
+        {(!view.verified).then(|| view! { <p class="note">{t().unverified}</p> })}
         {view.limited.then(|| view! { <p class="note" id="limited">{c().limited}</p> })}
         <section aria-labelledby="you-do" aria-live="polite" id="for-you">
             <h2 id="you-do">{c().you_do}</h2>

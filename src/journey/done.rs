@@ -88,7 +88,7 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
             <span role="status">{live(move || copied.get().then_some(t().copied))}</span>
             <span class="quiet">{t().server_time.replace("{t}", &receipt.received_at.to_local_text())}</span>
         </div>
-        {(!receipt.verified).then(|| view! { <p class="note warn">{t().unverified}</p> })}
+        {(!receipt.verified).then(|| view! { <p class="note">{t().unverified}</p> })}
         {photos(session)}
         <h2>{t().next_title}</h2>
         <ol>{next.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ol>

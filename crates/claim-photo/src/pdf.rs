@@ -57,9 +57,9 @@ impl<'a> Objects<'a> {
             let head = bytes.get(..usize::try_from(*first).unwrap_or(0)).unwrap_or_default();
             let head: Vec<u64> = head.split(u8::is_ascii_whitespace).filter_map(|t| std::str::from_utf8(t).ok()?.parse().ok()).collect();
             for pair in head.chunks_exact(2).take(usize::try_from(*n).unwrap_or(0)) {
-                let object = usize::try_from(first + pair[1]).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-                if object.trim_ascii_start().starts_with(b"<<") {
-                    let object = object.trim_ascii_start();
+                let at = first.checked_add(pair[1]).and_then(|at| usize::try_from(at).ok());
+                let object = at.and_then(|at| bytes.get(at..)).unwrap_or_default().trim_ascii_start();
+                if object.starts_with(b"<<") {
                     all.insert(pair[0], &object[..closing(object, 0)]);
                 }
             }
@@ -279,6 +279,18 @@ mod tests {
             file.extend(body);
             file.extend(b"\nendstream endobj\n3 0 obj<</Type/Page/Parent 2 0 R>>endobj\n5 0 obj<</Type/XRef/Size 6/Root 1 0 R>>stream\nx\nendstream endobj");
             assert_eq!(inspect(&file), Ok(Pdf { pages: 1, locked: false }), "{filter}");
+        }
+    }
+
+    #[test]
+    fn an_object_stream_may_say_any_offset() {
+        for offset in ["18446744073709551615", "99999999999999999999", "4294967296", "0"] {
+            let objects = format!("1 {offset} 2 {offset} <</Type/Page>>");
+            let file = format!(
+                "%PDF-1.5\n4 0 obj<</Type/ObjStm/N 2/First 9/Length {}>>stream\n{objects}\nendstream endobj\n5 0 obj<</Type/XRef/Size 6/Root 1 0 R>>stream\nx\nendstream endobj",
+                objects.len()
+            );
+            assert_eq!(inspect(file.as_bytes()), Ok(Pdf { pages: 1, locked: false }), "{offset}");
         }
     }
 
