@@ -71,7 +71,7 @@ pub struct Doubt {
 pub fn rule(code: Code) -> u8 {
     use Code::*;
     match code {
-        PhotoNotImage | PhotoHeic | PhotoPdf => 1,
+        PhotoNotImage | PhotoHeic | PhotoFormat | PhotoPdf => 1,
         PhotoEmpty | PhotoDamaged | PhotoSalvaged | PdfDamaged => 2,
         PhotoTooLarge | PhotoTooManyPixels | PhotoLimit | UploadRejected => 3,
         PhotoSmall => 4,

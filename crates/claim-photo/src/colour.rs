@@ -1,7 +1,13 @@
 //! Colours of cameras that see more than sRGB (Display P3 of every iPhone, Adobe RGB): brought into sRGB, which is what
 //! a JPEG without a profile is taken for.
 //!
-//! Only matrix profiles are read (ICC.1:2022 8.3.3); anything else is left as it is.
+//! Matrix profiles (ICC.1:2022 8.3.3), which are those of cameras, are read here; tables (8.3.2), which scanners and
+//! printers write, by `moxcms` in the larger program only. Of grey and of ink, profiles are not asked.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use moxcms::{ColorProfile, Layout, Transform8BitExecutor, TransformOptions};
 
 use crate::plane::{Picture, to_rgb, to_ycc};
 
@@ -12,7 +18,13 @@ const TO_SRGB: [[f32; 3]; 3] =
 /// Nearer to the identity than this is sRGB by another name.
 const SAME: f32 = 0.02;
 
-pub(crate) struct Profile {
+pub(crate) enum Profile {
+    Matrix(Box<Matrix>),
+    /// Whatever a table makes of a pixel, by the library that browsers use.
+    Table(Arc<Transform8BitExecutor>),
+}
+
+pub(crate) struct Matrix {
     /// Linear light of the camera to linear light of sRGB.
     matrix: [[f32; 3]; 3],
     /// By channel: light of each sample value.
@@ -38,34 +50,59 @@ impl Profile {
             return None;
         }
         let curves = [curve(tag(icc, b"rTRC")?)?, curve(tag(icc, b"gTRC")?)?, curve(tag(icc, b"bTRC")?)?];
-        Some(Profile { matrix, curves })
+        Some(Profile::Matrix(Box::new(Matrix { matrix, curves })))
+    }
+
+    /// The same, of tables, too.
+    pub(crate) fn read_or_table(icc: &[u8]) -> Option<Profile> {
+        if !is_table(icc) {
+            return Profile::read(icc);
+        }
+        let profile = ColorProfile::new_from_slice(icc).ok()?;
+        let (options, srgb) = (TransformOptions::default(), ColorProfile::new_srgb());
+        profile.create_transform_8bit(Layout::Rgb, &srgb, Layout::Rgb, options).ok().map(Profile::Table)
     }
 
     pub(crate) fn apply(&self, picture: &mut Picture) {
-        let side = if picture.is_halved() { 2 } else { 1 };
-        let [luma, cb, cr] = &mut picture.planes[..] else { return };
-        let gamma = gamma();
-        for y in 0..cb.height {
-            for x in 0..cb.width {
-                let at = y * cb.width + x;
-                let (mut sums, mut count) = ([0u32; 2], 0);
-                for ly in y * side..((y + 1) * side).min(luma.height) {
-                    for lx in x * side..((x + 1) * side).min(luma.width) {
-                        let place = &mut luma.pixels[ly * luma.width + lx];
-                        let rgb = to_rgb([*place, cb.pixels[at], cr.pixels[at]]);
-                        let [new, blue, red] = to_ycc(self.pixel(rgb, &gamma));
-                        *place = new;
-                        sums[0] += u32::from(blue);
-                        sums[1] += u32::from(red);
-                        count += 1;
-                    }
-                }
-                let mean = |sum: u32| ((sum + count / 2) / count.max(1)) as u8;
-                (cb.pixels[at], cr.pixels[at]) = (mean(sums[0]), mean(sums[1]));
+        match self {
+            Profile::Matrix(matrix) => {
+                let gamma = gamma();
+                convert(picture, |rgb| matrix.pixel(rgb, &gamma));
             }
+            Profile::Table(table) => convert(picture, |rgb| {
+                let mut srgb = rgb;
+                // Three bytes in and out: their number is all that it asks for.
+                let _ = table.transform(&rgb, &mut srgb);
+                srgb
+            }),
         }
     }
+}
 
+fn convert(picture: &mut Picture, pixel: impl Fn([u8; 3]) -> [u8; 3]) {
+    let side = if picture.is_halved() { 2 } else { 1 };
+    let [luma, cb, cr] = &mut picture.planes[..] else { return };
+    for y in 0..cb.height {
+        for x in 0..cb.width {
+            let at = y * cb.width + x;
+            let (mut sums, mut count) = ([0u32; 2], 0);
+            for ly in y * side..((y + 1) * side).min(luma.height) {
+                for lx in x * side..((x + 1) * side).min(luma.width) {
+                    let place = &mut luma.pixels[ly * luma.width + lx];
+                    let [new, blue, red] = to_ycc(pixel(to_rgb([*place, cb.pixels[at], cr.pixels[at]])));
+                    *place = new;
+                    sums[0] += u32::from(blue);
+                    sums[1] += u32::from(red);
+                    count += 1;
+                }
+            }
+            let mean = |sum: u32| ((sum + count / 2) / count.max(1)) as u8;
+            (cb.pixels[at], cr.pixels[at]) = (mean(sums[0]), mean(sums[1]));
+        }
+    }
+}
+
+impl Matrix {
     fn pixel(&self, rgb: [u8; 3], gamma: &[u8]) -> [u8; 3] {
         let light: [f32; 3] = std::array::from_fn(|c| self.curves[c][usize::from(rgb[c])]);
         self.matrix.map(|row| {
@@ -75,8 +112,26 @@ impl Profile {
     }
 }
 
-/// The profile that a JPEG carries in its APP2 segments, put together (ICC.1:2022 annex B.4).
+/// The profile that a JPEG carries, if it is a matrix.
 pub(crate) fn of_jpeg(file: &[u8]) -> Option<Profile> {
+    Profile::read(&carried(file)?)
+}
+
+pub(crate) fn of_jpeg_or_table(file: &[u8]) -> Option<Profile> {
+    Profile::read_or_table(&carried(file)?)
+}
+
+pub(crate) fn has_table(file: &[u8]) -> bool {
+    carried(file).is_some_and(|icc| is_table(&icc))
+}
+
+/// Of red, green and blue, with a table and no matrix.
+fn is_table(icc: &[u8]) -> bool {
+    icc.get(16..20) == Some(b"RGB ") && tag(icc, b"A2B0").is_some() && tag(icc, b"rXYZ").is_none()
+}
+
+/// What its APP2 segments hold, put together (ICC.1:2022 annex B.4).
+fn carried(file: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut chunks: Vec<(u8, &[u8])> = crate::jpeg::segments(file)
         .filter(|(marker, body)| *marker == 0xE2 && body.starts_with(b"ICC_PROFILE\0"))
         .filter_map(|(_, body)| Some((*body.get(12)?, body.get(14..)?)))
@@ -84,8 +139,8 @@ pub(crate) fn of_jpeg(file: &[u8]) -> Option<Profile> {
     chunks.sort_by_key(|(order, _)| *order);
     match &chunks[..] {
         [] => None,
-        [(_, one)] => Profile::read(one),
-        _ => Profile::read(&chunks.iter().flat_map(|(_, c)| c.iter().copied()).collect::<Vec<u8>>()),
+        [(_, one)] => Some(Cow::Borrowed(one)),
+        _ => Some(Cow::Owned(chunks.iter().flat_map(|(_, c)| c.iter().copied()).collect())),
     }
 }
 

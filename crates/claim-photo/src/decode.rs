@@ -8,7 +8,7 @@ use jpeg_decoder::{ColorTransform, PixelFormat};
 use crate::colour;
 use crate::kind::claimed;
 use crate::plane::{Picture, Plane};
-use crate::{Kind, Limits, PhotoError, jpeg, sniff};
+use crate::{Kind, Limits, PhotoError, jpeg, resync, sniff};
 
 /// A progressive JPEG is held as coefficients, six bytes a pixel, whatever size is asked for.
 const MOST_PROGRESSIVE: u64 = 60_000_000;
@@ -35,6 +35,7 @@ pub(crate) fn header(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoEr
     match sniff(file) {
         _ if file.is_empty() => return Err(PhotoError::Empty),
         Kind::Heic => return Err(PhotoError::Heic),
+        Kind::Foreign => return Err(PhotoError::Foreign),
         Kind::Pdf => return Err(PhotoError::Pdf),
         Kind::Other => return Err(PhotoError::NotImage),
         Kind::Jpeg | Kind::Png | Kind::WebP => {}
@@ -73,7 +74,7 @@ pub(crate) fn of_any(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError
     if sniff(file) == Kind::Jpeg
         && let Ok(decoded) = of_jpeg(file, limits)
     {
-        return Ok(decoded);
+        return Ok(Decoded { profile: colour::of_jpeg_or_table(file), ..decoded });
     }
     let (width, height) = header(file, limits)?;
     if u64::from(width) * u64::from(height) > MOST_WHOLE {
@@ -81,7 +82,7 @@ pub(crate) fn of_any(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError
     }
     let is_jpeg = sniff(file) == Kind::Jpeg;
     let Whole { picture, icc, torn } = whole(file, limits)?;
-    let profile = if is_jpeg { colour::of_jpeg(file) } else { icc.and_then(|icc| colour::Profile::read(&icc)) };
+    let profile = if is_jpeg { colour::of_jpeg_or_table(file) } else { icc.and_then(|icc| colour::Profile::read_or_table(&icc)) };
     Ok(Decoded { picture, orientation: turned(file), profile, own: false, salvaged: is_jpeg || torn })
 }
 
@@ -171,8 +172,14 @@ struct Whole {
     torn: bool,
 }
 
-/// Every pixel, with the decoders of `image`.
+/// Every pixel, with the decoders of `image`; of a torn JPEG with restart markers what is behind the damage, too.
 fn whole(file: &[u8], limits: &Limits) -> Result<Whole, PhotoError> {
+    if sniff(file) == Kind::Jpeg
+        && let Some(rgb) = resync::picture(file)
+    {
+        let (width, height) = (rgb.width() as usize, rgb.height() as usize);
+        return Ok(Whole { picture: Picture::from_rgb(width, height, &rgb, true), icc: None, torn: true });
+    }
     let mut decoder = reader(file).into_decoder().map_err(|_| PhotoError::Damaged)?;
     let mut most = image::Limits::no_limits();
     // Eight bytes a pixel: RGBA with 16 bits a channel.

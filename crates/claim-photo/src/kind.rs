@@ -6,6 +6,8 @@ pub enum Kind {
     Png,
     WebP,
     Heic,
+    /// AVIF, JPEG XL, GIF, BMP, TIFF: a picture, which browsers may read and this crate does not.
+    Foreign,
     Pdf,
     Other,
 }
@@ -15,10 +17,26 @@ pub fn sniff(file: &[u8]) -> Kind {
         [0xFF, 0xD8, 0xFF, ..] => Kind::Jpeg,
         [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Kind::Png,
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Kind::WebP,
-        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] if brand.len() >= 4 => match &brand[..4] {
-            b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1" | b"avif" => Kind::Heic,
-            _ => Kind::Other,
-        },
+        [a, b, c, d, b'f', b't', b'y', b'p', brands @ ..] => {
+            // The major brand, its version, and what else the file is good for (ISO/IEC 14496-12 4.3): `mif1` alone does not say
+            // how it is coded.
+            let size = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+            let brands = &brands[..brands.len().min(size.clamp(16, 256) - 8)];
+            let is = |names: &[&[u8; 4]]| brands.chunks_exact(4).any(|brand| names.iter().any(|name| brand == *name));
+            if is(&[b"avif", b"avis"]) {
+                Kind::Foreign
+            } else if is(&[b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"]) {
+                Kind::Heic
+            } else {
+                Kind::Other
+            }
+        }
+        [0xFF, 0x0A, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => Kind::Foreign,
+        [b'G', b'I', b'F', b'8', ..] | [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Kind::Foreign,
+        // Bytes 14 to 17: the size of the header that follows, of any version.
+        [b'B', b'M', ..] if file.get(14).is_some_and(|n| [12, 40, 52, 56, 64, 108, 124].contains(n)) && file.get(15) == Some(&0) => {
+            Kind::Foreign
+        }
         _ if file[..file.len().min(1024)].windows(5).any(|w| w == b"%PDF-") => Kind::Pdf,
         _ => Kind::Other,
     }

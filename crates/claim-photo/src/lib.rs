@@ -6,6 +6,7 @@
 //! picture is measured on the stored bytes ([`measure`]), so phone and server measure the same; a PDF is passed by as
 //! it is ([`pdf`]).
 
+mod codes;
 mod colour;
 mod decode;
 mod encode;
@@ -14,6 +15,7 @@ mod kind;
 mod look;
 pub mod pdf;
 mod plane;
+mod resync;
 
 use std::fmt;
 
@@ -74,6 +76,8 @@ pub enum PhotoError {
     Empty,
     NotImage,
     Heic,
+    /// AVIF, JPEG XL, GIF, BMP, TIFF.
+    Foreign,
     /// A PDF where a picture is wanted.
     Pdf,
     TooLarge,
@@ -91,6 +95,7 @@ impl PhotoError {
             PhotoError::Empty => Code::PhotoEmpty,
             PhotoError::NotImage => Code::PhotoNotImage,
             PhotoError::Heic => Code::PhotoHeic,
+            PhotoError::Foreign => Code::PhotoFormat,
             PhotoError::Pdf => Code::PhotoPdf,
             PhotoError::TooLarge => Code::PhotoTooLarge,
             PhotoError::TooManyPixels => Code::PhotoTooManyPixels,
@@ -138,12 +143,15 @@ pub fn prepare_jpeg(file: &[u8], limits: &Limits) -> Result<Photo, PhotoError> {
 }
 
 /// The same from planes that the browser decoded and may have scaled, not below [`Limits::long_edge`]. `raw`: as they lie
-/// in the file, not turned and in its own colours; else upright and sRGB. [`Photo::original_sha256`] is left empty.
+/// in the file, not turned and in its own colours; else upright and sRGB, of any kind of file.
+/// [`Photo::original_sha256`] is left empty.
 ///
 /// # Errors
 /// Why the file cannot be used.
 pub fn prepare_decoded(file: &[u8], picture: Picture, raw: bool, limits: &Limits) -> Result<Photo, PhotoError> {
-    decode::header(file, limits)?;
+    if raw {
+        decode::header(file, limits)?;
+    }
     let (orientation, profile) = if raw { (orientation(file), colour::of_jpeg(file)) } else { (1, None) };
     finish(file, Decoded { picture, orientation, profile, own: raw, salvaged: false }, limits)
 }
@@ -167,6 +175,11 @@ pub fn dimensions(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoError
 /// The planes of a whole JPEG as our own decoder reads them, to compare another decoder with.
 pub fn planes(jpeg: &[u8], long_edge: u32) -> Option<Picture> {
     decode::scaled(jpeg, long_edge)
+}
+
+/// Whether a JPEG says what its colours are by a table, which [`prepare`] alone reads.
+pub fn has_table(file: &[u8]) -> bool {
+    colour::has_table(file)
 }
 
 /// Whether a JPEG says that its colours are not sRGB.
@@ -251,6 +264,11 @@ fn exif_block(file: &[u8]) -> Option<&[u8]> {
     match sniff(file) {
         Kind::Jpeg => jpeg::segments(file).find_map(|(_, body)| body.strip_prefix(NAME)),
         Kind::Png => chunk(8, b"eXIf", true),
+        // An item somewhere in the file (ISO/IEC 23008-12 A.2.1): its name and the beginning of a TIFF are found at once.
+        Kind::Heic | Kind::Foreign => {
+            let at = file.windows(10).position(|w| w.starts_with(NAME) && matches!(&w[6..], b"II*\0" | b"MM\0*"))?;
+            file.get(at + NAME.len()..)
+        }
         _ => chunk(12, b"EXIF", false).map(|block| block.strip_prefix(NAME).unwrap_or(block)),
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn look(small: &Picture, size: (u32, u32), whole: Option<&dyn Fn() ->
         dhash: format!("{:016x}", dhash(grey, width, height)),
         fill_permille,
         aspect_permille,
-        codes: whole.map_or_else(Vec::new, |whole| qr_codes(&measured, size, whole)),
+        codes: whole.map_or_else(Vec::new, |whole| crate::codes::read(&measured, size, whole)),
     }
 }
 
@@ -252,25 +252,6 @@ fn aspect(hull: &[Point]) -> u16 {
         }
     }
     best.1
-}
-
-/// Codes are looked for in the small picture, and in the whole one when that finds none.
-fn qr_codes(small: &Plane, size: (u32, u32), whole: &dyn Fn() -> Option<Picture>) -> Vec<String> {
-    let found = read_codes(small.width, small.height, &small.pixels);
-    if !found.is_empty() || size.0.max(size.1) as usize <= MEASURED {
-        return found;
-    }
-    whole().map_or_else(Vec::new, |p| read_codes(p.width(), p.height(), &p.planes[0].pixels))
-}
-
-fn read_codes(width: usize, height: usize, grey: &[u8]) -> Vec<String> {
-    let mut decoder = quircs::Quirc::default();
-    let found = decoder.identify(width, height, grey).filter_map(|code| String::from_utf8(code.ok()?.decode().ok()?.payload).ok());
-    let mut texts: Vec<String> = found.filter(|t| t.len() <= 500).collect();
-    texts.sort();
-    texts.dedup();
-    texts.truncate(4);
-    texts
 }
 
 #[cfg(test)]

@@ -147,6 +147,17 @@ fn what_is_no_usable_picture_gets_its_own_error() {
         (&b""[..], PhotoError::Empty),
         (b"Dear insurer, my car", PhotoError::NotImage),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", PhotoError::Heic),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", PhotoError::Heic),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1miafavif", PhotoError::Foreign),
+        (b"\0\0\0\x18ftypavif\0\0\0\0avifmif1", PhotoError::Foreign),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", PhotoError::NotImage),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", PhotoError::Foreign),
+        (b"\xFF\x0A\xFA\x1F", PhotoError::Foreign),
+        (b"II*\0\x08\0\0\0", PhotoError::Foreign),
+        (include_bytes!("../../../fuzz/seeds/small.avif"), PhotoError::Foreign),
+        (include_bytes!("../../../fuzz/seeds/small.gif"), PhotoError::Foreign),
+        (include_bytes!("../../../fuzz/seeds/small.bmp"), PhotoError::Foreign),
+        (b"BM is how this letter begins", PhotoError::NotImage),
         (b"%PDF-1.7\n%\xE2\xE3", PhotoError::Pdf),
         (b"\xFF\xD8\xFF\xE0garbage", PhotoError::Damaged),
         (&bomb, PhotoError::TooManyPixels),
@@ -344,6 +355,87 @@ fn a_file_that_breaks_off_is_salvaged_with_a_word_about_it() {
     let corner = *decoded(&photo.jpeg).get_pixel(30, 30);
     assert!(corner[0] > 180 && corner[1] < 70, "the top is there: {corner:?}");
     assert_eq!(prepare_jpeg(&whole[..5_000], &Limits::default()), Err(PhotoError::Damaged));
+}
+
+/// A file as cameras write them, with a restart marker after so many units.
+fn with_restarts(picture: &RgbImage, interval: u16) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut file, 90);
+    encoder.set_restart_interval(interval);
+    encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::F_2_2);
+    let (width, height) = (picture.width() as u16, picture.height() as u16);
+    encoder.encode(picture.as_raw(), width, height, jpeg_encoder::ColorType::Rgb).unwrap();
+    file
+}
+
+/// Bytes overwritten anywhere, whatever by: what lies behind them is shown at its place, and little more is lost than they held.
+#[test]
+fn behind_the_damage_a_torn_file_goes_on_at_the_next_restart_marker() {
+    let picture = picture(1600, 1200);
+    for (interval, length, by) in [(100u16, 16_384, 0xFFu8), (4, 16_384, 0xFF), (1, 3_000, 0), (100, 700, 0x55), (37, 5_000, 0xAA), (300, 9_000, 0xFF)] {
+        let file = with_restarts(&picture, interval);
+        let whole = decoded(&prepare(&file, &Limits::default()).unwrap().jpeg);
+        let scan = file.windows(2).position(|w| w == [0xFF, 0xDA]).unwrap() + 14;
+        for part in [0, 10, 35, 60, 90] {
+            let mut torn = file.clone();
+            let from = scan + (file.len() - scan - length - 2) * part / 100;
+            torn[from..from + length].fill(by);
+            let photo = prepare(&torn, &Limits::default()).unwrap();
+            assert!(photo.salvaged, "{interval} {part}");
+            let shown = decoded(&photo.jpeg);
+            assert_eq!(shown.dimensions(), whole.dimensions());
+            let off = shown.pixels().zip(whole.pixels()).filter(|(a, b)| (0..3).any(|c| a.0[c].abs_diff(b.0[c]) > 40)).count();
+            let share = off as f64 / f64::from(whole.width() * whole.height());
+            let damaged = (length as f64 + 4.0 * f64::from(interval) * file.len() as f64 / 7_500.0) / file.len() as f64;
+            assert!(share <= 2.0 * damaged + 0.02, "interval {interval}, {length} bytes of {by:02x} at {part} %: {share:.3} of {damaged:.3}");
+        }
+    }
+}
+
+/// A profile that is a table: whatever the colour, it is a grey of half the lightness (lut8Type, ICC.1:2022 10.11).
+fn grey_table() -> Vec<u8> {
+    let ramp: Vec<u8> = (0..=255u8).collect();
+    let mut table = b"mft1\0\0\0\0\x03\x03\x02\0".to_vec();
+    for i in 0..9 {
+        table.extend(if i % 4 == 0 { [0, 1, 0, 0] } else { [0; 4] });
+    }
+    table.extend([&ramp[..]; 3].concat());
+    table.extend([[128u8, 128, 128]; 8].concat());
+    table.extend([&ramp[..]; 3].concat());
+    let mut profile = vec![0u8; 128];
+    profile[8] = 2;
+    profile[12..24].copy_from_slice(b"scnrRGB Lab ");
+    profile[36..40].copy_from_slice(b"acsp");
+    for (i, value) in [0xF6D6u32, 0x1_0000, 0xD32D].iter().enumerate() {
+        profile[68 + 4 * i..72 + 4 * i].copy_from_slice(&value.to_be_bytes());
+    }
+    profile.extend(1u32.to_be_bytes());
+    profile.extend(b"A2B0");
+    profile.extend(144u32.to_be_bytes());
+    profile.extend((table.len() as u32).to_be_bytes());
+    profile.extend(table);
+    let size = profile.len() as u32;
+    profile[..4].copy_from_slice(&size.to_be_bytes());
+    profile
+}
+
+#[test]
+fn colours_that_a_scanner_gave_as_a_table_become_srgb() {
+    let mut file = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut file, 92);
+    encoder.set_icc_profile(grey_table()).unwrap();
+    let coloured = picture(640, 480);
+    encoder.write_image(coloured.as_raw(), 640, 480, ExtendedColorType::Rgb8).unwrap();
+    assert!(has_table(&file) && !has_table(&jpeg_with(&coloured, None)));
+    let photo = prepare(&file, &Limits::default()).unwrap();
+    // L* 50 is 119 in sRGB.
+    assert!(decoded(&photo.jpeg).pixels().all(|p| p.0.iter().all(|c| c.abs_diff(119) <= 3)));
+    let mut png = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut png);
+    encoder.set_icc_profile(grey_table()).unwrap();
+    encoder.write_image(coloured.as_raw(), 640, 480, ExtendedColorType::Rgb8).unwrap();
+    let photo = prepare(&png, &Limits::default()).unwrap();
+    assert!(decoded(&photo.jpeg).pixels().all(|p| p.0.iter().all(|c| c.abs_diff(119) <= 3)));
 }
 
 /// A matrix profile with these primaries (XYZ, D50) and the tone curve of sRGB.

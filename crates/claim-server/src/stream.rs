@@ -177,3 +177,70 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use futures_util::StreamExt;
+    use serde_json::Value;
+
+    use crate::testing::{Caller, Dice, opened};
+    use crate::{staff, store};
+
+    /// Ten thousand events, a stream that breaks after any byte: what the phone has is what the database has.
+    #[tokio::test]
+    async fn nothing_is_missed_however_often_the_stream_breaks() {
+        let (_data, app) = opened().await;
+        let mut owner = Caller::new(&app);
+        owner.sign_in(&app, "13800138000").await;
+        let no = owner.report("insured", "13800138000").await;
+        let claim = staff::find(&app, &no).await.unwrap();
+        let key = store::key(&app, &mut app.store.read.acquire().await.unwrap(), &claim.id).await.unwrap();
+        let address = format!("/api/v1/claims/{no}/stream");
+        let mut have: BTreeMap<u32, Value> = BTreeMap::new();
+        let (mut breaks, mut doubled, mut luck) = (0u32, 0u32, Dice(7));
+        let mut made: u32 = sqlx::query_scalar("SELECT max(seq) FROM event").fetch_one(&app.store.read).await.unwrap();
+        while made < 10_000 {
+            let mut tx = app.store.begin().await.unwrap();
+            for _ in 0..100 {
+                made += 1;
+                let what = key.seal(&store::place(&claim.id, made), &format!(r#"{{"wrote":{{"text":"{made}"}}}}"#));
+                let row = "INSERT INTO event (claim_id, seq, at, actor, what, hash) VALUES (?, ?, unixepoch(), '\"customer\"', ?, 'x')";
+                let row = sqlx::query(row).bind(&claim.id).bind(made).bind(format!("wrote:{what}"));
+                row.execute(&mut *tx).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            // Each batch is read over streams that break after any number of bytes, in the middle of a line too.
+            while have.len() < made as usize {
+                let last = have.keys().next_back().map_or_else(|| "0".to_owned(), u32::to_string);
+                let response = owner.stream(&address, &[("last-event-id", &last)]).await;
+                assert_eq!(response.status(), 200);
+                let mut body = response.into_body().into_data_stream();
+                let most = 1 + luck.below(9000) as usize;
+                let mut bytes = Vec::new();
+                while bytes.len() < most && !String::from_utf8_lossy(&bytes).contains(&format!("id: {made}\n")) {
+                    bytes.extend(body.next().await.expect("the stream has ended").unwrap());
+                }
+                bytes.truncate(most);
+                breaks += 1;
+                // As an EventSource does: only what ended with an empty line counts.
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let whole = text.rfind("\n\n").map_or("", |end| &text[..end]);
+                for part in whole.split("\n\n") {
+                    let field = |name: &str| part.lines().find_map(|l| l.strip_prefix(name)).map(str::trim);
+                    if let (Some(id), Some(data)) = (field("id:").and_then(|id| id.parse().ok()), field("data:")) {
+                        doubled += u32::from(have.insert(id, serde_json::from_str(data).unwrap()).is_some());
+                    }
+                }
+            }
+        }
+        // The truth by REST.
+        let timeline = owner.stream(&format!("/api/v1/claims/{no}/timeline"), &[]).await;
+        let truth = axum::body::to_bytes(timeline.into_body(), 1 << 24).await.unwrap();
+        let truth: Value = serde_json::from_slice(&truth).unwrap();
+        assert!(have.into_values().collect::<Vec<_>>() == *truth["events"].as_array().unwrap(), "the list differs");
+        println!("{made} events, {breaks} broken streams, {doubled} sent twice");
+        assert!(breaks > 200 && doubled == 0);
+    }
+}

@@ -51,6 +51,15 @@ impl Caller {
         (status, answered, String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// An answer whose body is read by whoever asked, as far as he likes.
+    pub async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> axum::response::Response {
+        let mut request = Request::builder().uri(path).header(header::COOKIE, &self.cookie);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
     pub async fn json(&mut self, method: &str, path: &str, body: &Value) -> (u16, String) {
         self.call(method, path, &[("content-type", "application/json")], &body.to_string()).await
     }

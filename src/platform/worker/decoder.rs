@@ -1,7 +1,7 @@
 //! The browser's own decoders, in a worker: faster than ours where they are there, and checked against ours before they
 //! are trusted with an evidence picture.
 
-use claim_photo::{Picture, Plane};
+use claim_photo::{Limits, Picture, Plane, edge_of};
 use js_sys::{Array, ArrayBuffer, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -120,12 +120,18 @@ async fn planes(frame: &VideoFrame) -> Option<Picture> {
 }
 
 /// Any picture that this browser reads, upright, in sRGB, on white, its long edge no more than needed.
-pub async fn pixels(file: &Blob, (width, height): (u32, u32)) -> Option<Picture> {
+pub async fn pixels(file: &Blob, limits: &Limits) -> Option<Picture> {
     let scope: WorkerGlobalScope = js_sys::global().dyn_into().ok()?;
     let bitmap = JsFuture::from(scope.create_image_bitmap_with_blob(file).ok()?).await.ok()?;
     let bitmap: ImageBitmap = bitmap.dyn_into().ok()?;
-    // Turned by EXIF, its sides may have changed places.
-    let (width, height) = if (bitmap.width() > bitmap.height()) == (width > height) { (width, height) } else { (height, width) };
+    let (width, height) = (bitmap.width(), bitmap.height());
+    if width == 0 || height == 0 || u64::from(width) * u64::from(height) > limits.max_pixels {
+        return None;
+    }
+    let longer = width.max(height);
+    let edge = edge_of(limits.long_edge, width, height).min(longer);
+    let scaled = |side: u32| (u64::from(side) * u64::from(edge) / u64::from(longer)).max(1) as u32;
+    let (width, height) = (scaled(width), scaled(height));
     let canvas = OffscreenCanvas::new(width, height).ok()?;
     let context: OffscreenCanvasRenderingContext2d = canvas.get_context("2d").ok()??.dyn_into().ok()?;
     context.set_fill_style_str("#fff");

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use claim_photo::{
-    Kind, Limits, Photo, Picture, dimensions, edge_of, eighths, has_profile, prepare_decoded, prepare_jpeg, sha256_hex, sniff,
+    Kind, Limits, Photo, PhotoError, Picture, dimensions, eighths, has_profile, has_table, prepare_decoded, prepare_jpeg, sha256_hex, sniff,
 };
 use js_sys::{Promise, Uint8Array};
 
@@ -52,12 +52,15 @@ async fn answer(order: Order) -> Answer {
         return answer;
     }
     let limits = order.limits;
+    let jpeg = sniff(&file) == Kind::Jpeg;
     let (width, height) = match dimensions(&file, &limits) {
+        Ok(_) if jpeg && has_table(&file) => return Answer::Other,
         Ok(size) => size,
+        // What this crate does not know this browser may.
+        Err(PhotoError::Heic | PhotoError::Foreign | PhotoError::NotImage) if order.native => (0, 0),
         Err(error) => return error.into(),
     };
     let native = order.native && NATIVE.get();
-    let jpeg = sniff(&file) == Kind::Jpeg;
     let (eighths, scaled) = eighths(width, height, limits.long_edge);
     // Other eighths take longer than everything does, as long as that fits.
     let whole = !matches!(eighths, 1 | 2 | 4) && u64::from(width) * u64::from(height) <= MOST_WHOLE;
@@ -77,9 +80,11 @@ async fn answer(order: Order) -> Answer {
             Err(Torn) => prepare_jpeg(&file, &limits).map(|photo| Photo { salvaged: true, ..photo }),
         }
     } else {
-        match decoder::pixels(&order.file, within(width, height, limits.long_edge)).await {
-            Some(picture) if order.native => prepare_decoded(&file, picture, false, &limits),
-            _ => return Answer::Other,
+        let picture = if order.native { decoder::pixels(&order.file, &limits).await } else { None };
+        match (picture, dimensions(&file, &limits)) {
+            (Some(picture), _) => prepare_decoded(&file, picture, false, &limits),
+            (None, Ok(_)) => return Answer::Other,
+            (None, Err(error)) => return error.into(),
         }
     };
     let original_sha256 = sum(digest, &file).await;
@@ -98,13 +103,6 @@ async fn sum(digest: Option<Promise>, file: &[u8]) -> String {
         None => None,
     };
     sum.unwrap_or_else(|| sha256_hex(file))
-}
-
-fn within(width: u32, height: u32, long_edge: u32) -> (u32, u32) {
-    let longer = width.max(height);
-    let long_edge = edge_of(long_edge, width, height);
-    let scaled = |side: u32| (u64::from(side) * u64::from(long_edge.min(longer)) / u64::from(longer)).max(1) as u32;
-    (scaled(width), scaled(height))
 }
 
 /// Pixels up to which the browser may decode at full size: its planes still fit.

@@ -95,6 +95,7 @@ codes! {
     ItemsFormat "items-format",
     PhotoNotImage "photo-not-image",
     PhotoHeic "photo-heic",
+    PhotoFormat "photo-format",
     PhotoPdf "photo-pdf",
     PhotoEmpty "photo-empty",
     PhotoDamaged "photo-damaged",
