@@ -64,7 +64,7 @@ pub struct Fit {
     pub bytes: u32,
 }
 
-/// What is wanted beyond a small photo: another one for lists, the measures of the checks, a PDF as it is, what QR codes say.
+/// What is wanted beyond a small photo: another one for lists, the measures of the checks, a PDF, what QR codes say.
 #[derive(Clone, Copy)]
 struct Wanted {
     thumbnail: Option<Fit>,
@@ -207,7 +207,7 @@ pub async fn prepare(file: &Picked, fit: Fit, thumbnail: Fit) -> Result<(Vec<u8>
     Ok((bytes, thumbnail, result))
 }
 
-/// The same for a file of a document, with everything that was measured on it; a PDF is passed by where `pdf`, QR codes
+/// The same for a file of a document, with everything that was measured on it; a PDF is taken where `pdf`, QR codes
 /// are read where `codes`.
 pub async fn prepare_paper(file: &Picked, fit: Fit, pdf: bool, codes: bool) -> Result<(Vec<u8>, Paper), &'static str> {
     let answer = ask(file, fit, Wanted { thumbnail: None, look: true, pdf, codes }).await?;

@@ -8,7 +8,7 @@ pub mod rest;
 use claim_domain::Code;
 use claim_domain::documents::{File as Paper, Format};
 use claim_domain::notice::Point;
-use claim_photo::{Kind, Limits, Photo, PhotoError, measure, pdf, prepare_jpeg, sha256_hex, sniff};
+use claim_photo::{Limits, Photo, PhotoError, measure, prepare_jpeg};
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -20,7 +20,7 @@ struct Order {
     limits: Limits,
     /// What lists show, where one is wanted.
     thumbnail: Option<Limits>,
-    /// A PDF is passed by as it is.
+    /// A PDF is welcome, too.
     pdf: bool,
     /// What is stored is to be measured, for the checks.
     look: bool,
@@ -113,26 +113,6 @@ async fn read(file: &Blob) -> Result<ArrayBuffer, Answer> {
         return Err(Answer::Wrong(Code::PhotoTooLarge));
     }
     JsFuture::from(file.array_buffer()).await.map(JsCast::unchecked_into).map_err(|_| Answer::Wrong(Code::PhotoDamaged))
-}
-
-/// A PDF where one is welcome: judged by its structure, passed on as it is.
-fn passed(order: &Order, file: &[u8]) -> Option<Answer> {
-    (order.pdf && sniff(file) == Kind::Pdf).then(|| match pdf::inspect(file) {
-        Err(error) => error.into(),
-        Ok(pdf) => {
-            let sha256 = sha256_hex(file);
-            let paper = Paper { pdf: Some(pdf), ..paper(Format::Pdf, file, sha256.clone(), sha256) };
-            Answer::Done(Box::new(Done {
-                bytes: file.to_vec(),
-                thumbnail: None,
-                size: (0, 0),
-                paper,
-                place: None,
-                prepared_ms: 0.0,
-                measured_ms: 0.0,
-            }))
-        }
-    })
 }
 
 /// Measures what is stored, as the server does, where that is wanted. `begin`: when the work on it began.

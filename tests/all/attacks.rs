@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use baoan_tests::{Browser, Server};
+use baoan_tests::{Browser, Front, Server, Setting, some_photographs};
 use serde_json::json;
 
-use crate::journeys::sign_in;
+use crate::journeys::{all_arrived, claim_number, send, sign_in, walk};
 
 const PHONE: &str = "13800138000";
 
@@ -128,4 +128,44 @@ async fn finding_17_who_signs_out_without_a_network_leaves_nothing() {
     browser.at(&server.url("/claims")).await;
     server.until("the session has ended", || alive() == 0);
     assert_eq!(browser.run("return localStorage.getItem('baoanLeft')").await, json!(null));
+}
+
+/// As it is run: behind TLS, secure. The app reports with a photograph; the cookie is for this origin alone and no script sees
+/// it; the whole site is asked for by TLS from now on; a plain copy of the cookie's name is nobody.
+#[tokio::test]
+async fn items_12_13_behind_tls_the_app_reports_and_its_cookies_are_secure() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = some_photographs(folder.path(), 1);
+    let front = Front::new().await;
+    let address = front.address.clone();
+    let args = &["--secure", "--behind-proxy"];
+    let server = Server::with(Setting { bare: true, args, address: Some(address.clone()), ..Setting::default() });
+    front.pass_on_to(server.base.trim_start_matches("http://").to_owned());
+    let browser = Browser::phone().await;
+    browser.at(&address).await;
+    browser.tap("#start").await;
+    walk(&browser, &photos, async |_, _| {}).await;
+    let number = send(&browser).await;
+    assert!(claim_number(&number), "{number}");
+    all_arrived(&browser).await;
+    assert_eq!(server.stored_files().len(), 1);
+    let cookies = browser.cdp("Network.getAllCookies", json!({})).await;
+    let cookies = cookies["cookies"].as_array().unwrap();
+    assert!(!cookies.is_empty());
+    for cookie in cookies {
+        let name = cookie["name"].as_str().unwrap();
+        assert!(name.starts_with("__Host-") && cookie["path"] == "/", "{cookie}");
+        assert!(cookie["secure"] == true && cookie["httpOnly"] == true && cookie["sameSite"] == "Lax", "{cookie}");
+    }
+    assert_eq!(browser.run("return document.cookie").await, json!(""));
+    let answer = browser.awaited("const a = await fetch('/'); return [a.headers.get('strict-transport-security'), isSecureContext]").await;
+    assert!(answer[0].as_str().unwrap().contains("max-age=") && answer[1] == true, "{answer}");
+    // Under the name that is used without TLS the same secret opens nothing.
+    let secret = cookies.iter().find(|c| c["name"] == "__Host-sid").unwrap()["value"].as_str().unwrap().to_owned();
+    let ask = |cookie: String| {
+        let path = format!("/api/v1/claims/{number}/receipt");
+        server.caller().send("GET", &path, &[("cookie", &cookie)], b"").status
+    };
+    assert_eq!((ask(format!("__Host-sid={secret}")), ask(format!("sid={secret}"))), (200, 404));
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
 }

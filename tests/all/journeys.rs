@@ -417,6 +417,28 @@ async fn files_that_are_no_photo_get_their_own_sentence_and_break_nothing() {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
+/// AVIF, GIF and BMP are read by this browser though not by us: their pixels are taken, and what is sent is a JPEG.
+#[tokio::test]
+async fn a_picture_that_only_the_browser_reads_is_taken() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/");
+    let pictures: Vec<_> = ["avif", "gif", "bmp"].iter().map(|kind| std::path::PathBuf::from(format!("{folder}small.{kind}"))).collect();
+    let (server, browser) = reporting().await;
+    walk(&browser, &[], async |browser, page| {
+        if page == "photos" {
+            for (i, picture) in pictures.iter().enumerate() {
+                browser.choose("#album", std::slice::from_ref(picture)).await;
+                browser.until("it is made small", &format!("document.querySelectorAll('.shrunk').length === {}", i + 1)).await;
+            }
+        }
+    })
+    .await;
+    assert!(claim_number(&send(&browser).await));
+    all_arrived(&browser).await;
+    let stored = server.stored_files();
+    assert_eq!(stored.len(), 3);
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn wrong_values_are_named_kept_and_mended_with_one_tap() {
     let (_server, browser) = reporting().await;

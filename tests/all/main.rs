@@ -16,6 +16,7 @@ mod journeys;
 mod kiosk;
 mod launch;
 mod life;
+mod load;
 mod papers;
 mod photo_bench;
 mod rows;

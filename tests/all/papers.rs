@@ -257,7 +257,11 @@ async fn u1_in_airplane_mode_every_document_is_done_and_judged_and_nothing_leave
     sign(&browser).await;
     browser.tap("#send-request").await;
     browser.find("#requested").await;
-    assert_eq!(server.stored_files().len(), 10);
+    let stored: Vec<Vec<u8>> = server.stored_files().iter().map(|path| std::fs::read(path).unwrap()).collect();
+    assert_eq!(stored.len(), 10);
+    // Who made a PDF is not told (item 46): its file said Zhang Wei.
+    let document = stored.iter().find(|bytes| bytes.starts_with(b"%PDF")).unwrap();
+    assert!(String::from_utf8_lossy(document).contains("/Author ()          "), "{}", String::from_utf8_lossy(document));
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 
     let mut staff = Caller::staff(&server, "intake");

@@ -123,6 +123,8 @@ impl Browser {
             "--hide-scrollbars",
             // A camera that shows a test picture, allowed unless a test denies it.
             "--use-fake-device-for-media-stream",
+            // Of servers behind TLS in tests, whose certificates nobody has signed.
+            "--ignore-certificate-errors",
             "--lang=zh-CN",
             &format!("--window-size={width},{height}"),
             &format!("--user-data-dir={}", profile.path().display()),

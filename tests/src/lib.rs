@@ -9,6 +9,7 @@ mod phone;
 mod photos;
 mod proxy;
 mod server;
+mod tls;
 
 pub use browser::{Browser, Look};
 pub use engines::Engine;
@@ -16,6 +17,7 @@ pub use firefox::in_firefox;
 pub use phone::{Phone, Raw};
 pub use photos::{broken_files, located_photograph, odd_files, photographs, sha256_hex, some_photographs};
 pub use proxy::{End, Fault, Link, Proxy};
+pub use tls::Front;
 pub use server::{Answer, Caller, Server, Setting, all_good, notice, unique_key};
 
 use std::path::PathBuf;

@@ -147,12 +147,13 @@ pub fn broken_files(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     let frame = bomb.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap_or_else(|| panic!("no SOF0"));
     bomb[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xDC, 0xFF, 0xDC]);
     let damaged = good[..200].to_vec();
-    let files: [(&str, Vec<u8>, &str); 6] = [
+    let files: [(&str, Vec<u8>, &str); 7] = [
         ("letter.jpg", b"Dear insurer".to_vec(), "这个文件不是照片"),
         ("empty.jpg", Vec::new(), "这个文件是空的"),
         ("damaged.jpg", damaged, "照片已损坏"),
         ("bomb.jpg", bomb, "照片尺寸太大"),
         ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(), "这是 HEIC 格式"),
+        ("new.avif", b"\0\0\0\x18ftypavif\0\0\0\0avifmif1".to_vec(), "这种格式的图片这里打不开"),
         ("bill.pdf", b"%PDF-1.7\n1 0 obj".to_vec(), "这里要照片，不收 PDF"),
     ];
     let write = |(name, bytes, said): (&str, Vec<u8>, &'static str)| {

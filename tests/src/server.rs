@@ -27,6 +27,8 @@ pub struct Setting {
     pub bare: bool,
     /// The insurer's system that policies are looked up in.
     pub policies: Option<String>,
+    /// Where people reach it, when that is not where it listens.
+    pub address: Option<String>,
 }
 
 pub struct Server {
@@ -69,6 +71,9 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     command.arg(more.dist.clone().unwrap_or_else(|| root().join("dist"))).args(more.args);
     if let Some(gateway) = &more.gateway {
         command.args(["--messages", gateway]);
+    }
+    if let Some(address) = &more.address {
+        command.args(["--address", address]);
     }
     if !more.args.contains(&"--keep-free-mb") {
         command.args(["--keep-free-mb", "1"]);
@@ -200,8 +205,17 @@ impl Server {
 
     /// Memory of the process, in bytes.
     pub fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it has held.
+    pub fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, line: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_else(|e| panic!("{e}"));
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or_else(|| panic!("{status}"));
+        let line = status.lines().find(|l| l.starts_with(line)).unwrap_or_else(|| panic!("{status}"));
         line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
     }
 

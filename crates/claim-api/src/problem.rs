@@ -16,7 +16,7 @@ macro_rules! codes {
             pub const ALL: &'static [ProblemCode] = &[$(ProblemCode::$variant),+];
             pub fn as_str(self) -> &'static str { match self { $(ProblemCode::$variant => $name),+ } }
             pub fn status(self) -> u16 { match self { $(ProblemCode::$variant => $status),+ } }
-            fn title(self) -> &'static str { match self { $(ProblemCode::$variant => $title),+ } }
+            pub fn title(self) -> &'static str { match self { $(ProblemCode::$variant => $title),+ } }
         }
     };
 }

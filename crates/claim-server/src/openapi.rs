@@ -1,9 +1,15 @@
 //! The description of the API, made from the handlers themselves and locked by a snapshot test.
 
-use axum::http::header;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use claim_api::ProblemCode;
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 
+use crate::routes::{self, Access};
 use crate::{
     claims, config, documents, drafts, handoffs, kiosk, launch, letters, messages, notices, payees, payments, proofs, records, session,
     shares, stream, uploads, wechat,
@@ -72,13 +78,106 @@ use crate::{
 )]
 struct Api;
 
-/// The document as pretty JSON.
-pub fn document() -> String {
-    Api::openapi().to_pretty_json().unwrap_or_default()
+/// The document as pretty JSON: what the handlers say, and what is true of all of them.
+pub fn document() -> &'static str {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    DOCUMENT.get_or_init(|| {
+        let mut document = serde_json::to_value(Api::openapi()).unwrap_or_default();
+        complete(&mut document);
+        serde_json::to_string_pretty(&document).unwrap_or_default()
+    })
 }
 
 /// This description.
 #[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, content_type = "application/json")))]
 pub async fn json() -> Response {
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], document()).into_response()
+}
+
+const PROBLEM: &str = "#/components/schemas/Problem";
+
+fn complete(document: &mut Value) {
+    document["components"]["securitySchemes"] = json!({
+        "session": { "type": "apiKey", "in": "cookie", "name": "sid", "description": "Begins with the first answer; `__Host-sid` behind TLS." },
+        "kiosk": { "type": "apiKey", "in": "cookie", "name": "kiosk", "description": "A machine in a branch, by its enrolment." },
+        "peer": { "type": "apiKey", "in": "header", "name": "Signature", "description": "`hmac-sha256=` and the hex digest of the body." }
+    });
+    let access: HashMap<_, _> = routes::listed().map(|(path, method, access)| ((path, method), access)).collect();
+    for (path, operations) in document["paths"].as_object_mut().into_iter().flatten() {
+        for (method, operation) in operations.as_object_mut().into_iter().flatten() {
+            // HEAD of an upload is answered by the routes of its GET-less address.
+            let known = access.get(&(path.clone(), method.as_str())).copied().unwrap_or(Access::Party);
+            operation["operationId"] = name(path, method).into();
+            operation["security"] = match known {
+                Access::Open => json!([]),
+                Access::Session | Access::Party => json!([{}, { "session": [] }]),
+                Access::SignedIn | Access::Claim | Access::Insured => json!([{ "session": [] }]),
+                Access::Kiosk => json!([{ "kiosk": [] }]),
+                Access::Peer => json!([{ "peer": [] }]),
+                Access::Staff => json!([]),
+            };
+            let has_body = operation.get("requestBody").is_some();
+            let has_input = has_body || operation.get("parameters").is_some();
+            let answers = &mut operation["responses"];
+            for (status, answer) in answers.as_object_mut().into_iter().flatten() {
+                // Bodies of errors are problems, also where the handler names their type only.
+                if let Some(problem) = answer["content"].get_mut("application/json").filter(|c| c["schema"]["$ref"] == PROBLEM) {
+                    let problem = problem.take();
+                    answer["content"] = json!({ "application/problem+json": problem });
+                } else if answer["content"].is_null() {
+                    answer.as_object_mut().map(|answer| answer.remove("content"));
+                }
+                if answer["description"].as_str().is_none_or(str::is_empty) {
+                    answer["description"] = said(status).into();
+                }
+            }
+            let mut add = |status: u16| {
+                let answer = &mut answers[status.to_string()];
+                if answer.is_null() {
+                    *answer = problem(status);
+                }
+            };
+            if has_input {
+                add(400);
+            }
+            if has_body {
+                [408, 413, 415].into_iter().for_each(&mut add);
+            }
+            if !matches!(method.as_str(), "get" | "head" | "options") && known != Access::Peer {
+                add(403);
+            }
+            [429, 503].into_iter().for_each(&mut add);
+            answers["default"] = problem(0);
+        }
+    }
+}
+
+/// One of its own for each operation: `get_claims_by_no_timeline`.
+fn name(path: &str, method: &str) -> String {
+    let path = path.strip_prefix(claim_api::BASE).unwrap_or(path);
+    let words = path.split(['/', '.']).filter(|word| !word.is_empty()).map(|word| match word.strip_prefix('{') {
+        Some(parameter) => format!("by_{}", parameter.trim_end_matches('}')),
+        None => word.replace('-', "_"),
+    });
+    std::iter::once(method.to_owned()).chain(words).collect::<Vec<_>>().join("_")
+}
+
+/// What a status is given for here.
+fn said(status: &str) -> String {
+    let titles: Vec<&str> = ProblemCode::ALL.iter().filter(|code| code.status().to_string() == status).map(|code| code.title()).collect();
+    if !titles.is_empty() {
+        return titles.join("; ");
+    }
+    let known = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok()?.canonical_reason());
+    known.unwrap_or("Done").to_owned()
+}
+
+/// A problem with this status; 0: with any other.
+fn problem(status: u16) -> Value {
+    let said = if status == 0 { "Any other failure".into() } else { said(&status.to_string()) };
+    let mut answer = json!({ "description": said, "content": { "application/problem+json": { "schema": { "$ref": PROBLEM } } } });
+    if matches!(status, 429 | 503) {
+        answer["headers"] = json!({ "Retry-After": { "description": "Seconds", "schema": { "type": "integer" } } });
+    }
+    answer
 }

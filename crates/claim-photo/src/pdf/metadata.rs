@@ -1,0 +1,112 @@
+//! What a PDF says about who made it: the information dictionary (ISO 32000-1 14.3.3) and XMP (14.3.2). Each is overwritten
+//! where it stands, so that every offset still holds.
+
+use super::syntax::{after, closing, has_key, has_name, literal, named, number_of, parts, reference};
+use super::{dictionaries, is_trailer, object_streams};
+
+/// The same document without information dictionary and XMP; `None` where it is as it should be already, or must stay as it
+/// is: a signature covers every byte (12.8.1), and an invoice without its own is none.
+pub fn without_metadata(file: &[u8]) -> Option<Vec<u8>> {
+    if dictionaries(file).any(|d| has_key(d, b"ByteRange")) {
+        return None;
+    }
+    let mut plain = file.to_vec();
+    let informs: Vec<u64> = dictionaries(file).filter(|d| is_trailer(d)).filter_map(|d| reference(after(d, b"Info")?)).collect();
+    let place = |part: &[u8]| part.as_ptr() as usize - file.as_ptr() as usize;
+    for (dictionary, stream) in parts(file) {
+        let number = named(file, dictionary).map(|(number, _)| number);
+        if number.is_some_and(|n| informs.contains(&n)) {
+            let at = place(dictionary);
+            emptied(&mut plain[at..at + dictionary.len()]);
+        }
+        if let Some(stream) = stream.filter(|_| has_name(dictionary, b"Type", b"Metadata")) {
+            let length = number_of(dictionary, b"Length").map_or(stream.len(), |n| n as usize).min(stream.len());
+            let at = place(stream);
+            let deflated = has_key(dictionary, b"Filter");
+            blank(&mut plain[at..at + length], deflated);
+        }
+    }
+    let is_encrypted = super::lock::is_locked(file);
+    for (stream, (count, first, mut bytes)) in object_streams(file, None).filter(|_| !is_encrypted) {
+        let Some(objects) = inside(&bytes, count, first) else { continue };
+        let mut changed = false;
+        for (_, at) in objects.iter().filter(|(number, _)| informs.contains(number)) {
+            let Some(rest) = bytes.get(*at..).filter(|rest| rest.trim_ascii_start().starts_with(b"<<")) else { continue };
+            let start = at + rest.len() - rest.trim_ascii_start().len();
+            let end = closing(&bytes, start);
+            changed |= emptied(&mut bytes[start..end]);
+        }
+        if !changed {
+            continue;
+        }
+        let at = place(stream);
+        // Less is said, so it is not longer; what follows the end of deflated data is not read (RFC 1950 2.3).
+        let packed = if stream.starts_with(&bytes[..bytes.len().min(16)]) { bytes } else { miniz_oxide::deflate::compress_to_vec_zlib(&bytes, 9) };
+        if packed.len() <= stream.len() {
+            plain[at..at + packed.len()].copy_from_slice(&packed);
+            plain[at + packed.len()..at + stream.len()].fill(b'\n');
+        }
+    }
+    (plain != file).then_some(plain)
+}
+
+/// Numbers and places of the objects in an object stream.
+fn inside(bytes: &[u8], count: u64, first: u64) -> Option<Vec<(u64, usize)>> {
+    let head = std::str::from_utf8(bytes.get(..usize::try_from(first).ok()?)?).ok()?;
+    let numbers: Vec<u64> = head.split_ascii_whitespace().map_while(|n| n.parse().ok()).collect();
+    let pairs = numbers.chunks_exact(2).take(usize::try_from(count).ok()?);
+    Some(pairs.filter_map(|pair| Some((pair[0], usize::try_from(first.checked_add(pair[1])?).ok()?))).collect())
+}
+
+/// Makes every string of a dictionary an empty one, with spaces behind it; whether there was one.
+fn emptied(dictionary: &mut [u8]) -> bool {
+    let (mut at, mut changed) = (0, false);
+    while at < dictionary.len() {
+        let length = match &dictionary[at..] {
+            [b'(', ..] => literal(&dictionary[at..]).map(|(_, length)| length),
+            [b'<', b'<', ..] => {
+                at += 2;
+                continue;
+            }
+            [b'<', rest @ ..] => rest.iter().position(|b| *b == b'>').map(|end| end + 2),
+            _ => None,
+        };
+        let Some(length) = length else {
+            at += 1;
+            continue;
+        };
+        changed |= length > 2;
+        dictionary[at..at + length].fill(b' ');
+        dictionary[at..at + 2].copy_from_slice(b"()");
+        at += length;
+    }
+    changed
+}
+
+/// Spaces, packed as they must be.
+fn blank(stream: &mut [u8], deflated: bool) {
+    // A stored block (RFC 1951 3.2.4) in zlib's frame: 2 bytes, 5 for each 65 535, 4 of checksum.
+    let most = usize::from(u16::MAX);
+    let blocks = stream.len().saturating_sub(6).div_ceil(most + 5).max(1);
+    let Some(length) = stream.len().checked_sub(6 + 5 * blocks).filter(|_| deflated) else {
+        stream.fill(b' ');
+        return;
+    };
+    let mut packed = vec![0x78, 0x01];
+    let mut left = length;
+    for block in 0..blocks {
+        let part = left.min(most);
+        left -= part;
+        packed.push(u8::from(block + 1 == blocks));
+        packed.extend((part as u16).to_le_bytes());
+        packed.extend((!(part as u16)).to_le_bytes());
+        packed.extend(vec![b' '; part]);
+    }
+    // Adler-32 (RFC 1950 9).
+    let (a, b) = (0..length).fold((1u32, 0u32), |(a, b), _| {
+        let a = (a + u32::from(b' ')) % 65_521;
+        (a, (b + a) % 65_521)
+    });
+    packed.extend((b << 16 | a).to_be_bytes());
+    stream.copy_from_slice(&packed);
+}
