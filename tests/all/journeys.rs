@@ -420,8 +420,8 @@ async fn files_that_are_no_photo_get_their_own_sentence_and_break_nothing() {
 /// AVIF, GIF and BMP are read by this browser though not by us: their pixels are taken, and what is sent is a JPEG.
 #[tokio::test]
 async fn a_picture_that_only_the_browser_reads_is_taken() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/");
-    let pictures: Vec<_> = ["avif", "gif", "bmp"].iter().map(|kind| std::path::PathBuf::from(format!("{folder}small.{kind}"))).collect();
+    let folder = baoan_tests::root().join("fuzz/seeds").canonicalize().unwrap();
+    let pictures: Vec<_> = ["avif", "gif", "bmp"].iter().map(|kind| folder.join(format!("small.{kind}"))).collect();
     let (server, browser) = reporting().await;
     walk(&browser, &[], async |browser, page| {
         if page == "photos" {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::{Result, root, run, say, tools};
 
-const TARGETS: [&str; 5] = ["values", "catalogue", "picture", "pdf", "wire"];
+const TARGETS: [&str; 8] = ["values", "catalogue", "picture", "headers", "pdf", "wire", "draft", "events"];
 
 /// # Errors
 /// The fuzzer that found something; its input lies under `fuzz/artifacts`.
@@ -18,8 +18,16 @@ pub fn fuzz(seconds: u32) -> Result {
         let seeds: &[&str] = match target {
             "catalogue" => &["public/catalog.json", "crates/claim-domain/golden/catalog.bin"],
             "wire" => &["crates/claim-domain/golden/draft-1.json"],
-            "picture" => &["fuzz/seeds/small.jpg", "fuzz/seeds/small.png", "fuzz/seeds/small.webp"],
-            "pdf" => &["fuzz/seeds/small.pdf"],
+            "draft" => &["crates/claim-domain/golden/draft-1.json"],
+            "events" => &["fuzz/seeds/events.txt"],
+            "picture" | "headers" => &["fuzz/seeds/small.jpg", "fuzz/seeds/small.png", "fuzz/seeds/small.webp", "fuzz/seeds/small.avif"],
+            "pdf" => &[
+                "fuzz/seeds/small.pdf",
+                "fuzz/seeds/pdf/packed.pdf",
+                "fuzz/seeds/pdf/r3_generate.pdf",
+                "fuzz/seeds/pdf/r4aes_generate.pdf",
+                "fuzz/seeds/pdf/r6_generate.pdf",
+            ],
             _ => &[],
         };
         for seed in seeds {

@@ -52,7 +52,10 @@ fn texts(picture: &BitMatrix) -> Vec<String> {
         let Ok(read) = decoder::Decode(rxing::common::DetectorRXingResult::getBits(&modules)) else { continue };
         if read.isValid() {
             used.extend(three);
-            texts.extend(Some(read.content().to_string()).filter(|t| t.len() <= LONGEST));
+            // What is no UTF-8 is what the standard says of bytes without a word about them (ISO/IEC 18004 7.3.5).
+            let bytes = read.content().bytes();
+            let text = std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|b| char::from(*b)).collect(), str::to_owned);
+            texts.extend(Some(text).filter(|t| t.len() <= LONGEST));
         }
     }
     texts
