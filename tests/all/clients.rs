@@ -360,3 +360,39 @@ fn more_than_anybody_needs_is_refused() {
     assert_eq!(begin(&mut session(&full), 10), (507, "storage-full".into()));
     assert!(full.stored_files().is_empty());
 }
+
+/// Requests made up from the description of the API, right ones and wrong ones, by somebody who has signed in and by nobody:
+/// what is answered is what is described. The stream is left out: it does not end.
+#[test]
+#[ignore = "takes minutes; run by `cargo xtask faults generated`"]
+fn generated_requests_are_answered_as_described() {
+    let python = std::env::var("BAOAN_PYTHON").expect("set by xtask");
+    let examples = std::env::var("BAOAN_EXAMPLES").unwrap_or_else(|_| "20".into());
+    let folder = tempfile::tempdir().unwrap();
+    let here = baoan_tests::root().join("tests/http");
+    for signed_in in [true, false] {
+        let server = Server::start();
+        let mut caller = server.caller();
+        caller.sign_in(&server, "13800138000");
+        let description = folder.path().join("api.json");
+        fs::write(&description, caller.get("/api/v1/openapi.json").text).unwrap();
+        let session = if signed_in { caller.cookie().trim_start_matches("sid=").to_owned() } else { "nobody".into() };
+        let output = Command::new(Path::new(&python).with_file_name("schemathesis"))
+            .arg("--config-file")
+            .arg(here.join("schemathesis.toml"))
+            .arg("run")
+            .arg(&description)
+            .args(["--url", &server.base, "--checks", "all", "--exclude-path", "/api/v1/claims/{no}/stream", "--seed", "7"])
+            .args(["--continue-on-failure", "-n", &examples])
+            .env("BAOAN_SESSION", session)
+            .env("SCHEMATHESIS_HOOKS", "hooks")
+            .env("PYTHONPATH", &here)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        let count = told.lines().find(|l| l.contains(" generated,")).unwrap_or("nothing was generated").trim();
+        println!("requests {}: {count}, violations 0", if signed_in { "signed in" } else { "of nobody" });
+        assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

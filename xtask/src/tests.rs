@@ -52,7 +52,7 @@ fn e2e_command(args: &[&str]) -> Result<Command> {
     tools::for_browser_tests()?;
     build::build()?;
     build::gallery()?;
-    let python = tools::python(&["tuspy==1.1.0"])?;
+    let python = tools::python(&["tuspy==1.1.0", "schemathesis==4.32.5"])?;
     let mut command: Command = cargo(&["test", "-p", "baoan-tests", "--test", "all", "--"]);
     // Each is named before it runs: where one hangs, it is known which.
     command.args(["--test-threads=1"]).args(args).env("BAOAN_PYTHON", python);
@@ -87,7 +87,7 @@ const FAULT_COUNTS: [&str; 6] =
     ["schedules with", "identical submissions", "open uploads", "five photos", "all noticed", "mutated pictures"];
 
 /// What `faults` runs: a name for people, the test, and what makes it run in full.
-const FAULTS: [(&str, &str, &str); 17] = [
+const FAULTS: [(&str, &str, &str); 18] = [
     ("schedules of the outbox", "whatever_is_lost", "BAOAN_SEEDS=1000000"),
     ("whole journeys", "whatever_is_killed", "BAOAN_SEEDS=1000000"),
     ("cut at every byte", "faults::cut_at_every_byte", "BAOAN_CUT_STEP=1"),
@@ -102,6 +102,7 @@ const FAULTS: [(&str, &str, &str); 17] = [
     ("the browser killed", "faults::killed_at_any_moment_the_phone", "BAOAN_BROWSER_KILLS=200"),
     ("a bad link", "faults::five_photos", "BAOAN_OUTAGE=60"),
     ("what the phone keeps", "storage::", ""),
+    ("generated requests", "clients::generated", "BAOAN_EXAMPLES=100"),
     ("attackers and crowds", "load::load", "BAOAN_LOAD=120"),
     ("pictures, natively", "mutated_files", "BAOAN_EXECUTIONS=1000000"),
     ("pictures, in the workers", "mutated_pictures", "BAOAN_MUTATIONS=5000"),
@@ -121,7 +122,7 @@ pub fn faults(only: Option<&str>) -> Result {
             Some("BAOAN_EXECUTIONS") => library("claim-photo"),
             // As it is built to be used: the release profile is for bytes on the wire.
             Some("BAOAN_RACES") => cargo(&["test", "--profile", "server", "--quiet", "-p", "claim-server", test, "--", "--nocapture"]),
-            Some("BAOAN_LOAD") => e2e_command(&[test, "--nocapture", "--ignored"])?,
+            Some("BAOAN_LOAD" | "BAOAN_EXAMPLES") => e2e_command(&[test, "--nocapture", "--ignored"])?,
             _ => e2e_command(&[test, "--nocapture"])?,
         };
         let began = std::time::Instant::now();

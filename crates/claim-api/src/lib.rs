@@ -274,6 +274,7 @@ pub struct Preferences {
     pub optional: bool,
     /// What counts as day here: `08:00-21:00`.
     #[serde(default = "all_day")]
+    #[cfg_attr(feature = "openapi", schema(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
     pub hours: String,
 }
 

@@ -54,6 +54,11 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
             Err(failure) => failure.into_response(),
         },
     };
+    // What the router says by itself: a part of the address that cannot be read is of nothing that is here.
+    let unread = response.status() == StatusCode::BAD_REQUEST && response.extensions().get::<Problem>().is_none();
+    if api && unread {
+        response = Failure::from(ProblemCode::NotFound).into_response();
+    }
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = id.clone();
         if response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "application/problem+json") {

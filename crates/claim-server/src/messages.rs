@@ -9,10 +9,10 @@ use std::path::PathBuf;
 
 use axum::Json;
 use axum::extract::{Extension, Request, State};
-use claim_api::{Preferences, Problem, ProblemCode};
+use claim_api::{Preferences, Problem};
 use claim_domain::calendar::Hours;
 use claim_domain::lifecycle::{Event, What};
-use claim_domain::{Lob, Moment, local_day};
+use claim_domain::{Code, FieldError, Lob, Moment, local_day};
 use sqlx::{Row, SqliteConnection};
 
 use crate::audit::Who;
@@ -416,7 +416,7 @@ pub async fn prefer(State(app): State<App>, session: Option<Extension<Session>>,
     let phone = session.signed_in()?;
     let wants: Preferences = guard::json(request).await?;
     if Hours::try_from(wants.hours.clone()).is_err() {
-        return Err(ProblemCode::MalformedJson.into());
+        return Err(Problem::validation(vec![FieldError::new("/hours", Code::Malformed)]).into());
     }
     let mut tx = app.store.begin().await?;
     sqlx::query("INSERT INTO preference (phone_index, by_day, optional) VALUES (?, ?, ?) ON CONFLICT (phone_index) DO UPDATE SET by_day = excluded.by_day, optional = excluded.optional")

@@ -102,6 +102,10 @@ fn complete(document: &mut Value) {
         "kiosk": { "type": "apiKey", "in": "cookie", "name": "kiosk", "description": "A machine in a branch, by its enrolment." },
         "peer": { "type": "apiKey", "in": "header", "name": "Signature", "description": "`hmac-sha256=` and the hex digest of the body." }
     });
+    bounded(document);
+    // Points of a line of the signature: x and y.
+    let point = &mut document["components"]["schemas"]["Signature"]["properties"]["strokes"]["items"]["items"];
+    (point["minItems"], point["maxItems"]) = (2.into(), 2.into());
     let access: HashMap<_, _> = routes::listed().map(|(path, method, access)| ((path, method), access)).collect();
     for (path, operations) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
@@ -116,6 +120,22 @@ fn complete(document: &mut Value) {
                 Access::Peer => json!([{ "peer": [] }]),
                 Access::Staff => json!([]),
             };
+            for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+                // What the type cannot say.
+                let schema = match parameter["name"].as_str() {
+                    Some("Tus-Resumable") => ("enum", json!([claim_api::tus::VERSION])),
+                    Some("Upload-Length") => ("maximum", uploads::MOST_BYTES.into()),
+                    Some("Idempotency-Key" | "key") => ("pattern", "^[A-Za-z0-9_-]{8,64}$".into()),
+                    Some("id") if path.contains("/drafts/") => ("pattern", "^[A-Za-z0-9_-]{8,64}$".into()),
+                    _ => continue,
+                };
+                parameter["schema"][schema.0] = schema.1;
+                // A header is there or is not.
+                parameter["schema"]["type"] = if schema.0 == "maximum" { "integer" } else { "string" }.into();
+            }
+            if let Some(body) = operation.get_mut("requestBody") {
+                body["required"] = true.into();
+            }
             let has_body = operation.get("requestBody").is_some();
             let has_input = has_body || operation.get("parameters").is_some();
             let answers = &mut operation["responses"];
@@ -149,6 +169,26 @@ fn complete(document: &mut Value) {
             [429, 503].into_iter().for_each(&mut add);
             answers["default"] = problem(0);
         }
+    }
+}
+
+/// Numbers have the bounds of their types, which readers of `format` alone do not know.
+fn bounded(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            let most = match fields.get("format").and_then(Value::as_str) {
+                Some("uint8") => Some(u64::from(u8::MAX)),
+                Some("uint16") => Some(u64::from(u16::MAX)),
+                Some("uint32") => Some(u64::from(u32::MAX)),
+                _ => None,
+            };
+            if let Some(most) = most.filter(|_| !fields.contains_key("maximum")) {
+                fields.insert("maximum".into(), most.into());
+            }
+            fields.values_mut().for_each(bounded);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bounded),
+        _ => {}
     }
 }
 

@@ -37,7 +37,7 @@ use crate::store;
 use crate::vault::{FileKey, hex, is_sha256, token};
 use crate::{App, now};
 
-const MOST_BYTES: u64 = 20 << 20;
+pub const MOST_BYTES: u64 = 20 << 20;
 /// Of one session or customer, not yet attached.
 const MOST_OPEN: i64 = 30;
 const MOST_OPEN_BYTES: i64 = 200 << 20;
@@ -521,8 +521,15 @@ pub async fn overridden(app: State<App>, session: Extension<Session>, id: Route<
         Some(b"DELETE") => terminate(app, session, id, request.headers().clone()).await,
         Some(b"HEAD") => head(app, Some(session), id, request.headers().clone()).await,
         Some(b"OPTIONS") => options().await,
-        _ => answer(Err(ProblemCode::MethodNotAllowed.into())),
+        _ => not_offered("HEAD, PATCH, DELETE, OPTIONS"),
     }
+}
+
+/// RFC 9110 15.5.6: with what is.
+fn not_offered(instead: &'static str) -> Response {
+    let mut response = answer(Err(ProblemCode::MethodNotAllowed.into()));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(instead));
+    response
 }
 
 /// The same at the address where uploads are made.
@@ -531,7 +538,7 @@ pub async fn made_or_overridden(app: State<App>, session: Extension<Session>, re
     match wanted.as_deref() {
         None | Some(b"POST") => create(app, session, request).await,
         Some(b"OPTIONS") => options().await,
-        Some(_) => answer(Err(ProblemCode::MethodNotAllowed.into())),
+        Some(_) => not_offered("POST, OPTIONS"),
     }
 }
 
