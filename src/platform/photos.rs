@@ -236,6 +236,10 @@ async fn ask(file: &Picked, fit: Fit, wanted: Wanted) -> Result<JsValue, &'stati
         answer = order(Which::Rest, file, fit, wanted, false).await;
         end(Which::Rest);
     }
+    // The reader of codes is not ours: should it fall, the file is judged without.
+    if answer.is_err() && wanted.codes && is_wanted() {
+        answer = order(Which::Quick, file, fit, Wanted { codes: false, ..wanted }, true).await;
+    }
     let answer = answer?;
     match field(&answer, "error").as_string() {
         Some(code) => Err(known_code(&code)),

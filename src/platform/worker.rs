@@ -6,9 +6,10 @@ pub mod quick;
 pub mod rest;
 
 use claim_domain::Code;
+use claim_domain::checks::Pdf;
 use claim_domain::documents::{File as Paper, Format};
 use claim_domain::notice::Point;
-use claim_photo::{Limits, Photo, PhotoError, measure, prepare_jpeg};
+use claim_photo::{Limits, Photo, PhotoError, measure, prepare_jpeg, sha256_hex};
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -113,6 +114,15 @@ async fn read(file: &Blob) -> Result<ArrayBuffer, Answer> {
         return Err(Answer::Wrong(Code::PhotoTooLarge));
     }
     JsFuture::from(file.array_buffer()).await.map(JsCast::unchecked_into).map_err(|_| Answer::Wrong(Code::PhotoDamaged))
+}
+
+/// What is stored of a PDF: `plain`, where that is not the file itself.
+fn stored(file: Vec<u8>, found: Pdf, plain: Option<Vec<u8>>) -> Answer {
+    let original_sha256 = sha256_hex(&file);
+    let sha256 = plain.as_ref().map_or_else(|| original_sha256.clone(), |plain| sha256_hex(plain));
+    let bytes = plain.unwrap_or(file);
+    let paper = Paper { pdf: Some(found), ..paper(Format::Pdf, &bytes, sha256, original_sha256) };
+    Answer::Done(Box::new(Done { bytes, thumbnail: None, size: (0, 0), paper, place: None, prepared_ms: 0.0, measured_ms: 0.0 }))
 }
 
 /// Measures what is stored, as the server does, where that is wanted. `begin`: when the work on it began.

@@ -103,7 +103,8 @@ async fn load_twenty_writers() {
             tokio::spawn(async move {
                 let headers = format!("Content-Type: application/json\r\nCookie: {}\r\n", caller.cookie());
                 while !done.load(Ordering::Relaxed) {
-                    let told = ask(&base, "POST", &format!("/api/v1/claims/{no}/steps"), &headers, r#"{"what":{"wrote":{"text":"在吗"}}}"#).await;
+                    let told =
+                        ask(&base, "POST", &format!("/api/v1/claims/{no}/steps"), &headers, r#"{"what":{"wrote":{"text":"在吗"}}}"#).await;
                     written.fetch_add(u32::from(told.is_some_and(|t| t.status == 201)), Ordering::Relaxed);
                 }
             })
@@ -144,7 +145,9 @@ async fn load_slow_connections() {
                     let began = Instant::now();
                     let first: &[u8] = match i % 3 {
                         0 => b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ",
-                        1 => b"POST /api/v1/notices HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{",
+                        1 => {
+                            b"POST /api/v1/notices HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"
+                        }
                         // Several answers of 20 KB, of which nothing is read.
                         _ => b"GET /catalog.json HTTP/1.1\r\nHost: x\r\n\r\n",
                     };

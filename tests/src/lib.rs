@@ -17,8 +17,8 @@ pub use firefox::in_firefox;
 pub use phone::{Phone, Raw};
 pub use photos::{broken_files, located_photograph, odd_files, photographs, sha256_hex, some_photographs};
 pub use proxy::{End, Fault, Link, Proxy};
-pub use tls::Front;
 pub use server::{Answer, Caller, Server, Setting, all_good, notice, unique_key};
+pub use tls::Front;
 
 use std::path::PathBuf;
 

@@ -71,7 +71,9 @@ pub fn pdf(pages: usize, trailer: &str) -> Vec<u8> {
     for i in 0..pages {
         file += &format!("{} 0 obj << /Type /Page /Parent 2 0 R >> endobj\n", i + 3);
     }
-    file += &format!("90 0 obj << /Author (Zhang Wei) >> endobj\ntrailer << /Size 9 /Root 1 0 R /Info 90 0 R {trailer} >>\nstartxref\n0\n%%EOF");
+    file += &format!(
+        "90 0 obj << /Author (Zhang Wei) >> endobj\ntrailer << /Size 9 /Root 1 0 R /Info 90 0 R {trailer} >>\nstartxref\n0\n%%EOF"
+    );
     file.into_bytes()
 }
 

@@ -31,7 +31,9 @@ impl Front {
             while let Ok((socket, _)) = self.listener.accept().await {
                 let (acceptor, server) = (acceptor.clone(), server.clone());
                 tokio::spawn(async move {
-                    let (Ok(mut outside), Ok(mut inside)) = (acceptor.accept(socket).await, TcpStream::connect(server).await) else { return };
+                    let (Ok(mut outside), Ok(mut inside)) = (acceptor.accept(socket).await, TcpStream::connect(server).await) else {
+                        return;
+                    };
                     // Whoever ends first ends both.
                     let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
                 });

@@ -24,28 +24,51 @@ const MOST_UNPACKED: usize = 32 << 20;
 /// # Errors
 /// [`PhotoError::DamagedPdf`] when no page is found.
 pub fn inspect(file: &[u8]) -> Result<Pdf, PhotoError> {
-    let trailers = || dictionaries(file).filter(|d| is_trailer(d));
-    let encrypt = trailers().filter_map(|d| after(d, b"Encrypt")).last();
-    let lock = match encrypt {
-        None => None,
-        Some(value) => {
-            // A dictionary of its own, or one in the trailer.
-            let plain = Objects::of(file, &[]);
-            let direct = value.trim_ascii_start().starts_with(b"<<").then(|| value.trim_ascii_start());
-            let dictionary = direct.map(|d| &d[..closing(d, 0)]).or_else(|| plain.0.get(&reference(value)?).copied());
-            let id = trailers().filter_map(|d| first_string(after(d, b"ID")?)).last().unwrap_or_default();
-            match dictionary.and_then(|d| Lock::opened(d, &id)) {
-                Some(lock) => Some(lock),
-                None => return Ok(Pdf { pages: 0, locked: true }),
-            }
-        }
+    let Some(value) = encrypt(file) else { return pages(file, None) };
+    // A dictionary of its own, or one in the trailer.
+    let plain = Objects::of(file, &[]);
+    let direct = value.trim_ascii_start().starts_with(b"<<").then(|| value.trim_ascii_start());
+    let dictionary = direct.map(|d| &d[..closing(d, 0)]).or_else(|| plain.0.get(&reference(value)?).copied());
+    let id = trailers(file).filter_map(|d| first_string(after(d, b"ID")?)).last().unwrap_or_default();
+    let Some(lock) = dictionary.and_then(|d| Lock::opened(d, &id)) else { return Ok(Pdf { pages: 0, locked: true }) };
+    let open = |dictionary: &[u8], stream: &[u8]| {
+        let (number, generation) = named(file, dictionary)?;
+        lock.stream(number, generation, stream, number_of(dictionary, b"Length"))
     };
+    pages(file, Some(&open))
+}
+
+/// The same for what most documents are, with what is stored of them ([`without_metadata`]), in a fraction of the code. `None`
+/// where it is encrypted, or packs who made it with other things.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_plain(file: &[u8]) -> Result<Option<(Pdf, Option<Vec<u8>>)>, PhotoError> {
+    if encrypt(file).is_some() || metadata::is_packed(file) {
+        return Ok(None);
+    }
+    Ok(Some((pages(file, None)?, metadata::blanked(file))))
+}
+
+fn trailers(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    dictionaries(file).filter(|d| is_trailer(d))
+}
+
+/// What the last trailer says of encryption.
+fn encrypt(file: &[u8]) -> Option<&[u8]> {
+    trailers(file).filter_map(|d| after(d, b"Encrypt")).last()
+}
+
+/// Opens a stream, by its dictionary.
+type Open<'a> = &'a dyn Fn(&[u8], &[u8]) -> Option<Vec<u8>>;
+
+fn pages(file: &[u8], open: Option<Open<'_>>) -> Result<Pdf, PhotoError> {
     let mut pages = Pages::default();
     pages.read(file);
-    let unpacked: Vec<_> = object_streams(file, lock.as_ref()).map(|(_, object)| object).collect();
+    let unpacked: Vec<_> = object_streams(file, open).map(|(_, object)| object).collect();
     unpacked.iter().for_each(|(_, _, bytes)| pages.read(bytes));
     let objects = Objects::of(file, &unpacked);
-    let root = trailers().last().and_then(|d| reference(after(d, b"Root")?));
+    let root = trailers(file).last().and_then(|d| reference(after(d, b"Root")?));
     let tree = root.and_then(|root| reference(after(objects.0.get(&root)?, b"Pages")?)).map(|tree| objects.pages(tree, &mut 100_000, 0));
     // The tree of the last revision; where it cannot be followed, what looks like pages.
     let count = tree.filter(|count| *count > 0).unwrap_or(pages.counted.max(pages.seen));
@@ -53,15 +76,12 @@ pub fn inspect(file: &[u8]) -> Result<Pdf, PhotoError> {
 }
 
 /// Each object stream as it lies in the file, with how many objects are in it, where the first one begins, and its content.
-fn object_streams<'a>(file: &'a [u8], lock: Option<&'a Lock>) -> impl Iterator<Item = (&'a [u8], (u64, u64, Vec<u8>))> {
+fn object_streams<'a>(file: &'a [u8], open: Option<Open<'a>>) -> impl Iterator<Item = (&'a [u8], (u64, u64, Vec<u8>))> {
     let mut left = MOST_UNPACKED;
     parts(file).filter_map(move |(dictionary, stream)| {
         let stream = stream.filter(|_| has_name(dictionary, b"Type", b"ObjStm") && left > 0)?;
-        let opened = match lock {
-            Some(lock) => {
-                let (number, generation) = named(file, dictionary)?;
-                Cow::Owned(lock.stream(number, generation, stream, number_of(dictionary, b"Length"))?)
-            }
+        let opened = match open {
+            Some(open) => Cow::Owned(open(dictionary, stream)?),
             None => Cow::Borrowed(stream),
         };
         let is_deflated = [&b"FlateDecode"[..], b"Fl"].iter().any(|n| has_name(dictionary, b"Filter", n));

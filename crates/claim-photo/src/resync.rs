@@ -157,7 +157,8 @@ fn intervals(data: &[u8], count: usize) -> Vec<(usize, &[u8])> {
         let (before, run) = (&runs[i - 1], &runs[i]);
         let least = before.first + before.starts.len();
         let remainder = (run.number + 1) % 8;
-        let from_the_end = count.checked_sub(run.starts.len()).filter(|first| i + 1 == runs.len() && first % 8 == remainder && *first >= least);
+        let from_the_end =
+            count.checked_sub(run.starts.len()).filter(|first| i + 1 == runs.len() && first % 8 == remainder && *first >= least);
         let usual = (before.bytes() + run.bytes()) / (before.starts.len() + run.starts.len() - 1).max(1);
         let gap = run.starts[0] - before.starts.last().unwrap_or(&0);
         let likely = least - 1 + gap / usual.max(1);

@@ -372,7 +372,9 @@ fn with_restarts(picture: &RgbImage, interval: u16) -> Vec<u8> {
 #[test]
 fn behind_the_damage_a_torn_file_goes_on_at_the_next_restart_marker() {
     let picture = picture(1600, 1200);
-    for (interval, length, by) in [(100u16, 16_384, 0xFFu8), (4, 16_384, 0xFF), (1, 3_000, 0), (100, 700, 0x55), (37, 5_000, 0xAA), (300, 9_000, 0xFF)] {
+    for (interval, length, by) in
+        [(100u16, 16_384, 0xFFu8), (4, 16_384, 0xFF), (1, 3_000, 0), (100, 700, 0x55), (37, 5_000, 0xAA), (300, 9_000, 0xFF)]
+    {
         let file = with_restarts(&picture, interval);
         let whole = decoded(&prepare(&file, &Limits::default()).unwrap().jpeg);
         let scan = file.windows(2).position(|w| w == [0xFF, 0xDA]).unwrap() + 14;
@@ -387,7 +389,10 @@ fn behind_the_damage_a_torn_file_goes_on_at_the_next_restart_marker() {
             let off = shown.pixels().zip(whole.pixels()).filter(|(a, b)| (0..3).any(|c| a.0[c].abs_diff(b.0[c]) > 40)).count();
             let share = off as f64 / f64::from(whole.width() * whole.height());
             let damaged = (length as f64 + 4.0 * f64::from(interval) * file.len() as f64 / 7_500.0) / file.len() as f64;
-            assert!(share <= 2.0 * damaged + 0.02, "interval {interval}, {length} bytes of {by:02x} at {part} %: {share:.3} of {damaged:.3}");
+            assert!(
+                share <= 2.0 * damaged + 0.02,
+                "interval {interval}, {length} bytes of {by:02x} at {part} %: {share:.3} of {damaged:.3}"
+            );
         }
     }
 }

@@ -1,15 +1,16 @@
 //! JPEG, which is what cameras write, by the browser's decoder where that was found to be right, else
-//! by ours. What it does not carry (other formats where the browser cannot, torn files, tables of colours, PDF, QR codes) the other one does.
+//! by ours. What it does not carry (other formats where the browser cannot, torn files, tables of colours, packed PDF, QR codes) the other one does.
 
 use std::cell::Cell;
 
 use claim_photo::{
-    Kind, Limits, Photo, PhotoError, Picture, dimensions, eighths, has_profile, has_table, prepare_decoded, prepare_jpeg, sha256_hex, sniff,
+    Kind, Limits, Photo, PhotoError, Picture, dimensions, eighths, has_profile, has_table, pdf, prepare_decoded, prepare_jpeg, sha256_hex,
+    sniff,
 };
 use js_sys::{Promise, Uint8Array};
 
 use super::decoder::Torn;
-use super::{Answer, Order, decoder, measured, read, serve};
+use super::{Answer, Order, decoder, measured, read, serve, stored};
 
 thread_local! {
     /// Whether this browser's decoder was seen to give the same picture as ours.
@@ -49,7 +50,11 @@ async fn answer(order: Order) -> Answer {
     };
     let file = Uint8Array::new(&buffer).to_vec();
     if order.pdf && sniff(&file) == Kind::Pdf {
-        return Answer::Other;
+        return match pdf::inspect_plain(&file) {
+            Ok(Some((found, plain))) => stored(file, found, plain),
+            Ok(None) => Answer::Other,
+            Err(error) => error.into(),
+        };
     }
     let limits = order.limits;
     let jpeg = sniff(&file) == Kind::Jpeg;

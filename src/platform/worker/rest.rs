@@ -1,10 +1,9 @@
-//! Everything that the quick program does not carry: other formats, torn files, tables of colours, PDF, QR codes.
+//! Everything that the quick program does not carry: other formats, torn files, tables of colours, PDF that are encrypted or packed, QR codes.
 
-use claim_domain::documents::{File as Paper, Format};
-use claim_photo::{Kind, PhotoError, pdf, prepare, sha256_hex, sniff};
+use claim_photo::{Kind, PhotoError, pdf, prepare, sniff};
 use js_sys::Uint8Array;
 
-use super::{Answer, Done, Order, measured, paper, read, serve};
+use super::{Answer, Order, measured, read, serve, stored};
 
 pub fn start() {
     serve(answer);
@@ -28,9 +27,6 @@ async fn answer(order: Order) -> Answer {
 /// A PDF: judged by its structure, stored without a word about who made it.
 fn document(file: Vec<u8>) -> Result<Answer, PhotoError> {
     let found = pdf::inspect(&file)?;
-    let original_sha256 = sha256_hex(&file);
-    let bytes = pdf::without_metadata(&file).unwrap_or(file);
-    let sha256 = sha256_hex(&bytes);
-    let paper = Paper { pdf: Some(found), ..paper(Format::Pdf, &bytes, sha256, original_sha256) };
-    Ok(Answer::Done(Box::new(Done { bytes, thumbnail: None, size: (0, 0), paper, place: None, prepared_ms: 0.0, measured_ms: 0.0 })))
+    let plain = pdf::without_metadata(&file);
+    Ok(stored(file, found, plain))
 }

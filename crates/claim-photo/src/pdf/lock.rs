@@ -7,10 +7,11 @@ use md5::Md5;
 use rc4::Rc4;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use super::syntax::{after, find, has_name, number_of, string};
+use super::syntax::{after, has_name, number_of, string};
 
 /// What a password is filled up with (7.6.4.3.2).
-const PADDING: [u8; 32] = *b"\x28\xBF\x4E\x5E\x4E\x75\x8A\x41\x64\x00\x4E\x56\xFF\xFA\x01\x08\x2E\x2E\x00\xB6\xD0\x68\x3E\x80\x2F\x0C\xA9\xFE\x64\x53\x69\x7A";
+const PADDING: [u8; 32] =
+    *b"\x28\xBF\x4E\x5E\x4E\x75\x8A\x41\x64\x00\x4E\x56\xFF\xFA\x01\x08\x2E\x2E\x00\xB6\xD0\x68\x3E\x80\x2F\x0C\xA9\xFE\x64\x53\x69\x7A";
 
 #[derive(Clone, Copy)]
 enum Cipher {
@@ -160,9 +161,4 @@ fn hash(revision: u64, salt: &[u8]) -> [u8; 32] {
         round += 1;
     }
     std::array::from_fn(|i| key[i])
-}
-
-/// Whether a document says that it is encrypted.
-pub(super) fn is_locked(file: &[u8]) -> bool {
-    find(file, b"/Encrypt").is_some()
 }

@@ -1,37 +1,23 @@
 //! What a PDF says about who made it: the information dictionary (ISO 32000-1 14.3.3) and XMP (14.3.2). Each is overwritten
 //! where it stands, so that every offset still holds.
 
-use super::syntax::{after, closing, has_key, has_name, literal, named, number_of, parts, reference};
-use super::{dictionaries, is_trailer, object_streams};
+use super::object_streams;
+use super::syntax::{after, closing, dictionaries, has_key, has_name, is_trailer, literal, named, number_of, parts, reference};
 
 /// The same document without information dictionary and XMP; `None` where it is as it should be already, or must stay as it
 /// is: a signature covers every byte (12.8.1), and an invoice without its own is none.
 pub fn without_metadata(file: &[u8]) -> Option<Vec<u8>> {
-    if dictionaries(file).any(|d| has_key(d, b"ByteRange")) {
-        return None;
+    let mut plain = blanked(file).unwrap_or_else(|| file.to_vec());
+    if is_signed(file) || super::encrypt(file).is_some() {
+        return (plain != file).then_some(plain);
     }
-    let mut plain = file.to_vec();
-    let informs: Vec<u64> = dictionaries(file).filter(|d| is_trailer(d)).filter_map(|d| reference(after(d, b"Info")?)).collect();
-    let place = |part: &[u8]| part.as_ptr() as usize - file.as_ptr() as usize;
-    for (dictionary, stream) in parts(file) {
-        let number = named(file, dictionary).map(|(number, _)| number);
-        if number.is_some_and(|n| informs.contains(&n)) {
-            let at = place(dictionary);
-            emptied(&mut plain[at..at + dictionary.len()]);
-        }
-        if let Some(stream) = stream.filter(|_| has_name(dictionary, b"Type", b"Metadata")) {
-            let length = number_of(dictionary, b"Length").map_or(stream.len(), |n| n as usize).min(stream.len());
-            let at = place(stream);
-            let deflated = has_key(dictionary, b"Filter");
-            blank(&mut plain[at..at + length], deflated);
-        }
-    }
-    let is_encrypted = super::lock::is_locked(file);
-    for (stream, (count, first, mut bytes)) in object_streams(file, None).filter(|_| !is_encrypted) {
-        let Some(objects) = inside(&bytes, count, first) else { continue };
+    let informs = informs(file);
+    for (stream, (count, first, mut bytes)) in object_streams(file, None) {
         let mut changed = false;
-        for (_, at) in objects.iter().filter(|(number, _)| informs.contains(number)) {
-            let Some(rest) = bytes.get(*at..).filter(|rest| rest.trim_ascii_start().starts_with(b"<<")) else { continue };
+        for (number, at) in inside(&bytes, count, first).unwrap_or_default() {
+            let Some(rest) = bytes.get(at..).filter(|rest| informs.contains(&number) && rest.trim_ascii_start().starts_with(b"<<")) else {
+                continue;
+            };
             let start = at + rest.len() - rest.trim_ascii_start().len();
             let end = closing(&bytes, start);
             changed |= emptied(&mut bytes[start..end]);
@@ -39,15 +25,56 @@ pub fn without_metadata(file: &[u8]) -> Option<Vec<u8>> {
         if !changed {
             continue;
         }
-        let at = place(stream);
+        let at = place(file, stream);
         // Less is said, so it is not longer; what follows the end of deflated data is not read (RFC 1950 2.3).
-        let packed = if stream.starts_with(&bytes[..bytes.len().min(16)]) { bytes } else { miniz_oxide::deflate::compress_to_vec_zlib(&bytes, 9) };
+        let is_plain = stream.starts_with(&bytes[..bytes.len().min(16)]);
+        let packed = if is_plain { bytes } else { miniz_oxide::deflate::compress_to_vec_zlib(&bytes, 9) };
         if packed.len() <= stream.len() {
             plain[at..at + packed.len()].copy_from_slice(&packed);
             plain[at + packed.len()..at + stream.len()].fill(b'\n');
         }
     }
     (plain != file).then_some(plain)
+}
+
+/// The same for what stands in the open.
+pub(super) fn blanked(file: &[u8]) -> Option<Vec<u8>> {
+    if is_signed(file) {
+        return None;
+    }
+    let (mut plain, informs) = (file.to_vec(), informs(file));
+    for (dictionary, stream) in parts(file) {
+        if named(file, dictionary).is_some_and(|(number, _)| informs.contains(&number)) {
+            let at = place(file, dictionary);
+            emptied(&mut plain[at..at + dictionary.len()]);
+        }
+        if let Some(stream) = stream.filter(|_| has_name(dictionary, b"Type", b"Metadata")) {
+            let length = number_of(dictionary, b"Length").map_or(stream.len(), |n| n as usize).min(stream.len());
+            let at = place(file, stream);
+            blank(&mut plain[at..at + length], has_key(dictionary, b"Filter"));
+        }
+    }
+    (plain != file).then_some(plain)
+}
+
+/// Whether the information dictionary lies in an object stream.
+pub(super) fn is_packed(file: &[u8]) -> bool {
+    let informs = informs(file);
+    let mut packed = object_streams(file, None).filter_map(|(_, (count, first, bytes))| inside(&bytes, count, first));
+    packed.any(|objects| objects.iter().any(|(number, _)| informs.contains(number)))
+}
+
+fn is_signed(file: &[u8]) -> bool {
+    dictionaries(file).any(|d| has_key(d, b"ByteRange"))
+}
+
+/// Numbers of the information dictionaries, of every revision.
+fn informs(file: &[u8]) -> Vec<u64> {
+    dictionaries(file).filter(|d| is_trailer(d)).filter_map(|d| reference(after(d, b"Info")?)).collect()
+}
+
+fn place(file: &[u8], part: &[u8]) -> usize {
+    part.as_ptr() as usize - file.as_ptr() as usize
 }
 
 /// Numbers and places of the objects in an object stream.

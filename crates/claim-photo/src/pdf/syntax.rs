@@ -51,7 +51,7 @@ pub(super) fn parts(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)
     })
 }
 
-pub(super) fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|w| w == wanted)
 }
 
@@ -100,7 +100,6 @@ pub(super) fn reference(value: &[u8]) -> Option<u64> {
     let length = value.iter().take_while(|b| b.is_ascii_digit()).count();
     std::str::from_utf8(&value[..length]).ok()?.parse().ok()
 }
-
 
 /// A literal string that begins here, opened, and how many bytes it takes (7.3.4.2); `None` where it does not end.
 pub(super) fn literal(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {

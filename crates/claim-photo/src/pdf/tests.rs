@@ -2,9 +2,8 @@ use super::*;
 use proptest::prelude::*;
 
 fn plain(pages: usize, trailer: &str) -> Vec<u8> {
-    let mut file = format!(
-        "%PDF-1.4\n1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj\n2 0 obj << /Type /Pages /Kids [] /Count {pages} >> endobj\n"
-    );
+    let mut file =
+        format!("%PDF-1.4\n1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj\n2 0 obj << /Type /Pages /Kids [] /Count {pages} >> endobj\n");
     for i in 0..pages {
         file += &format!("{} 0 obj << /Type /Page /Parent 2 0 R /Resources << /Font << >> >> >> endobj\n", i + 3);
     }
@@ -27,8 +26,7 @@ fn a_page_tree_in_an_object_stream_is_unpacked() {
     let objects = b"1 0 2 30 << /Type /Catalog /Pages 2 0 R >> << /Type/Pages/Kids[3 0 R]/Count 7 >>";
     let packed = miniz_oxide::deflate::compress_to_vec_zlib(objects, 6);
     let mut file =
-        format!("%PDF-1.5\n4 0 obj << /Type /ObjStm /N 2 /First 9 /Filter /FlateDecode /Length {} >>\nstream\n", packed.len())
-            .into_bytes();
+        format!("%PDF-1.5\n4 0 obj << /Type /ObjStm /N 2 /First 9 /Filter /FlateDecode /Length {} >>\nstream\n", packed.len()).into_bytes();
     file.extend(&packed);
     file.extend(b"\nendstream endobj\n5 0 obj << /Type /XRef /Size 6 /Root 1 0 R >>\nstream\nx\nendstream endobj");
     assert_eq!(inspect(&file), Ok(Pdf { pages: 7, locked: false }));
@@ -127,6 +125,11 @@ fn who_made_a_document_is_blanked_in_its_place() {
             assert!(!found(&plain) && !found(&unpacked), "{name}: {told:?}");
         }
         assert_eq!(without_metadata(&plain), None, "nothing is left to do");
+    }
+    let plain = seed("plain");
+    assert_eq!(inspect_plain(&plain), Ok(Some((Pdf { pages: 2, locked: false }, without_metadata(&plain)))));
+    for name in ["packed", "r6_disable", "asks_r4"] {
+        assert_eq!(inspect_plain(&seed(name)), Ok(None), "{name}");
     }
     let mut signed = seed("plain");
     signed.extend(b"\n9 0 obj<</Type/Sig/ByteRange[0 10 20 30]>>endobj\n");
