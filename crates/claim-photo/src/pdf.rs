@@ -24,7 +24,7 @@ const MOST_UNPACKED: usize = 32 << 20;
 /// # Errors
 /// [`PhotoError::DamagedPdf`] when no page is found.
 pub fn inspect(file: &[u8]) -> Result<Pdf, PhotoError> {
-    let Some(value) = encrypt(file) else { return pages(file, None) };
+    let Some(value) = encrypt(file) else { return pages(file, PLAIN) };
     // A dictionary of its own, or one in the trailer.
     let plain = Objects::of(file, &[]);
     let direct = value.trim_ascii_start().starts_with(b"<<").then(|| value.trim_ascii_start());
@@ -35,7 +35,7 @@ pub fn inspect(file: &[u8]) -> Result<Pdf, PhotoError> {
         let (number, generation) = named(file, dictionary)?;
         lock.stream(number, generation, stream, number_of(dictionary, b"Length"))
     };
-    pages(file, Some(&open))
+    pages(file, Some(open))
 }
 
 /// The same for what most documents are, with what is stored of them ([`without_metadata`]), in a fraction of the code. `None`
@@ -47,7 +47,7 @@ pub fn inspect_plain(file: &[u8]) -> Result<Option<(Pdf, Option<Vec<u8>>)>, Phot
     if encrypt(file).is_some() || metadata::is_packed(file) {
         return Ok(None);
     }
-    Ok(Some((pages(file, None)?, metadata::blanked(file))))
+    Ok(Some((pages(file, PLAIN)?, metadata::blanked(file))))
 }
 
 fn trailers(file: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -59,10 +59,11 @@ fn encrypt(file: &[u8]) -> Option<&[u8]> {
     trailers(file).filter_map(|d| after(d, b"Encrypt")).last()
 }
 
-/// Opens a stream, by its dictionary.
-type Open<'a> = &'a dyn Fn(&[u8], &[u8]) -> Option<Vec<u8>>;
+/// What opens no stream: a type of its own, so that programs which open none carry no ciphers.
+const PLAIN: Option<fn(&[u8], &[u8]) -> Option<Vec<u8>>> = None;
 
-fn pages(file: &[u8], open: Option<Open<'_>>) -> Result<Pdf, PhotoError> {
+/// `open` opens a stream, by its dictionary.
+fn pages(file: &[u8], open: Option<impl Fn(&[u8], &[u8]) -> Option<Vec<u8>>>) -> Result<Pdf, PhotoError> {
     let mut pages = Pages::default();
     pages.read(file);
     let unpacked: Vec<_> = object_streams(file, open).map(|(_, object)| object).collect();
@@ -76,11 +77,14 @@ fn pages(file: &[u8], open: Option<Open<'_>>) -> Result<Pdf, PhotoError> {
 }
 
 /// Each object stream as it lies in the file, with how many objects are in it, where the first one begins, and its content.
-fn object_streams<'a>(file: &'a [u8], open: Option<Open<'a>>) -> impl Iterator<Item = (&'a [u8], (u64, u64, Vec<u8>))> {
+fn object_streams<'a>(
+    file: &'a [u8],
+    open: Option<impl Fn(&[u8], &[u8]) -> Option<Vec<u8>> + 'a>,
+) -> impl Iterator<Item = (&'a [u8], (u64, u64, Vec<u8>))> {
     let mut left = MOST_UNPACKED;
     parts(file).filter_map(move |(dictionary, stream)| {
         let stream = stream.filter(|_| has_name(dictionary, b"Type", b"ObjStm") && left > 0)?;
-        let opened = match open {
+        let opened = match &open {
             Some(open) => Cow::Owned(open(dictionary, stream)?),
             None => Cow::Borrowed(stream),
         };

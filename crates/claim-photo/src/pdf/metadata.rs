@@ -1,8 +1,8 @@
 //! What a PDF says about who made it: the information dictionary (ISO 32000-1 14.3.3) and XMP (14.3.2). Each is overwritten
 //! where it stands, so that every offset still holds.
 
-use super::object_streams;
 use super::syntax::{after, closing, dictionaries, has_key, has_name, is_trailer, literal, named, number_of, parts, reference};
+use super::{PLAIN, object_streams};
 
 /// The same document without information dictionary and XMP; `None` where it is as it should be already, or must stay as it
 /// is: a signature covers every byte (12.8.1), and an invoice without its own is none.
@@ -12,7 +12,7 @@ pub fn without_metadata(file: &[u8]) -> Option<Vec<u8>> {
         return (plain != file).then_some(plain);
     }
     let informs = informs(file);
-    for (stream, (count, first, mut bytes)) in object_streams(file, None) {
+    for (stream, (count, first, mut bytes)) in object_streams(file, PLAIN) {
         let mut changed = false;
         for (number, at) in inside(&bytes, count, first).unwrap_or_default() {
             let Some(rest) = bytes.get(at..).filter(|rest| informs.contains(&number) && rest.trim_ascii_start().starts_with(b"<<")) else {
@@ -60,15 +60,17 @@ pub(super) fn blanked(file: &[u8]) -> Option<Vec<u8>> {
 /// Whether the information dictionary lies in an object stream.
 pub(super) fn is_packed(file: &[u8]) -> bool {
     let informs = informs(file);
-    let mut packed = object_streams(file, None).filter_map(|(_, (count, first, bytes))| inside(&bytes, count, first));
+    let mut packed = object_streams(file, PLAIN).filter_map(|(_, (count, first, bytes))| inside(&bytes, count, first));
     packed.any(|objects| objects.iter().any(|(number, _)| informs.contains(number)))
 }
 
+#[inline(never)]
 fn is_signed(file: &[u8]) -> bool {
     dictionaries(file).any(|d| has_key(d, b"ByteRange"))
 }
 
 /// Numbers of the information dictionaries, of every revision.
+#[inline(never)]
 fn informs(file: &[u8]) -> Vec<u64> {
     dictionaries(file).filter(|d| is_trailer(d)).filter_map(|d| reference(after(d, b"Info")?)).collect()
 }

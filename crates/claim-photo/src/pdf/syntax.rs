@@ -10,6 +10,7 @@ pub(super) fn dictionaries(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Longer dictionaries are no dictionaries: without this a file of `<` would be read over and over.
 const LONGEST: usize = 64 << 10;
 
+#[inline(never)]
 pub(super) fn closing(bytes: &[u8], start: usize) -> usize {
     let mut depth = 0usize;
     let mut at = start;
@@ -36,30 +37,39 @@ pub(super) fn closing(bytes: &[u8], start: usize) -> usize {
 }
 
 /// Each dictionary with the stream that follows it, if one does.
-pub(super) fn parts(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+pub(super) fn parts(bytes: &[u8]) -> impl Iterator<Item = Part<'_>> {
     let mut at = 0;
-    std::iter::from_fn(move || {
-        let start = at + find(&bytes[at..], b"<<")?;
-        let end = closing(bytes, start);
-        at = end;
-        let rest = bytes[end..].trim_ascii_start();
-        let Some(body) = rest.strip_prefix(b"stream") else { return Some((&bytes[start..end], None)) };
-        let body = body.strip_prefix(b"\r\n").or_else(|| body.strip_prefix(b"\n")).unwrap_or(body);
-        let length = find(body, b"endstream").unwrap_or(body.len());
-        at = bytes.len() - body.len() + length;
-        Some((&bytes[start..end], Some(&body[..length])))
-    })
+    std::iter::from_fn(move || next(bytes, &mut at))
 }
 
+type Part<'a> = (&'a [u8], Option<&'a [u8]>);
+
+// Not once for each of its many callers: the quick worker is counted in bytes.
+#[inline(never)]
+fn next<'a>(bytes: &'a [u8], at: &mut usize) -> Option<Part<'a>> {
+    let start = *at + find(&bytes[*at..], b"<<")?;
+    let end = closing(bytes, start);
+    *at = end;
+    let rest = bytes[end..].trim_ascii_start();
+    let Some(body) = rest.strip_prefix(b"stream") else { return Some((&bytes[start..end], None)) };
+    let body = body.strip_prefix(b"\r\n").or_else(|| body.strip_prefix(b"\n")).unwrap_or(body);
+    let length = find(body, b"endstream").unwrap_or(body.len());
+    *at = bytes.len() - body.len() + length;
+    Some((&bytes[start..end], Some(&body[..length])))
+}
+
+#[inline(never)]
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|w| w == wanted)
 }
 
+#[inline(never)]
 pub(super) fn is_trailer(dictionary: &[u8]) -> bool {
     has_key(dictionary, b"Root") && (has_key(dictionary, b"Size") || has_name(dictionary, b"Type", b"XRef"))
 }
 
 /// What stands after `/key`, when the name ends there.
+#[inline(never)]
 pub(super) fn after<'a>(dictionary: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let mut rest = dictionary;
     loop {
@@ -77,6 +87,7 @@ pub(super) fn has_key(dictionary: &[u8], key: &[u8]) -> bool {
     after(dictionary, key).is_some()
 }
 
+#[inline(never)]
 pub(super) fn has_name(dictionary: &[u8], key: &[u8], name: &[u8]) -> bool {
     after(dictionary, key).is_some_and(|value| {
         let value = value.trim_ascii_start();
@@ -88,6 +99,7 @@ pub(super) fn has_name(dictionary: &[u8], key: &[u8], name: &[u8]) -> bool {
     })
 }
 
+#[inline(never)]
 pub(super) fn number_of(dictionary: &[u8], key: &[u8]) -> Option<u64> {
     let digits = after(dictionary, key)?.trim_ascii_start();
     let length = digits.iter().take_while(|b| b.is_ascii_digit()).count().min(9);
@@ -95,6 +107,7 @@ pub(super) fn number_of(dictionary: &[u8], key: &[u8]) -> Option<u64> {
 }
 
 /// `12 0 R`
+#[inline(never)]
 pub(super) fn reference(value: &[u8]) -> Option<u64> {
     let value = value.trim_ascii_start();
     let length = value.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -102,6 +115,7 @@ pub(super) fn reference(value: &[u8]) -> Option<u64> {
 }
 
 /// A literal string that begins here, opened, and how many bytes it takes (7.3.4.2); `None` where it does not end.
+#[inline(never)]
 pub(super) fn literal(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut text, mut depth, mut at) = (Vec::new(), 0usize, 0);
     loop {
@@ -168,6 +182,7 @@ pub(super) fn first_string(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Number and generation of the object that a dictionary of this file is.
+#[inline(never)]
 pub(super) fn named(file: &[u8], dictionary: &[u8]) -> Option<(u64, u64)> {
     let from = dictionary.as_ptr() as usize - file.as_ptr() as usize;
     let before = file[from.saturating_sub(40)..from].trim_ascii_end().strip_suffix(b"obj")?.trim_ascii_end();

@@ -118,7 +118,7 @@ fn who_made_a_document_is_blanked_in_its_place() {
         let file = seed(name);
         let plain = without_metadata(&file).unwrap();
         assert_eq!((plain.len(), inspect(&plain)), (file.len(), Ok(Pdf { pages: 2, locked: false })), "{name}");
-        let unpacked: Vec<u8> = object_streams(&plain, None).flat_map(|(_, (_, _, bytes))| bytes).collect();
+        let unpacked: Vec<u8> = object_streams(&plain, PLAIN).flat_map(|(_, (_, _, bytes))| bytes).collect();
         for told in [&b"Zhang"[..], b"xmpmeta", b"FEFF5F20", b"feff5f20", b"Invoice", b"20261101", b"\x5F\x20\x4F\x1F"] {
             let found = |bytes: &[u8]| bytes.windows(told.len()).any(|w| w == told);
             assert!(found(&file) || name == "packed" || told[0] == b'f' || told[0] == 0x5F, "{name}: {told:?} was there");
