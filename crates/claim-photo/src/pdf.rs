@@ -38,12 +38,15 @@ pub fn inspect(file: &[u8]) -> Result<Pdf, PhotoError> {
     pages(file, Some(open))
 }
 
+/// What was found, and what is stored where that is not the file itself.
+pub type Stored = (Pdf, Option<Vec<u8>>);
+
 /// The same for what most documents are, with what is stored of them ([`without_metadata`]), in a fraction of the code. `None`
 /// where it is encrypted, or packs who made it with other things.
 ///
 /// # Errors
 /// As [`inspect`].
-pub fn inspect_plain(file: &[u8]) -> Result<Option<(Pdf, Option<Vec<u8>>)>, PhotoError> {
+pub fn inspect_plain(file: &[u8]) -> Result<Option<Stored>, PhotoError> {
     if encrypt(file).is_some() || metadata::is_packed(file) {
         return Ok(None);
     }
@@ -60,7 +63,8 @@ fn encrypt(file: &[u8]) -> Option<&[u8]> {
 }
 
 /// What opens no stream: a type of its own, so that programs which open none carry no ciphers.
-const PLAIN: Option<fn(&[u8], &[u8]) -> Option<Vec<u8>>> = None;
+const PLAIN: Option<Opener> = None;
+type Opener = fn(&[u8], &[u8]) -> Option<Vec<u8>>;
 
 /// `open` opens a stream, by its dictionary.
 fn pages(file: &[u8], open: Option<impl Fn(&[u8], &[u8]) -> Option<Vec<u8>>>) -> Result<Pdf, PhotoError> {

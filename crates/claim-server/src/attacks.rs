@@ -276,7 +276,8 @@ async fn finding_4_a_long_history_costs_no_more() {
             sizes[place] = length().await;
         }
     }
-    assert!(fastest[1] < fastest[0] * 2, "{fastest:?}");
+    // Fourteen times as long a history would take fourteen times as long; the machine may be busy with other tests.
+    assert!(fastest[1] < fastest[0] * 5, "{fastest:?}");
     assert!(sizes[1] <= sizes[0] + 16, "{sizes:?}");
     app.verify().await.unwrap();
     let mut other = Caller::new(&app);
