@@ -197,42 +197,6 @@ async fn load_slow_connections() {
     assert!(longest <= Duration::from_secs(36) && p99 <= Duration::from_millis(500), "{longest:?} {p99:?}");
 }
 
-/// F11: twenty people send the largest photographs at once.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement; run by `cargo xtask faults load`"]
-async fn load_twenty_pictures_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    let at = now(&server);
-    let photos: Vec<Vec<u8>> = baoan_tests::some_photographs(folder.path(), 20)
-        .iter()
-        .map(|path| claim_photo::prepare(&std::fs::read(path).unwrap(), &claim_photo::Limits::default()).unwrap().jpeg)
-        .collect();
-    let before = server.peak();
-    let began = Instant::now();
-    let all: Vec<_> = photos
-        .into_iter()
-        .map(|photo| {
-            let (mut caller, about) = (server.caller(), notice(&at));
-            std::thread::spawn(move || {
-                let no = caller.report(&unique_key(), &about).json()["claim_no"].as_str().unwrap().to_owned();
-                let length = photo.len().to_string();
-                let made = caller.send("POST", "/api/v1/uploads", &[("tus-resumable", "1.0.0"), ("upload-length", &length)], b"");
-                let place = made.header("location").unwrap().to_owned();
-                let tus = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", claim_api::tus::CHUNK_TYPE)];
-                assert_eq!(caller.send("PATCH", &place, &tus, &photo).status, 204);
-                let id = place.rsplit('/').next().unwrap().to_owned();
-                let json = [("content-type", "application/json")];
-                caller.send("PUT", &format!("/api/v1/claims/{no}/documents/scene/{id}"), &json, b"{}").status
-            })
-        })
-        .collect();
-    let statuses: Vec<u16> = all.into_iter().map(|one| one.join().unwrap()).collect();
-    let grown = megabytes(server.peak().saturating_sub(before));
-    println!("F11: 20 photographs attached at once: {grown} MB more at most, {:.1?}, violations 0", began.elapsed());
-    assert!(grown <= 200 && statuses.iter().all(|s| *s == 200), "{grown} {statuses:?}");
-}
-
 /// Three times what the server can do: refused at once and told when to come again, and well again at once.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement; run by `cargo xtask faults load`"]
