@@ -90,17 +90,24 @@ fn inside(bytes: &[u8], count: u64, first: u64) -> Option<Vec<(u64, usize)>> {
 /// Makes every string of a dictionary an empty one, with spaces behind it; whether there was one.
 fn emptied(dictionary: &mut [u8]) -> bool {
     let (mut at, mut changed) = (0, false);
+    // As where dictionaries are found: nothing is looked for again and again.
+    let (mut literals, mut hex) = (true, true);
     while at < dictionary.len() {
         let length = match &dictionary[at..] {
-            [b'(', ..] => literal(&dictionary[at..]).map(|(_, length)| length),
+            [b'(', ..] if literals => literal(&dictionary[at..]).map(|(_, length)| length),
             [b'<', b'<', ..] => {
                 at += 2;
                 continue;
             }
-            [b'<', rest @ ..] => rest.iter().position(|b| *b == b'>').map(|end| end + 2),
+            [b'<', rest @ ..] if hex => rest.iter().position(|b| *b == b'>').map(|end| end + 2),
             _ => None,
         };
         let Some(length) = length else {
+            match dictionary[at] {
+                b'(' => literals = false,
+                b'<' => hex = false,
+                _ => {}
+            }
             at += 1;
             continue;
         };

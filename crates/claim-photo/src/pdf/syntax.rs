@@ -14,11 +14,16 @@ const LONGEST: usize = 64 << 10;
 pub(super) fn closing(bytes: &[u8], start: usize) -> usize {
     let mut depth = 0usize;
     let mut at = start;
+    // Where one string does not end none is looked for again: a file of `(` would be read over and over.
+    let mut strings = true;
     let stop = bytes.len().min(start + LONGEST);
     while at + 1 < stop {
         match &bytes[at..at + 2] {
             // A string may hold whatever it likes (7.3.4.2).
-            [b'(', _] => at = literal(&bytes[at..stop]).map_or(at + 1, |(_, length)| at + length),
+            [b'(', _] if strings => match literal(&bytes[at..stop]) {
+                Some((_, length)) => at += length,
+                None => strings = false,
+            },
             b"<<" => {
                 depth += 1;
                 at += 2;

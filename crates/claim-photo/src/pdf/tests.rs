@@ -153,3 +153,14 @@ fn blanked_streams_inflate() {
         assert!(text.iter().all(|b| *b == b' '), "{length}");
     }
 }
+
+/// A megabyte of strings that never end takes no longer than a megabyte of anything.
+#[test]
+fn strings_without_an_end_are_not_read_over_and_over() {
+    for unit in ["(", "<<(", "<", "(<", "<</A("] {
+        let file = format!("%PDF-1.4\ntrailer<</Root 1 0 R/Size 1/Info 5 0 R>>\n5 0 obj<<{}", unit.repeat((1 << 20) / unit.len()));
+        let began = std::time::Instant::now();
+        let _ = (inspect(file.as_bytes()), without_metadata(file.as_bytes()));
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{unit}: {:?}", began.elapsed());
+    }
+}
