@@ -1,6 +1,7 @@
-//! From the insurer's own menu: signed in already, the policy chosen, time and place filled in. One page, then the number.
+//! From the insurer's own menu: the policy chosen, time and place filled in, and whose report it is. One page, then the
+//! number; the tap that sends signs in as well.
 
-use claim_api::{Launch, Launched};
+use claim_api::{Launch, LaunchTicket, Launched, SessionView};
 use claim_domain::draft::{Command, Draft, KnownPolicy, Step};
 use claim_domain::notice::Point;
 use claim_domain::safety::{Road, Special};
@@ -10,7 +11,7 @@ use leptos::prelude::*;
 use super::{Fetched, trouble};
 use crate::i18n::{c, t};
 use crate::journey;
-use crate::platform::http;
+use crate::platform::http::{self, CallError};
 use crate::platform::{address, host, new_id, now, sleep_ms, spawn};
 use crate::session::Session;
 use crate::ui::{ErrorSummary, Errors, button_link, click, live, primary, sheet};
@@ -28,25 +29,22 @@ pub fn launch(session: Session) -> AnyView {
         return sheet(c().launch, None, content.into_any());
     }
     let launched: Fetched<Launched> = RwSignal::new(None);
-    let sign_in = move || {
+    let open = move || {
         let token = token.clone();
         spawn(async move {
             let outcome = http::post::<Launched>("/api/v1/launch", &Launch { token }).await;
-            if let Ok(launched) = &outcome {
-                session.visit.who.set(Some(launched.who.clone()));
-            }
             launched.try_set(Some(outcome));
         });
     };
     // What somebody has begun here is not handed to whoever the link names.
     let fresh = RwSignal::new(session.draft.with_untracked(Draft::is_empty));
     if fresh.get_untracked() {
-        sign_in();
+        open();
     }
     let begin = Callback::new(move |()| {
         session.draft.set(Draft::new(new_id()));
         fresh.set(true);
-        sign_in();
+        open();
     });
     let content = move || {
         match (fresh.get(), launched.get()) {
@@ -66,14 +64,51 @@ pub fn launch(session: Session) -> AnyView {
     sheet(c().launch, None, view! { <div>{live(content)}</div> }.into_any())
 }
 
+/// Signs in, and then does what was tapped for.
+async fn sign_in(session: Session, ticket: String, failed: RwSignal<Option<CallError>>) -> bool {
+    match http::put::<SessionView>("/api/v1/launch", &LaunchTicket { ticket }).await {
+        Ok(who) => {
+            session.visit.who.set(Some(who));
+            true
+        }
+        Err(error) => {
+            failed.try_set(Some(error));
+            false
+        }
+    }
+}
+
 fn confirm(session: Session, launched: &Launched) -> AnyView {
     let errors: Errors = RwSignal::new(Vec::new());
+    let (ticket, failed) = (StoredValue::new(launched.ticket.clone()), RwSignal::new(None::<CallError>));
+    let said = live(move || failed.get().map(|error| trouble(session.visit, &error, "/report")));
+    let phone = launched.who.phone.clone().unwrap_or_default();
+    // Nothing of whoever the link is for stays in the report.
+    let other = move |_| {
+        session.draft.set(Draft::new(new_id()));
+        address::replace("/report");
+    };
+    let whose = view! {
+        <p class="note">{c().launch_as.replace("{n}", &phone)}</p>
+        <p><button class="link" type="button" id="launch-other" on:click=click(other)>{c().launch_other}</button></p>
+    };
     let policies = &launched.who.policies;
     let chosen = policies.iter().find(|p| Some(&p.id) == launched.policy.as_ref()).or(policies.first().filter(|_| policies.len() == 1));
     let Some(chosen) = chosen else {
         // None in force, or several: the long road asks.
-        address::replace("/report");
-        return ().into_any();
+        let go_on = move |_| {
+            spawn(async move {
+                if sign_in(session, ticket.get_value(), failed).await {
+                    address::replace("/report");
+                }
+            });
+        };
+        return view! {
+            {whose}
+            {said}
+            <button class="weui-btn weui-btn_primary" type="button" id="launch-in" on:click=click(go_on)>{c().launch_in}</button>
+        }
+        .into_any();
     };
     let (policy, title) = (KnownPolicy { id: chosen.id.clone(), title: chosen.title.clone(), lob: chosen.lob }, chosen.title.clone());
     session.answer(|a| {
@@ -100,9 +135,12 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
         if errors.with_untracked(|e| !e.is_empty()) || session.is_unanswered() {
             return;
         }
-        ASKED.into_iter().for_each(|step| session.say(Command::Pass(step)));
-        session.submit();
         spawn(async move {
+            if !sign_in(session, ticket.get_value(), failed).await || session.is_unanswered() {
+                return;
+            }
+            ASKED.into_iter().for_each(|step| session.say(Command::Pass(step)));
+            session.submit();
             // On disk before the page of the report is loaded, which goes on sending.
             while !session.newest(claim_api::outbox::Outbox::is_written).unwrap_or_default() {
                 sleep_ms(20).await;
@@ -114,6 +152,7 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
     view! {
         <ErrorSummary visit=session.visit errors />
         <form novalidate on:submit=send>
+            {whose}
             <p class="note">{t().your_policy}" "<strong>{title}</strong></p>
             {journey::question(session, Step::Safety, errors).1}
             {journey::question(session, Step::Event, errors).1}
@@ -122,6 +161,7 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
                 untrack(|| journey::consents(session, errors))
             })}
             <p class="quiet">{t().send_hint}</p>
+            {said}
             {primary(t().send)}
         </form>
     }

@@ -30,7 +30,8 @@ async fn from_the_insurers_menu_to_the_number_in_two_screens() {
     browser.at(&server.url(&format!("/launch#{}", token(&server, PHONE, 300, &unique_key())))).await;
     browser.find("input[name='/scene/injured']").await;
     let text = browser.text("main").await;
-    assert!(text.contains("浙A***45") && !text.contains(PHONE), "{text}");
+    assert!(text.contains("浙A***45") && text.contains("138****8000") && !text.contains(PHONE), "{text}");
+    assert_eq!(server.count("SELECT count(*) FROM session WHERE phone_sealed IS NOT NULL"), 0, "the tap that sends signs in");
     browser.until("the place is found", "document.querySelector('#app').innerText.includes('30.2741')").await;
     assert_ne!(browser.run("return document.querySelector('#loss_at').value").await, json!(""));
     assert_eq!(browser.axe().await, Vec::<String>::new());
@@ -63,6 +64,13 @@ fn a_link_that_is_not_right_signs_nobody_in() {
     let try_it = |token: &str| {
         let mut caller = server.caller();
         let answer = caller.post("/api/v1/launch", &json!({ "token": token }));
+        if answer.status == 200 {
+            assert_eq!(caller.get("/api/v1/session").json()["signed_in"], false, "nobody is signed in without a word");
+            let ticket = json!({ "ticket": answer.json()["ticket"] }).to_string();
+            let json = [("content-type", "application/json")];
+            assert_eq!(server.caller().send("PUT", "/api/v1/launch", &json, ticket.as_bytes()).status, 410, "of another session");
+            assert_eq!(caller.send("PUT", "/api/v1/launch", &json, ticket.as_bytes()).status, 200);
+        }
         (answer.status, caller.get("/api/v1/session").json()["signed_in"].clone())
     };
     let (text, signature) = good.split_once('.').unwrap();

@@ -22,7 +22,7 @@ pub fn claim_of(caller: &mut Caller, server: &Server, change: impl FnOnce(&mut V
     answer.json()["claim_no"].as_str().unwrap().to_owned()
 }
 
-fn uploaded(caller: &mut Caller, bytes: &[u8]) -> String {
+pub fn uploaded(caller: &mut Caller, bytes: &[u8]) -> String {
     use base64::Engine;
     let metadata = format!("sha256 {}", base64::engine::general_purpose::STANDARD.encode(sha256_hex(bytes)));
     let length = bytes.len().to_string();

@@ -299,9 +299,11 @@ async fn a9_r3_h2_a_stranger_learns_nothing_and_the_owner_stops_it() {
     // The owner's phone was told, with a link that needs no sign-in.
     let outbox = server.caller().get("/demo/outbox").text;
     let told = outbox.split("class=\"step\"").find(|m| m.contains("13800138000") && m.contains("有人用您的保单报案")).unwrap();
-    let link = told.split("/not-mine/").nth(1).unwrap().split([' ', '<']).next().unwrap().to_owned();
+    let link = told.split("/not-mine#").nth(1).unwrap().split([' ', '<']).next().unwrap().to_owned();
     let owner = Browser::phone().await;
-    owner.open(&server.url(&format!("/not-mine/{link}"))).await;
+    owner.open(&server.url(&format!("/not-mine#{link}"))).await;
+    owner.find("form[action='/not-mine/stop']").await;
+    assert_eq!(owner.path().await, "/not-mine", "what opens it is in no address");
     assert_eq!(owner.axe().await, Vec::<String>::new());
     picture_of(&owner, "not-mine").await;
     owner.tap("button").await;

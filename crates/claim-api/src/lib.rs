@@ -176,13 +176,23 @@ pub struct Launch {
     pub token: String,
 }
 
-/// Who is signed in now, and the policy that the link is about: the id of one in `who`.
+/// Who the link is for, not signed in yet, and the policy that it is about: the id of one in `who`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Launched {
     pub who: SessionView,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// Signs in, in this session and for half an hour.
+    pub ticket: String,
+}
+
+/// Signs in as whom the link was for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LaunchTicket {
+    pub ticket: String,
 }
 
 /// What `wx.config` of WeChat's JSSDK wants for one address.
@@ -286,7 +296,7 @@ fn all_day() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Share {
-    /// `/shared/…`; empty where it was made earlier: the server knows only its hash.
+    /// `/shared#…`; empty where it was made earlier: the server knows only its hash.
     pub path: String,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub expires_at: Moment,

@@ -32,7 +32,7 @@ pub fn sniff(file: &[u8]) -> Kind {
             }
         }
         [0xFF, 0x0A, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => Kind::Foreign,
-        [b'G', b'I', b'F', b'8', ..] | [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Kind::Foreign,
+        [b'G', b'I', b'F', b'8', ..] | [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Kind::Foreign,
         // Bytes 14 to 17: the size of the header that follows, of any version.
         [b'B', b'M', ..] if file.get(14).is_some_and(|n| [12, 40, 52, 56, 64, 108, 124].contains(n)) && file.get(15) == Some(&0) => {
             Kind::Foreign

@@ -10,7 +10,9 @@ use std::{fs, io};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
 use bytes::Bytes;
+use sha2::Digest;
 
 use crate::vault::sha256_hex;
 use crate::{App, guard, kiosk, pages, wechat};
@@ -113,9 +115,11 @@ impl Assets {
         Ok(())
     }
 
-    /// The address of a file with its content's hash.
-    pub fn named(&self, path: &str) -> Option<String> {
-        Some(format!("{path}?v={}", self.0.get(path)?.hash))
+    /// The address of a file with its content's hash, and its integrity (Subresource Integrity, 3.1).
+    pub fn named(&self, path: &str) -> Option<(String, String)> {
+        let asset = self.0.get(path)?;
+        let digest = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(&asset.plain));
+        Some((format!("{path}?v={}", asset.hash), format!("sha256-{digest}")))
     }
 
     pub fn text(&self, path: &str) -> Option<String> {

@@ -36,8 +36,8 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
         "page"
     };
     let api = area == "api";
-    let no_store =
-        api || path.starts_with("/staff") || path.starts_with("/lite") || path.starts_with("/demo") || path.starts_with("/shared/");
+    let personal = ["/staff", "/lite", "/demo", "/shared", "/not-mine"];
+    let no_store = api || personal.iter().any(|begin| path.starts_with(begin));
     let mut who = Who::Nobody;
     let refused = cross_site(&method, request.headers());
     let mut response = match refused {
@@ -82,7 +82,8 @@ fn headers(app: &App, headers: &mut HeaderMap, id: &str, area: &str, no_store: b
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| policy(&app.deployment, area));
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Nothing to anybody else. Nor `no-referrer`: our own forms would then say `Origin: null` (Fetch, 3.3).
+        (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("permissions-policy"), "camera=(self), geolocation=(self), microphone=()"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),

@@ -45,7 +45,8 @@ fn sources() -> Vec<(String, String)> {
 #[test]
 fn item_1_every_statement_is_parameterised() {
     let mut looked = 0;
-    for (path, text) in sources().into_iter().filter(|(path, _)| !path.ends_with("items.rs") && !path.ends_with("attacks.rs")) {
+    let tests = ["items.rs", "attacks.rs", "interrupted.rs"];
+    for (path, text) in sources().into_iter().filter(|(path, _)| !tests.iter().any(|test| path.ends_with(test))) {
         let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         for (at, _) in text.match_indices("AssertSqlSafe(") {
             let statement: String = text[at..].chars().take(900).collect();
@@ -172,7 +173,7 @@ async fn item_13_14_15_16_17_19_20_23_25_every_answer_is_guarded() {
             assert_eq!(said("strict-transport-security"), "max-age=31536000", "{named}");
             assert_eq!(said("content-security-policy"), csp, "{named}");
             assert_eq!(said("x-content-type-options"), "nosniff", "{named}");
-            assert_eq!(said("referrer-policy"), "no-referrer", "{named}");
+            assert_eq!(said("referrer-policy"), "same-origin", "{named}");
             assert_eq!(
                 (said("cross-origin-opener-policy"), said("cross-origin-resource-policy")),
                 ("same-origin".into(), "same-origin".into()),

@@ -99,8 +99,10 @@ fn page(app: &App, kiosk: &Kiosk) -> Result<String> {
     let (before, rest) = page.split_once("<script src=\"/storage.js").ok_or_else(|| Failure::internal("kiosk", "index.html"))?;
     let after = rest.split_once("</script>").map_or("", |(_, after)| after);
     let named = |path: &str| app.assets.named(path).ok_or_else(|| Failure::internal("kiosk", path));
-    let (css, js) = (named("/kiosk/kiosk.css")?, named("/kiosk/kiosk.js")?);
-    let tags = format!("<link rel=\"stylesheet\" href=\"{css}\"><script src=\"{js}\" defer></script>");
+    let ((css, css_digest), (js, js_digest)) = (named("/kiosk/kiosk.css")?, named("/kiosk/kiosk.js")?);
+    let tags = format!(
+        "<link rel=\"stylesheet\" href=\"{css}\" integrity=\"{css_digest}\"><script src=\"{js}\" integrity=\"{js_digest}\" defer></script>"
+    );
     let marked = format!("<html data-kiosk=\"{}\" data-idle=\"{}\" ", kiosk.paper, kiosk.idle_seconds);
     Ok(format!("{}{tags}{after}", before.replacen("<html ", &marked, 1)))
 }

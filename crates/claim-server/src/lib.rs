@@ -20,6 +20,8 @@ mod failure;
 mod guard;
 mod handoffs;
 #[cfg(test)]
+mod interrupted;
+#[cfg(test)]
 mod items;
 mod kiosk;
 mod launch;
@@ -31,6 +33,7 @@ mod notices;
 mod openapi;
 mod pace;
 mod pages;
+mod passwords;
 mod payees;
 mod payments;
 mod people;
@@ -137,8 +140,7 @@ pub struct Shared {
     wechat: wechat::WeChat,
     audit: audit::Audit,
     quotas: limits::Quotas,
-    /// Passwords that are checked: each takes 19 MiB.
-    passwords: limits::Gate,
+    passwords: passwords::Passwords,
     /// Where this server listens: its address where none was said.
     bound: OnceLock<String>,
     started: (SystemTime, Instant),
@@ -256,7 +258,7 @@ impl App {
             wechat,
             audit,
             quotas: limits::Quotas::default(),
-            passwords: limits::Gate::new(2, 32),
+            passwords: passwords::Passwords::default(),
             bound: OnceLock::new(),
             started: (SystemTime::now(), Instant::now()),
         }));

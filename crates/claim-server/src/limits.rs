@@ -43,6 +43,11 @@ impl Gate {
             return Err(busy(1).into());
         }
         let _waits = Waits(&self.waiting);
+        self.enter_patiently().await
+    }
+
+    /// The same for what nobody asks again for, however many wait.
+    pub async fn enter_patiently(&self) -> Result<SemaphorePermit<'_>> {
         // Never closed.
         self.places.acquire().await.map_err(|_| busy(1).into())
     }

@@ -150,7 +150,7 @@ async fn disown_link(app: &App, tx: &mut SqliteConnection, claim: &Stored, at: M
         .bind(at.0 + DISOWN_LIVES)
         .execute(tx)
         .await?;
-    Ok(format!("{}/not-mine/{fresh}", app.address()))
+    Ok(format!("{}/not-mine#{fresh}", app.address()))
 }
 
 /// Silence is never agreement: the customer is reminded, and nothing else happens. From the fortnight on with the day on

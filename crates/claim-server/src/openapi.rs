@@ -68,6 +68,7 @@ use crate::{
         documents::claim_request,
         documents::compiled_rules,
         launch::launch,
+        launch::sign_in,
         wechat::signature,
         kiosk::view,
         kiosk::wipe,

@@ -50,7 +50,7 @@ routes! { API api:
     "/openapi.json" Open { get openapi::json }
     "/rules/{version}" Open { get documents::compiled_rules }
     "/session" Session { get session::view, post session::sign_in, delete session::sign_out }
-    "/launch" Session { post launch::launch }
+    "/launch" Session { post launch::launch, put launch::sign_in }
     "/wx/jssdk-signature" Open { get wechat::signature }
     "/session/code" Session { post session::send_code }
     "/notices" Session { post notices::create }
@@ -92,8 +92,10 @@ routes! { PAGES plain:
     "/csp-reports" Open { post guard::csp_report }
     "/pages.css" Open { get pages::css }
     "/lite" Session { get pages::lite::form, post pages::lite::submit }
-    "/shared/{token}" Open { get pages::shared::show }
-    "/not-mine/{token}" Open { get pages::not_mine::ask, post pages::not_mine::say }
+    "/link.js" Open { get pages::links::js }
+    "/shared" Open { get pages::shared::show, post pages::shared::enter }
+    "/not-mine" Open { get pages::not_mine::ask, post pages::not_mine::enter }
+    "/not-mine/stop" Open { post pages::not_mine::say }
     "/kiosk/enrol" Open { get pages::kiosk::form, post pages::kiosk::enrol }
     "/staff/login" Open { get pages::staff::login_page, post pages::staff::login }
     "/staff/logout" Open { post pages::staff::logout }
@@ -318,11 +320,15 @@ mod tests {
         let index = app.vault.index("phone", "13800138000");
         assert_eq!(app.vault.open_text(&crate::messages::place("phone", &index), &sealed[0].0).unwrap(), "13800138000");
         let text = app.vault.open_text(&crate::messages::place("text", &index), &sealed[0].1).unwrap();
-        let link = text.split("https://claims.example").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        let link = text.split("https://claims.example/not-mine#").nth(1).unwrap().split(' ').next().unwrap().to_owned();
         let mut anybody = Caller::new(&app);
-        let (status, page) = anybody.call("get", &link, &[], "").await;
+        let mut shown = async |secret: &str| {
+            assert_eq!(anybody.call("post", "/not-mine", &form, &format!("secret={secret}")).await.0, 303);
+            anybody.call("get", "/not-mine", &[], "").await
+        };
+        assert_eq!(shown("unknown").await.0, 404);
+        let (status, page) = shown(&link).await;
         assert!(status == 200 && page.contains("这不是我报的") && !page.contains("张伟") && !page.contains("浙A12345"), "{page}");
-        assert_eq!(anybody.call("get", "/not-mine/unknown", &[], "").await.0, 404);
         // Proved by staff until yesterday's eve: then it is as before.
         let mut staff = Caller::new(&app);
         staff.call("post", "/staff/login", &form, "name=supervisor&password=demo-supervisor").await;
@@ -339,8 +345,8 @@ mod tests {
         tx.commit().await.unwrap();
         assert!(limited(&mut stranger).await, "a right that has run out");
         // 这不是我报的: nothing moves until a supervisor has found out.
-        assert_eq!(anybody.call("post", &link, &form, "").await.0, 200);
-        assert_eq!(anybody.call("post", &link, &form, "").await.0, 200, "said twice");
+        assert_eq!(anybody.call("post", "/not-mine/stop", &form, "").await.0, 200);
+        assert_eq!(anybody.call("post", "/not-mine/stop", &form, "").await.0, 200, "said twice");
         let skip = staff.call("post", &format!("/staff/claims/{no}/steps"), &form, "kind=survey-skipped&reason=r").await;
         assert_eq!(skip.0, 409, "{}", skip.1);
         let settle = staff.call("post", &format!("/staff/claims/{no}/steps"), &form, "kind=disown-settled&genuine=no&text=x").await;

@@ -42,9 +42,18 @@ pub struct Session {
     pub hash: String,
     /// Set when the phone was proved.
     pub phone: Option<String>,
+    /// At a machine in a branch.
+    kiosk: bool,
+    /// A report writes it down together with the claim: one commit, and nothing for whoever is refused.
+    written: bool,
 }
 
 impl Session {
+    #[cfg(test)]
+    pub fn for_test(subject: &str) -> Session {
+        Session { subject: subject.to_owned(), hash: String::new(), phone: None, kiosk: false, written: true }
+    }
+
     /// # Errors
     /// `session-expired` for somebody who has not signed in.
     pub fn signed_in(&self) -> Result<&str> {
@@ -105,7 +114,7 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Cookie> {
             (token.clone(), Some(token))
         }
     };
-    let mut session = Session { hash: sha256_hex(token.as_bytes()), subject: String::new(), phone: None };
+    let mut session = Session { hash: sha256_hex(token.as_bytes()), subject: String::new(), phone: None, kiosk: false, written: false };
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         if path != "/api/v1/session" && path != "/lite" {
             return Ok(Cookie(None, name));
@@ -115,21 +124,40 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Cookie> {
         return Ok(Cookie(fresh, name));
     }
     app.quotas.sessions.take(guard::network(app, request))?;
-    let kiosk = kiosk::of(app, request.headers()).await?.is_some();
+    session.kiosk = kiosk::of(app, request.headers()).await?.is_some();
     session.subject = crate::vault::token();
-    let mut tx = app.store.begin().await?;
-    sqlx::query("INSERT INTO subject (id, created_at) VALUES (?, ?)").bind(&session.subject).bind(at.0).execute(&mut *tx).await?;
-    // Two first requests at once are one person.
-    let mine = insert(&mut tx, &session, None, kiosk, at).await?;
-    match mine {
-        true => tx.commit().await?,
-        false => {
-            drop(tx);
-            session = find(app, &token, at).await?.ok_or(ProblemCode::SessionExpired)?;
-        }
+    if !REPORTS.contains(&path) {
+        let mut tx = app.store.begin().await?;
+        session = write_down(&mut tx, session, at).await?;
+        tx.commit().await?;
     }
     request.extensions_mut().insert(session);
     Ok(Cookie(fresh, name))
+}
+
+/// Where a session is written down by the report itself.
+const REPORTS: [&str; 2] = ["/api/v1/notices", "/lite"];
+
+/// Keeps a session that is not kept yet. Two first requests at once are one person.
+///
+/// # Errors
+/// `session-expired` for one that has ended meanwhile.
+pub async fn write_down(tx: &mut store::Tx, mut session: Session, at: Moment) -> Result<Session> {
+    if session.written {
+        return Ok(session);
+    }
+    session.written = true;
+    let known: Option<(String, bool)> =
+        sqlx::query_as("SELECT subject_id, ended FROM session WHERE token_hash = ?").bind(&session.hash).fetch_optional(&mut **tx).await?;
+    match known {
+        Some((_, true)) => return Err(ProblemCode::SessionExpired.into()),
+        Some((subject, false)) => session.subject = subject,
+        None => {
+            sqlx::query("INSERT INTO subject (id, created_at) VALUES (?, ?)").bind(&session.subject).bind(at.0).execute(&mut **tx).await?;
+            insert(tx, &session, None, at).await?;
+        }
+    }
+    Ok(session)
 }
 
 async fn has_ended(app: &App, token: &str) -> Result<bool> {
@@ -179,7 +207,8 @@ async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>> {
     let (created, seen): (i64, i64) = (row.try_get("created_at")?, row.try_get("seen_at")?);
     let phone: Option<String> =
         row.try_get::<Option<String>, _>("phone_sealed")?.and_then(|sealed| app.vault.open_text(&place(&hash), &sealed));
-    let (idle, longest) = match (phone.is_some(), row.try_get("kiosk")?) {
+    let kiosk = row.try_get("kiosk")?;
+    let (idle, longest) = match (phone.is_some(), kiosk) {
         (false, false) => (ANONYMOUS_IDLE, i64::MAX),
         (true, false) => (SIGNED_IN_IDLE, SIGNED_IN_AT_MOST),
         // Until it is signed in with, the machine itself ends it.
@@ -197,23 +226,20 @@ async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>> {
         sqlx::query("UPDATE session SET seen_at = ? WHERE token_hash = ?").bind(at.0).bind(&hash).execute(&mut *tx).await?;
         tx.commit().await?;
     }
-    Ok(Some(Session { subject: row.try_get("subject_id")?, hash, phone }))
+    Ok(Some(Session { subject: row.try_get("subject_id")?, hash, phone, kiosk, written: true }))
 }
 
-/// `false`: there is one with this token.
-async fn insert(tx: &mut store::Tx, session: &Session, phone_sealed: Option<String>, kiosk: bool, at: Moment) -> Result<bool> {
-    let done = sqlx::query(
-        "INSERT OR IGNORE INTO session (token_hash, subject_id, created_at, seen_at, phone_sealed, kiosk) VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(&session.hash)
-    .bind(&session.subject)
-    .bind(at.0)
-    .bind(at.0)
-    .bind(phone_sealed)
-    .bind(kiosk)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+async fn insert(tx: &mut store::Tx, session: &Session, phone_sealed: Option<String>, at: Moment) -> Result<()> {
+    sqlx::query("INSERT INTO session (token_hash, subject_id, created_at, seen_at, phone_sealed, kiosk) VALUES (?, ?, ?, ?, ?, ?)")
+        .bind(&session.hash)
+        .bind(&session.subject)
+        .bind(at.0)
+        .bind(at.0)
+        .bind(phone_sealed)
+        .bind(session.kiosk)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 pub fn masked_phone(phone: &str) -> String {
@@ -418,9 +444,9 @@ pub async fn become_person(app: &App, tx: &mut store::Tx, session: &Session, pho
     people::arrive(tx, &subject, &index).await?;
     let kiosk = end(tx, &session.hash).await?;
     let fresh = token();
-    let session = Session { subject, hash: sha256_hex(fresh.as_bytes()), phone: Some(phone.to_owned()) };
+    let session = Session { subject, hash: sha256_hex(fresh.as_bytes()), phone: Some(phone.to_owned()), kiosk, written: true };
     let sealed = app.vault.seal(&place(&session.hash), phone);
-    insert(tx, &session, Some(sealed), kiosk, at).await?;
+    insert(tx, &session, Some(sealed), at).await?;
     app.audit.say("sign-in", &Who::session(&session.hash), serde_json::json!({ "as": "customer" }));
     Ok(fresh)
 }

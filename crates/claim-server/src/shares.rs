@@ -8,6 +8,7 @@ use claim_domain::Moment;
 
 use crate::claims::{Stored, mine, signed_in};
 use crate::failure::Result;
+use crate::pages::shared;
 use crate::session::Session;
 use crate::vault::{sha256_hex, token};
 use crate::{App, attendant, now};
@@ -49,7 +50,7 @@ pub async fn create(
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(Share { path: format!("/shared/{fresh}"), expires_at: Moment(at + LIVES) })))
+    Ok((StatusCode::CREATED, Json(Share { path: format!("{}#{fresh}", shared::PATH), expires_at: Moment(at + LIVES) })))
 }
 
 /// The links that still work, without their secrets.

@@ -1,8 +1,5 @@
 //! The insurer's people: accounts, their sessions, and the steps they take. Just enough to make a claim move.
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use axum::http::HeaderMap;
 use claim_api::{Problem, ProblemCode};
 use claim_domain::lifecycle::{Actor, Check, Claim, Desk, Kind, Line, Matter, Overlay, Point, Role, Stage, What, Work};
@@ -20,7 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::limits::busy;
 use crate::people::{self, Grant};
 use crate::vault::{sha256_hex, token};
-use crate::{App, attendant, chain, documents, now, payments, policies, session, standing, store};
+use crate::{App, attendant, chain, documents, now, passwords, payments, policies, session, standing, store};
 
 const IDLE: i64 = 30 * 60;
 const AT_MOST: i64 = 12 * 3600;
@@ -60,8 +57,7 @@ pub async fn add_staff(app: &App, name: &str, shown_as: &str, desk: Desk, passwo
     if name.trim().is_empty() || password.chars().count() < 10 {
         return Err("a name and a password of at least 10 characters are needed".into());
     }
-    // Argon2id with the crate's parameters (19 MiB, two passes), the OWASP minimum.
-    let hash = Argon2::default().hash_password(password.as_bytes()).map_err(|e| e.to_string())?.to_string();
+    let hash = passwords::hash(password)?;
     let write = async {
         let mut tx = app.store.begin_patiently().await?;
         // Four eyes are told apart by what is shown (claim_domain::lifecycle): no two people, and never another name for one.
@@ -117,23 +113,16 @@ pub async fn remove_staff(app: &App, name: &str) -> std::result::Result<(), Stri
     Ok(())
 }
 
-/// Whether this is the password of an account in use. Two are checked at a time: each takes 19 MiB.
+/// Whether this is the password of an account in use.
 ///
 /// # Errors
 /// `rate-limited` where too many wait.
 pub async fn is_password(app: &App, name: &str, password: &str) -> Result<bool> {
-    let _place = app.passwords.enter().await?;
     let stored: Option<String> = sqlx::query_scalar("SELECT password_hash FROM staff WHERE name = ? AND removed_at IS NULL")
         .bind(name)
         .fetch_optional(&app.store.read)
         .await?;
-    // Of no password anybody has, so that an unknown name is not answered sooner.
-    let nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    let (hash, password) = (stored.unwrap_or_else(|| nobody.into()), password.to_owned());
-    let right = tokio::task::spawn_blocking(move || {
-        PasswordHash::new(&hash).is_ok_and(|h| Argon2::default().verify_password(password.as_bytes(), &h).is_ok())
-    });
-    right.await.map_err(|e| Failure::internal("password", e))
+    app.passwords.is(password, stored).await
 }
 
 /// Wrong passwords of one name before it has to wait; then a minute, two, four … a quarter of an hour.

@@ -10,10 +10,11 @@ use claim_domain::validate::Code;
 use claim_domain::{FieldError, Lob, Moment};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
+use tokio::sync::Semaphore;
 
 use crate::claims::Stored;
 use crate::failure::{Failure, Result};
-use crate::limits::Gate;
+use crate::limits::{Gate, busy};
 use crate::snapshot::Snapshot;
 use crate::vault::{DataKey, sha256_hex};
 use crate::{App, standing};
@@ -22,12 +23,17 @@ use claim_api::{Problem, ProblemCode};
 pub struct Store {
     pub read: SqlitePool,
     write: SqlitePool,
-    /// Requests that wait to write: more are refused at once than wait and fail.
-    queue: Gate,
+    /// Whatever is no report waits here first, so that one of these at most stands before a report: the two take turns.
+    others: Gate,
+    /// Reports that wait or write.
+    reports: Semaphore,
 }
 
-/// About as many as are done in half a second.
-const MOST_WAITING: usize = 300;
+/// More are refused at once than wait and fail: as many as are done in half a second.
+const OTHERS_WAITING: usize = 300;
+const REPORTS_WAITING: usize = 50;
+
+const IMMEDIATE: &str = "BEGIN IMMEDIATE";
 
 pub type Tx = Transaction<'static, Sqlite>;
 
@@ -45,24 +51,30 @@ impl Store {
                 SqliteConnectOptions::new().filename(data.join("claims.sqlite")).read_only(true).busy_timeout(Duration::from_secs(10));
             let read = SqlitePoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
             let write = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
-            return Ok(Store { read, write, queue: Gate::new(1, MOST_WAITING) });
+            return Ok(Store::of(read, write));
         }
-        // On a full disk SQLite rolls back by itself, the driver's own ROLLBACK fails then, and it believes for ever to be in
-        // a transaction: such a connection is not used again.
+        // Where a statement fails in the middle, SQLite and its driver may each believe alone to be in a transaction (SQLite
+        // rolls back by itself on a full disk, and has begun one whose BEGIN was stopped): no transaction could be begun with
+        // such a connection any more, so it is not used again.
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(Duration::from_secs(10))
             .after_release(|connection, _| {
                 Box::pin(async move {
-                    connection.ping().await?;
-                    Ok(!connection.is_in_transaction())
+                    let stray = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+                    let none_active = stray.is_err_and(|e| e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "1"));
+                    Ok(none_active && !connection.is_in_transaction())
                 })
             })
             .connect_with(options.clone())
             .await?;
         sqlx::migrate!().run(&write).await?;
         let read = SqlitePoolOptions::new().max_connections(8).connect_with(options.read_only(true).create_if_missing(false)).await?;
-        Ok(Store { read, write, queue: Gate::new(1, MOST_WAITING) })
+        Ok(Store::of(read, write))
+    }
+
+    fn of(read: SqlitePool, write: SqlitePool) -> Store {
+        Store { read, write, others: Gate::new(1, OTHERS_WAITING), reports: Semaphore::new(REPORTS_WAITING) }
     }
 
     /// Starts the one writing transaction of a request; others wait for it.
@@ -70,13 +82,39 @@ impl Store {
     /// # Errors
     /// `rate-limited` where too many wait already.
     pub async fn begin(&self) -> Result<Tx> {
-        let _place = self.queue.enter().await?;
-        self.begin_patiently().await
+        let _turn = self.others.enter().await?;
+        Ok(self.write.begin_with(IMMEDIATE).await?)
     }
 
     /// The same for what nobody asks again for.
     pub async fn begin_patiently(&self) -> Result<Tx> {
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+        let _turn = self.others.enter_patiently().await?;
+        Ok(self.write.begin_with(IMMEDIATE).await?)
+    }
+
+    /// The same for somebody at the roadside, who goes before all of these.
+    ///
+    /// # Errors
+    /// `rate-limited` where too many of them wait already.
+    pub async fn begin_report(&self) -> Result<Tx> {
+        let _place = self.reports.try_acquire().map_err(|_| busy(1))?;
+        Ok(self.write.begin_with(IMMEDIATE).await?)
+    }
+
+    /// Stops the writing connection once, when `left` of its steps are over (tests). Not between a commit and the word that
+    /// it is done, which SQLite's machine would deny then.
+    #[cfg(test)]
+    pub async fn interrupt_when(&self, left: std::sync::Arc<std::sync::atomic::AtomicI64>) {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let committed = std::sync::Arc::new(AtomicBool::new(false));
+        let mut connection = self.write.acquire().await.unwrap();
+        let mut handle = connection.lock_handle().await.unwrap();
+        let hook = committed.clone();
+        handle.set_commit_hook(move || {
+            hook.store(true, Ordering::SeqCst);
+            true
+        });
+        handle.set_progress_handler(1, move || committed.swap(false, Ordering::SeqCst) || left.fetch_sub(1, Ordering::SeqCst) != 0);
     }
 
     pub async fn close(&self) {

@@ -58,12 +58,15 @@ impl Lock {
                 former(encrypt, id, revision, length, owner.get(..32)?, &user)?
             }
             5 | 6 => {
-                let (check, rest) = user.split_first_chunk::<32>()?;
-                if hash(revision, rest.get(..8)?) != *check {
+                // Empty is the user's password, or else the owner's, whose hashes take the user's entry in (7.6.4.3.4).
+                let user = user.get(..48)?;
+                let opens = |entry: &[u8], more: &[u8]| Some(hash(revision, entry.get(32..40)?, more) == *entry.first_chunk()?);
+                let (entry, more, sealed) = if opens(user, b"")? { (user, &b""[..], b"UE") } else { (&owner[..], user, b"OE") };
+                if !opens(entry, more)? {
                     return None;
                 }
-                let mut key = string(encrypt, b"UE")?.get(..32)?.to_vec();
-                let between = hash(revision, rest.get(8..16)?);
+                let mut key = string(encrypt, sealed)?.get(..32)?.to_vec();
+                let between = hash(revision, entry.get(40..48)?, more);
                 let cipher = cbc::Decryptor::<aes::Aes256>::new(&between.into(), &[0; 16].into());
                 cipher.decrypt_padded::<NoPadding>(&mut key).ok()?;
                 key
@@ -142,15 +145,16 @@ fn former(encrypt: &[u8], id: &[u8], revision: u64, length: usize, owner: &[u8],
     user.starts_with(&check).then_some(key)
 }
 
-/// Algorithm 2.B (7.6.4.3.4) for the empty password; revision 5 has its first step only.
-fn hash(revision: u64, salt: &[u8]) -> [u8; 32] {
-    let mut key = Sha256::digest(salt).to_vec();
+/// Algorithm 2.B (7.6.4.3.4) for the empty password; `more` is the user's entry for the owner's. Revision 5 has its first
+/// step only.
+fn hash(revision: u64, salt: &[u8], more: &[u8]) -> [u8; 32] {
+    let mut key = Sha256::digest([salt, more].concat()).to_vec();
     let (mut round, mut last) = (0usize, 0u8);
     while revision == 6 && (round < 64 || usize::from(last) + 32 > round) {
-        let mut block = key.repeat(64);
+        let mut block = [&key, more].concat().repeat(64);
         let (secret, vector): ([u8; 16], [u8; 16]) = (std::array::from_fn(|i| key[i]), std::array::from_fn(|i| key[16 + i]));
         let length = block.len();
-        // Sixty-four times 32, 48 or 64 bytes are whole blocks.
+        // Sixty-four times whatever are whole blocks.
         let _ = cbc::Encryptor::<aes::Aes128>::new(&secret.into(), &vector.into()).encrypt_padded::<NoPadding>(&mut block, length);
         key = match block[..16].iter().map(|b| u32::from(*b)).sum::<u32>() % 3 {
             0 => Sha256::digest(&block).to_vec(),

@@ -107,6 +107,9 @@ fn what_opens_without_a_password_is_not_locked() {
             assert_eq!(inspect(&seed(&format!("{revision}_{streams}"))), Ok(Pdf { pages: 2, locked: false }), "{revision} {streams}");
         }
     }
+    for owner in ["owner_r5", "owner_r6"] {
+        assert_eq!(inspect(&seed(owner)), Ok(Pdf { pages: 2, locked: false }), "{owner}");
+    }
     for asks in ["asks_r2", "asks_r4", "asks_r6"] {
         assert_eq!(inspect(&seed(asks)).map(|p| p.locked), Ok(true), "{asks}");
     }

@@ -1,8 +1,9 @@
-//! Plain pages, made on the server, without script: /lite for every phone there is, /staff for the insurer's
+//! Plain pages, made on the server, without script (but for one line that reads what stands behind #): /lite for every phone there is, /staff for the insurer's
 //! people, /demo for newcomers. Their words stand beside them; what the app says too comes from the catalogue.
 
 pub mod demo;
 pub mod kiosk;
+pub mod links;
 pub mod lite;
 pub mod not_mine;
 pub mod shared;

@@ -1,20 +1,27 @@
-//! /not-mine/…: where a policyholder who was told of a report on her policy says 这不是我报的, without signing in. The page
+//! /not-mine#…: where a policyholder who was told of a report on her policy says 这不是我报的, without signing in. The page
 //! shows what the message said already, and when and where it is said to have happened: no name, no number.
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use claim_domain::lifecycle::{Actor, What};
 use maud::html;
 
-use super::page;
+use super::{failed, links, page};
 use crate::claims::Stored;
 use crate::failure::{Failure, Result};
 use crate::vault::sha256_hex;
 use crate::{App, attendant, now, store};
 use claim_api::ProblemCode;
 
-async fn claim(app: &App, token: &str) -> Result<Stored> {
+pub const PATH: &str = "/not-mine";
+
+pub async fn enter(State(app): State<App>, request: Request) -> Response {
+    links::enter(&app, PATH, request).await.unwrap_or_else(|failure| failed(failure, PATH))
+}
+
+async fn claim(app: &App, headers: &HeaderMap) -> Result<Stored> {
+    let token = links::secret(app, PATH, headers).ok_or(ProblemCode::NotFound)?;
     let claim: Option<String> = sqlx::query_scalar("SELECT claim_id FROM disown WHERE token_hash = ? AND expires_at > ?")
         .bind(sha256_hex(token.as_bytes()))
         .bind(now().0)
@@ -25,11 +32,15 @@ async fn claim(app: &App, token: &str) -> Result<Stored> {
 
 fn gone(failure: Failure) -> Response {
     let status = StatusCode::from_u16(failure.problem().status).unwrap_or(StatusCode::NOT_FOUND);
-    (status, page("zh-CN", "链接无效", html! { h1 { "链接已过期或不完整" } p { "请打保险公司的电话说明。" } })).into_response()
+    (status, page("zh-CN", "链接无效", html! { h1 { "链接已过期或不完整" } p { "请打保险公司的电话说明。" } (links::script()) })).into_response()
 }
 
-pub async fn ask(State(app): State<App>, Path(token): Path<String>) -> Response {
-    let claim = match claim(&app, &token).await {
+pub async fn ask(State(app): State<App>, headers: HeaderMap) -> Response {
+    if links::secret(&app, PATH, &headers).is_none() {
+        let content = html! { h1 { "有人用您的保单报案" } (links::entrance(PATH)) };
+        return page("zh-CN", "有人用您的保单报案", content).into_response();
+    }
+    let claim = match claim(&app, &headers).await {
         Ok(claim) => claim,
         Err(failure) => return gone(failure),
     };
@@ -43,16 +54,17 @@ pub async fn ask(State(app): State<App>, Path(token): Path<String>) -> Response 
             dt { "报案时间" } dd { (claim.reported_at.to_local_text()) }
         }
         p { "如果是您本人，或是您同意的人（家人、驾驶人、修理厂）报的，不用做什么。" }
-        form method="post" action={ "/not-mine/" (token) } { button { "这不是我报的，停止办理" } }
+        form method="post" action={ (PATH) "/stop" } { button { "这不是我报的，停止办理" } }
         p.quiet { "停止后，核实清楚之前不会定损、不会付款，也不会给报案人看任何保单信息。" }
         p { "电话 " a href={ "tel:" (app.deployment.hotline) } { (app.deployment.hotline) } }
+        (links::script())
     };
     page("zh-CN", "有人用您的保单报案", content).into_response()
 }
 
-pub async fn say(State(app): State<App>, Path(token): Path<String>) -> Response {
+pub async fn say(State(app): State<App>, headers: HeaderMap) -> Response {
     let said = async {
-        let claim = claim(&app, &token).await?;
+        let claim = claim(&app, &headers).await?;
         let mut tx = app.store.begin().await?;
         let event = store::append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, What::Disowned, now()).await;
         match event {

@@ -1,17 +1,27 @@
-//! /shared/…: how far a claim is, for whoever was given the link. No name, no amount, no reason.
+//! /shared#…: how far a claim is, for whoever was given the link. No name, no amount, no reason.
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use claim_domain::lifecycle::{MilestoneState, milestones};
 use maud::html;
 
-use super::page;
+use super::{failed, links, page};
 use crate::{App, shares, store};
 
-pub async fn show(State(app): State<App>, Path(token): Path<String>) -> Response {
+pub const PATH: &str = "/shared";
+
+pub async fn enter(State(app): State<App>, request: Request) -> Response {
+    links::enter(&app, PATH, request).await.unwrap_or_else(|failure| failed(failure, PATH))
+}
+
+pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
+    let Some(token) = links::secret(&app, PATH, &headers) else {
+        return page("zh-CN", "理赔进度", html! { h1 { "理赔进度" } (links::entrance(PATH)) }).into_response();
+    };
     let told = |status: StatusCode, title: &str| {
-        (status, page("zh-CN", title, html! { h1 { (title) } p { "请向给您链接的人再要一个。" } })).into_response()
+        let content = html! { h1 { (title) } p { "请向给您链接的人再要一个。" } (links::script()) };
+        (status, page("zh-CN", title, content)).into_response()
     };
     let found = async {
         let Some(claim) = shares::open(&app, &token).await? else { return Ok(None) };
@@ -39,6 +49,7 @@ pub async fn show(State(app): State<App>, Path(token): Path<String>) -> Response
             @if let Some(at) = line.at { " · " (at.to_local_text()) }
         } } }
         p.quiet { "只显示进度。金额、原因和材料只有被保险人看得到。" }
+        (links::script())
     };
     page("zh-CN", "理赔进度", content).into_response()
 }

@@ -1,0 +1,59 @@
+//! Links whose secret stands behind #, where no log of a server or proxy sees it (RFC 9110 section 4.2.4: a fragment is not
+//! sent). The page sends it in a body and gets a cookie of this browser's run for it, which opens that page alone.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::{form, see_other};
+use crate::failure::Result;
+use crate::{App, session};
+
+/// What a page shows that somebody opens from outside: where he is asked for the secret, unless it stands behind #.
+pub fn entrance(action: &str) -> Markup {
+    html! {
+        form #link method="post" action=(action) {
+            label { "链接里 # 后面的字符" input name="secret" autocomplete="off" required; }
+            button { "打开" }
+        }
+        (script())
+    }
+}
+
+/// Reads what stands behind #, on a page that shows something already as well.
+pub fn script() -> Markup {
+    html! { script src="/link.js" defer {} }
+}
+
+pub async fn js() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], include_str!("link.js"))
+        .into_response()
+}
+
+fn cookie_name(app: &App, path: &str) -> String {
+    format!("{}{}", if app.options.secure { "__Secure-" } else { "" }, path.trim_start_matches('/'))
+}
+
+/// Takes the secret of a link to `path`.
+pub async fn enter(app: &App, path: &str, request: Request) -> Result<Response> {
+    let fields = form(request).await?;
+    let secret = fields.into_iter().find(|(name, _)| name == "secret").map(|(_, secret)| secret).unwrap_or_default();
+    // Ours are of these letters; others would end the cookie.
+    let secret: String = secret.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(100).collect();
+    let mut response = see_other(path);
+    response.headers_mut().append(header::SET_COOKIE, kept(&cookie_name(app, path), &secret, path));
+    Ok(response)
+}
+
+/// Until the browser ends.
+fn kept(name: &str, secret: &str, path: &str) -> HeaderValue {
+    let secure = if name.starts_with("__") { "; Secure" } else { "" };
+    let text = format!("{name}={secret}; Path={path}; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The secret that this browser has shown for `path`.
+pub fn secret(app: &App, path: &str, headers: &HeaderMap) -> Option<String> {
+    session::cookie(headers, &cookie_name(app, path)).filter(|secret| !secret.is_empty())
+}
