@@ -20,8 +20,6 @@ use crate::platform::storage::{PHOTO, State, Storage, photo, thumbnail};
 use crate::platform::{address, luck, new_id, now_ms, page, sleep_ms, spawn};
 use crate::visit::Visit;
 
-/// Photos of one notice.
-pub const MOST_PHOTOS: usize = 30;
 /// Bytes of a file that are sent at once: what is lost when the network goes.
 const CHUNK: u64 = 512 << 10;
 const SLOW_CHUNK: u64 = 64 << 10;
@@ -466,7 +464,7 @@ impl Session {
         page::ask_to_persist();
         for file in files {
             let id = new_id();
-            let full = self.draft.with_untracked(|d| d.photos.len() >= MOST_PHOTOS);
+            let full = self.draft.with_untracked(|d| d.photos.len() >= claim_api::MOST_PHOTOS);
             self.say(Command::Pick { id: id.clone(), original_bytes: file.bytes() });
             if full {
                 self.say(Command::Fail { id, code: "photo-limit".into() });

@@ -62,7 +62,53 @@ fn title(what: &What) -> Option<&'static str> {
         What::Approved { .. } => c().letter_approved,
         What::Rejected { .. } => c().letter_rejected,
         What::Paid { .. } => c().letter_paid,
-        _ => return None,
+        What::Reported { .. }
+        | What::SurveyStarted { .. }
+        | What::SurveySkipped { .. }
+        | What::SurveyReported { .. }
+        | What::SurveyRemarked { .. }
+        | What::Assessed { .. }
+        | What::AssessmentAccepted { .. }
+        | What::AssessmentObjected { .. }
+        | What::ApprovalAsked { .. }
+        | What::LetterDelivered
+        | What::SentBack { .. }
+        | What::DecisionAgreed
+        | What::PayeesNamed { .. }
+        | What::PaymentOrdered { .. }
+        | What::PaymentFailed { .. }
+        | What::AdvanceAsked
+        | What::AdvancePaid { .. }
+        | What::Closed
+        | What::Archived
+        | What::Reopened { .. }
+        | What::Withdrawn { .. }
+        | What::DocumentReceived { .. }
+        | What::SupplementExcused { .. }
+        | What::SupplementEnded { .. }
+        | What::DocumentJudged { .. }
+        | What::Requested { .. }
+        | What::Marked { .. }
+        | What::Unmarked { .. }
+        | What::ReviewAsked { .. }
+        | What::ReviewAnswered { .. }
+        | What::ComplaintFiled { .. }
+        | What::ComplaintExtended { .. }
+        | What::ComplaintAnswered { .. }
+        | What::Wrote { .. }
+        | What::Answered { .. }
+        | What::PersonAsked { .. }
+        | What::PersonCalled { .. }
+        | What::Rated { .. }
+        | What::PolicyFound { .. }
+        | What::Entitled { .. }
+        | What::Disowned
+        | What::DisownSettled { .. }
+        | What::DocumentWaived { .. }
+        | What::Established { .. }
+        | What::ConsentWithdrawn { .. }
+        | What::Corrected { .. }
+        | What::Escalated { .. } => return None,
     })
 }
 

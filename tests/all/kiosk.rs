@@ -345,7 +345,7 @@ fn o2_a_machine_is_one_by_its_enrolment_only() {
     assert_eq!(kept.code(), "not-allowed");
 }
 
-/// docs/screens/kiosk-*.png: upright and across.
+/// BAOAN_SCREENSHOTS/kiosk-*.webp: upright and across.
 #[tokio::test]
 #[ignore = "makes pictures for the documentation: cargo xtask screenshots"]
 async fn screenshots_of_machines() {
@@ -353,19 +353,19 @@ async fn screenshots_of_machines() {
     let server = Server::start();
     for (size, name) in [((1080, 1920), "upright"), ((1920, 1080), "across")] {
         let browser = machine(&server, size, "60").await;
-        browser.screenshot(&folder.join(format!("kiosk-{name}-first.png"))).await;
+        browser.screenshot(&folder.join(format!("kiosk-{name}-first.webp"))).await;
         browser.tap("#start").await;
         walk(&browser, &[], async |browser, page| {
             if page == "who" || page == "policy" {
                 browser.tap(if page == "who" { "#reporter-phone" } else { "#policy-plate" }).await;
                 browser.find("#kiosk-keys").await;
-                browser.screenshot(&folder.join(format!("kiosk-{name}-{page}.png"))).await;
+                browser.screenshot(&folder.join(format!("kiosk-{name}-{page}.webp"))).await;
             }
             if page == "photos" {
                 browser.tap("label:has(#camera)").await;
                 browser.find("#kiosk-camera").await;
                 browser.until("a picture", "document.querySelector('.kiosk-video').videoWidth").await;
-                browser.screenshot(&folder.join(format!("kiosk-{name}-camera.png"))).await;
+                browser.screenshot(&folder.join(format!("kiosk-{name}-camera.webp"))).await;
                 browser.tap("#kiosk-shoot").await;
                 browser.until("the photo is small", "document.querySelectorAll('.shrunk').length === 1").await;
             }
@@ -373,6 +373,6 @@ async fn screenshots_of_machines() {
         .await;
         browser.tap("#kiosk-phone").await;
         browser.find(".kiosk-qr path").await;
-        browser.screenshot(&folder.join(format!("kiosk-{name}-qr.png"))).await;
+        browser.screenshot(&folder.join(format!("kiosk-{name}-qr.webp"))).await;
     }
 }

@@ -150,7 +150,9 @@ async fn load_known_and_unknown_plates() {
     let known = server.count("SELECT count(*) FROM claim WHERE policy_id IS NOT NULL");
     let [known_half, unknown_half] = [0, 1].map(|i| percentile(&mut times[i], 50));
     let apart = known_half.as_secs_f64() / unknown_half.as_secs_f64();
-    println!("F1: 300 reports with a known plate take {known_half:.2?} in the middle, 300 with an unknown {unknown_half:.2?}: {apart:.2} times, violations 0");
+    println!(
+        "F1: 300 reports with a known plate take {known_half:.2?} in the middle, 300 with an unknown {unknown_half:.2?}: {apart:.2} times, violations 0"
+    );
     assert!(known == 300 && (0.9..=1.1).contains(&apart), "{known}, {apart:.2}");
 }
 

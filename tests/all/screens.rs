@@ -136,22 +136,22 @@ async fn screenshots() {
         let browser = Browser::phone().await;
         browser.look(&server.base, look).await;
         browser.at(&server.base).await;
-        browser.screenshot(&folder.join(format!("first{suffix}.png"))).await;
+        browser.screenshot(&folder.join(format!("first{suffix}.webp"))).await;
         browser.tap("#start").await;
         walk(&browser, &photos, async |browser, page| {
             if look == Look::Zh || page == "check" {
                 browser.run("window.scrollTo(0, 0)").await;
-                browser.screenshot(&folder.join(format!("{page}{suffix}.png"))).await;
+                browser.screenshot(&folder.join(format!("{page}{suffix}.webp"))).await;
             }
         })
         .await;
         let number = send(&browser).await;
         browser.until("sent", "document.querySelector('progress').value === document.querySelector('progress').max").await;
         browser.run("window.scrollTo(0, 0)").await;
-        browser.screenshot(&folder.join(format!("done{suffix}.png"))).await;
+        browser.screenshot(&folder.join(format!("done{suffix}.webp"))).await;
         browser.tap(&format!("a[href='/claims/{number}/receipt']")).await;
         browser.find("#receipt-true").await;
-        browser.screenshot(&folder.join(format!("receipt{suffix}.png"))).await;
+        browser.screenshot(&folder.join(format!("receipt{suffix}.webp"))).await;
         if look != Look::Zh {
             continue;
         }
@@ -161,17 +161,17 @@ async fn screenshots() {
         staff.step(&number, &[("kind", "assessed"), ("lines", "前保险杠 800.00\n喷漆 400")]);
         browser.at(&server.url(&format!("/login?next=/claims/{number}"))).await;
         browser.find("#phone").await;
-        browser.screenshot(&folder.join("login.png")).await;
+        browser.screenshot(&folder.join("login.webp")).await;
         sign_in(&browser, &server, "13800138000").await;
         browser.find(".timeline").await;
-        browser.screenshot(&folder.join("claim.png")).await;
+        browser.screenshot(&folder.join("claim.webp")).await;
         browser.run("document.querySelector('.timeline').scrollIntoView()").await;
-        browser.screenshot(&folder.join("timeline.png")).await;
+        browser.screenshot(&folder.join("timeline.webp")).await;
         browser.at(&server.url("/help")).await;
         browser.find("details").await;
-        browser.screenshot(&folder.join("help.png")).await;
+        browser.screenshot(&folder.join("help.webp")).await;
         browser.open(&server.url("/lite")).await;
-        browser.screenshot(&folder.join("lite.png")).await;
+        browser.screenshot(&folder.join("lite.webp")).await;
     }
 }
 
@@ -250,7 +250,7 @@ async fn screenshots_of_task_lists() {
                 browser.at(&server.url(&format!("/claims/{number}/{page}"))).await;
                 browser.find(wait).await;
                 let care = if look == Look::Care { "-large" } else { "" };
-                browser.whole_page(&folder.join(format!("{name}-{id}{care}.png"))).await;
+                browser.whole_page(&folder.join(format!("{name}-{id}{care}.webp"))).await;
             }
         }
     }
@@ -369,7 +369,7 @@ async fn o5_every_page_of_a_claims_life_in_every_look() {
                 let page = page.trim_start_matches('/').split('/').next().unwrap_or_default();
                 let name = if page.is_empty() { claim } else { &page };
                 let large = if look == Look::Care { "-large" } else { "" };
-                browser.whole_page(&folder.join(format!("life-{name}{large}.png"))).await;
+                browser.whole_page(&folder.join(format!("life-{name}{large}.webp"))).await;
             }
         }
     }

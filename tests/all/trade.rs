@@ -67,7 +67,7 @@ fn decided(server: &Server, number: &str, fields: &[(&str, &str)]) {
 
 async fn picture_of(browser: &Browser, name: &str) {
     if let Some(folder) = std::env::var_os("BAOAN_SCREENSHOTS") {
-        browser.whole_page(&std::path::PathBuf::from(folder).join(format!("{name}.png"))).await;
+        browser.whole_page(&std::path::PathBuf::from(folder).join(format!("{name}.webp"))).await;
     }
 }
 

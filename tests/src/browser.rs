@@ -404,14 +404,21 @@ impl Browser {
 
     /// The page from top to end.
     pub async fn whole_page(&self, to: &Path) {
-        use base64::Engine;
-        let shot = self.cdp("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
-        let png = base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap_or_default()).unwrap_or_default();
-        std::fs::write(to, png).unwrap_or_else(|e| panic!("{}: {e}", to.display()));
+        self.captured(to, true).await;
     }
 
+    /// What is to be seen of it.
     pub async fn screenshot(&self, to: &Path) {
-        let png = self.client.screenshot().await.unwrap_or_else(|e| panic!("{e}"));
-        std::fs::write(to, png).unwrap_or_else(|e| panic!("{}: {e}", to.display()));
+        self.captured(to, false).await;
+    }
+
+    /// PNG or WebP, as the name says.
+    async fn captured(&self, to: &Path, whole: bool) {
+        use base64::Engine;
+        let format = if to.extension().is_some_and(|e| e == "png") { "png" } else { "webp" };
+        let how = json!({ "format": format, "quality": 82, "captureBeyondViewport": whole });
+        let shot = self.cdp("Page.captureScreenshot", how).await;
+        let picture = base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap_or_default()).unwrap_or_default();
+        std::fs::write(to, picture).unwrap_or_else(|e| panic!("{}: {e}", to.display()));
     }
 }

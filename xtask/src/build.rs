@@ -309,7 +309,6 @@ fn dress(staging: &Path) -> Result {
             "otp-",
             "cross-",
             "method-",
-            "maintenance",
             "session-",
             "not-allowed",
             "amount-",

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::{Result, build, cargo, check, root, run, say, tools};
 
-const LAYERS: [&str; 7] = ["fmt", "clippy", "check", "unit", "wasm", "server", "e2e"];
+const LAYERS: [&str; 7] = ["fmt", "unit", "clippy", "server", "check", "wasm", "e2e"];
 
 /// Runs one layer or all.
 pub fn test(only: Option<&str>) -> Result {

@@ -36,6 +36,9 @@ pub fn is_inside(address: &str) -> bool {
 /// Everything of the API stands under this path.
 pub const BASE: &str = "/api/v1";
 
+/// Photographs that a phone takes for one report, and so uploads that the server lets lie unattached.
+pub const MOST_PHOTOS: usize = 30;
+
 /// Answer to `POST /notices`: the claim exists from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -28,7 +28,6 @@ codes! {
     PayloadTooLarge "payload-too-large" 413 "The body is too large",
     IdempotencyKeyMissing "idempotency-key-missing" 400 "An Idempotency-Key header is needed",
     IdempotencyKeyReused "idempotency-key-reused" 422 "The key was used with another body",
-    SubmissionInProgress "submission-in-progress" 409 "The same submission is being processed",
     UploadOffsetMismatch "upload-offset-mismatch" 409 "The offset is not where the upload stands",
     UploadLocked "upload-locked" 423 "Another request writes this upload",
     UploadExpired "upload-expired" 410 "The upload is gone",

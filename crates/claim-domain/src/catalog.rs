@@ -227,7 +227,7 @@ pub struct Thresholds {
     /// Pixels.
     pub short_edge_document: u32,
     pub short_edge_scene: u32,
-    /// Variance of the Laplacian of the grey picture, long edge 1024.
+    /// Sharpness: of the 64 variances of the Laplacian in 8 × 8 tiles of the grey picture (long edge 1024), the 58th.
     pub sharp_document: u32,
     pub sharp_scene: u32,
     /// Mean grey of 0 to 255.

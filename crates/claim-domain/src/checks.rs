@@ -20,7 +20,7 @@ use crate::{Day, Moment, local_day, money};
 pub struct Look {
     pub width: u32,
     pub height: u32,
-    /// Variance of the Laplacian of the grey picture, long edge 1024.
+    /// Sharpness: of the 64 variances of the Laplacian in 8 × 8 tiles of the grey picture (long edge 1024), the 58th.
     pub sharp: u32,
     /// Mean grey, 0 to 255.
     pub grey: u8,

@@ -61,7 +61,9 @@ mod tests {
         ] {
             assert_eq!(read(text), Some(Invoice { number: number.into(), date, amount_fen: amount }), "{text}");
         }
-        for other in ["01,33060126,0012345678,a1-b2c,20261120,345.60", "", "https://weixin.qq.com/r/abc", "01,02", "01,10,,123,1,2", "WIFI:S:home;;"] {
+        for other in
+            ["01,33060126,0012345678,a1-b2c,20261120,345.60", "", "https://weixin.qq.com/r/abc", "01,02", "01,10,,123,1,2", "WIFI:S:home;;"]
+        {
             assert_eq!(read(other), None, "{other}");
         }
     }

@@ -168,3 +168,24 @@ pub async fn health(State(app): State<App>) -> crate::Result<&'static str> {
     sqlx::query("SELECT 1").execute(&app.store.read).await?;
     Ok("ok")
 }
+
+#[cfg(test)]
+mod tests {
+    /// What people read of a limit is the limit.
+    #[test]
+    fn limits_are_told_as_they_are() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap();
+        let catalogue: serde_json::Value = serde_json::from_str(&read("public/catalog.json")).unwrap();
+        let limits = claim_photo::Limits::default();
+        let (megabytes, megapixels) = (limits.max_file >> 20, limits.max_pixels / 1_000_000);
+        for (code, number) in [("photo-too-large", format!("{megabytes} MB")), ("photo-limit", claim_api::MOST_PHOTOS.to_string())] {
+            for language in ["zh", "en"] {
+                let sentence = catalogue["errors"][code][language].as_str().unwrap();
+                assert!(sentence.contains(&number), "{code} says {sentence:?}, and it is {number}");
+            }
+        }
+        assert!(read("docs/CHECKS.md").contains(&format!("| {megabytes} MB, {megapixels} megapixels")));
+        assert!(read("docs/ARCHITECTURE.md").contains(&format!("above {megapixels} megapixels")));
+    }
+}

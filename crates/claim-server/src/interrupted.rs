@@ -19,10 +19,11 @@ const NEVER: i64 = i64::MAX / 2;
 /// Every row there is, by table.
 async fn everything(app: &App) -> BTreeMap<String, String> {
     let mut db = app.store.read.acquire().await.unwrap();
-    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'")
-        .fetch_all(&mut *db)
-        .await
-        .unwrap();
+    let tables: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'")
+            .fetch_all(&mut *db)
+            .await
+            .unwrap();
     let mut all = BTreeMap::new();
     for table in tables {
         let columns: Vec<String> =

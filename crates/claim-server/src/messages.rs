@@ -76,7 +76,42 @@ fn of(app: &App, claim: &Stored, what: &What) -> Option<Message> {
         What::Escalated { by, .. } => {
             format!("处理超过了期限，我们已交给主管，预计 {} 前有结果。您也可以在理赔页面投诉", by.to_local_text())
         }
-        _ => return None,
+        What::Registered { .. }
+        | What::SurveyStarted { .. }
+        | What::SurveySkipped { .. }
+        | What::SurveyReported { .. }
+        | What::SurveyRemarked { .. }
+        | What::Assessed { .. }
+        | What::AssessmentAccepted { .. }
+        | What::AssessmentObjected { .. }
+        | What::ApprovalAsked { .. }
+        | What::LetterDelivered
+        | What::SentBack { .. }
+        | What::DecisionAgreed
+        | What::PayeesNamed { .. }
+        | What::PaymentOrdered { .. }
+        | What::AdvanceAsked
+        | What::Archived
+        | What::Reopened { .. }
+        | What::Withdrawn { .. }
+        | What::DocumentReceived { .. }
+        | What::SupplementExcused { .. }
+        | What::SupplementEnded { .. }
+        | What::DocumentJudged { .. }
+        | What::Marked { .. }
+        | What::Unmarked { .. }
+        | What::ReviewAsked { .. }
+        | What::ComplaintExtended { .. }
+        | What::Wrote { .. }
+        | What::PersonAsked { .. }
+        | What::PersonCalled { .. }
+        | What::Rated { .. }
+        | What::Disowned
+        | What::DisownSettled { .. }
+        | What::DocumentWaived { .. }
+        | What::Established { .. }
+        | What::ConsentWithdrawn { .. }
+        | What::Corrected { .. } => return None,
     };
     let optional = matches!(what, What::Closed | What::Requested { .. });
     let urgent = matches!(what, What::Reported { .. });

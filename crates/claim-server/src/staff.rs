@@ -626,6 +626,26 @@ async fn what(app: &App, stored: &Stored, claim: &Claim, kind: Kind, fields: &Fi
         Kind::Answered => What::Answered { text: text("text") },
         Kind::PersonCalled => What::PersonCalled { text: text("text") },
         // The customer's and the machine's.
-        _ => return Err(ProblemCode::NotAllowed.into()),
+        Kind::Reported
+        | Kind::SurveyRemarked
+        | Kind::AssessmentObjected
+        | Kind::ApprovalAsked
+        | Kind::LetterDelivered
+        | Kind::PayeesNamed
+        | Kind::AdvanceAsked
+        | Kind::Archived
+        | Kind::Withdrawn
+        | Kind::DocumentReceived
+        | Kind::SupplementExcused
+        | Kind::Requested
+        | Kind::ReviewAsked
+        | Kind::ComplaintFiled
+        | Kind::Wrote
+        | Kind::PersonAsked
+        | Kind::Rated
+        | Kind::Disowned
+        | Kind::ConsentWithdrawn
+        | Kind::Corrected
+        | Kind::Escalated => return Err(ProblemCode::NotAllowed.into()),
     })
 }

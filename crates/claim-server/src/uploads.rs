@@ -39,7 +39,7 @@ use crate::{App, now};
 
 pub const MOST_BYTES: u64 = 20 << 20;
 /// Of one session or customer, not yet attached.
-const MOST_OPEN: i64 = 30;
+const MOST_OPEN: i64 = claim_api::MOST_PHOTOS as i64;
 const MOST_OPEN_BYTES: i64 = 200 << 20;
 /// Of everybody, not yet attached.
 const MOST_LYING_ABOUT: i64 = 20 << 30;

@@ -626,8 +626,26 @@ pub enum What {
     },
 }
 
+macro_rules! desk {
+    (-) => {
+        None
+    };
+    ($desk:ident) => {
+        Some(Desk::$desk)
+    };
+}
+
+macro_rules! is {
+    (-) => {
+        false
+    };
+    ($mark:ident) => {
+        true
+    };
+}
+
 macro_rules! kinds {
-    ($($name:ident $text:literal)*) => {
+    ($($name:ident $text:literal $desk:tt $customer:tt $machine:tt $moves:tt)*) => {
         /// [`What`] without its facts: the step itself, as buttons and tables name it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kind { $($name),* }
@@ -637,6 +655,24 @@ macro_rules! kinds {
             /// As on the wire.
             pub fn as_str(self) -> &'static str {
                 match self { $(Kind::$name => $text),* }
+            }
+
+            /// The desk that does this; `None` is not for staff.
+            pub fn desk(self) -> Option<Desk> {
+                match self { $(Kind::$name => desk!($desk)),* }
+            }
+
+            fn is_customers(self) -> bool {
+                match self { $(Kind::$name => is!($customer)),* }
+            }
+
+            fn is_machines(self) -> bool {
+                match self { $(Kind::$name => is!($machine)),* }
+            }
+
+            /// Leads towards a decision or the money, or lets somebody in: rests while it is unknown whose report it is.
+            pub(super) fn moves_on(self) -> bool {
+                match self { $(Kind::$name => is!($moves)),* }
             }
         }
 
@@ -648,60 +684,62 @@ macro_rules! kinds {
     };
 }
 
+// Every step: its name on the wire, the desk that does it, whether the customer does, whether a rule of the machine does (it
+// never rejects: 个人信息保护法第二十四条), whether it rests while it is unknown whose report it is.
 kinds! {
-    Reported "reported"
-    Registered "registered"
-    NotAccepted "not-accepted"
-    SurveyStarted "survey-started"
-    SurveySkipped "survey-skipped"
-    SurveyReported "survey-reported"
-    SurveyRemarked "survey-remarked"
-    Assessed "assessed"
-    AssessmentAccepted "assessment-accepted"
-    AssessmentObjected "assessment-objected"
-    ApprovalAsked "approval-asked"
-    Approved "approved"
-    Rejected "rejected"
-    LetterDelivered "letter-delivered"
-    SentBack "sent-back"
-    DecisionAgreed "decision-agreed"
-    PayeesNamed "payees-named"
-    PaymentOrdered "payment-ordered"
-    PaymentFailed "payment-failed"
-    Paid "paid"
-    AdvanceAsked "advance-asked"
-    AdvancePaid "advance-paid"
-    Closed "closed"
-    Archived "archived"
-    Reopened "reopened"
-    Withdrawn "withdrawn"
-    DocumentReceived "document-received"
-    SupplementAsked "supplement-asked"
-    SupplementExcused "supplement-excused"
-    SupplementEnded "supplement-ended"
-    DocumentJudged "document-judged"
-    Requested "requested"
-    Marked "marked"
-    Unmarked "unmarked"
-    ReviewAsked "review-asked"
-    ReviewAnswered "review-answered"
-    ComplaintFiled "complaint-filed"
-    ComplaintExtended "complaint-extended"
-    ComplaintAnswered "complaint-answered"
-    Wrote "wrote"
-    Answered "answered"
-    PersonAsked "person-asked"
-    PersonCalled "person-called"
-    Rated "rated"
-    PolicyFound "policy-found"
-    Entitled "entitled"
-    Disowned "disowned"
-    DisownSettled "disown-settled"
-    DocumentWaived "document-waived"
-    Established "established"
-    ConsentWithdrawn "consent-withdrawn"
-    Corrected "corrected"
-    Escalated "escalated"
+    Reported           "reported"            -           -        machine -
+    Registered         "registered"          Intake      -        machine moves
+    NotAccepted        "not-accepted"        Intake      -        -       -
+    SurveyStarted      "survey-started"      Surveyor    -        -       moves
+    SurveySkipped      "survey-skipped"      Surveyor    -        machine moves
+    SurveyReported     "survey-reported"     Surveyor    -        -       moves
+    SurveyRemarked     "survey-remarked"     -           customer -       -
+    Assessed           "assessed"            Assessor    -        -       moves
+    AssessmentAccepted "assessment-accepted" Intake      customer -       moves
+    AssessmentObjected "assessment-objected" -           customer -       -
+    ApprovalAsked      "approval-asked"      Adjudicator -        -       moves
+    Approved           "approved"            Adjudicator -        -       moves
+    Rejected           "rejected"            Adjudicator -        -       -
+    LetterDelivered    "letter-delivered"    -           -        machine -
+    SentBack           "sent-back"           Adjudicator -        -       -
+    DecisionAgreed     "decision-agreed"     Intake      customer -       moves
+    PayeesNamed        "payees-named"        -           customer machine moves
+    PaymentOrdered     "payment-ordered"     Finance     -        -       moves
+    PaymentFailed      "payment-failed"      Finance     -        machine -
+    Paid               "paid"                Finance     -        machine -
+    AdvanceAsked       "advance-asked"       -           customer -       moves
+    AdvancePaid        "advance-paid"        Finance     -        -       moves
+    Closed             "closed"              Intake      -        machine moves
+    Archived           "archived"            -           -        machine moves
+    Reopened           "reopened"            Supervisor  -        -       moves
+    Withdrawn          "withdrawn"           -           customer -       -
+    DocumentReceived   "document-received"   -           customer machine -
+    SupplementAsked    "supplement-asked"    Intake      -        -       moves
+    SupplementExcused  "supplement-excused"  -           customer -       -
+    SupplementEnded    "supplement-ended"    Intake      -        -       -
+    DocumentJudged     "document-judged"     Intake      -        -       -
+    Requested          "requested"           -           customer -       moves
+    Marked             "marked"              Intake      -        -       -
+    Unmarked           "unmarked"            Intake      -        -       -
+    ReviewAsked        "review-asked"        -           customer -       -
+    ReviewAnswered     "review-answered"     Supervisor  -        -       -
+    ComplaintFiled     "complaint-filed"     -           customer -       -
+    ComplaintExtended  "complaint-extended"  Intake      -        -       -
+    ComplaintAnswered  "complaint-answered"  Intake      -        -       -
+    Wrote              "wrote"               -           customer -       -
+    Answered           "answered"            Intake      -        -       -
+    PersonAsked        "person-asked"        -           customer -       -
+    PersonCalled       "person-called"       Intake      -        -       -
+    Rated              "rated"               -           customer -       -
+    PolicyFound        "policy-found"        Intake      -        machine -
+    Entitled           "entitled"            Intake      -        -       moves
+    Disowned           "disowned"            -           customer -       -
+    DisownSettled      "disown-settled"      Supervisor  -        -       -
+    DocumentWaived     "document-waived"     Intake      -        -       -
+    Established        "established"         Intake      -        -       -
+    ConsentWithdrawn   "consent-withdrawn"   -           customer -       -
+    Corrected          "corrected"           -           customer -       -
+    Escalated          "escalated"           -           -        machine -
 }
 
 impl Kind {
@@ -709,86 +747,9 @@ impl Kind {
         Kind::ALL.iter().copied().find(|k| k.as_str() == text)
     }
 
-    /// The desk that does this; `None` is not for staff.
-    pub fn desk(self) -> Option<Desk> {
-        Some(match self {
-            Kind::Registered | Kind::NotAccepted | Kind::AssessmentAccepted | Kind::Closed => Desk::Intake,
-            Kind::SupplementAsked | Kind::SupplementEnded | Kind::DocumentJudged => Desk::Intake,
-            Kind::Marked | Kind::Unmarked | Kind::Answered | Kind::PersonCalled => Desk::Intake,
-            Kind::ComplaintExtended | Kind::ComplaintAnswered => Desk::Intake,
-            Kind::PolicyFound | Kind::Entitled | Kind::DecisionAgreed => Desk::Intake,
-            Kind::DocumentWaived | Kind::Established => Desk::Intake,
-            Kind::SurveyStarted | Kind::SurveySkipped | Kind::SurveyReported => Desk::Surveyor,
-            Kind::Assessed => Desk::Assessor,
-            Kind::ApprovalAsked | Kind::Approved | Kind::Rejected | Kind::SentBack => Desk::Adjudicator,
-            Kind::PaymentOrdered | Kind::PaymentFailed | Kind::Paid | Kind::AdvancePaid => Desk::Finance,
-            Kind::ReviewAnswered | Kind::Reopened | Kind::DisownSettled => Desk::Supervisor,
-            _ => return None,
-        })
-    }
-
-    /// Leads towards a decision or the money, or lets somebody in: rests while it is unknown whose report it is.
-    pub(super) fn moves_on(self) -> bool {
-        matches!(
-            self,
-            Kind::Registered
-                | Kind::SurveyStarted
-                | Kind::SurveySkipped
-                | Kind::SurveyReported
-                | Kind::Assessed
-                | Kind::AssessmentAccepted
-                | Kind::ApprovalAsked
-                | Kind::Approved
-                | Kind::DecisionAgreed
-                | Kind::PayeesNamed
-                | Kind::PaymentOrdered
-                | Kind::AdvanceAsked
-                | Kind::AdvancePaid
-                | Kind::Requested
-                | Kind::Entitled
-                | Kind::SupplementAsked
-                | Kind::Reopened
-                | Kind::Closed
-                | Kind::Archived
-        )
-    }
-
-    /// What nobody but the machine does.
-    fn is_systems(self) -> bool {
-        let alone = matches!(self, Kind::Reported | Kind::LetterDelivered | Kind::Archived | Kind::Escalated);
-        // A rule may also register, close, order and book a payment; it never rejects (个人信息保护法第二十四条).
-        alone
-            || matches!(self, Kind::Registered | Kind::SurveySkipped | Kind::Closed | Kind::DocumentReceived | Kind::PayeesNamed)
-            || matches!(self, Kind::Paid | Kind::PaymentFailed | Kind::PolicyFound)
-    }
-
-    fn is_customers(self) -> bool {
-        matches!(
-            self,
-            Kind::AssessmentAccepted
-                | Kind::AssessmentObjected
-                | Kind::Withdrawn
-                | Kind::DocumentReceived
-                | Kind::SupplementExcused
-                | Kind::Requested
-                | Kind::SurveyRemarked
-                | Kind::DecisionAgreed
-                | Kind::PayeesNamed
-                | Kind::Disowned
-                | Kind::ConsentWithdrawn
-                | Kind::AdvanceAsked
-                | Kind::ReviewAsked
-                | Kind::ComplaintFiled
-                | Kind::Wrote
-                | Kind::PersonAsked
-                | Kind::Rated
-                | Kind::Corrected
-        )
-    }
-
     pub(super) fn is_for(self, actor: &Actor) -> bool {
         match actor {
-            Actor::System => self.is_systems(),
+            Actor::System => self.is_machines(),
             Actor::Customer => self.is_customers(),
             Actor::Staff { desk, .. } => self.desk().is_some_and(|needed| needed == *desk || *desk == Desk::Supervisor),
         }

@@ -32,7 +32,8 @@ async fn claim(app: &App, headers: &HeaderMap) -> Result<Stored> {
 
 fn gone(failure: Failure) -> Response {
     let status = StatusCode::from_u16(failure.problem().status).unwrap_or(StatusCode::NOT_FOUND);
-    (status, page("zh-CN", "链接无效", html! { h1 { "链接已过期或不完整" } p { "请打保险公司的电话说明。" } (links::script()) })).into_response()
+    (status, page("zh-CN", "链接无效", html! { h1 { "链接已过期或不完整" } p { "请打保险公司的电话说明。" } (links::script()) }))
+        .into_response()
 }
 
 pub async fn ask(State(app): State<App>, headers: HeaderMap) -> Response {

@@ -153,7 +153,29 @@ impl Form<'_> {
             Kind::ComplaintAnswered => ("答复投诉", &[("text", "答复（客户会看到）", LONG, false)]),
             Kind::Answered => ("答复留言", &[("text", "答复（客户会看到）", LONG, false)]),
             Kind::PersonCalled => ("已给客户回电", &[("text", "说了什么（客户会看到）", LONG, false)]),
-            _ => return html! {},
+            Kind::Reported
+            | Kind::SurveyRemarked
+            | Kind::AssessmentObjected
+            | Kind::ApprovalAsked
+            | Kind::LetterDelivered
+            | Kind::PayeesNamed
+            | Kind::AdvanceAsked
+            | Kind::Archived
+            | Kind::Withdrawn
+            | Kind::DocumentReceived
+            | Kind::SupplementAsked
+            | Kind::SupplementExcused
+            | Kind::DocumentJudged
+            | Kind::Requested
+            | Kind::ReviewAsked
+            | Kind::ComplaintFiled
+            | Kind::Wrote
+            | Kind::PersonAsked
+            | Kind::Rated
+            | Kind::Disowned
+            | Kind::ConsentWithdrawn
+            | Kind::Corrected
+            | Kind::Escalated => return html! {},
         };
         let id = |name: &str| format!("{}-{name}", kind.as_str());
         let open = self.is_mine(kind);
