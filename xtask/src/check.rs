@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Result, build, coverage, root, say, tools};
+use crate::{Result, build, coverage, house, root, say, tools};
 
 /// Brotli bytes on the wire until the first tap is answered.
 const FIRST_TAP: u64 = 200_000;
@@ -21,6 +21,7 @@ pub fn check() -> Result {
     kindness(&mut wrong)?;
     coverage::check(&mut wrong)?;
     budgets(&mut wrong)?;
+    house::check(&mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(format!("{} rules are broken:\n  {}", wrong.len(), wrong.join("\n  "))) }
 }
 

@@ -1,4 +1,4 @@
-//! The one door: `cargo xtask run | dev | build | test | check | coverage | bench | faults | fuzz | screenshots`.
+//! The one door: `cargo xtask run | dev | build | test | check | coverage | bench | faults | fuzz | screenshots | release`.
 //!
 //! Promise: a command installs what it needs, pinned, with progress shown; what cannot be installed is said in one
 //! sentence. The second start takes seconds.
@@ -7,6 +7,8 @@ mod build;
 mod check;
 mod coverage;
 mod fuzz;
+mod house;
+mod release;
 mod slim;
 mod tests;
 mod tools;
@@ -25,14 +27,15 @@ const USAGE: &str = "cargo xtask COMMAND
   brand FOLDER DIR                          the built app under another name: FOLDER has tokens.css and config.json
   gallery [--addr 127.0.0.1:8082]           every component in every state, at /gallery
   test [--only LAYER]                       all layers, or one of: fmt unit clippy server check wasm e2e
-  check                                     layering, byte budgets, words
+  check [--graph]                           layering, byte budgets, words, licences, links; who imports whom
   coverage                                  docs/COVERAGE.md: which promise is held by which test
   bench checks [FOLDER]                     what the checks of files measure on the photographs of a folder
   bench photo [FOLDER]                      our photo engine against the field, in the same browser
   bench streams                             memory and delay of five thousand idle streams
   faults [PART]                             the full counts of the fault tests, into docs/RELIABILITY.md
   fuzz [--seconds 60]                       every parser, one after the other
-  screenshots                               docs/screenshots from the running app";
+  screenshots                               docs/screenshots from the running app
+  release VERSION [--dry-run]               number, changelog, tag, and packed files with SHA-256";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -59,6 +62,7 @@ fn dispatch(args: &[String]) -> Result {
         },
         Some("gallery") => build::show_gallery(&option("--addr").unwrap_or("127.0.0.1:8082".into())),
         Some("test") => tests::test(option("--only").as_deref()),
+        Some("check") if args.iter().any(|a| a == "--graph") => house::graph(),
         Some("check") => check::check(),
         Some("coverage") => coverage::write(),
         Some("bench") => tests::bench(args.get(1).map(String::as_str), args.get(2).map(String::as_str)),
@@ -67,6 +71,10 @@ fn dispatch(args: &[String]) -> Result {
             fuzz::fuzz(seconds.parse().map_err(|_| format!("--seconds: {seconds:?} is no number"))?)
         }
         Some("faults") => tests::faults(args.get(1).map(String::as_str)),
+        Some("release") => match args.get(1) {
+            Some(version) => release::release(version, args.iter().any(|a| a == "--dry-run")),
+            None => Err("release VERSION [--dry-run]".into()),
+        },
         Some("screenshots") => tests::screenshots(),
         _ => Err(format!("no such command\n{USAGE}")),
     }

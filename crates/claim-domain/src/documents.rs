@@ -4,17 +4,19 @@
 //! with the same code. 报案 is never blocked by documents; 索赔 only by what [`Folder::hinders`] names
 //! (保险法第二十二条: "其所能提供的").
 
+pub mod checks;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::catalog::{Asked, Catalogue, Document, Facts, Field, Kind, Need, Phase, Question};
-use crate::checks::{Look, Pdf, judge};
 use crate::notice::{Agreed, FieldError, Notice, Point};
 use crate::payees::PayeeKind;
 use crate::validate::{self, Code};
 use crate::{Moment, local_day};
+use checks::{Look, Pdf, judge};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -346,5 +348,4 @@ impl Folder {
 }
 
 #[cfg(test)]
-#[path = "documents_tests.rs"]
 mod tests;

@@ -6,7 +6,6 @@
 
 pub mod calendar;
 pub mod catalog;
-pub mod checks;
 pub mod claim_no;
 mod clock;
 pub mod condition;
@@ -16,6 +15,8 @@ pub mod draft;
 pub mod invoice;
 pub mod json;
 pub mod lifecycle;
+#[cfg(not(target_arch = "wasm32"))]
+mod lint;
 pub mod money;
 pub mod notice;
 pub mod payees;
@@ -28,5 +29,6 @@ pub mod wire;
 
 pub use catalog::{Catalogue, Lob, Text};
 pub use clock::{Day, Moment, due_after_days, local_day};
+pub use documents::checks;
 pub use notice::{FieldError, Notice};
 pub use validate::{Code, Finding, Verdict};

@@ -18,11 +18,13 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Lob;
 use crate::documents::Task;
 use crate::payees::{self, Due, Payee, PayeeKind};
+pub use crate::payout::{Line, Work};
+
 use crate::payout::Award;
 use crate::validate::Code;
 use crate::{Day, FieldError, Moment, money};
 
-pub use event::{Actor, Check, Desk, Event, Excuse, Eyes, Kind, Line, Matter, Overlay, Point, Role, Stage, What, Work};
+pub use event::{Actor, Check, Desk, Event, Excuse, Eyes, Kind, Matter, Overlay, Point, Role, Stage, What};
 pub use gate::{Gap, Todo};
 pub use milestone::{Milestone, MilestoneState, milestones};
 

@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::Line;
-use crate::payout::Award;
+use crate::payout::{Award, Line};
 
 /// In which right somebody is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,6 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What is done about one part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Work {
+    Repair,
+    Replace,
+    Labour,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Line {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
+    pub fen: i64,
+}
+
+impl Line {
+    pub fn new(name: &str, fen: i64) -> Line {
+        Line { name: name.into(), work: None, fen }
+    }
+}
+
 /// What the arithmetic starts from; zero where it does not apply. Rates in hundredths of a percent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

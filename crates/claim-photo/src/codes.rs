@@ -5,7 +5,7 @@ use rxing::common::{BitMatrix, HybridBinarizer};
 use rxing::qrcode::cpp_port::{decoder, detector};
 use rxing::{Binarizer, Luma8Source};
 
-use crate::look::MEASURED;
+use crate::MEASURED;
 use crate::plane::{Picture, Plane};
 
 /// More, or longer ones, are on no paper.

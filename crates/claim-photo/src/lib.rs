@@ -29,6 +29,9 @@ pub use encode::{Target, Tuning, encode};
 pub use kind::{Kind, sniff};
 pub use plane::{Picture, Plane, alike};
 
+/// Long edge of the picture that is measured.
+const MEASURED: usize = 1024;
+
 /// What a stored photograph may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -335,7 +338,7 @@ fn place(file: &[u8]) -> Option<Point> {
 /// [`PhotoError::Damaged`] when it does not decode.
 pub fn measure(jpeg: &[u8], codes: bool) -> Result<Look, PhotoError> {
     let frame = jpeg::frame(jpeg).ok_or(PhotoError::Damaged)?;
-    let small = decode::scaled(jpeg, look::MEASURED as u32).ok_or(PhotoError::Damaged)?;
+    let small = decode::scaled(jpeg, MEASURED as u32).ok_or(PhotoError::Damaged)?;
     let whole = || decode::scaled(jpeg, u32::MAX);
     Ok(look::look(&small, (frame.width, frame.height), codes.then_some(&whole)))
 }

@@ -2,11 +2,10 @@
 //!
 //! Only whole numbers and plain loops from the decoded pixels on: the phone and the server must measure the same.
 
+use crate::MEASURED;
 use crate::plane::{Picture, Plane, to_rgb};
 use claim_domain::checks::Look;
 
-/// Long edge of the picture that is measured.
-pub(crate) const MEASURED: usize = 1024;
 /// Long edge of the picture in which the card is looked for.
 const OUTLINED: usize = 160;
 

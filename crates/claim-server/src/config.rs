@@ -169,6 +169,12 @@ pub async fn health(State(app): State<App>) -> crate::Result<&'static str> {
     Ok("ok")
 }
 
+/// The description of this API (OpenAPI 3.1).
+#[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, content_type = "application/json")))]
+pub async fn described(State(app): State<App>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], app.description).into_response()
+}
+
 #[cfg(test)]
 mod tests {
     /// What people read of a limit is the limit.

@@ -8,13 +8,16 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{Problem, ProblemCode};
 
-use crate::limits::busy;
-
 #[derive(Debug)]
 pub enum Failure {
     Problem(Box<Problem>),
     /// A defect or a broken machine; the text is for the log.
     Internal(String),
+}
+
+/// Too much at the moment; worth another try after so many seconds.
+pub fn busy(seconds: u32) -> Problem {
+    Problem::after(ProblemCode::RateLimited, seconds)
 }
 
 pub type Result<T> = std::result::Result<T, Failure>;

@@ -127,6 +127,8 @@ pub struct Shared {
     assets: Assets,
     catalogue: Catalogue,
     catalogue_json: String,
+    /// OpenAPI, for `GET /openapi.json`.
+    description: &'static str,
     deployment: config::Deployment,
     rules: documents::Rules,
     news: stream::News,
@@ -247,6 +249,7 @@ impl App {
             assets,
             catalogue,
             catalogue_json,
+            description: openapi::document(),
             deployment,
             rules: documents::Rules::default(),
             news: stream::News::default(),

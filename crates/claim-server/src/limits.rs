@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use claim_api::{Problem, ProblemCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::failure::Result;
+use crate::failure::{Result, busy};
 
 /// Work that takes memory or time, a few at once; a few more may wait for their turn.
 pub struct Gate {
@@ -51,10 +50,6 @@ impl Gate {
         // Never closed.
         self.places.acquire().await.map_err(|_| busy(1).into())
     }
-}
-
-pub fn busy(seconds: u32) -> Problem {
-    Problem::after(ProblemCode::RateLimited, seconds)
 }
 
 /// Token buckets by key: `burst` at once, then one each `every`.

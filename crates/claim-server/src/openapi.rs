@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use claim_api::ProblemCode;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
@@ -25,7 +24,7 @@ use crate::{
     paths(
         config::config,
         config::health,
-        json,
+        config::described,
         session::view,
         session::send_code,
         session::sign_in,
@@ -87,12 +86,6 @@ pub fn document() -> &'static str {
         complete(&mut document);
         serde_json::to_string_pretty(&document).unwrap_or_default()
     })
-}
-
-/// This description.
-#[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, content_type = "application/json")))]
-pub async fn json() -> Response {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], document()).into_response()
 }
 
 const PROBLEM: &str = "#/components/schemas/Problem";

@@ -5,8 +5,8 @@ use axum::Router;
 use axum::routing::{MethodRouter, any, head};
 
 use crate::{
-    App, assets, claims, config, documents, drafts, guard, handoffs, kiosk, launch, letters, messages, notices, openapi, pages, payees,
-    payments, proofs, records, session, shares, stream, uploads, wechat,
+    App, assets, claims, config, documents, drafts, guard, handoffs, kiosk, launch, letters, messages, notices, pages, payees, payments,
+    proofs, records, session, shares, stream, uploads, wechat,
 };
 
 /// Who may use a route.
@@ -47,7 +47,7 @@ macro_rules! routes {
 
 routes! { API api:
     "/config" Open { get config::config }
-    "/openapi.json" Open { get openapi::json }
+    "/openapi.json" Open { get config::described }
     "/rules/{version}" Open { get documents::compiled_rules }
     "/session" Session { get session::view, post session::sign_in, delete session::sign_out }
     "/launch" Session { post launch::launch, put launch::sign_in }

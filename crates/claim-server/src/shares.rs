@@ -8,11 +8,12 @@ use claim_domain::Moment;
 
 use crate::claims::{Stored, mine, signed_in};
 use crate::failure::Result;
-use crate::pages::shared;
 use crate::session::Session;
 use crate::vault::{sha256_hex, token};
 use crate::{App, attendant, now};
 
+/// Where a link leads; its secret stands behind #.
+pub const PAGE: &str = "/shared";
 const LIVES: i64 = 30 * 86_400;
 const AT_MOST: i64 = 10;
 
@@ -50,7 +51,7 @@ pub async fn create(
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(Share { path: format!("{}#{fresh}", shared::PATH), expires_at: Moment(at + LIVES) })))
+    Ok((StatusCode::CREATED, Json(Share { path: format!("{}#{fresh}", PAGE), expires_at: Moment(at + LIVES) })))
 }
 
 /// The links that still work, without their secrets.

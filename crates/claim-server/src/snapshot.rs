@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
 use crate::App;
-use crate::failure::Result;
-use crate::limits::busy;
+use crate::failure::{Result, busy};
 use crate::store;
 use crate::vault::DataKey;
 

@@ -13,8 +13,7 @@ use sqlx::Row;
 
 use crate::audit::Who;
 use crate::claims::Stored;
-use crate::failure::{Failure, Result};
-use crate::limits::busy;
+use crate::failure::{Failure, Result, busy};
 use crate::people::{self, Grant};
 use crate::vault::{sha256_hex, token};
 use crate::{App, attendant, chain, documents, now, passwords, payments, policies, session, standing, store};

@@ -13,8 +13,8 @@ use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::Semaphore;
 
 use crate::claims::Stored;
-use crate::failure::{Failure, Result};
-use crate::limits::{Gate, busy};
+use crate::failure::{Failure, Result, busy};
+use crate::limits::Gate;
 use crate::snapshot::Snapshot;
 use crate::vault::{DataKey, sha256_hex};
 use crate::{App, standing};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::payees::Payee;
-use crate::payout::{Award, Payout};
+use crate::payout::{Award, Line, Payout};
 use crate::{Day, Moment};
 
 /// The one main stage of a claim.
@@ -116,31 +116,6 @@ pub enum Actor {
         name: String,
         desk: Desk,
     },
-}
-
-/// What is done about one part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Work {
-    Repair,
-    Replace,
-    Labour,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Line {
-    pub name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub work: Option<Work>,
-    pub fen: i64,
-}
-
-impl Line {
-    pub fn new(name: &str, fen: i64) -> Line {
-        Line { name: name.into(), work: None, fen }
-    }
 }
 
 /// Why a document cannot be had.

@@ -9,15 +9,13 @@ use maud::html;
 use super::{failed, links, page};
 use crate::{App, shares, store};
 
-pub const PATH: &str = "/shared";
-
 pub async fn enter(State(app): State<App>, request: Request) -> Response {
-    links::enter(&app, PATH, request).await.unwrap_or_else(|failure| failed(failure, PATH))
+    links::enter(&app, shares::PAGE, request).await.unwrap_or_else(|failure| failed(failure, shares::PAGE))
 }
 
 pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
-    let Some(token) = links::secret(&app, PATH, &headers) else {
-        return page("zh-CN", "理赔进度", html! { h1 { "理赔进度" } (links::entrance(PATH)) }).into_response();
+    let Some(token) = links::secret(&app, shares::PAGE, &headers) else {
+        return page("zh-CN", "理赔进度", html! { h1 { "理赔进度" } (links::entrance(shares::PAGE)) }).into_response();
     };
     let told = |status: StatusCode, title: &str| {
         let content = html! { h1 { (title) } p { "请向给您链接的人再要一个。" } (links::script()) };

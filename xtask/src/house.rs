@@ -1,0 +1,222 @@
+//! What holds of the house beside its code: licences, pictures, links between documents, and who imports whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Result, cargo, check, root};
+
+/// Bytes of all pictures in docs/ together: a clone over a slow link should not be pictures.
+const PICTURES: u64 = 4 << 20;
+
+/// One of these in an SPDX expression, or all of them where it says AND.
+const LICENCES: [&str; 13] = [
+    "MIT",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "0BSD",
+    "ISC",
+    "MPL-2.0",
+    "Zlib",
+    "Unicode-3.0",
+    "Unicode-DFS-2016",
+    "CC0-1.0",
+    "BSL-1.0",
+    "MIT-0",
+];
+
+/// Crates whose modules import each other in no circle. claim-server still has one (docs/ARCHITECTURE.md).
+const ACYCLIC: [&str; 3] = ["claim-api", "claim-domain", "claim-photo"];
+
+pub fn check(wrong: &mut Vec<String>) -> Result {
+    licences(wrong)?;
+    pictures(wrong);
+    links(wrong)?;
+    for name in ACYCLIC {
+        for circle in circles(&imports(name)?) {
+            wrong.push(format!("crates/{name}: {} import each other", circle.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// Every library that is linked may be linked.
+fn licences(wrong: &mut Vec<String>) -> Result {
+    let output = cargo(&["metadata", "--format-version", "1", "--locked"]).output().map_err(|e| format!("cargo metadata: {e}"))?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let licence = package["license"].as_str().unwrap_or("none");
+        if !may_be_linked(licence) {
+            wrong.push(format!("{} {} is under {licence:?}", package["name"], package["version"]));
+        }
+    }
+    Ok(())
+}
+
+fn may_be_linked(licence: &str) -> bool {
+    let known = |one: &str| LICENCES.contains(&one.trim().split(" WITH ").next().unwrap_or_default());
+    let plain = licence.replace(['(', ')'], " ").replace('/', " OR ");
+    plain.split(" AND ").all(|part| part.split(" OR ").any(known))
+}
+
+fn pictures(wrong: &mut Vec<String>) {
+    let picture = |path: &Path| path.extension().is_some_and(|e| ["png", "webp", "jpg", "svg"].iter().any(|known| e == *known));
+    let bytes: u64 = files("docs").iter().filter(|path| picture(path)).filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum();
+    if bytes > PICTURES {
+        wrong.push(format!("docs/ holds {bytes} bytes of pictures, more than {PICTURES}"));
+    }
+}
+
+/// What git knows below a folder.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let listed = std::process::Command::new("git").args(["ls-files", folder]).current_dir(root()).output();
+    let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    listed.lines().map(|line| root().join(line)).collect()
+}
+
+/// Files that documents point at are there: links, and paths in code marks of docs/howto.
+fn links(wrong: &mut Vec<String>) -> Result {
+    for path in files(".").iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
+        let text = fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+        let folder = path.parent().unwrap_or(path);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.map(|t| t.split('#').next().unwrap_or_default()) {
+            let elsewhere = target.is_empty() || target.contains("://") || target.contains(char::is_whitespace);
+            if !elsewhere && !folder.join(target).exists() {
+                wrong.push(format!("{} points at {target}, which is not there", path.display()));
+            }
+        }
+        let named = text.split('`').skip(1).step_by(2).filter(|_| folder.ends_with("howto"));
+        for name in named.filter(|n| n.contains('/') && !n.contains(['*', ' ']) && !n.starts_with('/') && !n.contains("LANGUAGE")) {
+            if !root().join(name).exists() {
+                wrong.push(format!("{} names {name}, which is not there", path.display()));
+            }
+        }
+    }
+    Ok(())
+}
+
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+/// Which module of a crate imports which, both by the file that they stand in.
+fn imports(name: &str) -> Result<Graph> {
+    let folder = format!("crates/{name}/src");
+    let modules: Vec<(String, String)> = check::sources(&folder)?
+        .into_iter()
+        .map(|(path, text)| {
+            let place = path.strip_prefix(&folder).unwrap_or(&path).with_extension("");
+            let parts: Vec<_> = place.iter().map(|part| part.to_string_lossy().into_owned()).filter(|part| part != "mod").collect();
+            (parts.join("::"), text)
+        })
+        .filter(|(module, _)| !module.ends_with("tests") && !["lib", "main"].contains(&module.as_str()))
+        .collect();
+    let names: BTreeSet<&String> = modules.iter().map(|(module, _)| module).collect();
+    let mut graph = Graph::new();
+    for (module, text) in &modules {
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        // A part of a module is the module: who imports the one has the other.
+        let whole = |path: &str| path.split("::").next().unwrap_or_default().to_owned();
+        let all = graph.entry(whole(module)).or_default();
+        for path in paths(text) {
+            let longest = (1..=3).rev().map(|n| path.splitn(n + 1, "::").take(n).collect::<Vec<_>>().join("::"));
+            let found = longest.into_iter().find(|path| names.contains(path));
+            all.extend(found.map(|found| whole(&found)).filter(|found| *found != whole(module)));
+        }
+    }
+    Ok(graph)
+}
+
+/// What stands behind `crate::`, braces taken apart.
+fn paths(text: &str) -> Vec<String> {
+    let code: String = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let Some(inner) = rest.strip_prefix('{') else {
+            found.push(rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).collect());
+            continue;
+        };
+        let (mut depth, mut part) = (0, String::new());
+        for c in inner.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => found.push(std::mem::take(&mut part).trim().to_owned()),
+                _ if depth == 0 => part.push(c),
+                _ => {}
+            }
+        }
+        found.push(part.trim().to_owned());
+    }
+    found
+}
+
+/// Modules that reach each other, each group once (Tarjan would be faster; there are some fifty).
+fn circles(graph: &Graph) -> Vec<Vec<String>> {
+    let reach = |from: &String| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+        while let Some(next) = open.pop() {
+            open.extend(graph.get(next).into_iter().flatten().filter(|to| seen.insert((*to).clone())));
+        }
+        seen
+    };
+    let reached: BTreeMap<&String, BTreeSet<String>> = graph.keys().map(|module| (module, reach(module))).collect();
+    let mut all: BTreeSet<Vec<String>> = BTreeSet::new();
+    for (module, seen) in reached.iter().filter(|(module, seen)| seen.contains(**module)) {
+        all.insert(seen.iter().filter(|other| reached.get(other).is_some_and(|back| back.contains(*module))).cloned().collect());
+    }
+    all.into_iter().collect()
+}
+
+/// Prints who imports whom, and every circle.
+pub fn graph() -> Result {
+    for name in ["claim-api", "claim-domain", "claim-photo", "claim-server"] {
+        let graph = imports(name)?;
+        println!("{name}");
+        for (module, imported) in &graph {
+            println!("  {module} -> {}", imported.iter().cloned().collect::<Vec<_>>().join(" "));
+        }
+        for circle in circles(&graph) {
+            println!("  circle of {}: {}", circle.len(), circle.join(" "));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn licences_are_read_as_they_are_written() {
+        for good in ["MIT", "MIT OR Apache-2.0", "MIT/Apache-2.0", "(MIT OR Apache-2.0) AND Unicode-3.0", "Apache-2.0 WITH LLVM-exception"]
+        {
+            assert!(may_be_linked(good), "{good}");
+        }
+        for bad in ["AGPL-3.0", "GPL-2.0 OR GPL-3.0", "MIT AND GPL-3.0", "none", ""] {
+            assert!(!may_be_linked(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn circles_are_found() {
+        let graph = |edges: &[(&str, &str)]| {
+            let mut graph = Graph::new();
+            for (from, to) in edges {
+                graph.entry((*from).into()).or_default().insert((*to).into());
+                graph.entry((*to).into()).or_default();
+            }
+            graph
+        };
+        assert!(circles(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])).is_empty());
+        assert_eq!(circles(&graph(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")])), [["a", "b", "c"]]);
+    }
+
+    #[test]
+    fn imports_are_read() {
+        let text = "use crate::{App, guard, store::{self, Tx}, limits::busy};\nlet x = crate::vault::token(); // crate::no";
+        assert_eq!(paths(text), ["App", "guard", "store::", "limits::busy", "vault::token"]);
+    }
+}
