@@ -28,6 +28,13 @@ pub use problem::{Problem, ProblemCode};
 
 /// Whether an address that came from outside stays here: a path of plain characters. Browsers take `\\` for `/` and leave
 /// out tabs and line breaks (WHATWG URL, 4.4), so whatever is not plain leads elsewhere sooner or later (CWE-601).
+///
+/// ```
+/// use claim_api::is_inside;
+///
+/// assert!(is_inside("/claims/BA2026112200001"));
+/// assert!(!is_inside("/\\evil.example") && !is_inside("//evil.example"));
+/// ```
 pub fn is_inside(address: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.?=&".contains(&b);
     address.starts_with('/') && !address.contains("//") && address.bytes().all(plain)

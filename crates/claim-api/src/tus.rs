@@ -19,6 +19,14 @@ pub fn metadata(pairs: &[(&str, &str)]) -> String {
 }
 
 /// Reads `Upload-Metadata`. `None`: an empty or doubled key, or a value that is not base64 of UTF-8 text.
+///
+/// ```
+/// use claim_api::tus;
+///
+/// let header = tus::metadata(&[("filename", "现场.jpg"), ("slot", "scene")]);
+/// assert_eq!(header, "filename 546w5Zy6LmpwZw==,slot c2NlbmU=");
+/// assert_eq!(tus::parse_metadata(&header).unwrap()[0].1, "现场.jpg");
+/// ```
 pub fn parse_metadata(header: &str) -> Option<Vec<(String, String)>> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for pair in header.split(',').map(str::trim).filter(|p| !p.is_empty()) {

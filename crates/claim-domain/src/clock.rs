@@ -24,6 +24,14 @@ pub fn local_day(at: Moment) -> Day {
 
 /// The last day of a period of `days` days that began at `start`; the first day is not counted
 /// (民法典 201). The deadline is 24:00 of the returned day.
+///
+/// ```
+/// use claim_domain::{Moment, due_after_days};
+///
+/// // Late in the evening in Shanghai, when it is still the same day in London.
+/// let asked = Moment::from_rfc3339("2026-11-20T15:30:00Z").unwrap();
+/// assert_eq!(due_after_days(asked, 10).to_string(), "2026-11-30");
+/// ```
 pub fn due_after_days(start: Moment, days: u16) -> Day {
     let Day(first) = local_day(start);
     Day(first.saturating_add(Duration::days(i64::from(days))))

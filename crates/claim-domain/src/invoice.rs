@@ -15,6 +15,12 @@ pub struct Invoice {
 ///
 /// - `01,kind,code,number,amount,yyyymmdd,check,crc,`: VAT; a 数电票 has an empty code and a number of 20 digits.
 /// - `01,code(8),number(10),check(6, digits and letters),yyyymmdd,amount` in any order after `01`: 财政电子票据.
+///
+/// ```
+/// let invoice = claim_domain::invoice::read("01,32,,26332000000012345678,88.00,20261120,,1A2B").unwrap();
+/// assert_eq!(invoice.amount_fen, Some(8_800));
+/// assert!(claim_domain::invoice::read("https://example.com/a-menu").is_none());
+/// ```
 pub fn read(text: &str) -> Option<Invoice> {
     if text.len() > 300 {
         return None;

@@ -10,6 +10,13 @@ pub const MAX: i64 = 9_999_999_999;
 /// # Errors
 /// [`Code::AmountFormat`] for anything but digits, groups of three and at most two decimals;
 /// [`Code::AmountRange`] for zero and for more than [`MAX`].
+///
+/// ```
+/// use claim_domain::{Code, money};
+///
+/// assert_eq!(money::parse("1,234.50").unwrap(), 123_450);
+/// assert_eq!(money::parse("1.234").unwrap_err().code, Code::AmountFormat);
+/// ```
 pub fn parse(text: &str) -> Result<i64, Finding> {
     let text: String = super::validate::half_width_text(text).replace('，', ",");
     let text = text.trim().trim_start_matches(['¥', '￥']).trim_start();
@@ -30,7 +37,11 @@ pub fn parse(text: &str) -> Result<i64, Finding> {
     }
 }
 
-/// `¥1,234.56`
+/// For people.
+///
+/// ```
+/// assert_eq!(claim_domain::money::show(123_456), "¥1,234.56");
+/// ```
 pub fn show(fen: i64) -> String {
     let sign = if fen < 0 { "-" } else { "" };
     let (yuan, cents) = (fen.unsigned_abs() / 100, fen.unsigned_abs() % 100);

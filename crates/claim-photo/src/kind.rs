@@ -12,6 +12,13 @@ pub enum Kind {
     Other,
 }
 
+/// ```
+/// use claim_photo::{Kind, sniff};
+///
+/// assert_eq!(sniff(b"%PDF-1.7"), Kind::Pdf);
+/// // By its brands, not by its name: an AVIF says `mif1` as well.
+/// assert_eq!(sniff(b"\0\0\0\x1cftypmif1\0\0\0\0mif1miafavif"), Kind::Foreign);
+/// ```
 pub fn sniff(file: &[u8]) -> Kind {
     match file {
         [0xFF, 0xD8, 0xFF, ..] => Kind::Jpeg,

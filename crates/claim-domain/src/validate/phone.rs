@@ -3,6 +3,13 @@
 use super::{Code, Finding, Verdict, compact_without};
 
 /// Judges a mobile number; `+86`, `0086` and `86` before it are taken away.
+///
+/// ```
+/// use claim_domain::validate::mobile;
+///
+/// assert_eq!(mobile("(+86) 138-0013-8000").value(), Some("13800138000"));
+/// assert!(mobile("1380013800").finding().is_some(), "a digit is missing");
+/// ```
 pub fn mobile(text: &str) -> Verdict {
     let value = compact_without(text, "()");
     let bare = value.trim_start_matches('+');
