@@ -137,7 +137,7 @@ async fn item_8_wherever_a_statement_fails_it_is_all_or_nothing() {
 
     let mut drafter = owner.clone();
     let prefer = async |n: u32| {
-        let wants = json!({ "by_day": n % 2 == 0, "optional": n % 3 == 0, "hours": "08:00-20:00" });
+        let wants = json!({ "by_day": n.is_multiple_of(2), "optional": n.is_multiple_of(3), "hours": "08:00-20:00" });
         drafter.json("put", "/api/v1/preferences", &wants).await.0
     };
     failed.push(swept(&app, "preferences", async |_| {}, prefer).await);
