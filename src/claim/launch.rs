@@ -88,9 +88,15 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
         session.draft.set(Draft::new(new_id()));
         address::replace("/report");
     };
-    let whose = view! {
-        <p class="note">{c().launch_as.replace("{n}", &phone)}</p>
-        <p><button class="link" type="button" id="launch-other" on:click=click(other)>{c().launch_other}</button></p>
+    let whose = move |title: Option<String>| {
+        let policy = title.map(|title| view! { <p>{t().your_policy}" "<strong>{title}</strong></p> });
+        view! {
+            <div class="note">
+                <p>{c().launch_as.replace("{n}", &phone)}</p>
+                {policy}
+                <button class="link" type="button" id="launch-other" on:click=click(other)>{c().launch_other}</button>
+            </div>
+        }
     };
     let policies = &launched.who.policies;
     let chosen = policies.iter().find(|p| Some(&p.id) == launched.policy.as_ref()).or(policies.first().filter(|_| policies.len() == 1));
@@ -104,7 +110,7 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
             });
         };
         return view! {
-            {whose}
+            {whose(None)}
             {said}
             <button class="weui-btn weui-btn_primary" type="button" id="launch-in" on:click=click(go_on)>{c().launch_in}</button>
         }
@@ -152,8 +158,7 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
     view! {
         <ErrorSummary visit=session.visit errors />
         <form novalidate on:submit=send>
-            {whose}
-            <p class="note">{t().your_policy}" "<strong>{title}</strong></p>
+            {whose(Some(title))}
             {journey::question(session, Step::Safety, errors).1}
             {journey::question(session, Step::Event, errors).1}
             {live(move || {

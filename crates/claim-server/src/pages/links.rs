@@ -13,8 +13,10 @@ use crate::{App, session};
 /// What a page shows that somebody opens from outside: where he is asked for the secret, unless it stands behind #.
 pub fn entrance(action: &str) -> Markup {
     html! {
+        p { "请点开收到的链接。打不开的话，把链接里 # 后面的字符粘贴到这里。" }
         form #link method="post" action=(action) {
-            label { "链接里 # 后面的字符" input name="secret" autocomplete="off" required; }
+            label for="secret" { "# 后面的字符" }
+            input #secret type="text" name="secret" autocomplete="off" required;
             button { "打开" }
         }
         (script())
