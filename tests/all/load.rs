@@ -209,11 +209,12 @@ async fn load_slow_connections() {
                         1 => {
                             b"POST /api/v1/notices HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"
                         }
-                        // Several answers of 20 KB, of which nothing is read.
+                        // Answers of 90 KB, of which nothing is read: more than the buffers of both sides hold, and no more, or
+                        // the kernel's own memory is what is tried.
                         _ => b"GET /catalog.json HTTP/1.1\r\nHost: x\r\n\r\n",
                     };
                     if i % 3 == 2 {
-                        for _ in 0..300 {
+                        for _ in 0..80 {
                             if tokio::time::timeout(Duration::from_millis(200), socket.write_all(first)).await.is_err() {
                                 break;
                             }

@@ -298,10 +298,10 @@ fn h4_a_shared_link_shows_stages_only_and_ends_when_it_is_taken_back() {
     let (number, mut caller) = claim(&server, &[SURVEY, ASSESSED]);
     let shares = format!("/api/v1/claims/{number}/shares");
     let path = caller.post(&shares, &Value::Null).json()["path"].as_str().unwrap().to_owned();
-    let shown = server.caller().get(&path);
+    let shown = server.follow(&path);
     assert!(shown.status == 200 && shown.text.contains("定损") && !shown.text.contains("1,200") && !shown.text.contains("张"), "{shown:?}");
     assert_eq!(caller.send("DELETE", &shares, &[], b"").status, 204);
-    assert_eq!(server.caller().get(&path).status, 410);
+    assert_eq!(server.follow(&path).status, 410);
 }
 
 #[test]

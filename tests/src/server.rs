@@ -304,6 +304,14 @@ impl Server {
         self.caller().send("POST", "/api/v1/bank/answers", &headers, body.as_bytes())
     }
 
+    /// What somebody sees who opens a link whose secret stands behind #, as the page's script does.
+    pub fn follow(&self, link: &str) -> Answer {
+        let (page, secret) = link.split_once('#').unwrap_or_else(|| panic!("{link}"));
+        let mut caller = self.caller();
+        assert_eq!(caller.form(page, &[("secret", secret)]).status, 303);
+        caller.get(page)
+    }
+
     pub fn caller(&self) -> Caller {
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(Duration::from_secs(60)));

@@ -31,7 +31,7 @@ pub struct Store {
 
 /// More are refused at once than wait and fail: as many as are done in half a second.
 const OTHERS_WAITING: usize = 300;
-const REPORTS_WAITING: usize = 50;
+const REPORTS_WAITING: usize = 120;
 
 const IMMEDIATE: &str = "BEGIN IMMEDIATE";
 
