@@ -170,14 +170,20 @@ fn complete(document: &mut Value) {
 fn bounded(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            let most = match fields.get("format").and_then(Value::as_str) {
-                Some("uint8") => Some(u64::from(u8::MAX)),
-                Some("uint16") => Some(u64::from(u16::MAX)),
-                Some("uint32") => Some(u64::from(u32::MAX)),
-                _ => None,
+            // By the names of the OpenAPI format registry, and with what the type holds.
+            let (name, least, most) = match fields.get("format").and_then(Value::as_str) {
+                Some("u-int8") => ("uint8", json!(0), json!(u8::MAX)),
+                Some("u-int16") => ("uint16", json!(0), json!(u16::MAX)),
+                Some("u-int32") => ("uint32", json!(0), json!(u32::MAX)),
+                Some("u-int64") => ("uint64", json!(0), json!(u64::MAX)),
+                Some("int32") => ("int32", json!(i32::MIN), json!(i32::MAX)),
+                Some("int64") => ("int64", json!(i64::MIN), json!(i64::MAX)),
+                _ => ("", Value::Null, Value::Null),
             };
-            if let Some(most) = most.filter(|_| !fields.contains_key("maximum")) {
-                fields.insert("maximum".into(), most.into());
+            if !name.is_empty() {
+                fields.insert("format".into(), name.into());
+                fields.entry("minimum").or_insert(least);
+                fields.entry("maximum").or_insert(most);
             }
             fields.values_mut().for_each(bounded);
         }
