@@ -15,7 +15,8 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         apply(&mut draft, Command::Pass(*step));
     }
     let _ = (draft.current(catalogue, now), draft.facts(), draft.is_empty());
-    apply(&mut draft, Command::Restore { kept: draft.photos.iter().map(|p| p.id.clone()).collect() });
+    let kept = draft.photos.iter().map(|p| p.id.clone()).collect();
+    apply(&mut draft, Command::Restore { kept });
     let written = serde_json::to_string(&draft.to_keep()).expect("a draft is JSON");
     assert_eq!(json::read::<Draft>(&written), Some(draft.to_keep()), "what is written is read back");
 });
