@@ -304,6 +304,11 @@ async fn a9_r3_h2_a_stranger_learns_nothing_and_the_owner_stops_it() {
     owner.open(&server.url(&format!("/not-mine#{link}"))).await;
     owner.find("form[action='/not-mine/stop']").await;
     assert_eq!(owner.path().await, "/not-mine", "what opens it is in no address");
+    // Another link, in a browser that has opened one.
+    owner.open(&server.url("/not-mine#another")).await;
+    owner.until("it is not what the first one opened", "document.querySelector('h1').innerText.includes('过期')").await;
+    owner.open(&server.url(&format!("/not-mine#{link}"))).await;
+    owner.find("form[action='/not-mine/stop']").await;
     assert_eq!(owner.axe().await, Vec::<String>::new());
     picture_of(&owner, "not-mine").await;
     owner.tap("button").await;

@@ -25,7 +25,7 @@ pub struct Store {
     write: SqlitePool,
     /// Whatever is no report waits here first, so that one of these at most stands before a report: the two take turns.
     others: Gate,
-    /// Reports that wait or write.
+    /// Reports that wait.
     reports: Semaphore,
 }
 

@@ -1,15 +1,16 @@
 // What stands behind # in a link is its secret: browsers send it to nobody, so it is in no log of a server or proxy. This
-// sends it once, in a body. JavaScript because nothing else reads what stands behind #; without it it is pasted by hand.
+// sends it once, in a body, whatever the page shows: it may be another link's. JavaScript because nothing else reads what
+// stands behind #; without it it is pasted by hand.
 'use strict';
 {
   const secret = location.hash.slice(1);
-  const form = document.querySelector('form#link');
   // A page that is opened already, and gets another link.
   addEventListener('hashchange', () => location.reload());
-  if (secret && form) {
+  if (secret) {
     history.replaceState(null, '', location.pathname);
-    form.elements.secret.value = secret;
-    form.hidden = true;
+    const form = Object.assign(document.createElement('form'), { method: 'post', action: location.pathname, hidden: true });
+    form.append(Object.assign(document.createElement('input'), { name: 'secret', value: secret }));
+    document.body.append(form);
     form.submit();
   }
 }

@@ -14,7 +14,7 @@ use crate::{App, session};
 pub fn entrance(action: &str) -> Markup {
     html! {
         p { "请点开收到的链接。打不开的话，把链接里 # 后面的字符粘贴到这里。" }
-        form #link method="post" action=(action) {
+        form method="post" action=(action) {
             label for="secret" { "# 后面的字符" }
             input #secret type="text" name="secret" autocomplete="off" required;
             button { "打开" }
