@@ -27,16 +27,53 @@ const LICENCES: [&str; 14] = [
     "IJG",
 ];
 
-/// Crates whose modules import each other in no circle. claim-server still has one (docs/ARCHITECTURE.md).
-const ACYCLIC: [&str; 3] = ["claim-api", "claim-domain", "claim-photo"];
+/// Crates whose modules import each other in no circle.
+const ACYCLIC: [&str; 4] = ["claim-api", "claim-domain", "claim-photo", "claim-server"];
+
+/// Floors of the server, and those above that each knows nothing of (docs/ARCHITECTURE.md).
+const FLOORS: [(&str, &[&str]); 2] = [("store", &["work", "http", "hosts", "pages"]), ("work", &["http", "hosts", "pages"])];
+
+/// What stands in `store/` only: statements and files (docs/decisions/0010-storage.md).
+const STORED: [&str; 4] = ["sqlx::", "std::fs", "tokio::fs", "File::open"];
 
 pub fn check(wrong: &mut Vec<String>) -> Result {
     licences(wrong)?;
     pictures(wrong);
     links(wrong)?;
     for name in ACYCLIC {
-        for circle in circles(&imports(name)?) {
+        let graph = imports(name)?;
+        for circle in circles(&graph) {
             wrong.push(format!("crates/{name}: {} import each other", circle.join(", ")));
+        }
+        if name == "claim-server" {
+            floors(&graph, wrong);
+        }
+    }
+    storage(wrong)
+}
+
+fn floors(graph: &Graph, wrong: &mut Vec<String>) {
+    let floor = |module: &str| module.split("::").next().unwrap_or_default().to_owned();
+    for (module, imported) in graph {
+        let above = FLOORS.iter().find(|(below, _)| *below == floor(module)).map_or(&[][..], |(_, above)| above);
+        for import in imported.iter().filter(|import| above.contains(&floor(import).as_str())) {
+            wrong.push(format!("crates/claim-server: {module} imports {import}, which stands above it"));
+        }
+    }
+}
+
+/// No statement and no file access outside of `store/`; the command line reads what it is given.
+fn storage(wrong: &mut Vec<String>) -> Result {
+    for (path, text) in check::sources("crates/claim-server/src")? {
+        let place = path.strip_prefix("crates/claim-server/src").unwrap_or(&path);
+        if place.starts_with("store") || place.starts_with("tests") || place == Path::new("main.rs") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        for (line, number) in code.lines().zip(1..).filter(|(line, _)| !line.trim_start().starts_with("//")) {
+            if let Some(what) = STORED.iter().find(|what| line.contains(**what)) {
+                wrong.push(format!("{}, line {number}: {what} stands in store/ only", path.display()));
+            }
         }
     }
     Ok(())
@@ -102,7 +139,7 @@ fn links(wrong: &mut Vec<String>) -> Result {
 
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// Which module of a crate imports which, both by the file that they stand in.
+/// Which module of a crate imports which. A module and its parts are one thing: between those nothing is counted.
 fn imports(name: &str) -> Result<Graph> {
     let folder = format!("crates/{name}/src");
     let modules: Vec<(String, String)> = check::sources(&folder)?
@@ -112,48 +149,65 @@ fn imports(name: &str) -> Result<Graph> {
             let parts: Vec<_> = place.iter().map(|part| part.to_string_lossy().into_owned()).filter(|part| part != "mod").collect();
             (parts.join("::"), text)
         })
-        .filter(|(module, _)| !module.ends_with("tests") && !["lib", "main"].contains(&module.as_str()))
+        .filter(|(module, _)| !module.ends_with("tests") && !module.starts_with("tests"))
+        .filter(|(module, _)| !["lib", "main"].contains(&module.as_str()))
         .collect();
     let names: BTreeSet<&String> = modules.iter().map(|(module, _)| module).collect();
     let mut graph = Graph::new();
     for (module, text) in &modules {
         let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-        // A part of a module is the module: who imports the one has the other.
-        let whole = |path: &str| path.split("::").next().unwrap_or_default().to_owned();
-        let all = graph.entry(whole(module)).or_default();
-        for path in paths(text) {
-            let longest = (1..=3).rev().map(|n| path.splitn(n + 1, "::").take(n).collect::<Vec<_>>().join("::"));
+        let all = graph.entry(module.clone()).or_default();
+        let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
+        let above = paths(text, "super::").into_iter().map(|path| if parent.is_empty() { path } else { format!("{parent}::{path}") });
+        for path in paths(text, "crate::").into_iter().chain(above) {
+            let longest = (1..=4).rev().map(|n| path.splitn(n + 1, "::").take(n).collect::<Vec<_>>().join("::"));
             let found = longest.into_iter().find(|path| names.contains(path));
-            all.extend(found.map(|found| whole(&found)).filter(|found| *found != whole(module)));
+            all.extend(found.filter(|found| !is_part(found, module) && !is_part(module, found)));
         }
     }
     Ok(graph)
 }
 
-/// What stands behind `crate::`, braces taken apart.
-fn paths(text: &str) -> Vec<String> {
+/// Whether `part` is `whole`, or stands in it.
+fn is_part(part: &str, whole: &str) -> bool {
+    part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// What stands behind `crate::` or `super::`, braces taken apart.
+fn paths(text: &str, root: &str) -> Vec<String> {
     let code: String = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
     let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
+    for (at, _) in code.match_indices(root) {
+        let rest = &code[at + root.len()..];
         let Some(inner) = rest.strip_prefix('{') else {
-            found.push(rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).collect());
+            let path: String = rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':' | '{')).collect();
+            match path.split_once('{') {
+                // `crate::store::{claims, events}`
+                Some((begin, _)) => found.extend(braced(&rest[begin.len() + 1..]).into_iter().map(|part| format!("{begin}{part}"))),
+                None => found.push(path),
+            }
             continue;
         };
-        let (mut depth, mut part) = (0, String::new());
-        for c in inner.chars() {
-            match c {
-                '{' => depth += 1,
-                '}' if depth == 0 => break,
-                '}' => depth -= 1,
-                ',' if depth == 0 => found.push(std::mem::take(&mut part).trim().to_owned()),
-                _ if depth == 0 => part.push(c),
-                _ => {}
-            }
-        }
-        found.push(part.trim().to_owned());
+        found.extend(braced(inner));
     }
     found
+}
+
+/// The parts of `{…}`, without what stands in braces of their own.
+fn braced(inner: &str) -> Vec<String> {
+    let (mut found, mut depth, mut part) = (Vec::new(), 0, String::new());
+    for c in inner.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => found.push(std::mem::take(&mut part).trim().to_owned()),
+            _ if depth == 0 => part.push(c),
+            _ => {}
+        }
+    }
+    found.push(part.trim().to_owned());
+    found.into_iter().map(|part| part.split(" as ").next().unwrap_or_default().to_owned()).filter(|part| !part.is_empty()).collect()
 }
 
 /// Modules that reach each other, each group once (Tarjan would be faster; there are some fifty).
@@ -220,6 +274,13 @@ mod tests {
     #[test]
     fn imports_are_read() {
         let text = "use crate::{App, guard, store::{self, Tx}, limits::busy};\nlet x = crate::vault::token(); // crate::no";
-        assert_eq!(paths(text), ["App", "guard", "store::", "limits::busy", "vault::token"]);
+        assert_eq!(paths(text, "crate::"), ["App", "guard", "store::", "limits::busy", "vault::token"]);
+        let text = "use crate::store::claims::{self, ClaimRow};\nuse crate::store::{Tx, events as kept, links};";
+        assert_eq!(
+            paths(text, "crate::"),
+            ["store::claims::self", "store::claims::ClaimRow", "store::Tx", "store::events", "store::links"]
+        );
+        assert_eq!(paths("use super::{log, papers};\npub(super) fn x() {}", "super::"), ["log", "papers"]);
+        assert!(is_part("store::claims", "store") && is_part("store", "store") && !is_part("stored", "store"));
     }
 }

@@ -14,7 +14,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::limits::Buckets;
-use crate::{appended, now};
+use crate::now;
+use crate::store::disk;
 
 pub struct Audit {
     file: Mutex<File>,
@@ -43,7 +44,7 @@ impl Who {
 
 impl Audit {
     pub fn open(path: &Path) -> io::Result<Audit> {
-        let (file, refusals) = (Mutex::new(appended(path)?), Buckets::new(200, Duration::from_millis(100)));
+        let (file, refusals) = (Mutex::new(disk::appended(path)?), Buckets::new(200, Duration::from_millis(100)));
         Ok(Audit { file, refusals, unwritten: Mutex::default() })
     }
 

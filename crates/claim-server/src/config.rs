@@ -1,15 +1,23 @@
 //! What a deployment decides: insurer, hotline, promises; and what every client may know before it begins.
 
-use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use claim_domain::Text;
 use claim_domain::calendar::{Calendar, Hours};
 use claim_domain::promise::{FastTrack, Promises};
 use serde::{Deserialize, Serialize};
 
-use crate::wechat::Account;
-use crate::{App, now};
+/// WeChat's library, which may not be copied.
+pub const WECHAT_LIBRARY: &str = "https://res.wx.qq.com/open/js/jweixin-1.6.0.js";
+
+/// `wechat` of `terms.json`: an official account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    pub app_id: String,
+    /// Where WeChat's API is, or what stands in for it.
+    pub api: String,
+    /// Origins of this app: its "JS 接口安全域名".
+    pub origins: Vec<String>,
+}
 
 /// What a deployment decides: `config.json`, which the app reads, too, and `terms.json`.
 #[derive(Clone, Debug)]
@@ -129,7 +137,7 @@ impl Deployment {
         })
     }
 
-    fn shown(&self) -> serde_json::Value {
+    pub fn shown(&self) -> serde_json::Value {
         serde_json::json!({
             "insurer": self.insurer,
             "hotline": self.hotline,
@@ -145,34 +153,6 @@ fn is_origin(text: &str) -> bool {
     let local = |text: &str| text.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok());
     let Some(host) = text.strip_prefix("https://") else { return local(text) };
     !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
-}
-
-/// Catalogue, limits, promises and versions.
-#[utoipa::path(get, path = "/api/v1/config", responses((status = 200, content_type = "application/json")))]
-pub async fn config(State(app): State<App>) -> Response {
-    let photo = claim_photo::Limits::default();
-    let config = serde_json::json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "rules_version": app.catalogue.rules_version,
-        "server_time": now(),
-        "deployment": app.deployment.shown(),
-        "limits": { "photo_bytes": photo.max_bytes, "photo_edge": photo.long_edge, "original_bytes": photo.max_file, "pixels": photo.max_pixels },
-        "catalogue": serde_json::from_str::<serde_json::Value>(&app.catalogue_json).unwrap_or_default(),
-    });
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], config.to_string()).into_response()
-}
-
-/// 200 while the database answers.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, content_type = "text/plain"), (status = 500)))]
-pub async fn health(State(app): State<App>) -> crate::Result<&'static str> {
-    sqlx::query("SELECT 1").execute(&app.store.read).await?;
-    Ok("ok")
-}
-
-/// The description of this API (OpenAPI 3.1).
-#[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, content_type = "application/json")))]
-pub async fn described(State(app): State<App>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], app.description).into_response()
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! operator is a log line with the request id and the kind of error, never a value that somebody typed.
 
 use std::fmt::Display;
-use std::io;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -32,41 +31,6 @@ impl From<Problem> for Failure {
     fn from(problem: Problem) -> Failure {
         Failure::Problem(Box::new(problem))
     }
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Failure {
-        if matches!(error, sqlx::Error::PoolTimedOut) {
-            return busy(2).into();
-        }
-        // The low byte of SQLite's extended codes: 13 is SQLITE_FULL, 10 SQLITE_IOERR.
-        match error.as_database_error().and_then(|e| e.code()?.parse().ok()).map(|code: u32| code & 0xff) {
-            Some(13) => ProblemCode::StorageFull.into(),
-            Some(10) => storage_failing(error),
-            // Another process holds the database.
-            Some(5 | 6) => busy(1).into(),
-            _ => Failure::internal("database", error),
-        }
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-            return ProblemCode::StorageFull.into();
-        }
-        // EIO, which has no kind of its own.
-        if error.raw_os_error() == Some(5) {
-            return storage_failing(error);
-        }
-        Failure::internal("file", error)
-    }
-}
-
-/// The device gives errors: the operator must know, and the client comes again.
-fn storage_failing(error: impl Display) -> Failure {
-    tracing::error!(%error, "the disk fails");
-    Problem::after(ProblemCode::StorageFailing, 5).into()
 }
 
 impl Failure {

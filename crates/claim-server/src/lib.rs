@@ -3,83 +3,49 @@
 //! Promise: nothing is acknowledged before it is durable, no client is trusted, no request makes it panic, and
 //! nobody sees a row that is not his own: foreign and unknown both answer 404.
 
-mod assets;
-#[cfg(test)]
-mod attacks;
-mod attendant;
 mod audit;
-mod catastrophes;
-mod chain;
-mod claims;
 mod config;
-pub mod demo;
-mod documents;
-mod drafts;
 mod egress;
 mod failure;
-mod guard;
-mod handoffs;
-#[cfg(test)]
-mod interrupted;
-#[cfg(test)]
-mod items;
-mod kiosk;
-mod launch;
-mod letters;
+mod hosts;
+mod http;
 mod limits;
-mod messages;
-mod migration;
-mod notices;
+mod mask;
+mod news;
 mod openapi;
-mod pace;
 mod pages;
 mod passwords;
-mod payees;
-mod payments;
-mod people;
-pub mod policies;
-mod proofs;
-#[cfg(test)]
-mod races;
-mod records;
 mod routes;
-mod serve;
-mod session;
-mod shares;
-mod signals;
-mod snapshot;
-mod staff;
-mod standing;
-mod statistics;
 mod store;
-mod stream;
 #[cfg(test)]
-mod testing;
-mod uploads;
+mod tests;
 mod vault;
-mod wechat;
+mod work;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
+use claim_domain::lifecycle::Desk;
+use claim_domain::{Catalogue, Moment};
 use ipnet::IpNet;
 
-pub use messages::Driver;
+pub use http::access::Access;
+pub use http::serve::serve;
 pub use openapi::document as openapi_document;
-pub use routes::{Access, listed as routes};
-pub use serve::serve;
-pub use staff::{add_staff, remove_staff};
+pub use routes::listed as routes;
+pub use store::chain::Followed;
+pub use work::delivery::Driver;
+pub use work::policies;
 
-use assets::Assets;
-pub use chain::Followed;
-use claim_domain::{Catalogue, Moment};
 use failure::Result;
-use store::Store;
-use uploads::Uploads;
+use store::assets::Assets;
+use store::uploads::Uploads;
+use store::{Store, chain, disk, migration};
 use vault::Vault;
+use work::{accounts, attendant, demo, papers, sessions};
 
 /// How a server is set up; the command line fills it.
 #[derive(Clone, Debug, Default)]
@@ -130,8 +96,8 @@ pub struct Shared {
     /// OpenAPI, for `GET /openapi.json`.
     description: &'static str,
     deployment: config::Deployment,
-    rules: documents::Rules,
-    news: stream::News,
+    rules: papers::Rules,
+    news: news::News,
     /// Of each session.
     streams: limits::Places<String>,
     /// Pictures and PDFs that are read, hashed and decoded.
@@ -139,7 +105,7 @@ pub struct Shared {
     delivering: tokio::sync::Mutex<()>,
     source: Option<Box<dyn policies::PolicySource>>,
     searching: tokio::sync::Mutex<()>,
-    wechat: wechat::WeChat,
+    wechat: hosts::wechat::WeChat,
     audit: audit::Audit,
     quotas: limits::Quotas,
     passwords: passwords::Passwords,
@@ -159,40 +125,6 @@ impl std::ops::Deref for App {
 fn now() -> Moment {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Moment(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
-}
-
-/// A file that grows, for its owner's eyes only.
-fn appended(path: &std::path::Path) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Nobody else on the machine reads what is stored: folders 0700, files 0600, also those of before.
-fn private(folder: &std::path::Path) -> std::result::Result<(), String> {
-    let done = || -> std::io::Result<()> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mut folders = vec![folder.to_owned()];
-            while let Some(folder) = folders.pop() {
-                std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
-                for entry in std::fs::read_dir(&folder)? {
-                    let entry = entry?;
-                    let kind = entry.file_type()?;
-                    if kind.is_dir() {
-                        folders.push(entry.path());
-                    } else if kind.is_file() && entry.metadata()?.permissions().mode() & 0o077 != 0 {
-                        std::fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o600))?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    };
-    done().map_err(|e| format!("{} cannot be kept from others: {e}", folder.display()))
 }
 
 impl App {
@@ -220,15 +152,15 @@ impl App {
         if options.demo && options.secure {
             return Err("--demo makes accounts whose passwords everybody knows: it does not go with --secure".into());
         }
-        std::fs::create_dir_all(&options.data).map_err(|e| format!("the data directory {} cannot be made: {e}", options.data.display()))?;
+        disk::folder(&options.data).map_err(|e| format!("the data directory {} cannot be made: {e}", options.data.display()))?;
         if !only_read {
-            private(&options.data)?;
+            disk::keep_private(&options.data).map_err(|e| format!("{} cannot be kept from others: {e}", options.data.display()))?;
         }
         let audit = options.audit.clone().unwrap_or_else(|| options.data.join("audit.log"));
         let audit = if only_read { PathBuf::from("/dev/null") } else { audit };
         let audit = audit::Audit::open(&audit).map_err(|e| format!("the audit log {} cannot be written: {e}", audit.display()))?;
-        let vault = Vault::open(&key).map_err(|e| format!("the key {} cannot be opened: {e}", key.display()))?;
-        let store = Store::open(&options.data, only_read)
+        let vault = Vault::new(disk::key(&key).map_err(|e| format!("the key {} cannot be opened: {e}", key.display()))?);
+        let store = Store::open(&options.data, vault.clone(), only_read)
             .await
             .map_err(|e| format!("the database in {} cannot be opened: {e}", options.data.display()))?;
         let uploads = Uploads::open(&options.data, options.keep_free).map_err(|e| format!("the upload directory cannot be made: {e}"))?;
@@ -236,7 +168,7 @@ impl App {
         let catalogue_json = assets.text("/catalog.json").unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
         let catalogue = Catalogue::load(&catalogue_json)?;
         let deployment = config::Deployment::load(assets.text("/config.json").as_deref(), assets.text("/terms.json").as_deref())?;
-        let wechat = wechat::WeChat::open(&options.data, deployment.wechat.as_ref())?;
+        let wechat = hosts::wechat::WeChat::open(&options.data, deployment.wechat.as_ref())?;
         let source = options
             .policies
             .clone()
@@ -251,8 +183,8 @@ impl App {
             catalogue_json,
             description: openapi::document(),
             deployment,
-            rules: documents::Rules::default(),
-            news: stream::News::default(),
+            rules: papers::Rules::default(),
+            news: news::News::default(),
             streams: limits::Places::default(),
             decoding: limits::Gate::new(2, 64),
             delivering: tokio::sync::Mutex::new(()),
@@ -268,8 +200,8 @@ impl App {
         if only_read {
             return Ok(app);
         }
-        migration::seal_anew(&app).await.map_err(|e| format!("what was sealed before cannot be sealed anew: {e}"))?;
-        documents::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;
+        migration::seal_anew(&app.store, &app.uploads).await.map_err(|e| format!("what was sealed before cannot be sealed anew: {e}"))?;
+        papers::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;
         if app.options.demo {
             demo::seed(&app).await.map_err(|e| format!("the demo data cannot be written: {e}"))?;
         }
@@ -304,16 +236,42 @@ impl App {
     /// # Errors
     /// The first place that does not hold.
     pub async fn verify(&self) -> std::result::Result<Followed, String> {
-        chain::verify(self).await
+        chain::verify(&self.store, &self.uploads, &self.anchors()).await
+    }
+
+    fn anchors(&self) -> PathBuf {
+        self.options.anchors.clone().unwrap_or_else(|| self.options.data.join("anchors"))
+    }
+
+    async fn expire_drafts(&self) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        store::drafts::expire(&mut tx, now()).await?;
+        tx.commit().await
     }
 
     /// Writes every stored file, opened, into a folder.
     ///
     /// # Errors
     /// A sentence for the command line.
-    pub async fn export_files(&self, folder: &std::path::Path) -> std::result::Result<u64, String> {
+    pub async fn export_files(&self, folder: &Path) -> std::result::Result<u64, String> {
         self.audit.say("export", &audit::Who::Operator, serde_json::json!({ "list": "files" }));
-        uploads::export(self, folder).await.map_err(|f| f.problem().title)
+        self.uploads.export(&self.store, folder).await.map_err(|f| f.problem().title)
+    }
+
+    /// Adds a member of staff, or changes desk and password of one.
+    ///
+    /// # Errors
+    /// A sentence for the command line.
+    pub async fn add_staff(&self, name: &str, shown_as: &str, desk: Desk, password: &str) -> std::result::Result<(), String> {
+        accounts::add(self, name, shown_as, desk, password).await
+    }
+
+    /// Ends an account and its sessions; what was done with it stays.
+    ///
+    /// # Errors
+    /// A sentence for the command line.
+    pub async fn remove_staff(&self, name: &str) -> std::result::Result<(), String> {
+        accounts::remove(self, name).await
     }
 
     /// A machine in a branch; the answer is the code to be typed in there.
@@ -322,7 +280,7 @@ impl App {
     /// A sentence for the command line.
     pub async fn add_kiosk(&self, name: &str, paper: &str, idle_seconds: u32) -> std::result::Result<String, String> {
         self.audit.say("set", &audit::Who::Operator, serde_json::json!({ "kiosk": name }));
-        kiosk::add(self, name, paper, idle_seconds).await
+        hosts::kiosk::add(self, name, paper, idle_seconds).await
     }
 
     /// The key in hex that another system signs its requests with: `bank`, `messages`.
@@ -340,12 +298,12 @@ impl App {
             return;
         }
         let done = [
-            uploads::expire(self).await,
-            session::expire(self).await,
-            chain::anchor(self).await,
-            drafts::expire(self).await,
-            handoffs::expire(self).await,
-            launch::expire(self).await,
+            self.uploads.expire(&self.store, now()).await,
+            sessions::expire(self).await,
+            chain::anchor(&self.store, &self.anchors(), now()).await,
+            self.expire_drafts().await,
+            hosts::handoffs::expire(self).await,
+            hosts::launch::expire(self).await,
         ];
         for done in done {
             if let Err(failure) = done {

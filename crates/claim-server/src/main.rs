@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use claim_domain::lifecycle::Desk;
-use claim_server::{App, Driver, Followed, Options, add_staff, policies, remove_staff, serve};
+use claim_server::{App, Driver, Followed, Options, policies, serve};
 use clap::{Parser, Subcommand};
 use ipnet::IpNet;
 
@@ -183,9 +183,9 @@ async fn run(cli: Cli) -> Result<(), String> {
         Some(Command::AddStaff { name, desk, shown_as }) => {
             let desk = Desk::parse(&desk).ok_or_else(|| format!("{desk:?} is no desk; see --help"))?;
             let password = io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default();
-            add_staff(&app, &name, &shown_as, desk, &password).await
+            app.add_staff(&name, &shown_as, desk, &password).await
         }
-        Some(Command::RemoveStaff { name }) => remove_staff(&app, &name).await,
+        Some(Command::RemoveStaff { name }) => app.remove_staff(&name).await,
         Some(Command::Kiosk { name, paper, idle_seconds }) => {
             println!("{}", app.add_kiosk(&name, &paper, idle_seconds).await?);
             Ok(())

@@ -8,11 +8,13 @@ use claim_api::ProblemCode;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use crate::routes::{self, Access};
-use crate::{
-    claims, config, documents, drafts, handoffs, kiosk, launch, letters, messages, notices, payees, payments, proofs, records, session,
-    shares, stream, uploads, wechat,
+use crate::hosts::{handoffs, kiosk, launch, wechat};
+use crate::http::access::Access;
+use crate::http::api::{
+    bank, claims, documents, drafts, letters, meta, payees, policies, preferences, proofs, records, reports, sessions, shares, stream,
+    uploads,
 };
+use crate::routes;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,15 +24,15 @@ use crate::{
         license(name = "MIT OR Apache-2.0")
     ),
     paths(
-        config::config,
-        config::health,
-        config::described,
-        session::view,
-        session::send_code,
-        session::sign_in,
-        session::sign_out,
-        notices::create,
-        notices::submission,
+        meta::config,
+        meta::health,
+        meta::described,
+        sessions::view,
+        sessions::send_code,
+        sessions::sign_in,
+        sessions::sign_out,
+        reports::create,
+        reports::submission,
         proofs::receipt,
         proofs::keys,
         drafts::show,
@@ -48,24 +50,24 @@ use crate::{
         claims::correct,
         stream::stream,
         payees::name,
-        payments::answer,
+        bank::answer,
         letters::letter,
         records::whole,
         records::me,
         records::erase,
         records::form,
         records::withdraw_consent,
-        session::my_policies,
+        policies::mine,
         shares::create,
         shares::list,
         shares::revoke,
-        messages::preferences,
-        messages::prefer,
+        preferences::show,
+        preferences::change,
         documents::requirements,
         documents::attach,
         documents::photo,
         documents::claim_request,
-        documents::compiled_rules,
+        meta::rules,
         launch::launch,
         launch::sign_in,
         wechat::signature,
@@ -104,12 +106,12 @@ fn complete(document: &mut Value) {
     for (path, operations) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             // HEAD of an upload is answered by the routes of its GET-less address.
-            let known = access.get(&(path.clone(), method.as_str())).copied().unwrap_or(Access::Party);
+            let known = access.get(&(path.clone(), method.as_str())).copied().unwrap_or(Access::Guest);
             operation["operationId"] = name(path, method).into();
             operation["security"] = match known {
                 Access::Open => json!([]),
-                Access::Session | Access::Party => json!([{}, { "session": [] }]),
-                Access::SignedIn | Access::Claim | Access::Insured => json!([{ "session": [] }]),
+                Access::Visitor | Access::Guest | Access::Party => json!([{}, { "session": [] }]),
+                Access::SignedIn | Access::Claimant | Access::Insured => json!([{ "session": [] }]),
                 Access::Kiosk => json!([{ "kiosk": [] }]),
                 Access::Peer => json!([{ "peer": [] }]),
                 Access::Staff => json!([]),

@@ -10,9 +10,6 @@
 //! the files opens without it.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
@@ -75,6 +72,7 @@ impl DataKey {
 
 /// What one file is sealed with, from any byte on: it arrives in pieces. A piece that did not have its checksum is written
 /// again over the same key stream; whoever has seen both on the disk may compare them.
+#[derive(Clone)]
 pub struct FileKey([u8; 32]);
 
 impl FileKey {
@@ -113,29 +111,10 @@ pub fn is_sha256(text: &str) -> bool {
 }
 
 impl Vault {
-    /// Opens the key of the installation, and makes one the first time.
-    ///
-    /// # Errors
-    /// When the file cannot be read or written, or is not a key.
-    pub fn open(path: &Path) -> io::Result<Vault> {
-        let key = match fs::read(path) {
-            Ok(key) => key,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let key = random::<32>().to_vec();
-                let mut options = fs::OpenOptions::new();
-                options.write(true).create_new(true);
-                #[cfg(unix)]
-                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-                let mut file = options.open(path)?;
-                file.write_all(&key)?;
-                file.sync_all()?;
-                key
-            }
-            Err(e) => return Err(e),
-        };
-        let key: [u8; 32] = key.try_into().map_err(|_| io::Error::other(format!("{} is not a key of 32 bytes", path.display())))?;
+    /// With the key of the installation.
+    pub fn new(key: [u8; 32]) -> Vault {
         let derived = |purpose: &str| -> [u8; 32] { mac(&key, purpose.as_bytes()) };
-        Ok(Vault(Arc::new(Inner {
+        Vault(Arc::new(Inner {
             key: DataKey::new(derived("envelope")),
             name: hex(&derived("name")[..4]),
             former: DataKey::new(derived("seal")),
@@ -143,7 +122,7 @@ impl Vault {
             receipt_seed: derived("receipt"),
             peer_seed: derived("peer"),
             known: Mutex::default(),
-        })))
+        }))
     }
 
     /// Seals what belongs to no claim, for one place: `table.column/row`. The name of the key stands before it.
@@ -263,7 +242,7 @@ mod tests {
     #[test]
     fn sealed_text_opens_only_with_its_own_key_in_its_own_place_and_unchanged() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |name: &str| Vault::open(&folder.path().join(name)).unwrap();
+        let open = |name: &str| Vault::new(crate::store::disk::key(&folder.path().join(name)).unwrap());
         let vault = open("one");
         let sealed = vault.seal("t.c/1", "11010519491231002X");
         assert_ne!(sealed, vault.seal("t.c/1", "11010519491231002X"));
@@ -299,7 +278,7 @@ mod tests {
     #[test]
     fn item_43_nonces_do_not_repeat() {
         let folder = tempfile::tempdir().unwrap();
-        let vault = Vault::open(&folder.path().join("key")).unwrap();
+        let vault = Vault::new(crate::store::disk::key(&folder.path().join("key")).unwrap());
         let mut seen = std::collections::HashSet::with_capacity(1_000_000);
         assert!((0..1_000_000).all(|_| seen.insert(random::<12>())), "a nonce came twice");
         let nonce = |sealed: String| STANDARD_NO_PAD.decode(sealed.split_once('$').unwrap().1).unwrap()[..12].to_vec();

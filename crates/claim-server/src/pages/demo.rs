@@ -2,15 +2,16 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use claim_domain::Moment;
 use maud::html;
-use sqlx::Row;
 
 use super::{failed, page};
-use crate::demo::{POLICIES, STAFF, password};
-use crate::{App, Result, now, policies};
+use crate::http::access::Open;
+use crate::store::messages;
+use crate::work::demo::{POLICIES, STAFF, password};
+use crate::work::policies;
+use crate::{App, now};
 
-pub async fn who() -> Response {
+pub async fn who(_: Open) -> Response {
     let (people, at) = (policies::read(POLICIES).unwrap_or_default(), now());
     let content = html! {
         h1 { "演示：谁是谁" }
@@ -33,8 +34,9 @@ pub async fn who() -> Response {
     page("zh-CN", "演示：谁是谁", content).into_response()
 }
 
-pub async fn outbox(State(app): State<App>) -> Response {
-    match messages(&app).await {
+pub async fn outbox(_: Open, State(app): State<App>) -> Response {
+    let messages = async { messages::newest(&mut app.store.read().await?).await };
+    match messages.await {
         Ok(messages) => {
             let content = html! {
                 h1 { "演示：短信箱" }
@@ -46,21 +48,4 @@ pub async fn outbox(State(app): State<App>) -> Response {
         }
         Err(failure) => failed(failure, "/demo"),
     }
-}
-
-async fn messages(app: &App) -> Result<Vec<(String, String, Moment)>> {
-    let rows = sqlx::query("SELECT phone_index, phone_sealed, text_sealed, created_at FROM message ORDER BY id DESC LIMIT 50")
-        .fetch_all(&app.store.read)
-        .await?;
-    let open =
-        |column: &str, index: &str, sealed: &str| app.vault.open_text(&crate::messages::place(column, index), sealed).unwrap_or_default();
-    rows.iter()
-        .map(|r| {
-            Ok((
-                open("phone", r.try_get("phone_index")?, r.try_get("phone_sealed")?),
-                open("text", r.try_get("phone_index")?, r.try_get("text_sealed")?),
-                Moment(r.try_get("created_at")?),
-            ))
-        })
-        .collect()
 }

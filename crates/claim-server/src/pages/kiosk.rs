@@ -6,18 +6,22 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
 use super::{failed, page, see_other};
-use crate::{App, kiosk, staff};
+use crate::App;
+use crate::hosts::kiosk;
+use crate::http::access::{self, Open};
+use crate::http::body;
+use crate::work::fields::Fields;
 
-pub async fn form(State(app): State<App>, headers: HeaderMap) -> Response {
-    match kiosk::of(&app, &headers).await {
+pub async fn form(_: Open, State(app): State<App>, headers: HeaderMap) -> Response {
+    match access::kiosk(&app, &headers).await {
         Ok(known) => shown(known.map(|k| k.name), false).into_response(),
         Err(failure) => failed(failure, "/"),
     }
 }
 
-pub async fn enrol(State(app): State<App>, request: Request) -> Response {
-    let typed = match super::form(request).await {
-        Ok(fields) => staff::Fields(fields).get("code"),
+pub async fn enrol(_: Open, State(app): State<App>, request: Request) -> Response {
+    let typed = match body::form(request).await {
+        Ok(fields) => Fields(fields).get("code"),
         Err(failure) => return failed(failure, "/kiosk/enrol"),
     };
     match kiosk::enrol(&app, &typed).await {

@@ -2,13 +2,15 @@
 //! sent). The page sends it in a body and gets a cookie of this browser's run for it, which opens that page alone.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
-use super::{form, see_other};
+use super::see_other;
+use crate::App;
 use crate::failure::Result;
-use crate::{App, session};
+use crate::http::access::Open;
+use crate::http::{body, cookies};
 
 /// What a page shows that somebody opens from outside: where he is asked for the secret, unless it stands behind #.
 pub fn entrance(action: &str) -> Markup {
@@ -28,7 +30,7 @@ pub fn script() -> Markup {
     html! { script src="/link.js" defer {} }
 }
 
-pub async fn js() -> Response {
+pub async fn js(_: Open) -> Response {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], include_str!("link.js"))
         .into_response()
 }
@@ -39,23 +41,16 @@ fn cookie_name(app: &App, path: &str) -> String {
 
 /// Takes the secret of a link to `path`.
 pub async fn enter(app: &App, path: &str, request: Request) -> Result<Response> {
-    let fields = form(request).await?;
+    let fields = body::form(request).await?;
     let secret = fields.into_iter().find(|(name, _)| name == "secret").map(|(_, secret)| secret).unwrap_or_default();
     // Ours are of these letters; others would end the cookie.
     let secret: String = secret.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(100).collect();
     let mut response = see_other(path);
-    response.headers_mut().append(header::SET_COOKIE, kept(&cookie_name(app, path), &secret, path));
+    response.headers_mut().append(header::SET_COOKIE, cookies::set(&cookie_name(app, path), &secret, path, None, "Strict"));
     Ok(response)
-}
-
-/// Until the browser ends.
-fn kept(name: &str, secret: &str, path: &str) -> HeaderValue {
-    let secure = if name.starts_with("__") { "; Secure" } else { "" };
-    let text = format!("{name}={secret}; Path={path}; HttpOnly; SameSite=Strict{secure}");
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The secret that this browser has shown for `path`.
 pub fn secret(app: &App, path: &str, headers: &HeaderMap) -> Option<String> {
-    session::cookie(headers, &cookie_name(app, path)).filter(|secret| !secret.is_empty())
+    cookies::find(headers, &cookie_name(app, path)).filter(|secret| !secret.is_empty())
 }

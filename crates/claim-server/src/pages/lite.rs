@@ -1,7 +1,6 @@
 //! /lite: the same report as plain HTML, for phones on which the app cannot run and for networks that cannot carry
 //! it. Same validation, same claim numbers, 20 KB at most in all.
 
-use axum::Extension;
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -14,11 +13,14 @@ use claim_domain::{FieldError, Moment, Notice, Text};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{failed, form as read_form, page};
-use crate::session::Session;
-use crate::staff::Fields;
+use super::{failed, page};
+use crate::http::access::Visitor;
+use crate::http::body;
+use crate::store::submissions::Said;
 use crate::vault::sha256_hex;
-use crate::{App, notices, now};
+use crate::work::fields::Fields;
+use crate::work::report;
+use crate::{App, now};
 
 struct Words {
     lang: &'static str,
@@ -113,7 +115,7 @@ fn text<'a>(w: &Words, text: &'a Text) -> &'a str {
     if w.lang == "en" { &text.en } else { &text.zh }
 }
 
-pub async fn form(State(app): State<App>, Query(query): Query<Lang>) -> Response {
+pub async fn form(_: Visitor, State(app): State<App>, Query(query): Query<Lang>) -> Response {
     let w = words(&query.lang);
     // The key is made here, so that pressing 提交 twice, or going back and again, is still one report.
     let fields = Fields(vec![("key".into(), uuid::Uuid::now_v7().to_string()), ("/loss_at".into(), now().to_local_input())]);
@@ -194,14 +196,9 @@ fn sheet(app: &App, w: &Words, typed: &Fields, errors: &[FieldError]) -> Markup 
     page(w.lang, w.title, content)
 }
 
-pub async fn submit(
-    State(app): State<App>,
-    Extension(session): Extension<Session>,
-    Query(query): Query<Lang>,
-    request: Request,
-) -> Response {
+pub async fn submit(Visitor(session): Visitor, State(app): State<App>, Query(query): Query<Lang>, request: Request) -> Response {
     let w = words(&query.lang);
-    let fields = match read_form(request).await {
+    let fields = match body::form(request).await {
         Ok(fields) => Fields(fields),
         Err(failure) => return failed(failure, "/lite"),
     };
@@ -212,8 +209,8 @@ pub async fn submit(
     let (notice, loss_missing) = notice(&app, &fields);
     // The times of the consents differ between two presses, so the typed fields are what is compared.
     let hash = sha256_hex(format!("{:?}", fields.0).as_bytes());
-    let said = notices::Said { key: &key, body_hash: &hash, secret_hash: None };
-    match notices::submit(&app, &session, said, &notice, "lite").await {
+    let said = Said { key: &key, body_hash: &hash, secret_hash: None };
+    match report::submit(&app, &session, said, &notice, "lite").await {
         Ok((receipt, _)) => receipt_page(&app, w, &receipt).into_response(),
         Err(failure) => {
             let mut problem = failure.problem();

@@ -1,6 +1,7 @@
 //! Plain pages, made on the server, without script (but for one line that reads what stands behind #): /lite for every phone there is, /staff for the insurer's
 //! people, /demo for newcomers. Their words stand beside them; what the app says too comes from the catalogue.
 
+pub mod app;
 pub mod demo;
 pub mod kiosk;
 pub mod links;
@@ -9,17 +10,16 @@ pub mod not_mine;
 pub mod shared;
 pub mod staff;
 
-use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{Letter, ProblemCode};
 use claim_domain::documents::Signature;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::failure::{Failure, Result};
-use crate::guard;
+use crate::failure::Failure;
+use crate::http::access::Open;
 
-pub async fn css() -> Response {
+pub async fn css(_: Open) -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=86400")], include_str!("pages.css"))
         .into_response()
 }
@@ -108,18 +108,6 @@ fn failed(failure: Failure, back: &str) -> Response {
     // For the audit log (`guard`).
     response.extensions_mut().insert(problem);
     response
-}
-
-/// The fields of a posted form, at most 64 KB.
-async fn form(request: Request) -> Result<Vec<(String, String)>> {
-    let declared = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if !declared.starts_with("application/x-www-form-urlencoded") {
-        return Err(ProblemCode::UnsupportedMediaType.into());
-    }
-    let (parts, body) = request.into_parts();
-    let bytes = guard::body(Request::from_parts(parts.clone(), body), 64 << 10).await?;
-    let form = axum::Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, bytes.into()), &()).await;
-    form.map(|axum::Form(fields)| fields).map_err(|_| ProblemCode::MalformedJson.into())
 }
 
 fn see_other(to: &str) -> Response {

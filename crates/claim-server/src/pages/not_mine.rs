@@ -8,26 +8,23 @@ use claim_domain::lifecycle::{Actor, What};
 use maud::html;
 
 use super::{failed, links, page};
-use crate::claims::Stored;
 use crate::failure::{Failure, Result};
-use crate::vault::sha256_hex;
-use crate::{App, attendant, now, store};
+use crate::http::access::Open;
+use crate::store::claims::ClaimRow;
+use crate::store::links as kept_links;
+use crate::work::{attendant, log};
+use crate::{App, now};
 use claim_api::ProblemCode;
 
 pub const PATH: &str = "/not-mine";
 
-pub async fn enter(State(app): State<App>, request: Request) -> Response {
+pub async fn enter(_: Open, State(app): State<App>, request: Request) -> Response {
     links::enter(&app, PATH, request).await.unwrap_or_else(|failure| failed(failure, PATH))
 }
 
-async fn claim(app: &App, headers: &HeaderMap) -> Result<Stored> {
+async fn claim(app: &App, headers: &HeaderMap) -> Result<ClaimRow> {
     let token = links::secret(app, PATH, headers).ok_or(ProblemCode::NotFound)?;
-    let claim: Option<String> = sqlx::query_scalar("SELECT claim_id FROM disown WHERE token_hash = ? AND expires_at > ?")
-        .bind(sha256_hex(token.as_bytes()))
-        .bind(now().0)
-        .fetch_optional(&app.store.read)
-        .await?;
-    attendant::stored(app, &claim.ok_or(ProblemCode::NotFound)?).await
+    kept_links::disowned(&mut app.store.read().await?, &token, now()).await
 }
 
 fn gone(failure: Failure) -> Response {
@@ -36,7 +33,7 @@ fn gone(failure: Failure) -> Response {
         .into_response()
 }
 
-pub async fn ask(State(app): State<App>, headers: HeaderMap) -> Response {
+pub async fn ask(_: Open, State(app): State<App>, headers: HeaderMap) -> Response {
     if links::secret(&app, PATH, &headers).is_none() {
         let content = html! { h1 { "有人用您的保单报案" } (links::entrance(PATH)) };
         return page("zh-CN", "有人用您的保单报案", content).into_response();
@@ -63,11 +60,11 @@ pub async fn ask(State(app): State<App>, headers: HeaderMap) -> Response {
     page("zh-CN", "有人用您的保单报案", content).into_response()
 }
 
-pub async fn say(State(app): State<App>, headers: HeaderMap) -> Response {
+pub async fn say(_: Open, State(app): State<App>, headers: HeaderMap) -> Response {
     let said = async {
         let claim = claim(&app, &headers).await?;
         let mut tx = app.store.begin().await?;
-        let event = store::append(&app, &mut tx, &claim.id, claim.lob, &Actor::Customer, What::Disowned, now()).await;
+        let event = log::append(&app, &mut tx, (&claim.id, claim.lob), &Actor::Customer, What::Disowned, now()).await;
         match event {
             Ok(_) => tx.commit().await?,
             // Said before, or ended meanwhile: nothing moves either way.

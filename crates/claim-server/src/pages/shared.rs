@@ -7,23 +7,28 @@ use claim_domain::lifecycle::{MilestoneState, milestones};
 use maud::html;
 
 use super::{failed, links, page};
-use crate::{App, shares, store};
+use crate::http::access::Open;
+use crate::store::{events, links as kept_links};
+use crate::{App, now};
 
-pub async fn enter(State(app): State<App>, request: Request) -> Response {
-    links::enter(&app, shares::PAGE, request).await.unwrap_or_else(|failure| failed(failure, shares::PAGE))
+pub const PATH: &str = "/shared";
+
+pub async fn enter(_: Open, State(app): State<App>, request: Request) -> Response {
+    links::enter(&app, PATH, request).await.unwrap_or_else(|failure| failed(failure, PATH))
 }
 
-pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
-    let Some(token) = links::secret(&app, shares::PAGE, &headers) else {
-        return page("zh-CN", "理赔进度", html! { h1 { "理赔进度" } (links::entrance(shares::PAGE)) }).into_response();
+pub async fn show(_: Open, State(app): State<App>, headers: HeaderMap) -> Response {
+    let Some(token) = links::secret(&app, PATH, &headers) else {
+        return page("zh-CN", "理赔进度", html! { h1 { "理赔进度" } (links::entrance(PATH)) }).into_response();
     };
     let told = |status: StatusCode, title: &str| {
         let content = html! { h1 { (title) } p { "请向给您链接的人再要一个。" } (links::script()) };
         (status, page("zh-CN", title, content)).into_response()
     };
     let found = async {
-        let Some(claim) = shares::open(&app, &token).await? else { return Ok(None) };
-        let events = store::log(&app, &claim.id, 0).await?;
+        let db = &mut app.store.read().await?;
+        let Some(claim) = kept_links::shared(db, &token, now()).await? else { return Ok(None) };
+        let events = events::after(db, &claim.id, 0).await?;
         crate::Result::Ok(Some((claim, events)))
     };
     let (claim, events) = match found.await {

@@ -8,7 +8,9 @@ use maud::{Markup, html};
 
 use super::words;
 use crate::App;
-use crate::staff::{Fields, MOST_AWARDS, Staff};
+use crate::store::staff::Member;
+use crate::work::fields::Fields;
+use crate::work::steps::MOST_AWARDS;
 
 pub fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
     html! {
@@ -77,7 +79,7 @@ type Field = (&'static str, &'static str, bool, bool);
 /// Everything that a form needs to know.
 pub struct Form<'a> {
     pub app: &'a App,
-    pub staff: &'a Staff,
+    pub staff: &'a Member,
     pub no: &'a str,
     pub claim: &'a Claim,
     /// What was typed into it before, or what a colleague has prepared.

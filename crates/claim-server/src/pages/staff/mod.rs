@@ -21,27 +21,42 @@ use claim_domain::{Notice, money};
 use maud::{Markup, html};
 
 use self::forms::Form;
-use super::{failed, form, page, see_other};
-use crate::claims::Stored;
-use crate::failure::Failure;
-use crate::session::{masked_name, masked_phone, set_cookie};
-use crate::staff::{self, Fields, Staff, Taken};
-use crate::{App, Result, attendant, documents, letters, now, payees, policies, signals, standing, store};
+use super::{failed, page, see_other};
+use crate::failure::{Failure, Result};
+use crate::http::access::{Open, Staff};
+use crate::http::api::documents::shown as file;
+use crate::http::{body, cookies};
+use crate::store::claims::{self, ClaimRow};
+use crate::store::documents::Handed;
+use crate::store::folders::Signed;
+use crate::store::staff::{self, Member};
+use crate::store::{documents, events, folders, payees, payments, policies, signals as kept_signals};
+use crate::work::fields::Fields;
+use crate::work::steps::Taken;
+use crate::work::{accounts, attendant, letters, papers, signals, steps};
+use crate::{App, mask, now};
 
 pub use catastrophes::{catastrophes, change};
 pub use figures::{csv, figures};
 
-/// Runs `show` for somebody who has signed in; others are sent to the login.
-async fn signed_in(app: &App, headers: &HeaderMap, show: impl AsyncFnOnce(Staff) -> Result<Response>) -> Response {
-    let outcome = match staff::who(app, headers).await {
-        Ok(None) => return see_other("/staff/login"),
-        Ok(Some(staff)) => show(staff).await,
-        Err(failure) => Err(failure),
-    };
-    outcome.unwrap_or_else(|failure| failed(failure, "/staff"))
+/// A failure as a page, with a way back to the queue.
+pub struct StaffFailure(Failure);
+
+impl<F: Into<Failure>> From<F> for StaffFailure {
+    fn from(failure: F) -> StaffFailure {
+        StaffFailure(failure.into())
+    }
 }
 
-pub async fn login_page() -> Response {
+impl IntoResponse for StaffFailure {
+    fn into_response(self) -> Response {
+        failed(self.0, "/staff")
+    }
+}
+
+type Shown = std::result::Result<Response, StaffFailure>;
+
+pub async fn login_page(_: Open) -> Response {
     login_form(None).into_response()
 }
 
@@ -60,15 +75,17 @@ fn login_form(wrong: Option<&str>) -> Markup {
     page("zh-CN", "员工登录", content)
 }
 
-pub async fn login(State(app): State<App>, request: Request) -> Response {
+pub async fn login(_: Open, State(app): State<App>, request: Request) -> Response {
     let entered = async {
-        let fields = Fields(form(request).await?);
-        staff::sign_in(&app, &fields.get("name"), &fields.get("password")).await
+        let fields = Fields(body::form(request).await?);
+        accounts::sign_in(&app, &fields.get("name"), &fields.get("password")).await
     };
     match entered.await {
         Ok(Some(token)) => {
             let mut response = see_other("/staff");
-            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), &token, "/", 12 * 3600, "Strict"));
+            response
+                .headers_mut()
+                .append(header::SET_COOKIE, cookies::set(cookies::staff(&app), &token, "/", Some(accounts::AT_MOST), "Strict"));
             response
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, login_form(Some("用户名或密码不对"))).into_response(),
@@ -85,24 +102,28 @@ pub async fn login(State(app): State<App>, request: Request) -> Response {
     }
 }
 
-pub async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
-    match staff::sign_out(&app, &headers).await {
+pub async fn logout(_: Open, State(app): State<App>, headers: HeaderMap) -> Response {
+    let ended = match cookies::find(&headers, cookies::staff(&app)) {
+        Some(token) => accounts::sign_out(&app, &token).await,
+        None => Ok(()),
+    };
+    match ended {
         Ok(()) => {
             let mut response = see_other("/staff/login");
-            response.headers_mut().append(header::SET_COOKIE, set_cookie(staff::cookie_name(&app), "", "/", 0, "Strict"));
+            response.headers_mut().append(header::SET_COOKIE, cookies::set(cookies::staff(&app), "", "/", Some(0), "Strict"));
             response
         }
         Err(failure) => failed(failure, "/staff"),
     }
 }
 
-fn top(staff: &Staff) -> Markup {
+fn top(staff: &Member) -> Markup {
     html! {
         form method="post" action="/staff/logout" { p.quiet { (staff.shown_as) " · " (desk_name(staff)) " · " a href="/staff" { "案件列表" } " · " a href="/staff/figures" { "统计" } " · " a href="/staff/catastrophes" { "大灾" } } button.plain { "退出登录" } }
     }
 }
 
-fn desk_name(staff: &Staff) -> &'static str {
+fn desk_name(staff: &Member) -> &'static str {
     match staff.desk {
         Desk::Intake => "受理",
         Desk::Surveyor => "查勘",
@@ -120,72 +141,72 @@ pub struct Search {
     q: String,
 }
 
-pub async fn queue(State(app): State<App>, headers: HeaderMap, Query(Search { q }): Query<Search>) -> Response {
-    signed_in(&app, &headers, async |staff| {
-        let search = q.trim().to_owned();
-        let claims = staff::queue(&app, &staff, &search).await?;
-        let sees_money = matches!(staff.desk, Desk::Finance | Desk::Supervisor);
-        let stray = if sees_money { signals::stray_answers(&app).await? } else { Vec::new() };
-        let content = html! {
-            h1 { "案件列表" }
-            (top(&staff))
-            @if !stray.is_empty() {
-                section.notes aria-label="银行" {
-                    h2 { "银行答复了没有下达过的付款指令，请与银行核对" }
-                    ul { @for (instruction, paid, at) in &stray { li { (instruction) " · " (if *paid { "已付" } else { "退回" }) " · " (claim_domain::Moment(*at).to_local_text()) } } }
+pub async fn queue(Staff(staff): Staff, State(app): State<App>, Query(Search { q }): Query<Search>) -> Shown {
+    let search = q.trim().to_owned();
+    let db = &mut app.store.read().await?;
+    let claims = claims::queue(db, &search).await?;
+    if !search.is_empty() {
+        app.audit.say("search", &staff.who(), serde_json::json!({ "found": claims.len() }));
+    }
+    let stray = if staff.sees_money() { payments::stray(db).await? } else { Vec::new() };
+    let content = html! {
+        h1 { "案件列表" }
+        (top(&staff))
+        @if !stray.is_empty() {
+            section.notes aria-label="银行" {
+                h2 { "银行答复了没有下达过的付款指令，请与银行核对" }
+                ul { @for (instruction, paid, at) in &stray { li { (instruction) " · " (if *paid { "已付" } else { "退回" }) " · " (at.to_local_text()) } } }
+            }
+        }
+        form method="get" action="/staff" role="search" {
+            label for="q" { "报案号、车牌、保单号末几位或报案人手机" }
+            input type="text" id="q" name="q" value=(search);
+            button { "查找" }
+        }
+        @if claims.is_empty() { p { @if search.is_empty() { "还没有案件。" } @else { "没有找到。" } } }
+        @else { div.scroll tabindex="0" role="region" aria-label="案件列表" { table {
+            thead { tr { th { "报案号" } th { "事故" } th { "阶段" } th { "报案人" } th { "报案时间" } } }
+            tbody { @for waiting in &claims { @let claim = &waiting.claim; tr data-overdue=(waiting.overdue) {
+                td { a href={ "/staff/claims/" (claim.no) } { (claim.no) } }
+                td { (incident(&app, claim)) @if !claim.verified { " · 未验证保单" } }
+                td {
+                    (app.catalogue.papers.stages.get(&waiting.stage).map_or(waiting.stage.as_str(), |s| s.name.zh.as_str()))
+                    @if waiting.overdue > 0 { " " strong.wrong { "超时 " (waiting.overdue) " 项" } }
                 }
-            }
-            form method="get" action="/staff" role="search" {
-                label for="q" { "报案号、车牌、保单号末几位或报案人手机" }
-                input type="text" id="q" name="q" value=(search);
-                button { "查找" }
-            }
-            @if claims.is_empty() { p { @if search.is_empty() { "还没有案件。" } @else { "没有找到。" } } }
-            @else { div.scroll tabindex="0" role="region" aria-label="案件列表" { table {
-                thead { tr { th { "报案号" } th { "事故" } th { "阶段" } th { "报案人" } th { "报案时间" } } }
-                tbody { @for waiting in &claims { @let claim = &waiting.claim; tr data-overdue=(waiting.overdue) {
-                    td { a href={ "/staff/claims/" (claim.no) } { (claim.no) } }
-                    td { (incident(&app, claim)) @if !claim.verified { " · 未验证保单" } }
-                    td {
-                        (app.catalogue.papers.stages.get(&waiting.stage).map_or(waiting.stage.as_str(), |s| s.name.zh.as_str()))
-                        @if waiting.overdue > 0 { " " strong.wrong { "超时 " (waiting.overdue) " 项" } }
-                    }
-                    td { (masked_name(&claim.notice.reporter.name)) }
-                    td { (claim.reported_at.to_local_text()) }
-                } } }
+                td { (mask::name(&claim.notice.reporter.name)) }
+                td { (claim.reported_at.to_local_text()) }
             } } }
-        };
-        Ok(page("zh-CN", "案件列表", content).into_response())
-    })
-    .await
+        } } }
+    };
+    Ok(page("zh-CN", "案件列表", content).into_response())
 }
 
-fn incident(app: &App, claim: &Stored) -> String {
+fn incident(app: &App, claim: &ClaimRow) -> String {
     app.catalogue.incident(&claim.incident).map_or_else(|| claim.incident.clone(), |i| i.name.zh.clone())
 }
 
-pub async fn claim(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>) -> Response {
-    signed_in(&app, &headers, async |staff| Ok(claim_page(&app, &staff, &no, None, &Fields(Vec::new())).await?.into_response())).await
+pub async fn claim(Staff(staff): Staff, State(app): State<App>, Path(no): Path<String>) -> Shown {
+    Ok(claim_page(&app, &staff, &no, None, &Fields(Vec::new())).await?.into_response())
 }
 
-async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, typed: &Fields) -> Result<Markup> {
-    let stored = staff::find(app, no).await?;
-    let events = store::log(app, &stored.id, 0).await?;
-    let mut documents = documents::views(app, &stored.id).await?;
-    let signals = signals::of_claim(app, &stored.id).await?;
-    let catalogue = documents::rules(app, &stored.rules_version).await?;
-    documents.retain(|d| staff.sees(&catalogue, &d.document));
-    let (folder, request) = (documents::folder(app, &stored).await?, documents::request(app, &stored.id).await?);
+async fn claim_page(app: &App, staff: &Member, no: &str, wrong: Option<String>, typed: &Fields) -> Result<Markup> {
+    let db = &mut app.store.read().await?;
+    let stored = claims::by_no(db, no).await?;
+    let events = events::after(db, &stored.id, 0).await?;
+    let signals = kept_signals::of_claim(db, &stored.id).await?;
+    let catalogue = papers::rules(app, db, &stored.rules_version).await?;
+    let handed = documents::of_claim(db, &stored.id).await?;
+    let documents: Vec<DocumentView> = handed.iter().filter(|h| staff.sees(&catalogue, &h.document)).map(Handed::view).collect();
+    let (folder, request) = (papers::folder(db, &stored).await?, folders::request(db, &stored.id).await?);
     let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
-    let db = &mut *app.store.read.acquire().await?;
-    let policy = policies::of_claim(app, &mut *db, &stored.id).await?;
-    let left = standing::left(app, db, &stored).await?;
-    let tasks = standing::tasks(app, &stored, &claim, &folder).await?;
+    let policy = policies::of_claim(db, &stored.id).await?;
+    let left = papers::left(db, &stored.id).await?;
+    let tasks = papers::tasks(app, db, &stored, &claim, &folder).await?;
     let gaps = claim.gaps(&tasks);
     let running = attendant::deadlines_of(app, &stored, &claim, &folder, now());
     // Whoever has typed sees that again; otherwise what a colleague prepared.
-    let proposal = staff::proposal(app, &stored.id).await?;
+    let proposal = Fields(staff::proposal(db, &stored.id).await?);
     let prepared = typed.0.is_empty() && !proposal.0.is_empty();
     let shown = if prepared { &proposal } else { typed };
     let named = |id: &String| catalogue.document(id).map_or_else(|| id.clone(), |d| d.name.zh.clone());
@@ -239,7 +260,7 @@ async fn claim_page(app: &App, staff: &Staff, no: &str, wrong: Option<String>, t
     Ok(page("zh-CN", &stored.no, content))
 }
 
-fn facts(app: &App, stored: &Stored, stage: &str) -> Markup {
+fn facts(app: &App, stored: &ClaimRow, stage: &str) -> Markup {
     let n = &stored.notice;
     let parts: Vec<&str> = app.catalogue.parts(stored.lob).iter().filter(|p| n.parts.contains(&p.id)).map(|p| p.name.zh.as_str()).collect();
     let role = app.catalogue.roles.iter().find(|r| r.id == n.reporter.role).map_or("", |r| r.name.zh.as_str());
@@ -253,7 +274,7 @@ fn facts(app: &App, stored: &Stored, stage: &str) -> Markup {
             @if !n.narrative.is_empty() { dt { "经过" } dd { (n.narrative) } }
             dt { "现场" } dd { (scene(n)) }
             dt { "报案人" } dd {
-                (n.reporter.name) " · 自称" (role) " · " (masked_phone(&n.reporter.phone)) " · "
+                (n.reporter.name) " · 自称" (role) " · " (mask::phone(&n.reporter.phone)) " · "
                 a href={ "/staff/claims/" (stored.no) "/reporter" } { "打电话（会记录）" }
             }
             dt { "保单" } dd { (if stored.verified { "已核对" } else { "未验证保单" }) }
@@ -295,9 +316,9 @@ fn covers(policy: &Policy, left: &[Left]) -> Markup {
     let left_of = |code: &str| left.iter().find(|l| l.cover == code).map_or(0, |l| l.fen);
     html! {
         h2 { "保障" }
-        p { "保单尾号 " (policy.no.chars().skip(policy.no.chars().count().saturating_sub(4)).collect::<String>()) "，" (policy.from) " 到 " (policy.to) }
-        p { "被保险人 " (policy.insured.iter().map(|p| masked_name(&p.name)).collect::<Vec<_>>().join("、"))
-            @if !policy.beneficiaries.is_empty() { "；受益人 " (policy.beneficiaries.iter().map(|b| masked_name(&b.party.name)).collect::<Vec<_>>().join("、")) }
+        p { "保单尾号 " (mask::tail(&policy.no)) "，" (policy.from) " 到 " (policy.to) }
+        p { "被保险人 " (policy.insured.iter().map(|p| mask::name(&p.name)).collect::<Vec<_>>().join("、"))
+            @if !policy.beneficiaries.is_empty() { "；受益人 " (policy.beneficiaries.iter().map(|b| mask::name(&b.party.name)).collect::<Vec<_>>().join("、")) }
             @if !policy.mortgagee.is_empty() { "；第一受益人 " (policy.mortgagee) }
         }
         div.scroll tabindex="0" role="region" aria-label="保障" { table {
@@ -319,7 +340,7 @@ fn covers(policy: &Policy, left: &[Left]) -> Markup {
 }
 
 /// Who is paid, which part, and how it stands with each.
-fn payees_of(staff: &Staff, stored: &Stored, claim: &Claim) -> Markup {
+fn payees_of(staff: &Member, stored: &ClaimRow, claim: &Claim) -> Markup {
     let dues = claim.dues();
     html! {
         @if !claim.payees.is_empty() {
@@ -334,7 +355,7 @@ fn payees_of(staff: &Staff, stored: &Stored, claim: &Claim) -> Markup {
                     @if account.is_some_and(|a| a.wrong) { " · " span.wrong { "账户被退回" } }
                 }
             } }
-            @if matches!(staff.desk, Desk::Finance | Desk::Supervisor) { p { a href={ "/staff/claims/" (stored.no) "/payees" } { "查看全部账户（会记录）" } } }
+            @if staff.sees_money() { p { a href={ "/staff/claims/" (stored.no) "/payees" } { "查看全部账户（会记录）" } } }
         }
     }
 }
@@ -374,7 +395,7 @@ fn signal(kind: &str) -> &'static str {
 }
 
 /// Every document with its files, what was doubted, and the verdict: 已收到, 通过 or 需要重传.
-fn photos(app: &App, stored: &Stored, files: &[DocumentView], claim: &Claim, judges: bool) -> Markup {
+fn photos(app: &App, stored: &ClaimRow, files: &[DocumentView], claim: &Claim, judges: bool) -> Markup {
     let (no, reported) = (stored.no.as_str(), stored.notice.place.point);
     let mut documents: Vec<&str> = Vec::new();
     for file in files {
@@ -408,12 +429,12 @@ fn photos(app: &App, stored: &Stored, files: &[DocumentView], claim: &Claim, jud
 }
 
 /// What was answered, typed and explained, and the signed request.
-fn handed_in(catalogue: &Catalogue, folder: &Folder, request: Option<&documents::Signed>) -> Markup {
+fn handed_in(catalogue: &Catalogue, folder: &Folder, request: Option<&Signed>) -> Markup {
     let name = |id: &str| catalogue.document(id).map_or_else(|| id.to_owned(), |d| d.name.zh.clone());
     let of_key = |key: &str| folder.files.iter().find(|f| f.id == key).map_or_else(|| name(key), |f| name(&f.document));
     let answer =
         |fact: &str| catalogue.papers.questions.iter().find(|q| q.fact == fact).map_or_else(|| fact.to_owned(), |q| q.ask.zh.clone());
-    let folder = documents::masked(folder.clone());
+    let folder = mask::folder(folder.clone());
     html! {
         @if let Some(signed) = request {
             h2 { "索赔申请书" }
@@ -439,103 +460,91 @@ fn error_words(app: &App, code: &str) -> String {
     app.catalogue.errors.get(code).map_or_else(String::new, |t| t.zh.replace("{field}", "这一项").replace("第 {at} 位", "某一位"))
 }
 
-pub async fn step(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>, request: Request) -> Response {
-    signed_in(&app, &headers, async |staff| {
-        let fields = Fields(form(request).await?);
-        let problem = match staff::step(&app, &staff, &no, &fields).await {
-            Ok(Taken::Done) => return Ok(see_other(&format!("/staff/claims/{no}"))),
-            Ok(Taken::HandedOver) => {
-                let said = Some("超过您的权限，已转主管复核。".to_owned());
-                return Ok((StatusCode::FORBIDDEN, claim_page(&app, &staff, &no, said, &Fields(Vec::new())).await?).into_response());
-            }
-            Err(failure) => failure.problem(),
-        };
-        if problem.code == ProblemCode::NotFound {
-            return Err(problem.into());
+pub async fn step(Staff(staff): Staff, State(app): State<App>, Path(no): Path<String>, request: Request) -> Shown {
+    let fields = Fields(body::form(request).await?);
+    let problem = match steps::step(&app, &staff, &no, &fields).await {
+        Ok(Taken::Done) => return Ok(see_other(&format!("/staff/claims/{no}"))),
+        Ok(Taken::HandedOver) => {
+            let said = Some("超过您的权限，已转主管复核。".to_owned());
+            return Ok((StatusCode::FORBIDDEN, claim_page(&app, &staff, &no, said, &Fields(Vec::new())).await?).into_response());
         }
-        let wrong = match problem.code {
-            ProblemCode::NotThisPerson => "经办人和复核人不能是同一人，或这一步要由主管来做。".to_owned(),
-            code => error_words(&app, problem.errors.first().map_or(code.as_str(), |e| e.code.as_str())),
-        };
-        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
-        Ok((status, claim_page(&app, &staff, &no, Some(wrong), &fields).await?).into_response())
-    })
-    .await
+        Err(failure) => failure.problem(),
+    };
+    if problem.code == ProblemCode::NotFound {
+        return Err(problem.into());
+    }
+    let wrong = match problem.code {
+        ProblemCode::NotThisPerson => "经办人和复核人不能是同一人，或这一步要由主管来做。".to_owned(),
+        code => error_words(&app, problem.errors.first().map_or(code.as_str(), |e| e.code.as_str())),
+    };
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+    Ok((status, claim_page(&app, &staff, &no, Some(wrong), &fields).await?).into_response())
 }
 
 /// A look at a document, which is written down.
-pub async fn photo(State(app): State<App>, headers: HeaderMap, Path((no, id)): Path<(String, String)>) -> Response {
-    signed_in(&app, &headers, async |staff| {
-        let stored = staff::find(&app, &no).await?;
-        let catalogue = documents::rules(&app, &stored.rules_version).await?;
-        let shown = documents::views(&app, &stored.id).await?.into_iter().find(|d| d.id == id).ok_or(ProblemCode::NotFound)?;
-        if !staff.sees(&catalogue, &shown.document) {
-            app.audit.refused(&staff.who(), serde_json::json!({ "claim": stored.no, "document": shown.document }));
-            return Err(ProblemCode::NotFound.into());
-        }
-        let photo = documents::photo_of(&app, &stored.id, &id).await?;
-        staff::looked(&app, &staff, &stored.id, &id).await?;
-        Ok(photo)
-    })
-    .await
+pub async fn photo(Staff(staff): Staff, State(app): State<App>, Path((no, id)): Path<(String, String)>) -> Shown {
+    let db = &mut app.store.read().await?;
+    let stored = claims::by_no(db, &no).await?;
+    let catalogue = papers::rules(&app, db, &stored.rules_version).await?;
+    let (document, _) = documents::find(db, &stored.id, &id).await?.ok_or(ProblemCode::NotFound)?;
+    if !staff.sees(&catalogue, &document) {
+        app.audit.refused(&staff.who(), serde_json::json!({ "claim": stored.no, "document": document }));
+        return Err(ProblemCode::NotFound.into());
+    }
+    let photo = file(&app, db, &stored.id, &id).await?;
+    accounts::looked(&app, &staff, &stored.id, &id).await?;
+    Ok(photo)
 }
 
-pub async fn letter(State(app): State<App>, headers: HeaderMap, Path((no, seq)): Path<(String, u32)>) -> Response {
-    signed_in(&app, &headers, async |_| {
-        let stored = staff::find(&app, &no).await?;
-        Ok(super::letter(&letters::about(&app, &stored, seq).await?).into_response())
-    })
-    .await
+pub async fn letter(_: Staff, State(app): State<App>, Path((no, seq)): Path<(String, u32)>) -> Shown {
+    let db = &mut app.store.read().await?;
+    let stored = claims::by_no(db, &no).await?;
+    Ok(super::letter(&letters::about(&app, db, &stored, seq).await?).into_response())
 }
 
 /// Whole holders and accounts, for those who pay; written down, too.
-pub async fn payees(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>) -> Response {
-    signed_in(&app, &headers, async |staff| {
-        if !matches!(staff.desk, Desk::Finance | Desk::Supervisor) {
-            return Err(ProblemCode::NotFound.into());
-        }
-        let stored = staff::find(&app, &no).await?;
-        let payees = payees::whole(&app, &stored.id).await?;
-        if payees.is_empty() {
-            return Err(ProblemCode::NotFound.into());
-        }
-        staff::looked(&app, &staff, &stored.id, "payee").await?;
-        let content = html! {
-            h1 { "收款账户" }
-            (top(&staff))
-            p { "报案号 " (stored.no) }
-            @for (i, payee) in payees.iter().enumerate() {
-                h2 { "第 " (i + 1) " 位：" (words::payee_kind(payee.kind)) }
-                dl {
-                    dt { "户名" } dd { (payee.holder) }
-                    dt { "账号" } dd { (payee.account) }
-                    @if !payee.bank.is_empty() { dt { "开户行" } dd { (payee.bank) " " (payee.bank_code) } }
-                    @if !payee.id_no.is_empty() { dt { "证件号" } dd { (payee.id_no) } }
-                    @if !payee.child.is_empty() { dt { "孩子" } dd { (payee.child) } }
-                    @if !payee.relation.is_empty() { dt { "与被保险人的关系" } dd { (payee.relation) } }
-                }
+pub async fn payees(Staff(staff): Staff, State(app): State<App>, Path(no): Path<String>) -> Shown {
+    if !staff.sees_money() {
+        return Err(ProblemCode::NotFound.into());
+    }
+    let db = &mut app.store.read().await?;
+    let stored = claims::by_no(db, &no).await?;
+    let payees = payees::whole(db, &stored.id).await?;
+    if payees.is_empty() {
+        return Err(ProblemCode::NotFound.into());
+    }
+    accounts::looked(&app, &staff, &stored.id, "payee").await?;
+    let content = html! {
+        h1 { "收款账户" }
+        (top(&staff))
+        p { "报案号 " (stored.no) }
+        @for (i, payee) in payees.iter().enumerate() {
+            h2 { "第 " (i + 1) " 位：" (words::payee_kind(payee.kind)) }
+            dl {
+                dt { "户名" } dd { (payee.holder) }
+                dt { "账号" } dd { (payee.account) }
+                @if !payee.bank.is_empty() { dt { "开户行" } dd { (payee.bank) " " (payee.bank_code) } }
+                @if !payee.id_no.is_empty() { dt { "证件号" } dd { (payee.id_no) } }
+                @if !payee.child.is_empty() { dt { "孩子" } dd { (payee.child) } }
+                @if !payee.relation.is_empty() { dt { "与被保险人的关系" } dd { (payee.relation) } }
             }
-            p { a href={ "/staff/claims/" (stored.no) } { "返回案件" } }
-        };
-        Ok(page("zh-CN", "收款账户", content).into_response())
-    })
-    .await
+        }
+        p { a href={ "/staff/claims/" (stored.no) } { "返回案件" } }
+    };
+    Ok(page("zh-CN", "收款账户", content).into_response())
 }
 
 /// The reporter's phone, to be called; written down, too.
-pub async fn reporter(State(app): State<App>, headers: HeaderMap, Path(no): Path<String>) -> Response {
-    signed_in(&app, &headers, async |staff| {
-        let stored = staff::find(&app, &no).await?;
-        staff::looked(&app, &staff, &stored.id, "reporter").await?;
-        let phone = &stored.notice.reporter.phone;
-        let content = html! {
-            h1 { "报案人电话" }
-            (top(&staff))
-            p { (stored.notice.reporter.name) }
-            p { a.button href={ "tel:" (phone) } { "拨打 " (phone) } }
-            p { a href={ "/staff/claims/" (stored.no) } { "返回案件" } }
-        };
-        Ok(page("zh-CN", "报案人电话", content).into_response())
-    })
-    .await
+pub async fn reporter(Staff(staff): Staff, State(app): State<App>, Path(no): Path<String>) -> Shown {
+    let stored = claims::by_no(&mut app.store.read().await?, &no).await?;
+    accounts::looked(&app, &staff, &stored.id, "reporter").await?;
+    let phone = &stored.notice.reporter.phone;
+    let content = html! {
+        h1 { "报案人电话" }
+        (top(&staff))
+        p { (stored.notice.reporter.name) }
+        p { a.button href={ "tel:" (phone) } { "拨打 " (phone) } }
+        p { a href={ "/staff/claims/" (stored.no) } { "返回案件" } }
+    };
+    Ok(page("zh-CN", "报案人电话", content).into_response())
 }

@@ -1,0 +1,19 @@
+//! The API: a module for each thing that a client does. Handlers begin with who may ([`super::access`]) and leave the work to
+//! [`crate::work`].
+
+pub mod bank;
+pub mod claims;
+pub mod documents;
+pub mod drafts;
+pub mod letters;
+pub mod meta;
+pub mod payees;
+pub mod policies;
+pub mod preferences;
+pub mod proofs;
+pub mod records;
+pub mod reports;
+pub mod sessions;
+pub mod shares;
+pub mod stream;
+pub mod uploads;

@@ -1,0 +1,136 @@
+//! Listening, with the limits that plain `axum::serve` 0.8 does not set: without a timer hyper's header timeout is
+//! off and a slow client holds its socket for ever (tokio-rs/axum#3478). Bodies have a pace (`pace`), answers that nobody
+//! reads are given up, and no address has all the places.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::connect_info::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpSocket;
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt;
+
+use super::pace;
+use crate::App;
+use crate::limits::Places;
+use crate::work::demo;
+
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
+const CONNECTIONS: usize = 10_000;
+/// Of one address; a proxy that we trust has them all.
+const OF_ONE_ADDRESS: usize = 4_000;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+const TICK: Duration = Duration::from_secs(2);
+
+/// Serves until SIGTERM or Ctrl-C, then lets running requests finish for ten seconds.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
+    if !app.options.demo {
+        demo::end(&app).await.map_err(|e| format!("accounts of the demo cannot be ended: {e}"))?;
+    }
+    let listen = || {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    let listener = listen().map_err(|e| format!("cannot listen on {addr}: {e}"))?;
+    let addr = listener.local_addr().unwrap_or(addr);
+    let _ = app.bound.set(format!("http://{addr}"));
+    let router = app.router();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(64 << 10);
+    let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    let addresses = Places::default();
+    let mut stop = std::pin::pin!(stopped());
+    let mut housekeeping = tokio::time::interval_at(tokio::time::Instant::now() + HOUSEKEEPING, HOUSEKEEPING);
+    // One after the other: a slow one is not overtaken by the next.
+    let clock = tokio::spawn({
+        let app = app.clone();
+        async move {
+            loop {
+                app.tick().await;
+                tokio::time::sleep(TICK).await;
+            }
+        }
+    });
+    // On the standard output, for whoever started this process: from now on it answers.
+    println!("listening on http://{addr}");
+    loop {
+        let (socket, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file handles, or a client that was gone at once.
+                    tracing::warn!(%error, "accept");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            _ = housekeeping.tick() => {
+                let app = app.clone();
+                tokio::spawn(async move { app.housekeeping().await });
+                continue;
+            }
+            () = &mut stop => break,
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            tracing::warn!("too many connections");
+            continue;
+        };
+        let Some(address) = addresses.take(peer.ip(), if app.options.is_proxy(peer.ip()) { CONNECTIONS } else { OF_ONE_ADDRESS }) else {
+            tracing::debug!("too many connections of one address");
+            continue;
+        };
+        let _ = socket.set_nodelay(true);
+        let mut socket = TimeoutStream::new(socket);
+        socket.set_write_timeout(Some(WRITTEN_WITHIN));
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request.map(pace::paced))
+        });
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(socket)), service));
+        tokio::spawn(async move {
+            let _places = (place, address);
+            // A client that goes away in the middle is no event.
+            let _ = connection.await;
+        });
+    }
+    drop(listener);
+    clock.abort();
+    if tokio::time::timeout(STOP_WITHIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+    app.store.close().await;
+    Ok(())
+}
+
+async fn stopped() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

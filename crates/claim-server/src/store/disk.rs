@@ -1,0 +1,76 @@
+//! Files beside the database: their modes, the key of the installation, lists that grow.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::vault::random;
+
+/// A file that grows, for its owner's eyes only.
+pub fn appended(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Makes the folder where it is not there yet.
+pub fn folder(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// Nobody else on the machine reads what is stored: folders 0700, files 0600, also those of before.
+pub fn keep_private(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                let kind = entry.file_type()?;
+                if kind.is_dir() {
+                    folders.push(entry.path());
+                } else if kind.is_file() && entry.metadata()?.permissions().mode() & 0o077 != 0 {
+                    fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o600))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The key of the installation; one is made where there is none.
+///
+/// # Errors
+/// When the file cannot be read or written, or is not a key.
+pub fn key(path: &Path) -> io::Result<[u8; 32]> {
+    let key = match fs::read(path) {
+        Ok(key) => key,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let key = random::<32>().to_vec();
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let mut file = options.open(path)?;
+            file.write_all(&key)?;
+            file.sync_all()?;
+            key
+        }
+        Err(e) => return Err(e),
+    };
+    key.try_into().map_err(|_| io::Error::other(format!("{} is not a key of 32 bytes", path.display())))
+}
+
+/// A text that the operator has put there.
+pub fn text(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path)
+}
+
+/// A file that is read from its beginning.
+pub fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}

@@ -1,0 +1,289 @@
+//! What is kept: the database, and the files beside it. One module for each kind of thing, with functions that take what
+//! they are about.
+//!
+//! Promise: no SQL and no file access stands anywhere else (`cargo xtask check`; the compiler too: a connection leaves this
+//! module only wrapped in [`Db`]). What somebody looked up as a customer takes the subject, so a foreign row is never found.
+//! Personal values are sealed here on their way in and opened on their way out.
+//!
+//! SQLite in WAL with `synchronous=FULL`: a commit that was answered survives a power cut. One connection writes, several
+//! read; every write begins with `BEGIN IMMEDIATE`.
+
+pub mod assets;
+pub mod awards;
+pub mod catastrophes;
+pub mod chain;
+pub mod claims;
+pub mod disk;
+pub mod documents;
+pub mod drafts;
+pub mod events;
+pub mod folders;
+pub mod handoffs;
+pub mod kiosks;
+pub mod launches;
+pub mod links;
+pub mod messages;
+pub mod migration;
+pub mod parties;
+pub mod payees;
+pub mod payments;
+pub mod policies;
+pub mod rules;
+pub mod sessions;
+pub mod signals;
+pub mod snapshot;
+pub mod staff;
+pub mod submissions;
+pub mod uploads;
+
+use std::fmt::Display;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+use std::time::Duration;
+
+use claim_api::{Problem, ProblemCode};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
+use tokio::sync::Semaphore;
+
+use crate::failure::{Failure, Result, busy};
+use crate::limits::Gate;
+use crate::vault::Vault;
+
+pub struct Store {
+    read: SqlitePool,
+    write: SqlitePool,
+    vault: Vault,
+    /// Whatever is no report waits here first, so that one of these at most stands before a report: the two take turns.
+    others: Gate,
+    /// Reports that wait.
+    reports: Semaphore,
+}
+
+/// More are refused at once than wait and fail: as many as are done in half a second.
+const OTHERS_WAITING: usize = 300;
+const REPORTS_WAITING: usize = 120;
+
+const IMMEDIATE: &str = "BEGIN IMMEDIATE";
+
+/// A connection that reads, and the keys to what it finds.
+pub struct Db {
+    connection: Connection,
+    vault: Vault,
+}
+
+enum Connection {
+    Pooled(PoolConnection<Sqlite>),
+    Transaction(Transaction<'static, Sqlite>),
+}
+
+impl Db {
+    /// Nobody but the modules of this one (and tests) writes SQL.
+    #[cfg(not(test))]
+    fn sql(&mut self) -> &mut SqliteConnection {
+        self.connection()
+    }
+
+    #[cfg(test)]
+    pub fn sql(&mut self) -> &mut SqliteConnection {
+        self.connection()
+    }
+
+    fn connection(&mut self) -> &mut SqliteConnection {
+        match &mut self.connection {
+            Connection::Pooled(connection) => connection,
+            Connection::Transaction(transaction) => transaction,
+        }
+    }
+}
+
+/// A writing transaction; what is not committed did not happen.
+pub struct Tx(Db);
+
+impl Deref for Tx {
+    type Target = Db;
+    fn deref(&self) -> &Db {
+        &self.0
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Db {
+        &mut self.0
+    }
+}
+
+impl Tx {
+    pub async fn commit(self) -> Result<()> {
+        match self.0.connection {
+            Connection::Transaction(transaction) => Ok(transaction.commit().await?),
+            Connection::Pooled(_) => Ok(()),
+        }
+    }
+}
+
+impl Store {
+    pub async fn open(data: &Path, vault: Vault, only_read: bool) -> std::result::Result<Store, sqlx::Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(data.join("claims.sqlite"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        if only_read {
+            let options =
+                SqliteConnectOptions::new().filename(data.join("claims.sqlite")).read_only(true).busy_timeout(Duration::from_secs(10));
+            let read = SqlitePoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
+            let write = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+            return Ok(Store::of(read, write, vault));
+        }
+        // Where a statement fails in the middle, SQLite and its driver may each believe alone to be in a transaction (SQLite
+        // rolls back by itself on a full disk, and has begun one whose BEGIN was stopped): no transaction could be begun with
+        // such a connection any more, so it is not used again.
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(10))
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    let stray = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+                    let none_active = stray.is_err_and(|e| e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "1"));
+                    Ok(none_active && !connection.is_in_transaction())
+                })
+            })
+            .connect_with(options.clone())
+            .await?;
+        sqlx::migrate!().run(&write).await?;
+        let read = SqlitePoolOptions::new().max_connections(8).connect_with(options.read_only(true).create_if_missing(false)).await?;
+        Ok(Store::of(read, write, vault))
+    }
+
+    fn of(read: SqlitePool, write: SqlitePool, vault: Vault) -> Store {
+        Store { read, write, vault, others: Gate::new(1, OTHERS_WAITING), reports: Semaphore::new(REPORTS_WAITING) }
+    }
+
+    /// A connection that sees what is committed.
+    pub async fn read(&self) -> Result<Db> {
+        Ok(Db { connection: Connection::Pooled(self.read.acquire().await?), vault: self.vault.clone() })
+    }
+
+    /// The same for several looks at one state of the database.
+    pub async fn read_at_once(&self) -> Result<Db> {
+        Ok(Db { connection: Connection::Transaction(self.read.begin().await?), vault: self.vault.clone() })
+    }
+
+    async fn immediate(&self) -> Result<Tx> {
+        let connection = Connection::Transaction(self.write.begin_with(IMMEDIATE).await?);
+        Ok(Tx(Db { connection, vault: self.vault.clone() }))
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(&self.read).await?;
+        Ok(())
+    }
+
+    /// For tests that look at rows.
+    #[cfg(test)]
+    pub fn pool(&self) -> &SqlitePool {
+        &self.read
+    }
+
+    /// Starts the one writing transaction of a request; others wait for it.
+    ///
+    /// # Errors
+    /// `rate-limited` where too many wait already.
+    pub async fn begin(&self) -> Result<Tx> {
+        let _turn = self.others.enter().await?;
+        self.immediate().await
+    }
+
+    /// The same for what nobody asks again for.
+    pub async fn begin_patiently(&self) -> Result<Tx> {
+        let _turn = self.others.enter_patiently().await?;
+        self.immediate().await
+    }
+
+    /// The same for somebody at the roadside, who goes before all of these.
+    ///
+    /// # Errors
+    /// `rate-limited` where too many of them wait already.
+    pub async fn begin_report(&self) -> Result<Tx> {
+        let _place = self.reports.try_acquire().map_err(|_| busy(1))?;
+        self.immediate().await
+    }
+
+    /// Stops the writing connection once, when `left` of its steps are over (tests). Not between a commit and the word that
+    /// it is done, which SQLite's machine would deny then.
+    #[cfg(test)]
+    pub async fn interrupt_when(&self, left: std::sync::Arc<std::sync::atomic::AtomicI64>) {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let committed = std::sync::Arc::new(AtomicBool::new(false));
+        let mut connection = self.write.acquire().await.unwrap();
+        let mut handle = connection.lock_handle().await.unwrap();
+        let hook = committed.clone();
+        handle.set_commit_hook(move || {
+            hook.store(true, Ordering::SeqCst);
+            true
+        });
+        handle.set_progress_handler(1, move || committed.swap(false, Ordering::SeqCst) || left.fetch_sub(1, Ordering::SeqCst) != 0);
+    }
+
+    pub async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+/// Values whose JSON cannot fail: no maps with odd keys, no floats.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// What was sealed and can no longer be opened: another key, another place, or changed.
+fn unopened(what: &str) -> Failure {
+    Failure::internal(what, "sealed with another key")
+}
+
+/// A sealed value as it was written.
+fn read_json<T: serde::de::DeserializeOwned>(what: &str, text: Option<String>) -> Result<T> {
+    let text = text.ok_or_else(|| unopened(what))?;
+    serde_json::from_str(&text).map_err(|e| Failure::internal(what, e))
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Failure {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return busy(2).into();
+        }
+        // The low byte of SQLite's extended codes: 13 is SQLITE_FULL, 10 SQLITE_IOERR.
+        match error.as_database_error().and_then(|e| e.code()?.parse().ok()).map(|code: u32| code & 0xff) {
+            Some(13) => ProblemCode::StorageFull.into(),
+            Some(10) => storage_failing(error),
+            // Another process holds the database.
+            Some(5 | 6) => busy(1).into(),
+            _ => Failure::internal("database", error),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return ProblemCode::StorageFull.into();
+        }
+        // EIO, which has no kind of its own.
+        if error.raw_os_error() == Some(5) {
+            return storage_failing(error);
+        }
+        Failure::internal("file", error)
+    }
+}
+
+/// The device gives errors: the operator must know, and the client comes again.
+fn storage_failing(error: impl Display) -> Failure {
+    tracing::error!(%error, "the disk fails");
+    Problem::after(ProblemCode::StorageFailing, 5).into()
+}

@@ -1,0 +1,84 @@
+//! One row for ever per idempotency key, with the answer that was given: there is no expiry through which a report could be
+//! doubled.
+
+use claim_domain::Moment;
+
+use super::{Db, Tx};
+use crate::failure::Result;
+
+/// What makes a submission the same as an earlier one.
+pub struct Said<'a> {
+    pub key: &'a str,
+    pub body_hash: &'a str,
+    pub secret_hash: Option<String>,
+}
+
+/// What is known of a key.
+pub struct Known {
+    pub body_hash: String,
+    pub reply: String,
+    /// The key is this subject's, or its claim is.
+    pub mine: bool,
+}
+
+pub async fn find(db: &mut Db, key: &str, subject: &str) -> Result<Option<Known>> {
+    let row: Option<(String, String, bool)> = sqlx::query_as(
+        "SELECT body_hash, reply, subject_id = ?2 OR EXISTS (SELECT 1 FROM party p WHERE p.claim_id = s.claim_id AND p.subject_id = ?2) FROM submission s WHERE key = ?1",
+    )
+    .bind(key)
+    .bind(subject)
+    .fetch_optional(db.sql())
+    .await?;
+    Ok(row.map(|(body_hash, reply, mine)| Known { body_hash, reply, mine }))
+}
+
+/// Whether a key was used, by whomever.
+pub async fn is_used(db: &mut Db, key: &str) -> Result<bool> {
+    let sent: Option<i64> = sqlx::query_scalar("SELECT 1 FROM submission WHERE key = ?").bind(key).fetch_optional(db.sql()).await?;
+    Ok(sent.is_some())
+}
+
+/// The anonymous subject that has said exactly this with the same secret since then, and is not this one.
+pub async fn lost(db: &mut Db, said: &Said<'_>, subject: &str, since: Moment) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar(
+        "SELECT s.subject_id FROM submission s JOIN subject o ON o.id = s.subject_id \
+         WHERE s.key = ? AND s.body_hash = ? AND s.secret_hash = ? AND s.created_at > ? AND o.phone_index IS NULL AND o.id <> ?",
+    )
+    .bind(said.key)
+    .bind(said.body_hash)
+    .bind(&said.secret_hash)
+    .bind(since.0)
+    .bind(subject)
+    .fetch_optional(db.sql())
+    .await?)
+}
+
+/// How many a subject has sent since then.
+pub async fn since(db: &mut Db, subject: &str, since: Moment) -> Result<i64> {
+    let sql = "SELECT count(*) FROM submission WHERE subject_id = ? AND created_at > ?";
+    Ok(sqlx::query_scalar(sql).bind(subject).bind(since.0).fetch_one(db.sql()).await?)
+}
+
+/// Keeps the answer to a key for ever, in the transaction that made it true.
+pub async fn add(tx: &mut Tx, subject: &str, said: &Said<'_>, claim_id: &str, reply: &str, at: Moment) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO submission (key, subject_id, body_hash, secret_hash, claim_id, reply, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(said.key)
+    .bind(subject)
+    .bind(said.body_hash)
+    .bind(&said.secret_hash)
+    .bind(claim_id)
+    .bind(reply)
+    .bind(at.0)
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+/// The SHA-256 of the notice that a claim began with.
+pub async fn hash_of_notice(db: &mut Db, claim_id: &str) -> Result<String> {
+    let sql = "SELECT body_hash FROM submission WHERE claim_id = ? ORDER BY created_at, key LIMIT 1";
+    let hash: Option<String> = sqlx::query_scalar(sql).bind(claim_id).fetch_optional(db.sql()).await?;
+    Ok(hash.unwrap_or_default())
+}

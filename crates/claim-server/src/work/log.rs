@@ -1,0 +1,71 @@
+//! How a claim moves: one event after the other, each admitted by the domain, or none.
+
+use claim_api::{Problem, ProblemCode};
+use claim_domain::lifecycle::{Actor, Claim, Event, Kind, Refusal, Standing, What};
+use claim_domain::validate::Code;
+use claim_domain::{FieldError, Lob, Moment};
+
+use super::papers;
+use crate::failure::{Failure, Result};
+use crate::store::{Tx, awards, events};
+use crate::{App, now};
+
+/// Adds one event when the claim admits it. The claim's stage, for lists, moves in the same transaction. Whoever calls
+/// this lets `attendant` look at the claim once it is committed.
+///
+/// # Errors
+/// `not-allowed` from the wrong stage or desk, `not-this-person` where another one must, `validation` for a missing fact.
+pub async fn append(app: &App, tx: &mut Tx, claim: (&str, Lob), actor: &Actor, what: What, at: Moment) -> Result<Event> {
+    append_beside(app, tx, claim, actor, what, at, "").await
+}
+
+/// The same for an event that is written down with something that stands elsewhere; its SHA-256 is `beside`.
+pub async fn append_beside(
+    app: &App,
+    tx: &mut Tx,
+    (claim_id, lob): (&str, Lob),
+    actor: &Actor,
+    what: What,
+    at: Moment,
+    beside: &str,
+) -> Result<Event> {
+    let mut snapshot = events::snapshot(tx, claim_id, lob).await?;
+    snapshot.allows(actor, &what, at)?;
+    let claim = &snapshot.claim;
+    let standing = papers::standing(app, tx, claim_id, claim, what.kind()).await?;
+    claim.admit(actor, &what, &standing).map_err(refused)?;
+    // A clock that was put back does not turn history round.
+    let at = at.max(snapshot.newest);
+    let event = Event { seq: claim.seq + 1, at, actor: actor.clone(), what };
+    snapshot.apply(&event);
+    events::add(tx, claim_id, &event, &snapshot, beside).await?;
+    if matches!(event.what.kind(), Kind::Approved | Kind::Rejected | Kind::Reopened | Kind::ReviewAnswered | Kind::PolicyFound) {
+        awards::keep(tx, claim_id, &snapshot.claim).await?;
+    }
+    Ok(event)
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Stage(_) | Refusal::Actor => ProblemCode::NotAllowed.into(),
+        Refusal::SamePerson => ProblemCode::NotThisPerson.into(),
+        Refusal::Field(error) => Problem::validation(vec![error]).into(),
+        Refusal::Gate(_) => ProblemCode::PaymentGated.into(),
+        Refusal::SecondBatch => {
+            let reason = FieldError::new("/again_because", Code::ReasonMissing);
+            Problem { errors: vec![reason], ..ProblemCode::NotAllowed.into() }.into()
+        }
+    }
+}
+
+/// The customer has read the letter of his refusal `seq`, or was told of it: the three days of article 24 end. Nothing
+/// where it was delivered before, or decided anew meanwhile.
+pub async fn letter_delivered(app: &App, tx: &mut Tx, (claim_id, lob): (&str, Lob), seq: u32) -> Result<()> {
+    let events = events::after(tx, claim_id, 0).await?;
+    let newest = events.iter().rfind(|e| e.what.kind() == Kind::Rejected).map(|e| e.seq);
+    let claim = Claim::replay(lob, &events);
+    if newest == Some(seq) && claim.admit(&Actor::System, &What::LetterDelivered, &Standing::default()).is_ok() {
+        append(app, tx, (claim_id, lob), &Actor::System, What::LetterDelivered, now()).await?;
+    }
+    Ok(())
+}
