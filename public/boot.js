@@ -1,5 +1,6 @@
-// Starts the app: preferences first, then the one Trusted Types policy, then the WASM with its integrity.
-// Taps made before the app is there are not lost: they set the address, and the app opens it.
+// Starts the app: preferences first, then the one Trusted Types policy, then the WASM with its
+// integrity hash.
+// Taps made before the app is ready are not lost: they set the address, and the app opens it.
 'use strict';
 (() => {
   const root = document.documentElement;
@@ -28,7 +29,7 @@
       location.reload();
     });
   }
-  // The first page holds two languages; another one brings its words (xtask, build.rs).
+  // The first page holds two languages; any other language fetches its words (xtask, build.rs).
   const page = byId('page-' + root.lang);
   if (page) {
     fetch(page.href).then((answer) => answer.json()).then((words) => {
@@ -36,7 +37,7 @@
     });
   }
 
-  // The soft keyboard has come: not every webview keeps the field in sight by itself.
+  // The soft keyboard opened: not every webview keeps the field in view by itself.
   addEventListener('resize', () => {
     const field = document.activeElement;
     if (field?.matches('input,textarea')) { field.scrollIntoView({ block: 'nearest' }); }
@@ -62,7 +63,7 @@
     byId('opening').hidden = true;
     byId('failed').hidden = false;
   };
-  // The app calls this when it stands, and again if it ever falls.
+  // The app calls baoanReady when it is running, and baoanFailed if it ever crashes.
   globalThis.baoanReady = () => {
     first.removeEventListener('click', early);
     byId('start').removeAttribute('aria-busy');
@@ -76,28 +77,31 @@
   if (globalThis.trustedTypes && trustedTypes.createPolicy) {
     const forbidden = /<(script|iframe|object|embed|base|meta|link)[\s>/]|\son\w+\s*=|javascript:/i;
     trustedTypes.createPolicy('default', {
-      // Leptos makes its templates with innerHTML; they hold markup of ours and nothing anybody typed.
+      // Leptos builds its templates with innerHTML; they contain only our own markup, never user
+      // input.
       createHTML: (html) => { if (forbidden.test(html)) { throw new TypeError('refused markup'); } return html; },
       createScriptURL: (url) => {
-        // And WeChat's own library, where the server names it (wechat.js) and its policy lets it in.
+        // Also WeChat's own library, if the server names it (wechat.js) and its policy allows it.
         if (new URL(url, location.href).origin !== location.origin && url !== globalThis.baoanWechat) { throw new TypeError('refused script'); }
         return url;
       },
     });
   }
 
-  // What the host of the page can do: its adapter puts it here, and any of it may refuse, be late or answer twice.
+  // What the page's host can do. Its adapter registers here; any call may be refused, late or
+  // answered twice.
   const host = {};
   globalThis.baoanCan = (more) => {
     Object.assign(host, more);
     root.dataset.host = Object.keys(host).join(' ');
   };
-  // undefined: it has no such thing, or failed, or is late; null: the person said no there.
+  // undefined: not supported, failed or late. null: the person declined.
   globalThis.baoanAsk = (what, given, ms) => new Promise((done) => {
     if (ms) { setTimeout(done, ms); }
     Promise.resolve().then(() => host[what]?.(given)).then(done, () => done());
   });
-  // Not at a machine, whose other programs are nobody's business; nor in a frame that may not.
+  // Not on a kiosk, where sharing would expose its other programs, nor in a frame without
+  // permission.
   if (navigator.canShare?.({ url: location.href }) && !root.dataset.kiosk) {
     baoanCan({ share: ({ title, link }) => navigator.share({ title, url: link }).then(() => true) });
   }
@@ -105,9 +109,9 @@
   if (parent !== self || self.webkit?.messageHandlers?.baoan || self.baoanNative) { adapter('/embed.js'); }
   if (/MicroMessenger/.test(navigator.userAgent)) { adapter('/wechat.js'); }
 
-  // What the browser does in few words here and in many from WASM: src/platform/http.rs and host.rs.
-  // Signed out while the server was out of reach: nothing else is asked until it has heard (its cookie is none of ours to
-  // delete). Of that alone a mark is kept.
+  // Things that take few bytes in JS and many from WASM: src/platform/http.rs and host.rs.
+  // After signing out while the server was unreachable, we make no other API call until the server
+  // has been told (we cannot delete its cookie ourselves). We keep only a flag for this.
   globalThis.baoanCall = async (method, path, headers, body, binary) => {
     const leaves = method === 'DELETE' && path === '/api/v1/session';
     let all = {};
@@ -147,7 +151,7 @@
     const preload = document.createElement('link');
     Object.assign(preload, { rel: 'modulepreload', href: js.href, integrity: js.integrity });
     document.head.append(preload);
-    // The app asks for these as soon as it runs; they come along with it.
+    // The app needs these as soon as it runs, so they load alongside it.
     for (const id of [part + '-catalog-' + root.lang.replace('-CN', ''), 'app-config']) {
       const early = document.createElement('link');
       Object.assign(early, { rel: 'preload', as: 'fetch', crossOrigin: 'anonymous', href: byId(id).href });

@@ -1,11 +1,13 @@
-// In a partner's frame or a native app's webview: tells the host what has happened, takes a signed link from it. boot.js
-// loads this only there; the app is whole without it (docs/EMBEDDING.md).
+// Inside a partner's frame or a native app's webview: tells the host what happened and takes a
+// signed link from it. boot.js loads this only there; the app is complete without it
+// (docs/EMBEDDING.md).
 //
-// Promise: only the exact origins of terms.json are spoken to and listened to, never `*`; a message of another shape, from
-// another window or origin does nothing; what is told names a claim by its number and nobody by his name.
+// Promise: we talk and listen only to the exact origins in terms.json, never `*`. A message of
+// another shape, or from another window or origin, does nothing. Messages identify a claim by its
+// number and name no person.
 'use strict';
 (() => {
-  // The server says the origins of terms.json before this file.
+  // The server defines the origins of terms.json before this file loads.
   const PARTNERS = globalThis.baoanPartners || [];
   const native = globalThis.webkit?.messageHandlers?.baoan || globalThis.baoanNative;
   const framed = parent !== self;
@@ -16,7 +18,8 @@
     if (framed) { for (const origin of PARTNERS) { parent.postMessage(message, origin); } }
   };
 
-  // What the host says it can do is asked of it, one message each; a value of another shape is none.
+  // We ask the host for each thing it says it can do, one message each; an answer of the wrong
+  // shape counts as none.
   const is = (kind) => (value) => typeof value === kind;
   const shapes = {
     locate: (value) => value === null || (Array.isArray(value) && value.length === 2 && value.every(Number.isFinite)),
@@ -38,9 +41,10 @@
     const shaped = message && message.type === 'baoan' && message.version === 1 && typeof message.context === 'object' && message.context;
     if (!shaped) { return; }
     const { launch, can, answer } = message.context;
-    // Signed by the insurer: nobody is believed because he says so.
+    // Signed by the insurer: a host's word alone proves nothing about who somebody is.
     if (isLink(launch)) { location.replace('/launch#' + launch); }
-    // A letter and a private link are the person's: an app has pictures to put them among, a partner's page only reads them.
+    // A letter and a private link belong to the person. An app has a photo library to save them in;
+    // a partner's page would only read them.
     const mayAsk = (what) => Object.hasOwn(shapes, what) && (native || !['save', 'share'].includes(what));
     if (Array.isArray(can)) { baoanCan(Object.fromEntries(can.filter(mayAsk).map((what) => [what, ask(what)]))); }
     const answered = waiting.get(answer?.id);

@@ -1,24 +1,27 @@
-// What survives a killed tab: one door to IndexedDB and WebCrypto, used by src/platform/storage.rs.
+// What survives a killed tab: the single interface to IndexedDB and WebCrypto, used by
+// src/platform/storage.rs.
 //
-// Every value is sealed with AES-256-GCM under a key that cannot be read out of the browser (extractable: false), so an
-// image or a backup of the device holds nothing that can be read; deleting the key deletes everything. A record is
-// { v, rev, at, iv, ct }; its name, form and revision are authenticated with it. Errors are named: 'conflict',
-// 'damaged', 'newer', 'full', 'refused'.
+// Every value is sealed with AES-256-GCM under a key that cannot be read out of the browser
+// (extractable: false), so an image or backup of the device is unreadable; deleting the key deletes
+// everything. A record is { v, rev, at, iv, ct }; its name, form and revision are authenticated
+// with it. Errors are named: 'conflict', 'damaged', 'newer', 'full', 'refused'.
 'use strict';
 (() => {
   const NAME = 'baoan';
-  // Goes up with every change of what is stored: an older app then leaves a newer database alone.
+  // Increases with every change of the stored format, so an older app leaves a newer database
+  // alone.
   const VERSION = 2;
   const FORM = 2;
   const KEPT = 'kept';
   const KEYS = 'keys';
-  // A database that does not open within this is done without: the report must begin all the same.
+  // If the database does not open within this time we go on without it: the report must start
+  // regardless.
   const PATIENCE_MS = 5000;
 
   let database = null;
   let key = null;
-  // How far this device's clock is ahead of the server's, once that is known: clocks are wrong and jump, and what was
-  // written under a wrong one must not seem old.
+  // How far this device's clock is ahead of the server's, once known. Clocks are wrong and jump,
+  // and a record written under a wrong one must not look old.
   let ahead;
   // Why there is no key.
   let missing = 'refused';
@@ -37,8 +40,9 @@
       if (oldVersion < 1) { request.result.createObjectStore(KEPT); }
       if (oldVersion < 2) { request.result.createObjectStore(KEYS); }
     };
-    // Chromium may freeze a page that is left while it makes the database, and whoever asks next waits for as long as that
-    // page could be gone back to. It lets go of a frozen page that is spoken to.
+    // Chromium may freeze a page that is left while it creates the database. The next page to ask
+    // then waits for as long as the frozen one stays in the back/forward cache. Chromium evicts a
+    // frozen page that receives a message.
     const wake = new BroadcastChannel(NAME);
     wake.onmessage = () => {};
     wake.postMessage('');
@@ -54,7 +58,8 @@
     opened.onversionchange = () => opened.close();
     opened.onclose = () => { if (database === opened) { database = null; } };
     if (key) {
-      // Somebody has cleared the storage meanwhile: what is written from now on must be readable after the next start.
+      // Somebody has cleared the storage meanwhile: what is written from now on must be readable
+      // after the next start.
       const keys = opened.transaction(KEYS, 'readwrite').objectStore(KEYS);
       if (!await asked(keys.get('key'))) { await asked(keys.put(key, 'key')); }
     }
@@ -67,7 +72,8 @@
     return ours || { VersionError: 'newer', QuotaExceededError: 'full' }[name] || 'refused';
   };
 
-  // One transaction to its end. A connection that the browser closed (WebKit in the background) is opened again, twice.
+  // Runs one transaction to its end. Reopens a connection that the browser closed (WebKit in the
+  // background), twice at most.
   const within = async (store, mode, work, durability = 'relaxed') => {
     for (let tries = 0; ; tries += 1) {
       try {
@@ -92,7 +98,7 @@
   const bound = (name, rev) => new TextEncoder().encode(`${name}|${FORM}|${rev}`);
   const seal = async (name, rev, bytes) => {
     if (!key) { fail(missing); }
-    // Encrypted before the transaction begins: it would end by itself while this is awaited.
+    // Encrypt before the transaction begins: a transaction ends by itself during an await.
     const iv = crypto.getRandomValues(new Uint8Array(12));
     const ct = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: bound(name, rev) }, key, bytes);
     return { v: FORM, rev, at: ahead === undefined ? 0 : Date.now() - ahead, iv, ct };
@@ -102,12 +108,13 @@
     return new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-GCM', iv: record.iv, additionalData }, key, record.ct));
   };
 
-  // Some engines take a key and give nothing back, or refuse to store one: a full round trip shows it.
+  // Some engines take a key and give nothing back, or refuse to store one: a full round trip shows
+  // it.
   const openKey = async () => {
     let found = await within(KEYS, 'readonly', (store) => asked(store.get('key')));
     if (!found) {
       const fresh = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
-      // Another tab may have been first: whatever is there stays.
+      // Another tab may have been first: an existing key stays.
       await within(KEYS, 'readwrite', async (store) => { if (!await asked(store.get('key'))) { await asked(store.put(fresh, 'key')); } });
       found = await within(KEYS, 'readonly', (store) => asked(store.get('key')));
     }
@@ -116,7 +123,7 @@
     if (probe.join() !== '1,2,3') { fail('refused'); }
   };
 
-  // What version 1 kept in the clear is sealed.
+  // Seals what version 1 kept in the clear.
   const sealOld = async () => {
     const names = await within(KEPT, 'readonly', (store) => asked(store.getAllKeys()));
     for (const name of names) {
@@ -141,7 +148,8 @@
       }
     },
     names: (prefix) => within(KEPT, 'readonly', (store) => asked(store.getAllKeys(IDBKeyRange.bound(prefix, prefix + '\uffff')))),
-    // { bytes, rev }, or undefined. What cannot be opened is put aside, for whoever can.
+    // { bytes, rev }, or undefined. A record that cannot be opened is put aside for a version that
+    // can.
     get: async (name) => {
       const record = await within(KEPT, 'readonly', (store) => asked(store.get(name)));
       if (!record) { return undefined; }
@@ -155,8 +163,9 @@
         return fail('damaged');
       }
     },
-    // Puts bytes under a name; the answer is their revision. `seen`: the revision that the writer knows (0: none); another
-    // one in the database is a conflict, and nothing is written. Negative: whatever is there.
+    // Stores bytes under a name and returns their revision. `seen` is the revision the writer knows
+    // (0: none); a different one in the database is a conflict, and nothing is written. Negative:
+    // overwrite whatever is there.
     put: async (name, bytes, seen) => {
       const rev = seen < 0 ? Date.now() : seen + 1;
       const record = await seal(name, rev, bytes);
@@ -164,32 +173,33 @@
         const there = seen < 0 ? undefined : await asked(store.get(name));
         if (there && there.rev !== seen) { fail('conflict'); }
         await asked(store.put(record, name));
-        // A report on its way is flushed to the disk: its bytes must not change any more.
+        // An outgoing report is flushed to disk: its bytes must not change any more.
       }, name.startsWith('outbox:') ? 'strict' : 'relaxed');
       return rev;
     },
     remove: (name) => within(KEPT, 'readwrite', (store) => asked(store.delete(name))),
-    // Forgets what nobody has touched for `life` ms, but for the names in `keep`. `now`: the server's time; from now on
-    // records bear it, and those that were written without it begin their life.
+    // Deletes what nobody has touched for `life` ms, except the names in `keep`. `now` is the
+    // server's time. From here on records carry it; those written without it start their life now.
     sweep: (now, life, keep) => within(KEPT, 'readwrite', async (store) => {
       ahead = Date.now() - now;
       for (const name of await asked(store.getAllKeys())) {
         const record = await asked(store.get(name));
         if (!record.at || record.at > now) {
           await asked(store.put({ ...record, at: now }, name));
-          // A receipt is for later.
+          // Receipts are never swept.
         } else if (!keep.includes(name) && !String(name).startsWith('receipt') && record.at < now - life) {
           await asked(store.delete(name));
         }
       }
     }),
-    // The key first: what is left behind by a kill in between cannot be read by anybody.
+    // The key first: if we are killed in between, nobody can read what is left.
     wipe: async () => {
       await within(KEYS, 'readwrite', (store) => asked(store.clear()));
       await within(KEPT, 'readwrite', (store) => asked(store.clear()));
       await openKey();
     },
-    // Waits until no other tab of this browser holds `name`, but no longer than this; answers a function that lets go.
+    // Waits until no other tab of this browser holds `name`, but no longer than `most`; resolves to
+    // a function that releases it.
     alone: (name, most) => new Promise((resolve) => {
       if (!navigator.locks) { resolve(() => {}); return; }
       const waiting = new AbortController();

@@ -1,20 +1,22 @@
-// Begins without a network: keeps the page and the program of the report (xtask names them), nothing that the API said,
-// nothing of anybody. A page is always asked for at the server first, so a new version is never held back; what is kept
-// answers only when the server does not. `service_worker: false` in terms.json takes it away from everybody.
+// Starts without a network. Caches the page and the program of the report (xtask names them), no
+// API answers and no personal data. Pages always come from the server first, so a new version is
+// never held back; the cache answers only when the server does not. `service_worker: false` in
+// terms.json removes it for everybody.
 'use strict';
 const BUILD = 'app-{{build}}';
 const SHELL = ["{{shell}}"];
-// A server that does not answer within this is not waited for: the network may be there and carry nothing.
+// How long to wait for the server: a network may be present and carry nothing.
 const PATIENCE_MS = 4000;
 
 self.addEventListener('install', (event) => event.waitUntil((async () => {
   const kept = await caches.open(BUILD);
   const page = await fetch('/', { cache: 'no-store' });
   if (!page.ok) { throw new Error('no page'); }
-  // A machine in a branch has two files more.
+  // A kiosk has two more files.
   const more = (await page.clone().text()).match(/\/kiosk\/kiosk\.\w+\?v=\w+/g) || [];
   await Promise.all([kept.put('/', page), kept.addAll([...SHELL, ...more])]);
-  // Pages that are open go on with what they have: everything they still load is named by its content.
+  // Pages that are open go on with what they have: everything they still load is named by its
+  // content.
   await self.skipWaiting();
 })()));
 
@@ -29,7 +31,7 @@ const within = (request) => new Promise((resolve, reject) => {
   setTimeout(() => reject(new Error('no answer')), PATIENCE_MS);
   fetch(request).then((answer) => (answer.status < 500 ? resolve(answer) : reject(answer)), reject);
 });
-// The page that is kept; at a machine for every address, since nobody there can leave an error page.
+// The cached page; on a kiosk for every address, since nobody there can leave an error page.
 const shell = async (pathname, error) => {
   const kept = await caches.match('/');
   if (kept && /^\/($|report)/.test(pathname)) { return kept; }
@@ -50,7 +52,7 @@ self.addEventListener('fetch', (event) => {
   }
   const named = request.url.slice(origin.length);
   if (SHELL.includes(named) || pathname.startsWith('/kiosk/kiosk.')) {
-    // Pages ask for these with an integrity of their own, so what is kept is compared again.
+    // Pages request these with an integrity hash, so the browser verifies cached files again.
     event.respondWith(caches.match(named, { ignoreVary: true }).then((kept) => kept || fetch(request)));
   }
 });

@@ -1,14 +1,16 @@
-// In WeChat, as a page of an official account or in a mini-program's web-view: place, photos, scanning, sharing and closing
-// by WeChat's JSSDK. boot.js loads this only there; the app is whole without it (docs/EMBEDDING.md).
+// In WeChat, as a page of an official account or in a mini-program's web-view: location, photos,
+// scanning, sharing and closing through WeChat's JSSDK. boot.js loads this only there; the app is
+// complete without it (docs/EMBEDDING.md).
 //
-// Promise: nothing waits for WeChat. What it can do is offered once it has accepted this page's signature; where it is
-// missing, refuses, is late, answers twice or never, the browser's own ways stay, which keep what a photo says of itself.
+// Promise: nothing waits for WeChat. We offer its functions only once it has accepted this page's
+// signature. If one is missing, refuses, is late, answers twice or never, the browser's own way
+// remains, which also keeps a photo's metadata.
 'use strict';
 (() => {
   const USED = ['getLocation', 'chooseImage', 'getLocalImgData', 'scanQRCode', 'updateAppMessageShareData', 'closeWindow'];
   const OPENED = 'camera-opened';
 
-  // One call as a promise, which a second answer does not change; null where the person said no.
+  // One call as a promise, settled once; null if the person declined.
   const call = (name, options) => new Promise((success, failed) => {
     const fail = ({ errMsg }) => (/cancel|deny/.test(errMsg) ? success(null) : failed(new Error(errMsg)));
     globalThis.wx[name]({ ...options, success, fail, cancel: () => success(null) });
@@ -16,12 +18,13 @@
   const within = (ms, promise) => Promise.race([promise, new Promise((_, late) => { setTimeout(late, ms); })]);
 
   const can = {
-    // In the system of the phone's own receiver, as the browser gives it.
+    // In the coordinate system of the phone's own receiver, as the browser gives it.
     locate: async () => {
       const found = await call('getLocation', { type: 'wgs84' });
       return found && [Number(found.latitude), Number(found.longitude)];
     },
-    // Base64, on some phones with a prefix; one that cannot be had is empty, and the person is told so.
+    // Base64, on some phones with a prefix. A photo we cannot get is empty, and the person is told
+    // so.
     photos: async () => {
       const chosen = await call('chooseImage', { count: 9, sizeType: ['original'], sourceType: ['album', 'camera'] });
       const read = (localId) => within(15000, call('getLocalImgData', { localId })).then((got) => String(got.localData), () => '');
@@ -30,7 +33,8 @@
       return photos;
     },
     scan: async () => (await call('scanQRCode', { needResult: 1, scanType: ['qrCode'] }))?.resultStr,
-    // Laid ready behind the menu of WeChat, where the person sends it; on another page it is the app's own address again.
+    // Set up behind WeChat's own menu, from which the person sends it; on another page it becomes
+    // the app's own address again.
     share: async ({ title, link }) => {
       const from = location.pathname;
       const lay = (link) => call('updateAppMessageShareData', { title, desc: '', link, imgUrl: location.origin + '/icon-192.png' });
@@ -46,7 +50,7 @@
     },
   };
 
-  // WeChat's chooser is offered when the browser's brought nothing, or the page did not live through it.
+  // Offer WeChat's chooser if the browser's returned nothing or the page was killed meanwhile.
   const offer = () => baoanCan({ photos: can.photos });
   const camera = {
     opens: () => { try { localStorage.setItem(OPENED, '1'); } catch { /* then it is not known */ } },
@@ -61,7 +65,7 @@
     addEventListener('click', (event) => { if (isFile(event)) { camera.opens(); } }, true);
     addEventListener('change', (event) => { if (isFile(event)) { camera.back(); } }, true);
     addEventListener('cancel', (event) => { if (isFile(event)) { camera.back(); offer(); } }, true);
-    // Some hosts say neither: the page is looked at again and nothing has come.
+    // Some hosts fire neither event: the page is visible again and nothing has arrived.
     const returned = () => setTimeout(() => { if (camera.open && document.hasFocus()) { camera.back(); offer(); } }, 1500);
     addEventListener('focus', returned);
     addEventListener('visibilitychange', returned);
@@ -71,10 +75,12 @@
     document.head.append(Object.assign(document.createElement('script'), { src, onload: loaded, onerror: failed }));
   });
   const start = async () => {
-    // The server says before this file whose library is used; nothing, where there is no account.
+    // The server defines the library's address before this file loads; without an account it
+    // defines none.
     if (!globalThis.baoanWechat) { return; }
     if (!globalThis.wx?.config) { await script(globalThis.baoanWechat); }
-    // On iPhones WeChat compares with the address that the page was opened with, elsewhere with the one that it has now.
+    // On iPhones WeChat compares with the address that the page was opened with, elsewhere with the
+    // one that it has now.
     const opened = performance.getEntriesByType('navigation')[0]?.name;
     const url = ((/iPhone|iPad/.test(navigator.userAgent) && opened) || location.href).split('#')[0];
     const answer = await fetch('/api/v1/wx/jssdk-signature?url=' + encodeURIComponent(url));

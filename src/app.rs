@@ -1,4 +1,4 @@
-//! Routes, and what stands around every page: the state of the network and of what was kept.
+//! Routes, and what surrounds every page: the state of the network and of storage.
 
 use leptos::prelude::*;
 
@@ -61,8 +61,8 @@ pub fn claims(session: Session) -> AnyView {
     .into_any()
 }
 
-/// Drawn again when the address changes and for nothing else: while photos arrive at the server the person types, and a
-/// page that is made anew takes the focus to its heading.
+/// Rendered again only when the address changes: the person types while photos upload, and a
+/// rebuilt page moves the focus to its heading.
 fn page_at(page: impl Fn(&str) -> AnyView + Send + 'static) -> AnyView {
     let path = address::path();
     ui::live(move || {
@@ -75,7 +75,8 @@ fn parts(path: &str) -> Vec<&str> {
     path.trim_matches('/').split('/').collect()
 }
 
-/// What is wrong with the network, the clock, the app or with what is kept: one sentence each with its way on.
+/// What is wrong with the network, the clock, the app or storage: one sentence each, with a way
+/// forward.
 fn state(session: Session) -> AnyView {
     ui::live(move || {
         let kept = match session.kept.get() {
@@ -86,28 +87,40 @@ fn state(session: Session) -> AnyView {
             State::Damaged => Some(t().not_opened),
         };
         let offline = (!session.visit.online.get()).then_some(("offline", t().offline));
-        let wrong_clock = session.visit.wrong_clock.get().then_some(("wrong-clock", t().wrong_clock));
+        let wrong_clock = session
+            .visit
+            .wrong_clock
+            .get()
+            .then_some(("wrong-clock", t().wrong_clock));
         let mut all: Vec<AnyView> = offline
             .into_iter()
             .chain(kept.map(|text| ("kept", text)))
             .chain(wrong_clock)
             .map(|(id, text)| banner(session, id, text, &[]))
             .collect();
-        // Opened again, a page that keeps nothing would lose what was typed; this one goes on working.
+        // Reopening a page that keeps nothing would lose what was typed; the old page goes on
+        // working.
         if session.visit.outdated.get() && kept.is_none() {
-            all.push(banner(session, "outdated", t().outdated, &[("open-anew", t().open_anew, |_| page::reload())]));
+            all.push(banner(
+                session,
+                "outdated",
+                t().outdated,
+                &[("open-anew", t().open_anew, |_| page::reload())],
+            ));
         }
         // Two pages changed the same draft: nothing is overwritten before the person has chosen.
         if session.conflict.get() {
-            let choices: [Choice; 2] =
-                [("keep-this", t().keep_this, Session::keep_this), ("keep-other", t().keep_other, Session::keep_other)];
+            let choices: [Choice; 2] = [
+                ("keep-this", t().keep_this, Session::keep_this),
+                ("keep-other", t().keep_other, Session::keep_other),
+            ];
             all.push(banner(session, "two-pages", t().two_pages, &choices));
         }
         all.into_any()
     })
 }
 
-/// Id, label and deed of a button.
+/// Id, label and action of a button.
 type Choice = (&'static str, &'static str, fn(&Session));
 
 fn banner(session: Session, id: &'static str, text: &'static str, choices: &[Choice]) -> AnyView {
@@ -117,7 +130,7 @@ fn banner(session: Session, id: &'static str, text: &'static str, choices: &[Cho
     view! { <div class="banner" role="status" id=id><p>{text}</p>{choices.iter().map(button).collect::<Vec<_>>()}</div> }.into_any()
 }
 
-/// The first page stands in index.html; here it is shown and hidden, and completed by what the app knows.
+/// The first page is part of index.html; here we show and hide it, and add what the app knows.
 #[component]
 fn First(session: Session) -> impl IntoView {
     let at_first = Memo::new(move |_| address::path().get() == "/");
@@ -145,6 +158,7 @@ fn First(session: Session) -> impl IntoView {
 }
 
 fn not_found() -> AnyView {
-    let content = view! { <p>{t().not_found_hint}</p>{ui::button_link("/".into(), t().home, true)} };
+    let content =
+        view! { <p>{t().not_found_hint}</p>{ui::button_link("/".into(), t().home, true)} };
     ui::sheet(t().not_found, None, content.into_any())
 }

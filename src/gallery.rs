@@ -1,5 +1,5 @@
-//! Every piece of `ui` in every state it can be in, one list for eyes (`/gallery` in development), for axe and for the
-//! pictures that tests/all/gallery.rs compares.
+//! Every `ui` component in every state: one list for people to look at (`/gallery` in development),
+//! for axe, and for the pictures that tests/all/gallery.rs compares.
 
 use claim_domain::draft::{Photo, PhotoState, Prepared};
 use claim_domain::{Code, FieldError};
@@ -9,7 +9,7 @@ use crate::i18n::{self, c, t};
 use crate::session::Session;
 use crate::ui::{self, ErrorSummary, TextField, choices, photo_list, photo_picker};
 
-/// A name and what is drawn.
+/// A name and a function that renders the example.
 type Example = (&'static str, fn(Session) -> AnyView);
 
 const EXAMPLES: &[Example] = &[
@@ -35,7 +35,11 @@ pub fn gallery(session: Session) -> AnyView {
     let example = |(name, draw): &Example| {
         view! { <section data-example=*name aria-label=*name><h2>{*name}</h2>{draw(session)}</section> }
     };
-    ui::sheet("Gallery", Some("/"), EXAMPLES.iter().map(example).collect_view().into_any())
+    ui::sheet(
+        "Gallery",
+        Some("/"),
+        EXAMPLES.iter().map(example).collect_view().into_any(),
+    )
 }
 
 fn buttons(session: Session) -> AnyView {
@@ -88,7 +92,10 @@ fn wrong_field(session: Session) -> AnyView {
 
 /// With the likely value on a button.
 fn field_with_fix(session: Session) -> AnyView {
-    let wrong = FieldError { fix: Some("13800138000".into()), ..FieldError::new("/policy/no", Code::PhoneLength) };
+    let wrong = FieldError {
+        fix: Some("13800138000".into()),
+        ..FieldError::new("/policy/no", Code::PhoneLength)
+    };
     let write = Callback::new(|_: String| {});
     view! { <TextField session errors=RwSignal::new(vec![wrong]) field="/policy/no" label=t().phone read=|_| "138 0013 8000".into() write /> }.into_any()
 }
@@ -100,9 +107,29 @@ fn summary(session: Session) -> AnyView {
 
 fn radio(session: Session) -> AnyView {
     let options = session.catalogue.incidents.iter().take(4);
-    let options = options.map(|i| (i.id.clone(), i18n::text(&i.name).to_owned(), i18n::text(&i.hint).to_owned())).collect();
-    let chosen = RwSignal::new(session.catalogue.incidents.first().map(|i| i.id.clone()).unwrap_or_default());
-    let list = choices("/incident", options, chosen.into(), Callback::new(move |id| chosen.set(id)));
+    let options = options
+        .map(|i| {
+            (
+                i.id.clone(),
+                i18n::text(&i.name).to_owned(),
+                i18n::text(&i.hint).to_owned(),
+            )
+        })
+        .collect();
+    let chosen = RwSignal::new(
+        session
+            .catalogue
+            .incidents
+            .first()
+            .map(|i| i.id.clone())
+            .unwrap_or_default(),
+    );
+    let list = choices(
+        "/incident",
+        options,
+        chosen.into(),
+        Callback::new(move |id| chosen.set(id)),
+    );
     view! { <fieldset><legend>{t().what_title}</legend>{list}</fieldset> }.into_any()
 }
 
@@ -116,19 +143,37 @@ fn tick(_: Session) -> AnyView {
     .into_any()
 }
 
-/// On its way, there, torn, refused, lost.
+/// Preparing, ready, torn, refused, lost.
 fn photos(session: Session) -> AnyView {
-    let result = |salvaged: bool| Some(Prepared { bytes: 298_000, salvaged, ..Prepared::default() });
+    let result = |salvaged: bool| {
+        Some(Prepared {
+            bytes: 298_000,
+            salvaged,
+            ..Prepared::default()
+        })
+    };
     let states = [
         (PhotoState::Preparing, None),
         (PhotoState::Ready, result(false)),
         (PhotoState::Ready, result(true)),
-        (PhotoState::Failed { code: "photo-heic".into() }, None),
+        (
+            PhotoState::Failed {
+                code: "photo-heic".into(),
+            },
+            None,
+        ),
         (PhotoState::Lost, None),
     ];
-    let photo = |(i, (state, result))| Photo { id: format!("gallery-{i}"), state, original_bytes: 4_812_000, result };
+    let photo = |(i, (state, result))| Photo {
+        id: format!("gallery-{i}"),
+        state,
+        original_bytes: 4_812_000,
+        result,
+    };
     // Shown, never kept.
-    session.draft.update_untracked(|d| d.photos = states.into_iter().enumerate().map(photo).collect());
+    session
+        .draft
+        .update_untracked(|d| d.photos = states.into_iter().enumerate().map(photo).collect());
     photo_list(session)
 }
 

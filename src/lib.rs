@@ -1,8 +1,9 @@
-//! Baoan: report a loss, show the documents, follow the claim to the money.
+//! Baoan: report a loss, submit the documents, follow the claim to payment.
 //!
-//! Four programs are made of this library, each its own WASM: [`report`] is what a driver at the roadside waits for and
-//! must be small; [`claims`] is everything after the report. Links from one to the other load a page. [`photo_worker`]
-//! makes photos small while they read on; [`photo_rest`] takes what that one does not carry.
+//! This library builds four programs, each with its own WASM. [`report`] is what a driver at the
+//! roadside waits for and must be small; [`claims`] is everything after the report. A link from one
+//! to the other loads a page. [`photo_worker`] shrinks photos while the person reads on;
+//! [`photo_rest`] handles what the quick worker does not include.
 
 mod app;
 mod claim;
@@ -22,12 +23,12 @@ use platform::{address, page, spawn};
 use session::Session;
 use visit::Visit;
 
-/// Makes the photos of cameras small, in a worker.
+/// Shrinks camera photos, in a worker.
 pub fn photo_worker() {
     platform::worker::quick::start();
 }
 
-/// Makes every other picture small, in a worker that is loaded when one comes.
+/// Shrinks every other picture, in a worker that is loaded on demand.
 pub fn photo_rest() {
     platform::worker::rest::start();
 }
@@ -54,7 +55,13 @@ pub fn claims() {
             i18n::open_claims(lines);
             Catalogue::whole_from_compiled(catalogue)
         },
-        |path| ["/claims", "/login", "/help", "/verify", "/handoff", "/launch", "/gallery"].iter().any(|p| path.starts_with(p)),
+        |path| {
+            [
+                "/claims", "/login", "/help", "/verify", "/handoff", "/launch", "/gallery",
+            ]
+            .iter()
+            .any(|p| path.starts_with(p))
+        },
         async |visit| {
             let session = Session::open(visit).await;
             Ok(Box::new(move || app::claims(session)) as Box<dyn FnOnce() -> AnyView>)

@@ -1,8 +1,8 @@
-//! The papers of one claim on this phone: what the server has of them and what is still here. The only owner and
-//! writer of both; pages read signals and call methods.
+//! The documents of one claim on this phone: what the server has and what is still here. The only
+//! owner and writer of both; pages read signals and call methods.
 //!
-//! Promise: nothing of a file leaves before [`Papers::send`]; every answer and file is on disk before it is shown as
-//! done; with the network gone everything but sending goes on.
+//! Promise: nothing of a file leaves the phone before [`Papers::send`]. Every answer and file is on
+//! disk before it is shown as done. Without a network everything but sending works.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -24,7 +24,7 @@ use crate::platform::storage::{Storage, photo};
 use crate::platform::{new_id, now, page, spawn};
 use crate::session::Session;
 
-/// What of a claim is kept on the phone: enough to go on without network.
+/// What the phone keeps of a claim: enough to go on offline.
 #[derive(Clone, Serialize, Deserialize)]
 struct Kept {
     view: ClaimView,
@@ -39,10 +39,13 @@ struct Kept {
 }
 
 impl Kept {
-    /// What may be written down.
+    /// What may be saved.
     fn agreed(mut self) -> Kept {
         if !self.keep_numbers {
-            self.here.typed.values_mut().for_each(|fields| fields.retain(|field, _| !field.is_personal()));
+            self.here
+                .typed
+                .values_mut()
+                .for_each(|fields| fields.retain(|field, _| !field.is_personal()));
         }
         self
     }
@@ -54,7 +57,7 @@ pub struct Chosen {
     pub id: String,
     pub document: String,
     pub bytes: u64,
-    /// Names the sentence.
+    /// Key of the error message.
     pub wrong: Option<&'static str>,
 }
 
@@ -67,7 +70,7 @@ pub struct Papers {
     pub chosen: RwSignal<Vec<Chosen>>,
     pub waiting: RwSignal<Option<String>>,
     pub pictures: RwSignal<BTreeMap<String, String>>,
-    /// Files whose bytes did not survive on this phone.
+    /// Files whose bytes were lost on this phone.
     pub lost: RwSignal<Vec<String>>,
     pub keep_numbers: RwSignal<bool>,
     inner: StoredValue<Inner, LocalStorage>,
@@ -93,17 +96,27 @@ async fn kept(storage: &Storage, no: &str) -> Option<Kept> {
 }
 
 impl Papers {
-    /// The papers of claim `no`: from the server, or as they were last seen.
+    /// The documents of claim `no`: from the server, or as last seen.
     ///
     /// # Errors
-    /// Why neither can be had.
+    /// Why neither is available.
     pub async fn open(session: Session, no: &str) -> Result<Papers, CallError> {
         let storage = session.storage();
         let fresh = http::get_whole::<ClaimView>(&format!("{BASE}/claims/{no}")).await;
         let kept = kept(&storage, no).await;
-        let Kept { view, here, waiting, keep_numbers } = match (fresh, kept) {
+        let Kept {
+            view,
+            here,
+            waiting,
+            keep_numbers,
+        } = match (fresh, kept) {
             (Ok(view), Some(kept)) => Kept { view, ..kept },
-            (Ok(view), None) => Kept { view, here: Folder::default(), waiting: None, keep_numbers: false },
+            (Ok(view), None) => Kept {
+                view,
+                here: Folder::default(),
+                waiting: None,
+                keep_numbers: false,
+            },
             (Err(CallError::Offline), Some(kept)) => kept,
             (Err(error), _) => return Err(error),
         };
@@ -114,7 +127,11 @@ impl Papers {
         for file in &here.files {
             match storage.bytes(&photo(&file.id)).await {
                 None => lost.push(file.id.clone()),
-                Some(bytes) => pictures.extend(page::picture(&bytes).filter(|_| file.look.is_some()).map(|url| (file.id.clone(), url))),
+                Some(bytes) => pictures.extend(
+                    page::picture(&bytes)
+                        .filter(|_| file.look.is_some())
+                        .map(|url| (file.id.clone(), url)),
+                ),
             }
         }
         Ok(Papers {
@@ -148,9 +165,16 @@ impl Papers {
             // An empty reason takes back one that the server has.
             whole.unavailable.retain(|_, reason| !reason.is_empty());
             for (key, fields) in &here.typed {
-                whole.typed.entry(key.clone()).or_default().extend(fields.clone());
+                whole
+                    .typed
+                    .entry(key.clone())
+                    .or_default()
+                    .extend(fields.clone());
             }
-            let fresh = here.files.iter().filter(|f| !whole.files.iter().any(|w| w.is_same(f)));
+            let fresh = here
+                .files
+                .iter()
+                .filter(|f| !whole.files.iter().any(|w| w.is_same(f)));
             let fresh: Vec<File> = fresh.cloned().collect();
             whole.files.extend(fresh);
         });
@@ -174,7 +198,10 @@ impl Papers {
     pub fn questions(&self) -> Vec<(&'static Question, Option<bool>)> {
         let folder = self.folder();
         let asked = folder.questions(self.catalogue, &self.facts_of(&folder));
-        asked.into_iter().map(|q| (q, folder.answers.get(&q.fact).copied())).collect()
+        asked
+            .into_iter()
+            .map(|q| (q, folder.answers.get(&q.fact).copied()))
+            .collect()
     }
 
     pub fn missing(&self) -> usize {
@@ -183,10 +210,17 @@ impl Papers {
 
     pub fn doubts(&self) -> Vec<Doubt> {
         let folder = self.folder();
-        self.view.with(|v| Case { catalogue: self.catalogue, notice: &v.notice, now: now() }.of_folder(&folder))
+        self.view.with(|v| {
+            Case {
+                catalogue: self.catalogue,
+                notice: &v.notice,
+                now: now(),
+            }
+            .of_folder(&folder)
+        })
     }
 
-    /// The claim as its events left it.
+    /// The claim as replayed from its events.
     pub fn claim(&self) -> Claim {
         self.view.with(|v| Claim::replay(v.summary.lob, &v.events))
     }
@@ -196,37 +230,62 @@ impl Papers {
         self.claim().requested_at.is_some()
     }
 
-    /// Why a document of the supplement list cannot be had. Unlike [`Papers::unavailable`] this is told at once: the
-    /// insurer waits for it.
+    /// Why a document on the supplement list cannot be provided. Unlike [`Papers::unavailable`]
+    /// this is sent at once: the insurer is waiting for it.
     ///
     /// # Errors
-    /// Why it was not taken.
+    /// Why the server refused it.
     pub async fn excuse(&self, document: &str, reason: String) -> Result<(), CallError> {
-        let what = What::SupplementExcused { document: document.to_owned(), reason };
-        http::post::<Event>(&format!("{BASE}/claims/{}/steps", untrack(|| self.no())), &Step { what }).await?;
+        let what = What::SupplementExcused {
+            document: document.to_owned(),
+            reason,
+        };
+        http::post::<Event>(
+            &format!("{BASE}/claims/{}/steps", untrack(|| self.no())),
+            &Step { what },
+        )
+        .await?;
         self.refresh().await
     }
 
     /// Files that only this phone has, and are not on their way.
     pub fn unsent(&self) -> Vec<File> {
         let held = self.view.with(|v| v.folder.files.clone());
-        self.here.with(|h| h.files.iter().filter(|f| !held.iter().any(|x| x.is_same(f)) && !self.is_under_way(f)).cloned().collect())
+        self.here.with(|h| {
+            h.files
+                .iter()
+                .filter(|f| !held.iter().any(|x| x.is_same(f)) && !self.is_under_way(f))
+                .cloned()
+                .collect()
+        })
     }
 
-    /// Its bytes are being sent: it cannot be taken back.
+    /// Its bytes are being sent: too late to remove it.
     pub fn is_under_way(&self, file: &File) -> bool {
-        let same =
-            |p: &OutPhoto| p.id == file.id && p.document == file.document && !matches!(p.state, Sending::Lost | Sending::Refused { .. });
-        self.session.outboxes.with(|all| all.iter().flat_map(|o| &o.photos).any(same))
+        let same = |p: &OutPhoto| {
+            p.id == file.id
+                && p.document == file.document
+                && !matches!(p.state, Sending::Lost | Sending::Refused { .. })
+        };
+        self.session
+            .outboxes
+            .with(|all| all.iter().flat_map(|o| &o.photos).any(same))
     }
 
-    /// A signed request is on its way: what it says cannot be changed any more.
+    /// A signed request is on its way: its content can no longer change.
     pub fn is_signed(&self) -> bool {
-        self.is_requested() || self.sending().is_some_and(|o| o.closing.is_some_and(|c| !c.answered))
+        self.is_requested()
+            || self
+                .sending()
+                .is_some_and(|o| o.closing.is_some_and(|c| !c.answered))
     }
 
     pub fn is_here(&self, file: &File) -> bool {
-        self.here.with(|h| h.files.iter().any(|f| f.id == file.id && f.document == file.document))
+        self.here.with(|h| {
+            h.files
+                .iter()
+                .any(|f| f.id == file.id && f.document == file.document)
+        })
     }
 
     fn save(&self) {
@@ -239,7 +298,14 @@ impl Papers {
                 keep_numbers: papers.keep_numbers.get_untracked(),
             };
             let kept = kept.agreed();
-            papers.session.storage().save_text(&key(&papers.no()), serde_json::to_string(&kept).unwrap_or_default()).await;
+            papers
+                .session
+                .storage()
+                .save_text(
+                    &key(&papers.no()),
+                    serde_json::to_string(&kept).unwrap_or_default(),
+                )
+                .await;
         });
     }
 
@@ -250,14 +316,22 @@ impl Papers {
         self.save();
     }
 
-    /// Why a document cannot be had; an empty reason takes it back.
+    /// Why a document cannot be provided; an empty reason withdraws this.
     pub fn unavailable(&self, document: &str, reason: String) {
-        self.here.update(|h| drop(h.unavailable.insert(document.to_owned(), reason)));
+        self.here
+            .update(|h| drop(h.unavailable.insert(document.to_owned(), reason)));
         self.save();
     }
 
     pub fn type_in(&self, key: &str, field: Field, value: String) {
-        self.here.update(|h| drop(h.typed.entry(key.to_owned()).or_default().insert(field, value)));
+        self.here.update(|h| {
+            drop(
+                h.typed
+                    .entry(key.to_owned())
+                    .or_default()
+                    .insert(field, value),
+            )
+        });
         self.save();
     }
 
@@ -268,11 +342,16 @@ impl Papers {
 
     /// "仍要使用": why a doubted file is kept.
     pub fn keep(&self, id: &str, reason: String) {
-        self.here.update(|h| h.files.iter_mut().filter(|f| f.id == id).for_each(|f| f.kept_because = Some(reason.clone())));
+        self.here.update(|h| {
+            h.files
+                .iter_mut()
+                .filter(|f| f.id == id)
+                .for_each(|f| f.kept_because = Some(reason.clone()))
+        });
         self.save();
     }
 
-    /// Written down before the camera opens: a webview may kill the page while it is open.
+    /// Saved before the camera opens: a webview may kill the page meanwhile.
     pub fn camera_opens(&self, document: &str) {
         self.waiting.set(Some(document.to_owned()));
         self.save();
@@ -281,25 +360,36 @@ impl Papers {
     pub fn remove(&self, document: &str, id: &str) {
         self.here.update(|h| {
             h.files.retain(|f| f.id != id || f.document != document);
-            // Its number goes with it, else the same invoice taken again would be there twice.
+            // Its invoice number goes too, otherwise the same invoice taken again would count
+            // twice.
             if h.files.iter().all(|f| f.id != id) {
                 h.typed.remove(id);
             }
         });
         self.lost.update(|l| l.retain(|x| x != id));
-        if self.here.with_untracked(|h| h.files.iter().all(|f| f.id != id)) {
-            self.pictures.update(|p| drop(p.remove(id).inspect(|url| page::release(url))));
+        if self
+            .here
+            .with_untracked(|h| h.files.iter().all(|f| f.id != id))
+        {
+            self.pictures
+                .update(|p| drop(p.remove(id).inspect(|url| page::release(url))));
             let (storage, id) = (self.session.storage(), id.to_owned());
             spawn(async move { storage.forget(&photo(&id)).await });
         }
         self.save();
     }
 
-    /// Puts a file one place forward among those of its document that are here.
+    /// Moves a file one place forward among the local files of its document.
     pub fn forward(&self, document: &str, id: &str) {
         self.here.update(|h| {
-            let places: Vec<usize> = (0..h.files.len()).filter(|i| h.files[*i].document == document).collect();
-            if let Some(at) = places.iter().position(|i| h.files[*i].id == id).filter(|at| *at > 0) {
+            let places: Vec<usize> = (0..h.files.len())
+                .filter(|i| h.files[*i].document == document)
+                .collect();
+            if let Some(at) = places
+                .iter()
+                .position(|i| h.files[*i].id == id)
+                .filter(|at| *at > 0)
+            {
                 h.files.swap(places[at], places[at - 1]);
             }
         });
@@ -312,8 +402,16 @@ impl Papers {
         page::ask_to_persist();
         for file in files {
             let id = new_id();
-            self.chosen.update(|c| c.push(Chosen { id: id.clone(), document: document.id.clone(), bytes: file.bytes(), wrong: None }));
-            self.inner.with_value(|i| i.queue.borrow_mut().push_back((id, document.clone(), file)));
+            self.chosen.update(|c| {
+                c.push(Chosen {
+                    id: id.clone(),
+                    document: document.id.clone(),
+                    bytes: file.bytes(),
+                    wrong: None,
+                })
+            });
+            self.inner
+                .with_value(|i| i.queue.borrow_mut().push_back((id, document.clone(), file)));
         }
         self.save();
         let papers = *self;
@@ -321,10 +419,17 @@ impl Papers {
             if papers.inner.with_value(|i| i.working.replace(true)) {
                 return;
             }
-            while let Some((id, document, file)) = papers.inner.with_value(|i| i.queue.borrow_mut().pop_front()) {
+            while let Some((id, document, file)) = papers
+                .inner
+                .with_value(|i| i.queue.borrow_mut().pop_front())
+            {
                 match papers.take(&document, &file).await {
                     Ok(()) => papers.chosen.update(|c| c.retain(|x| x.id != id)),
-                    Err(code) => papers.chosen.update(|c| c.iter_mut().filter(|x| x.id == id).for_each(|x| x.wrong = Some(code))),
+                    Err(code) => papers.chosen.update(|c| {
+                        c.iter_mut()
+                            .filter(|x| x.id == id)
+                            .for_each(|x| x.wrong = Some(code))
+                    }),
                 }
             }
             papers.inner.with_value(|i| i.working.set(false));
@@ -335,9 +440,18 @@ impl Papers {
         if self.folder().room(document) == 0 {
             return Err(Code::PhotoLimit.as_str());
         }
-        let (codes, scene) = (document.fields.contains(&Field::InvoiceNo), document.kind == Kind::Scene);
+        let (codes, scene) = (
+            document.fields.contains(&Field::InvoiceNo),
+            document.kind == Kind::Scene,
+        );
         let fits = &self.session.config.photos;
-        let (bytes, paper) = photos::prepare_paper(file, if scene { fits.scene() } else { fits.document() }, !scene, codes).await?;
+        let (bytes, paper) = photos::prepare_paper(
+            file,
+            if scene { fits.scene() } else { fits.document() },
+            !scene,
+            codes,
+        )
+        .await?;
         // The server names files by their content too.
         let file = File {
             id: paper.sha256[..16].to_owned(),
@@ -347,8 +461,15 @@ impl Papers {
         };
         let before = self.folder().files;
         let blocked = self.view.with_untracked(|v| {
-            let case = Case { catalogue: self.catalogue, notice: &v.notice, now: now() };
-            let doubts = case.of_file(document, &file).into_iter().chain(case.among_files(&before, document, &file));
+            let case = Case {
+                catalogue: self.catalogue,
+                notice: &v.notice,
+                now: now(),
+            };
+            let doubts = case
+                .of_file(document, &file)
+                .into_iter()
+                .chain(case.among_files(&before, document, &file));
             doubts.into_iter().find(|d| d.severity == Severity::Block)
         });
         if let Some(doubt) = blocked {
@@ -358,15 +479,24 @@ impl Papers {
         if !self.session.storage().save_photo(&file.id, bytes).await {
             return Err("photo-read");
         }
-        self.pictures.update(|p| p.extend(url.map(|url| (file.id.clone(), url))));
-        // What its code says is filled in, to be confirmed.
-        let invoice = file.look.iter().flat_map(|l| &l.codes).find_map(|c| claim_domain::invoice::read(c));
+        self.pictures
+            .update(|p| p.extend(url.map(|url| (file.id.clone(), url))));
+        // Pre-fill what its QR code says, to be confirmed.
+        let invoice = file
+            .look
+            .iter()
+            .flat_map(|l| &l.codes)
+            .find_map(|c| claim_domain::invoice::read(c));
         self.here.update(|h| {
             if let Some(invoice) = invoice {
                 let typed = h.typed.entry(file.id.clone()).or_default();
                 typed.insert(Field::InvoiceNo, invoice.number);
                 typed.extend(invoice.date.map(|d| (Field::InvoiceDate, d.to_string())));
-                typed.extend(invoice.amount_fen.map(|fen| (Field::Amount, claim_domain::money::show(fen))));
+                typed.extend(
+                    invoice
+                        .amount_fen
+                        .map(|fen| (Field::Amount, claim_domain::money::show(fen))),
+                );
             }
             h.unavailable.remove(&document.id);
             h.files.push(file);
@@ -375,17 +505,23 @@ impl Papers {
         Ok(())
     }
 
-    /// The claim form, made of what was answered.
+    /// The claim form, built from the answers.
     pub fn form(&self) -> Vec<FormLine> {
         let folder = self.folder().normalised(self.catalogue, now());
-        self.view.with(|v| claim_form(self.catalogue, &v.summary.claim_no, &v.notice, &folder))
+        self.view
+            .with(|v| claim_form(self.catalogue, &v.summary.claim_no, &v.notice, &folder))
     }
 
     /// What keeps the claim request from being sent.
     pub fn hinders(&self, signature: &Signature, consents: &[Agreed]) -> Vec<FieldError> {
         let folder = self.folder();
         let name = self.view.with(|v| v.signer.clone());
-        folder.hinders(self.catalogue, &self.facts_of(&folder), (signature, &name), consents)
+        folder.hinders(
+            self.catalogue,
+            &self.facts_of(&folder),
+            (signature, &name),
+            consents,
+        )
     }
 
     /// Sends the files that are here; with a signature, the claim request after them.
@@ -404,58 +540,86 @@ impl Papers {
                 tasks: self.tasks(),
                 doubts: self.doubts(),
             };
-            (format!("{BASE}/claims/{no}/claim-request"), serde_json::to_string(&request).unwrap_or_default())
+            (
+                format!("{BASE}/claims/{no}/claim-request"),
+                serde_json::to_string(&request).unwrap_or_default(),
+            )
         });
-        self.session.send_this(Outbox::for_claim(&new_id(), &no, photos, closing));
+        self.session
+            .send_this(Outbox::for_claim(&new_id(), &no, photos, closing));
     }
 
     /// The newest sending of this claim, if any.
     pub fn sending(&self) -> Option<Outbox> {
         let no = self.no();
-        self.session.outboxes.with(|all| all.iter().rfind(|o| !o.is_report() && o.claim_no() == Some(no.as_str())).cloned())
+        self.session.outboxes.with(|all| {
+            all.iter()
+                .rfind(|o| !o.is_report() && o.claim_no() == Some(no.as_str()))
+                .cloned()
+        })
     }
 
-    /// A refused request goes back to its pages: its files are at the server, its words were never taken.
+    /// A refused request returns to its pages: its files are at the server, its answers were never
+    /// accepted.
     pub fn take_back(&self) {
         let no = self.no();
-        self.session.outboxes.update(|all| all.retain(|o| o.is_report() || o.claim_no() != Some(no.as_str())));
+        self.session
+            .outboxes
+            .update(|all| all.retain(|o| o.is_report() || o.claim_no() != Some(no.as_str())));
         let papers = *self;
         spawn(async move { drop(papers.refresh().await) });
     }
 
-    /// Asks the server: what it has replaces what was kept here.
+    /// Asks the server: what it has replaces the local copy.
     pub async fn refresh(&self) -> Result<(), CallError> {
         let no = self.no();
         let view = http::get_whole::<ClaimView>(&format!("{BASE}/claims/{no}")).await?;
-        let requested = Claim::replay(view.summary.lob, &view.events).requested_at.is_some();
+        let requested = Claim::replay(view.summary.lob, &view.events)
+            .requested_at
+            .is_some();
         let over = self.session.outboxes.with_untracked(|all| {
-            let mine = all.iter().filter(|o| !o.is_report() && o.is_done() && o.claim_no() == Some(no.as_str()));
+            let mine = all
+                .iter()
+                .filter(|o| !o.is_report() && o.is_done() && o.claim_no() == Some(no.as_str()));
             mine.flat_map(|o| o.photos.clone()).collect::<Vec<_>>()
         });
-        // What the server refused, or what was lost, is said with its reason and taken out of what will be sent.
+        // Show why a file was refused or lost, and remove it from what will be sent.
         for photo in &over {
             let wrong: &'static str = match &photo.state {
                 Sending::Refused { code } => Box::leak(code.clone().into_boxed_str()),
                 Sending::Lost => "photo-read",
                 _ => continue,
             };
-            let refused = Chosen { id: new_id(), document: photo.document.clone(), bytes: photo.bytes, wrong: Some(wrong) };
+            let refused = Chosen {
+                id: new_id(),
+                document: photo.document.clone(),
+                bytes: photo.bytes,
+                wrong: Some(wrong),
+            };
             self.chosen.update(|c| c.push(refused));
             self.remove(&photo.document, &photo.id);
         }
-        let before: Vec<String> = self.here.with_untracked(|h| h.files.iter().map(|f| f.id.clone()).collect());
+        let before: Vec<String> = self
+            .here
+            .with_untracked(|h| h.files.iter().map(|f| f.id.clone()).collect());
         self.here.update(|h| {
-            h.files.retain(|f| !view.folder.files.iter().any(|x| x.is_same(f)));
+            h.files
+                .retain(|f| !view.folder.files.iter().any(|x| x.is_same(f)));
             if requested {
                 (h.answers, h.unavailable, h.typed) = Default::default();
             }
         });
         self.view.set(view);
-        self.session.outboxes.update(|all| all.retain(|o| o.is_report() || !o.is_done() || o.claim_no() != Some(no.as_str())));
+        self.session.outboxes.update(|all| {
+            all.retain(|o| o.is_report() || !o.is_done() || o.claim_no() != Some(no.as_str()))
+        });
         self.save();
         let storage = self.session.storage();
         for id in before {
-            if self.here.with_untracked(|h| h.files.iter().all(|f| f.id != id)) {
+            if self
+                .here
+                .with_untracked(|h| h.files.iter().all(|f| f.id != id))
+            {
                 storage.forget(&photo(&id)).await;
             }
         }

@@ -1,5 +1,5 @@
-//! The only owner and writer of state. Pages say [`Command`]s; this applies them, runs the effects, saves after every
-//! change, and carries the outbox to the server.
+//! The only owner and writer of state. Pages issue [`Command`]s; this applies them, runs the
+//! effects, saves after every change, and carries the outbox to the server.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -20,13 +20,13 @@ use crate::platform::storage::{PHOTO, State, Storage, photo, thumbnail};
 use crate::platform::{address, luck, new_id, now_ms, page, sleep_ms, spawn};
 use crate::visit::Visit;
 
-/// Bytes of a file that are sent at once: what is lost when the network goes.
+/// Bytes of a file per request: what is lost when the network drops.
 const CHUNK: u64 = 512 << 10;
 const SLOW_CHUNK: u64 = 64 << 10;
 /// A link on which a whole chunk takes longer than this is slow.
 const LONG_MS: u64 = 8_000;
 
-/// From the last word to the server's draft.
+/// From the last keystroke to the server's draft.
 const KEPT_AFTER_MS: u32 = 2_000;
 
 const DRAFT: &str = "draft";
@@ -38,13 +38,14 @@ const OLD_OUTBOXES: &str = "outboxes";
 pub struct Session {
     pub visit: Visit,
     pub draft: RwSignal<Draft>,
-    /// Reports that were sent, the newest last; earlier ones stay until all their photos have arrived.
+    /// Reports that were sent, the newest last; earlier ones stay until all their photos have
+    /// arrived.
     pub outboxes: RwSignal<Vec<Outbox>>,
     /// Whether this browser keeps what is typed; if not, the person is told.
     pub kept: RwSignal<State>,
     /// Another page changed the same draft at the same time: the person says which one stays.
     pub conflict: RwSignal<bool>,
-    /// Addresses of the photos' pictures.
+    /// URLs of the photo thumbnails.
     pub pictures: RwSignal<BTreeMap<String, String>>,
     inner: StoredValue<Inner, LocalStorage>,
 }
@@ -56,13 +57,13 @@ struct Inner {
     sending: Cell<bool>,
     chunk: Cell<u64>,
     preparing: Cell<bool>,
-    /// Answers are on their way to the server, as a draft; and what it keeps where that is something else.
+    /// Answers are being saved to the server as a draft; and the server's draft where it differs.
     keeping: Cell<bool>,
     elsewhere: RefCell<Option<Draft>>,
     queue: RefCell<VecDeque<(String, Picked)>>,
 }
 
-/// Reads what was kept under `key`; what cannot be read is put aside.
+/// Reads the record `key`; what cannot be parsed is put aside.
 async fn stored<T: DeserializeOwned>(storage: &Storage, key: &str) -> Option<T> {
     let text = storage.text(key).await?;
     readable(storage, key, text).await
@@ -84,7 +85,8 @@ fn text_of(kept: &impl serde::Serialize) -> String {
     serde_json::to_string(kept).unwrap_or_default()
 }
 
-/// All reports on their way, the newest last: their keys begin with the time. `None`: not all can be read now.
+/// All outgoing reports, newest last: their keys begin with the time. `None`: not all can be read
+/// now.
 async fn stored_outboxes(storage: &Storage) -> Option<Vec<Outbox>> {
     let mut all = Vec::new();
     for name in storage.names(OUTBOX).await? {
@@ -103,28 +105,47 @@ impl Session {
         };
         if let Some(old) = stored::<Vec<Outbox>>(&storage, OLD_OUTBOXES).await {
             for outbox in old {
-                storage.save_text(&outbox_name(&outbox.key), text_of(&outbox)).await;
+                storage
+                    .save_text(&outbox_name(&outbox.key), text_of(&outbox))
+                    .await;
             }
             storage.forget(OLD_OUTBOXES).await;
         }
         let mut outboxes = stored_outboxes(&storage).await.unwrap_or_default();
         let mut draft = found(kept, &mut outboxes, || Draft::new(new_id()));
         let mut pictures = BTreeMap::new();
-        let ids = draft.photos.iter().map(|p| p.id.clone()).chain(outboxes.iter().flat_map(|o| o.photos.iter().map(|p| p.id.clone())));
+        let ids = draft.photos.iter().map(|p| p.id.clone()).chain(
+            outboxes
+                .iter()
+                .flat_map(|o| o.photos.iter().map(|p| p.id.clone())),
+        );
         for id in ids.collect::<Vec<_>>() {
-            if let Some(url) = storage.bytes(&thumbnail(&id)).await.and_then(|bytes| page::picture(&bytes)) {
+            if let Some(url) = storage
+                .bytes(&thumbnail(&id))
+                .await
+                .and_then(|bytes| page::picture(&bytes))
+            {
                 pictures.insert(id, url);
             }
         }
         let there = storage.names(PHOTO).await.unwrap_or_default();
-        apply(&mut draft, Command::Restore { kept: there.iter().filter_map(|n| n.strip_prefix(PHOTO)).map(Into::into).collect() });
+        apply(
+            &mut draft,
+            Command::Restore {
+                kept: there
+                    .iter()
+                    .filter_map(|n| n.strip_prefix(PHOTO))
+                    .map(Into::into)
+                    .collect(),
+            },
+        );
         let kept = RwSignal::new(storage.state());
         let inner = Inner {
             storage,
             saving: Cell::new(false),
             dirty: Cell::new(false),
             sending: Cell::new(false),
-            // Until the link is known.
+            // Until we know the link's speed.
             chunk: Cell::new(SLOW_CHUNK),
             preparing: Cell::new(false),
             keeping: Cell::new(false),
@@ -162,18 +183,30 @@ impl Session {
     /// Forgets what is old. Only now, because only the server knows what day it is.
     async fn sweep(&self) {
         let storage = self.storage();
-        // A report that was never received stays as long as it takes, and so does one that is being looked at.
+        // A report that was never received stays as long as it takes, and so does a draft that is
+        // open.
         let mut keep: Vec<String> = self.outboxes.with_untracked(|all| {
             let unsent = all.iter().filter(|o| !o.is_done());
-            unsent.flat_map(|o| o.photos.iter().map(|p| photo(&p.id)).chain([outbox_name(&o.key)])).collect()
+            unsent
+                .flat_map(|o| {
+                    o.photos
+                        .iter()
+                        .map(|p| photo(&p.id))
+                        .chain([outbox_name(&o.key)])
+                })
+                .collect()
         });
         let writing = address::path().get_untracked() != "/";
         if writing {
             keep.push(DRAFT.into());
-            self.draft.with_untracked(|d| keep.extend(d.photos.iter().map(|p| photo(&p.id))));
+            self.draft
+                .with_untracked(|d| keep.extend(d.photos.iter().map(|p| photo(&p.id))));
         }
         storage.sweep(&keep).await;
-        if !writing && self.kept.get_untracked() == State::Kept && storage.mine(DRAFT).await.is_none() {
+        if !writing
+            && self.kept.get_untracked() == State::Kept
+            && storage.mine(DRAFT).await.is_none()
+        {
             self.draft.set(Draft::new(new_id()));
         }
     }
@@ -182,16 +215,24 @@ impl Session {
         self.inner.with_value(|i| i.storage.clone())
     }
 
-    /// Applies a command, saves, and does what it asks for.
+    /// Applies a command, saves, and runs its effects.
     pub fn say(&self, command: Command) {
         if let Command::Remove { id } = &command {
-            // They are prepared in order: the first that is not ready is the one being worked on.
-            let current = self.draft.with_untracked(|d| d.photos.iter().find(|p| p.state == PhotoState::Preparing).map(|p| p.id.clone()));
+            // Photos are prepared in order: the first that is not ready is the one in progress.
+            let current = self.draft.with_untracked(|d| {
+                d.photos
+                    .iter()
+                    .find(|p| p.state == PhotoState::Preparing)
+                    .map(|p| p.id.clone())
+            });
             if current.as_ref() == Some(id) {
                 photos::cancel();
             }
         }
-        let effects = self.draft.try_update(|draft| apply(draft, command)).unwrap_or_default();
+        let effects = self
+            .draft
+            .try_update(|draft| apply(draft, command))
+            .unwrap_or_default();
         for effect in effects {
             match effect {
                 Effect::Save => self.save(),
@@ -207,7 +248,7 @@ impl Session {
         self.say(Command::Answer(Box::new(answers)));
     }
 
-    /// Writes the newest state; while one write runs, further ones become a single one after it.
+    /// Writes the newest state; saves requested during a write are merged into one after it.
     fn save(&self) {
         let session = *self;
         if self.inner.with_value(|i| i.saving.replace(true)) {
@@ -223,8 +264,8 @@ impl Session {
         });
     }
 
-    /// Everything that was said is on disk. Never beside another write: the second would find the first and take it for
-    /// another page's.
+    /// Returns once everything is on disk. Never concurrent with another write: the second would
+    /// find the first and take it for another page's.
     async fn saved(&self) {
         self.save();
         while self.inner.with_value(|i| i.saving.get()) {
@@ -245,7 +286,8 @@ impl Session {
         self.keep_at_server();
     }
 
-    /// For somebody who has signed in the answers are kept at the server too: webviews lose what they store.
+    /// For somebody who has signed in the answers are kept at the server too: webviews lose what
+    /// they store.
     fn keep_at_server(&self) {
         if !self.is_signed_in() || self.inner.with_value(|i| i.keeping.replace(true)) {
             return;
@@ -255,11 +297,12 @@ impl Session {
             let storage = session.storage();
             let mut kept = String::new();
             loop {
-                // What is typed meanwhile goes along.
+                // Include what is typed meanwhile.
                 sleep_ms(KEPT_AFTER_MS).await;
                 let mut draft = session.draft.with_untracked(Draft::to_keep);
                 let seen = std::mem::take(&mut draft.server_rev);
-                // Nothing of a picture leaves the phone before it is sent, and no other phone has their bytes.
+                // Nothing of a picture leaves the phone before it is sent, and no other phone has
+                // their bytes.
                 draft.photos.clear();
                 let body = text_of(&draft);
                 if draft.is_empty() || body == kept || session.conflict.get_untracked() {
@@ -272,22 +315,32 @@ impl Session {
                 let headers = vec![follows, ("Content-Type", "application/json".to_owned())];
                 let path = format!("{BASE}/drafts/{}", draft.id);
                 kept.clone_from(&body);
-                let request = Request { photo: None, method: Method::Put, path, headers, body: Body::Json(body) };
+                let request = Request {
+                    photo: None,
+                    method: Method::Put,
+                    path,
+                    headers,
+                    body: Body::Json(body),
+                };
                 let rev = match http::perform(&request, &storage).await {
                     Reply::Answer { status: 204, .. } => seen + 1,
-                    Reply::Answer { status: 412, .. } => match session.server_draft(&draft.id).await {
-                        // An earlier answer was lost on its way: these are our own words.
-                        Some(theirs) if theirs.answers == draft.answers => theirs.server_rev,
-                        Some(theirs) => {
-                            session.inner.with_value(|i| i.elsewhere.replace(Some(theirs)));
-                            session.conflict.set(true);
-                            break;
+                    Reply::Answer { status: 412, .. } => {
+                        match session.server_draft(&draft.id).await {
+                            // An earlier response was lost: these are our own answers.
+                            Some(theirs) if theirs.answers == draft.answers => theirs.server_rev,
+                            Some(theirs) => {
+                                session
+                                    .inner
+                                    .with_value(|i| i.elsewhere.replace(Some(theirs)));
+                                session.conflict.set(true);
+                                break;
+                            }
+                            None => {
+                                kept.clear();
+                                0
+                            }
                         }
-                        None => {
-                            kept.clear();
-                            0
-                        }
-                    },
+                    }
                     _ => break,
                 };
                 session.draft.update(|d| {
@@ -302,7 +355,8 @@ impl Session {
     }
 
     fn is_signed_in(&self) -> bool {
-        self.who.with_untracked(|w| w.as_ref().is_some_and(|w| w.signed_in))
+        self.who
+            .with_untracked(|w| w.as_ref().is_some_and(|w| w.signed_in))
     }
 
     /// What the server keeps; `latest` for the newest.
@@ -310,10 +364,10 @@ impl Session {
         json::read(std::str::from_utf8(&http::bytes(&format!("{BASE}/drafts/{id}")).await?).ok()?)
     }
 
-    /// Goes on with what the server keeps.
+    /// Continues with the server's draft.
     fn take_over(&self, mut theirs: Draft) {
         self.draft.update(|d| {
-            // Kept at the server only with consent; what was typed here is not lost.
+            // Kept at the server only with consent; do not lose what was typed here.
             if theirs.answers.id_no.is_empty() {
                 theirs.answers.id_no = std::mem::take(&mut d.answers.id_no);
             }
@@ -323,7 +377,7 @@ impl Session {
         self.save();
     }
 
-    /// Goes on with a report that was begun at a machine, photos and all; whether it was written down.
+    /// Continues a report begun at a kiosk, photos and all; returns whether it was saved.
     pub async fn adopt(&self, mut theirs: Draft, photos: Vec<(String, Vec<u8>, Vec<u8>)>) -> bool {
         let storage = self.storage();
         for (id, jpeg, small) in photos {
@@ -347,7 +401,10 @@ impl Session {
 
     /// What other pages of this browser did meanwhile, unless something is being written here.
     async fn catch_up(&self) {
-        let busy = || self.inner.with_value(|i| i.saving.get() || i.preparing.get());
+        let busy = || {
+            self.inner
+                .with_value(|i| i.saving.get() || i.preparing.get())
+        };
         if !page::is_visible() || busy() || self.conflict.get_untracked() {
             return;
         }
@@ -378,16 +435,23 @@ impl Session {
 
     /// Takes over what another page did with the reports. Nothing may be under way here.
     async fn catch_up_outboxes(&self) {
-        let Some(mut there) = stored_outboxes(&self.storage()).await else { return };
-        // One that is being written is not among them yet.
-        if !self.outboxes.with_untracked(|all| all.iter().all(Outbox::is_written)) {
+        let Some(mut there) = stored_outboxes(&self.storage()).await else {
+            return;
+        };
+        // A report that is still being saved is not among them yet.
+        if !self
+            .outboxes
+            .with_untracked(|all| all.iter().all(Outbox::is_written))
+        {
             return;
         }
-        let here: Vec<String> = self.outboxes.with_untracked(|all| all.iter().map(text_of).collect());
+        let here: Vec<String> = self
+            .outboxes
+            .with_untracked(|all| all.iter().map(text_of).collect());
         let mut changed = here.len() != there.len();
         for outbox in there.iter_mut().filter(|o| !here.contains(&text_of(o))) {
             changed = true;
-            // Perhaps that page was killed in the middle.
+            // That page may have been killed midway.
             outbox.restarted();
         }
         if changed {
@@ -400,16 +464,21 @@ impl Session {
         if self.pictures.with_untracked(|p| p.contains_key(id)) {
             return;
         }
-        if let Some(url) = self.storage().bytes(&thumbnail(id)).await.and_then(|bytes| page::picture(&bytes)) {
+        if let Some(url) = self
+            .storage()
+            .bytes(&thumbnail(id))
+            .await
+            .and_then(|bytes| page::picture(&bytes))
+        {
             self.pictures.update(|p| drop(p.insert(id.to_owned(), url)));
         }
     }
 
-    /// Of two pages that changed the same draft, this one stays.
+    /// Of two pages that changed the same draft, this one's version stays.
     pub fn keep_this(&self) {
         let session = *self;
         spawn(async move {
-            // Whatever is there now was seen.
+            // Reading it marks the other version as seen.
             let _ = session.storage().text(DRAFT).await;
             if let Some(theirs) = session.inner.with_value(|i| i.elsewhere.take()) {
                 session.draft.update(|d| d.server_rev = theirs.server_rev);
@@ -419,7 +488,7 @@ impl Session {
         });
     }
 
-    /// The other one stays.
+    /// The other page's version stays.
     pub fn keep_other(&self) {
         match self.inner.with_value(|i| i.elsewhere.take()) {
             Some(theirs) => {
@@ -430,9 +499,11 @@ impl Session {
         }
     }
 
-    /// Writes a report on its way.
+    /// Saves an outgoing report.
     async fn keep(&self, key: &str) {
-        let text = self.outboxes.with_untracked(|all| all.iter().find(|o| o.key == key).map(text_of));
+        let text = self
+            .outboxes
+            .with_untracked(|all| all.iter().find(|o| o.key == key).map(text_of));
         if let Some(text) = text {
             self.storage().save_text(&outbox_name(key), text).await;
             self.look_at_storage();
@@ -450,7 +521,7 @@ impl Session {
         });
     }
 
-    /// Written down before the camera opens: a webview may kill the page while it is open.
+    /// Saved before the camera opens: a webview may kill the page meanwhile.
     pub fn camera_opens(&self) {
         self.say(Command::OpenCamera);
     }
@@ -464,13 +535,22 @@ impl Session {
         page::ask_to_persist();
         for file in files {
             let id = new_id();
-            let full = self.draft.with_untracked(|d| d.photos.len() >= claim_api::MOST_PHOTOS);
-            self.say(Command::Pick { id: id.clone(), original_bytes: file.bytes() });
+            let full = self
+                .draft
+                .with_untracked(|d| d.photos.len() >= claim_api::MOST_PHOTOS);
+            self.say(Command::Pick {
+                id: id.clone(),
+                original_bytes: file.bytes(),
+            });
             if full {
-                self.say(Command::Fail { id, code: "photo-limit".into() });
+                self.say(Command::Fail {
+                    id,
+                    code: "photo-limit".into(),
+                });
                 continue;
             }
-            self.inner.with_value(|i| i.queue.borrow_mut().push_back((id, file)));
+            self.inner
+                .with_value(|i| i.queue.borrow_mut().push_back((id, file)));
         }
         let session = *self;
         spawn(async move { session.work_off().await });
@@ -489,17 +569,29 @@ impl Session {
 
     async fn prepare(&self, id: String, file: Picked) {
         let fits = &self.config.photos;
-        let (jpeg, small, result) = match photos::prepare(&file, fits.scene(), fits.thumbnail()).await {
-            Ok(done) => done,
-            Err(code) => return self.say(Command::Fail { id, code: code.into() }),
-        };
+        let (jpeg, small, result) =
+            match photos::prepare(&file, fits.scene(), fits.thumbnail()).await {
+                Ok(done) => done,
+                Err(code) => {
+                    return self.say(Command::Fail {
+                        id,
+                        code: code.into(),
+                    });
+                }
+            };
         // Removed while it was being made.
-        if self.draft.with_untracked(|d| d.photos.iter().all(|p| p.id != id)) {
+        if self
+            .draft
+            .with_untracked(|d| d.photos.iter().all(|p| p.id != id))
+        {
             return;
         }
         let url = page::picture(&small);
         if !self.storage().save_photo(&id, jpeg).await {
-            return self.say(Command::Fail { id, code: "photo-read".into() });
+            return self.say(Command::Fail {
+                id,
+                code: "photo-read".into(),
+            });
         }
         self.storage().save(&thumbnail(&id), small).await;
         if let Some(url) = url {
@@ -511,24 +603,31 @@ impl Session {
     }
 
     pub fn is_preparing(&self) -> bool {
-        self.draft.with(|d| d.photos.iter().any(|p| p.state == PhotoState::Preparing))
+        self.draft
+            .with(|d| d.photos.iter().any(|p| p.state == PhotoState::Preparing))
     }
 
     /// Freezes the report and begins to send it. The draft stays until the server has it.
     pub fn submit(&self) {
         let draft = self.draft.get_untracked();
-        let health = self.catalogue.incident(&draft.answers.incident).is_some_and(|i| i.lob == Lob::Health);
+        let health = self
+            .catalogue
+            .incident(&draft.answers.incident)
+            .is_some_and(|i| i.lob == Lob::Health);
         let document = if health { "medical_record" } else { "scene" };
         self.send_this(Outbox::of_report(&draft, new_id() + &new_id(), document));
     }
 
     fn drop_outboxes(&self, over: impl Fn(&Outbox) -> bool) {
-        let over: Vec<Outbox> = self.outboxes.try_update(|all| all.extract_if(.., |o| over(o)).collect()).unwrap_or_default();
+        let over: Vec<Outbox> = self
+            .outboxes
+            .try_update(|all| all.extract_if(.., |o| over(o)).collect())
+            .unwrap_or_default();
         let storage = self.storage();
         spawn(async move {
             for outbox in over {
                 storage.forget(&outbox_name(&outbox.key)).await;
-                // Those of a report that is given back are its draft's.
+                // The photos of a report handed back belong to its draft.
                 for sent in outbox.photos.iter().filter(|_| outbox.is_done()) {
                     storage.forget(&thumbnail(&sent.id)).await;
                 }
@@ -536,37 +635,45 @@ impl Session {
         });
     }
 
-    /// Sends a report, or files of a claim and what is to be said once they have arrived.
+    /// Sends a report, or a claim's files and the message that follows them.
     pub fn send_this(&self, outbox: Outbox) {
         let session = *self;
         let (key, report) = (outbox.key.clone(), outbox.is_report());
         self.outboxes.update(|all| all.push(outbox));
         spawn(async move {
-            // On disk before the first byte leaves. Earlier reports go after the draft is: killed in between, the app must
-            // not take theirs for a new one.
+            // On disk before the first byte leaves. Earlier reports are dropped only after the
+            // draft is saved: if killed in between, the app must not take their draft for a new
+            // one.
             if report {
                 session.saved().await;
             }
             session.keep(&key).await;
             session.drop_outboxes(|o| report && o.is_done() && o.key != key);
-            session.outboxes.update(|all| all.iter_mut().filter(|o| o.key == key).for_each(Outbox::written));
+            session.outboxes.update(|all| {
+                all.iter_mut()
+                    .filter(|o| o.key == key)
+                    .for_each(Outbox::written)
+            });
             session.send();
         });
     }
 
     /// Looks at the newest report that was sent.
     pub fn newest<T>(&self, look: impl FnOnce(&Outbox) -> T) -> Option<T> {
-        self.outboxes.with(|all| all.iter().rfind(|o| o.is_report()).map(look))
+        self.outboxes
+            .with(|all| all.iter().rfind(|o| o.is_report()).map(look))
     }
 
-    /// A report was sent and the server has not answered: it must not be changed or sent again under another key.
+    /// A report was sent and the server has not answered: it must not be changed or sent again
+    /// under another key.
     pub fn is_unanswered(&self) -> bool {
         self.newest(|o| o.claim_no().is_none()).unwrap_or_default()
     }
 
     /// Tries again at once.
     pub fn wake(&self) {
-        self.outboxes.update(|all| all.iter_mut().for_each(Outbox::wake));
+        self.outboxes
+            .update(|all| all.iter_mut().for_each(Outbox::wake));
         self.send();
     }
 
@@ -579,16 +686,19 @@ impl Session {
 
     /// Carries the reports on until all rest, two requests at a time. Safe to call at any time.
     pub fn send(&self) {
-        let rests = self.outboxes.with_untracked(|all| matches!(next_of(all, now_ms(), CHUNK).1, Next::Rest));
+        let rests = self
+            .outboxes
+            .with_untracked(|all| matches!(next_of(all, now_ms(), CHUNK).1, Next::Rest));
         if rests || self.inner.with_value(|i| i.sending.replace(true)) {
             return;
         }
         let session = *self;
         spawn(async move {
-            // One page of this browser sends; the server would see through two as well.
+            // Only one page of this browser sends; the server would cope with two as well.
             let _alone = session.storage().alone("sending").await;
             session.catch_up_outboxes().await;
-            let (one, other): (LocalBoxFuture<()>, LocalBoxFuture<()>) = (Box::pin(session.carry()), Box::pin(session.carry()));
+            let (one, other): (LocalBoxFuture<()>, LocalBoxFuture<()>) =
+                (Box::pin(session.carry()), Box::pin(session.carry()));
             join(one, other).await;
             session.inner.with_value(|i| i.sending.set(false));
         });
@@ -598,32 +708,52 @@ impl Session {
         let storage = self.storage();
         loop {
             let begun = self.outboxes.try_update_untracked(|all| {
-                let (which, next) = next_of(all, now_ms(), self.inner.with_value(|i| i.chunk.get()));
+                let (which, next) =
+                    next_of(all, now_ms(), self.inner.with_value(|i| i.chunk.get()));
                 let outbox = all.get_mut(which)?;
                 if let Next::Do(request) = &next {
                     outbox.began(request);
                 }
                 Some((outbox.key.clone(), next))
             });
-            let Some((key, next)) = begun.flatten() else { break };
+            let Some((key, next)) = begun.flatten() else {
+                break;
+            };
             match next {
                 Next::Rest => break,
-                // In short steps: being woken ends the wait.
+                // In short steps, so that a wake-up ends the wait.
                 Next::Wait(until) => sleep_ms((until - now_ms()).clamp(10, 500) as u32).await,
                 Next::Do(request) => {
                     let began = now_ms();
                     let reply = http::perform(&request, &storage).await;
-                    if let (Body::Photo { length: length @ SLOW_CHUNK.., .. }, Reply::Answer { .. }) = (&request.body, &reply) {
+                    if let (
+                        Body::Photo {
+                            length: length @ SLOW_CHUNK..,
+                            ..
+                        },
+                        Reply::Answer { .. },
+                    ) = (&request.body, &reply)
+                    {
                         let would_take = (now_ms() - began).unsigned_abs() * CHUNK / length;
-                        self.inner.with_value(|i| i.chunk.set(if would_take > LONG_MS { SLOW_CHUNK } else { CHUNK }));
+                        self.inner.with_value(|i| {
+                            i.chunk.set(if would_take > LONG_MS {
+                                SLOW_CHUNK
+                            } else {
+                                CHUNK
+                            })
+                        });
                     }
                     // Others may have come and gone meanwhile.
                     self.outboxes.update(|all| {
-                        all.iter_mut().filter(|o| o.key == key).for_each(|o| o.on(&request, reply.clone(), now_ms(), luck()))
+                        all.iter_mut()
+                            .filter(|o| o.key == key)
+                            .for_each(|o| o.on(&request, reply.clone(), now_ms(), luck()))
                     });
-                    // The server has it: what was typed is not kept on the phone any longer. At once, because the next
-                    // report may be typed while this is written.
-                    let answered = self.outboxes.with_untracked(|all| all.iter().any(|o| o.key == key && o.claim_no().is_some()));
+                    // The server has it: what was typed is no longer kept on the phone. Drop it at
+                    // once, because the next report may be typed during this write.
+                    let answered = self.outboxes.with_untracked(|all| {
+                        all.iter().any(|o| o.key == key && o.claim_no().is_some())
+                    });
                     if answered && self.draft.with_untracked(|d| d.id == key) {
                         self.draft.set(Draft::new(new_id()));
                         self.save();
@@ -638,13 +768,19 @@ impl Session {
         }
     }
 
-    /// Photos of a report that the server has acknowledged: their bytes leave the phone once that is written down; the
-    /// pictures stay until the page closes. Files of a claim are released by its papers: another document may hold the same
-    /// one.
+    /// Photos of a report that the server has acknowledged: their bytes leave the phone once that
+    /// is saved; the thumbnails stay until the page closes. A claim's files are released by its
+    /// `Papers`: another document may hold the same file.
     fn received(&self, key: &str) -> Vec<String> {
         self.outboxes.with_untracked(|all| {
-            let photos = all.iter().filter(|o| o.key == key && o.is_report()).flat_map(|o| &o.photos);
-            photos.filter(|p| p.state == Sending::Received).map(|p| p.id.clone()).collect()
+            let photos = all
+                .iter()
+                .filter(|o| o.key == key && o.is_report())
+                .flat_map(|o| &o.photos);
+            photos
+                .filter(|p| p.state == Sending::Received)
+                .map(|p| p.id.clone())
+                .collect()
         })
     }
 
@@ -652,7 +788,7 @@ impl Session {
         self.newest(|o| o.receipt().cloned()).flatten()
     }
 
-    /// Asks the server who is there; somebody who has signed in since goes on where sending stopped.
+    /// Asks the server who is signed in; after a sign-in, sending resumes where it stopped.
     async fn refresh(&self) -> Result<(), CallError> {
         self.visit.refresh().await?;
         if self.is_signed_in() {
@@ -663,21 +799,24 @@ impl Session {
                 self.take_over(newest);
             }
             self.keep_at_server();
-            self.outboxes.update(|all| all.iter_mut().for_each(Outbox::signed_in));
+            self.outboxes
+                .update(|all| all.iter_mut().for_each(Outbox::signed_in));
             self.send();
         }
         Ok(())
     }
 
-    /// Signs out. What this browser kept is forgotten, its key first; a report that is being written or was not received
-    /// yet stays, and only the papers of claims go.
+    /// Signs out. What this browser kept is deleted, its key first. If a report is being written or
+    /// was not received yet, it stays, and only the claims' documents are deleted.
     ///
     /// # Errors
     /// Why the server still knows the session.
     pub async fn sign_out(&self) {
         self.visit.sign_out().await;
         let storage = self.storage();
-        let unsent = self.outboxes.with_untracked(|all| all.iter().any(|o| !o.is_done()));
+        let unsent = self
+            .outboxes
+            .with_untracked(|all| all.iter().any(|o| !o.is_done()));
         if unsent || !self.draft.with_untracked(Draft::is_empty) {
             for name in storage.names("papers:").await.unwrap_or_default() {
                 storage.forget(&name).await;
@@ -688,21 +827,34 @@ impl Session {
         }
     }
 
-    /// Takes over what is already known, so that it is not asked again: the one policy of the signed-in person.
+    /// Fills in what is already known, so that it is not asked again: the one policy of the
+    /// signed-in person.
     pub fn prefill(&self) {
-        let known = self.who.with_untracked(|w| match w.as_ref().map(|w| &w.policies[..]) {
-            Some([only]) => Some(KnownPolicy { id: only.id.clone(), title: only.title.clone(), lob: only.lob }),
-            _ => None,
-        });
-        if self.draft.with_untracked(Draft::is_empty) && self.draft.with_untracked(|d| d.answers.policy != known) {
+        let known = self
+            .who
+            .with_untracked(|w| match w.as_ref().map(|w| &w.policies[..]) {
+                Some([only]) => Some(KnownPolicy {
+                    id: only.id.clone(),
+                    title: only.title.clone(),
+                    lob: only.lob,
+                }),
+                _ => None,
+            });
+        if self.draft.with_untracked(Draft::is_empty)
+            && self.draft.with_untracked(|d| d.answers.policy != known)
+        {
             self.answer(|a| {
-                a.role = if known.is_some() { "insured".into() } else { String::new() };
+                a.role = if known.is_some() {
+                    "insured".into()
+                } else {
+                    String::new()
+                };
                 a.policy = known;
             });
         }
     }
 
-    /// Takes the known policy away again: 不是这张保单.
+    /// Removes the known policy again: 不是这张保单.
     pub fn other_policy(&self) {
         self.answer(|a| {
             a.policy = None;

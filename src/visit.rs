@@ -1,4 +1,5 @@
-//! What every page knows: the catalogue, the deployment, who is there, whether there is a network.
+//! What every page knows: the catalogue, the deployment, who is signed in, whether there is a
+//! network.
 
 use claim_api::SessionView;
 use claim_domain::{Catalogue, json};
@@ -24,7 +25,8 @@ pub struct Promises {
     pub payment_days: u16,
 }
 
-/// What photos are made to fit: papers, whose letters must be read; what happened, which is looked at; and what lists show.
+/// What photos must fit: documents, whose text must be legible; scenes, which are only looked at;
+/// and thumbnails.
 #[derive(Deserialize)]
 pub struct Photos {
     long_edge: u32,
@@ -36,15 +38,24 @@ pub struct Photos {
 
 impl Photos {
     pub fn document(&self) -> Fit {
-        Fit { edge: self.long_edge, bytes: self.document_bytes }
+        Fit {
+            edge: self.long_edge,
+            bytes: self.document_bytes,
+        }
     }
 
     pub fn scene(&self) -> Fit {
-        Fit { edge: self.long_edge, bytes: self.scene_bytes }
+        Fit {
+            edge: self.long_edge,
+            bytes: self.scene_bytes,
+        }
     }
 
     pub fn thumbnail(&self) -> Fit {
-        Fit { edge: self.thumbnail_edge, bytes: self.thumbnail_bytes }
+        Fit {
+            edge: self.thumbnail_edge,
+            bytes: self.thumbnail_bytes,
+        }
     }
 }
 
@@ -52,30 +63,46 @@ impl Photos {
 pub struct Visit {
     pub catalogue: &'static Catalogue,
     pub config: &'static Config,
-    /// `None` until the server has said who is there.
+    /// `None` until the server has said who is signed in.
     pub who: RwSignal<Option<SessionView>>,
     pub online: RwSignal<bool>,
     /// The phone's clock is wrong; the server's is used.
     pub wrong_clock: RwSignal<bool>,
-    /// The server has another app than this page, which goes on working.
+    /// The server has a different build from this page, which goes on working.
     pub outdated: RwSignal<bool>,
 }
 
 impl Visit {
-    /// Reads what the server published; `read` takes the words and as much of the catalogue as the program needs.
+    /// Reads what the server published; `read` takes the words and as much of the catalogue as the
+    /// program needs.
     ///
     /// # Errors
     /// Why the app cannot begin.
-    pub async fn open(program: &str, read: fn(Vec<u8>) -> Result<Catalogue, String>) -> Result<Visit, String> {
+    pub async fn open(
+        program: &str,
+        read: fn(Vec<u8>) -> Result<Catalogue, String>,
+    ) -> Result<Visit, String> {
         let catalogue = format!("{program}-catalog-{}", page::language());
-        // Both are on their way already (boot.js).
-        let (catalogue, config) = (http::linked(&catalogue).await, http::linked("app-config").await);
+        // Both are already being fetched (boot.js).
+        let (catalogue, config) = (
+            http::linked(&catalogue).await,
+            http::linked("app-config").await,
+        );
         let catalogue = read(catalogue.ok_or("no catalogue")?)?;
-        let config: Config = config.and_then(|c| json::read(std::str::from_utf8(&c).ok()?)).ok_or("config.json cannot be read")?;
+        let config: Config = config
+            .and_then(|c| json::read(std::str::from_utf8(&c).ok()?))
+            .ok_or("config.json cannot be read")?;
         let online = RwSignal::new(page::is_online());
         page::on_awake(move || online.set(page::is_online()));
         let (catalogue, config) = (Box::leak(Box::new(catalogue)), Box::leak(Box::new(config)));
-        Ok(Visit { catalogue, config, who: RwSignal::new(None), online, wrong_clock: RwSignal::new(false), outdated: RwSignal::new(false) })
+        Ok(Visit {
+            catalogue,
+            config,
+            who: RwSignal::new(None),
+            online,
+            wrong_clock: RwSignal::new(false),
+            outdated: RwSignal::new(false),
+        })
     }
 
     /// The rules of this version: a claim keeps those it began with.
@@ -84,11 +111,13 @@ impl Visit {
             return Ok(self.catalogue);
         }
         let compiled = http::bytes(&format!("/api/v1/rules/{version}")).await;
-        let catalogue = compiled.and_then(|bytes| Catalogue::whole_from_compiled(&bytes).ok()).ok_or(CallError::Offline)?;
+        let catalogue = compiled
+            .and_then(|bytes| Catalogue::whole_from_compiled(&bytes).ok())
+            .ok_or(CallError::Offline)?;
         Ok(Box::leak(Box::new(catalogue)))
     }
 
-    /// Asks the server who is there, what time it is and whether this page is outdated.
+    /// Asks the server who is signed in, what time it is and whether this page is outdated.
     pub async fn refresh(&self) -> Result<(), CallError> {
         let mut view: SessionView = http::get("/api/v1/session").await?;
         if let Some(time) = view.server_time.take() {
@@ -97,14 +126,15 @@ impl Visit {
         if let Some(build) = view.build.take() {
             self.outdated.set(page::link_href("build") != Some(build));
         }
-        // The same again draws nothing anew.
+        // Setting the same value would only re-render.
         if self.who.with_untracked(|w| w.as_ref() != Some(&view)) {
             self.who.set(Some(view));
         }
         Ok(())
     }
 
-    /// Here at once; where the server cannot be reached, it hears of it before anything else (boot.js).
+    /// Takes effect here at once; if the server is unreachable, it is told before anything else
+    /// (boot.js).
     pub async fn sign_out(&self) {
         let _ = http::delete("/api/v1/session").await;
         self.who.set(Some(SessionView::default()));

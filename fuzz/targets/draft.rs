@@ -1,4 +1,4 @@
-//! A draft that was stored, whatever it says: every page of it, and what becomes of it when the app starts again.
+//! A stored draft with any content: every page of it, and how the app restarts with it.
 #![no_main]
 
 use claim_domain::draft::{Command, Draft, apply};

@@ -1,4 +1,5 @@
-//! Events of a claim in any order and with any facts: what is admitted is applied, and a replay comes to the same claim.
+//! Events of a claim in any order and with any facts: admitted events are applied, and a replay
+//! yields the same claim.
 #![no_main]
 
 use claim_domain::Moment;

@@ -1,4 +1,5 @@
-//! What is read of a file before it is decoded: its kind, its size, its profile; and what a phone hands to the server.
+//! What we read from a file before decoding it (kind, size, profile), and what a phone sends to the
+//! server.
 #![no_main]
 
 use claim_photo::{Limits, dimensions, has_profile, has_table, sniff};

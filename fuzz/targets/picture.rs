@@ -4,7 +4,7 @@
 use claim_photo::{Limits, inspect, measure, prepare};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    // Small limits: what is looked for is a crash, not a large picture.
+    // Small limits: we are looking for crashes, not large pictures.
     let limits = Limits { long_edge: 256, max_bytes: 40_000, max_file: 1 << 20, max_pixels: 1 << 20 };
     if let Ok(photo) = prepare(bytes, &limits) {
         assert!(photo.jpeg.len() <= limits.max_bytes && photo.width.max(photo.height) <= 256);

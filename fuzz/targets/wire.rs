@@ -1,4 +1,4 @@
-//! What crosses the wire and what was stored.
+//! Data from the wire and from storage.
 #![no_main]
 
 use claim_api::outbox::{Outbox, next_of};

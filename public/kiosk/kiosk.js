@@ -1,8 +1,9 @@
-// A machine in a branch, for strangers one after the other. The server gives this file, in place of storage.js, to
-// enrolled machines only (claim-server, kiosk.rs).
+// A kiosk in a branch, used by one stranger after another. The server serves this file instead of
+// storage.js, and only to enrolled kiosks (claim-server, kiosk.rs).
 //
-// Promise: nothing is kept but in this page's memory; 结束, silence and a finished report end everything, also when the
-// server does not answer; and before anybody begins, the server has ended what may have been left.
+// Promise: data is kept only in this page's memory. 结束, inactivity and a finished report erase
+// everything, even if the server does not answer. Before anyone begins, the server has ended
+// whatever was left over.
 'use strict';
 (() => {
   const root = document.documentElement;
@@ -18,7 +19,7 @@
     method, headers: body && { 'content-type': 'application/json' }, body: body && JSON.stringify(body), signal: AbortSignal.timeout(patience),
   });
 
-  // ---- Memory in place of the database: the same door as storage.js.
+  // ---- Memory instead of the database: the same interface as storage.js.
   const memory = new Map();
   let open;
   const opened = new Promise((resolve) => { open = resolve; });
@@ -37,7 +38,7 @@
     alone: async () => () => {},
   };
 
-  // ---- No trace in the history: back leads nowhere but out of the page.
+  // ---- No trace in the history: back only leaves the page.
   history.pushState = history.replaceState;
 
   // ---- Wiping.
@@ -63,7 +64,7 @@
     sessionStorage.clear();
     localStorage.clear();
     for (const { name } of indexedDB.databases ? await indexedDB.databases() : []) { indexedDB.deleteDatabase(name); }
-    // What the service worker keeps is the app itself, which is the same for everybody.
+    // The service worker caches only the app itself, which is the same for everybody.
     for (const name of await caches.keys()) { if (!name.startsWith('app-')) { await caches.delete(name); } }
     await navigator.clipboard?.writeText('').catch(() => {});
   };
@@ -71,13 +72,13 @@
     if (wiping) { return; }
     wiping = true;
     covered(say('正在清除…', 'Clearing…'));
-    // Nothing that was said to the page is kept in it while it waits.
+    // Clear what was typed while the page waits.
     for (const field of document.querySelectorAll('input, textarea')) { field.value = ''; }
-    // Given up after three seconds for good: what comes late must not reach the next person.
+    // Give up for good after three seconds: a late answer must not reach the next person.
     const answer = await api('POST', '/kiosk/wipe', { why }, 3000).catch(() => undefined);
     await cleared().catch(() => {});
     if (answer && answer.status !== 204) {
-      // Not a machine any more: the ordinary page must not follow here.
+      // No longer a kiosk: do not fall through to the ordinary page.
       await api('DELETE', '/session', undefined, 3000).catch(() => {});
       outOfService();
       return;
@@ -102,7 +103,7 @@
       outOfService();
       await sleep(2000);
     }
-    // A page that was kept before this became a machine must not come back when the server is away.
+    // A page cached before this became a kiosk must not come back when the server is unreachable.
     const kept = await caches.match('/');
     if (kept && !(await kept.text()).includes('data-kiosk')) {
       for (const name of await caches.keys()) { await caches.delete(name); }
@@ -112,9 +113,9 @@
     sessionStorage.setItem('busy', '1');
   };
 
-  // ---- What covers the page.
+  // ---- The overlay.
   let cover = null;
-  // The question whether somebody is there goes with whatever showed it: nothing is counted down unseen.
+  // Closing the overlay also cancels the "are you still there" question: no countdown runs unseen.
   const uncovered = () => {
     asked = null;
     if (cover) { cover.close(); cover.remove(); cover = null; }
@@ -123,7 +124,7 @@
     uncovered();
     cover = make('dialog', { id, className: 'kiosk-cover' }, make('h2', { id: 'kiosk-title', textContent: text, tabIndex: -1 }), ...more);
     cover.setAttribute('aria-labelledby', 'kiosk-title');
-    // Escape does not end what a countdown ends; pressed twice it does in some browsers.
+    // Escape must not end a countdown; in some browsers, pressing it twice would.
     cover.addEventListener('cancel', (event) => event.preventDefault());
     const mine = cover;
     cover.addEventListener('close', () => { if (cover === mine) { asked = null; mine.remove(); cover = null; } });
@@ -137,11 +138,11 @@
     return made;
   };
 
-  // ---- Nobody there?
+  // ---- Inactivity.
   const idle = Number(root.dataset.idle) * 1000;
   let touched = performance.now();
   let asked = null;
-  // Nobody has touched it since it was wiped; kept over the pages of one person, and no more than that.
+  // Nobody has touched it since the last wipe. Kept across the pages of one person, and no longer.
   const isFresh = () => !sessionStorage.getItem('used');
   for (const kind of ['pointerdown', 'keydown', 'input', 'scroll', 'wheel']) {
     addEventListener(kind, ({ isTrusted }) => {
@@ -153,9 +154,9 @@
     const left = make('p', { className: 'kiosk-left' });
     left.setAttribute('role', 'timer');
     const stay = button('kiosk-stay', say('继续', 'Continue'), () => { touched = performance.now(); uncovered(); }, true);
-    const title = why === 'sent' ? say('已经办完，马上清除本机上的内容', 'All done. This machine will be cleared') : say('您还在吗？', 'Are you still there?');
+    const title = why === 'sent' ? say('已经办完，马上清除本机上的内容', 'All done. This machine will now be cleared') : say('您还在吗？', 'Are you still there?');
     for (const track of tracks) { track.stop(); }
-    const hint = make('p', { textContent: isSending() ? say('报案还没有发完，请再等一等或找工作人员。', 'The report has not been sent completely. Please wait, or ask at the counter.') : say('为保护您的资料，没有操作时本机会清除所有内容。', 'To protect your data everything on this machine is cleared when nobody uses it.') });
+    const hint = make('p', { textContent: isSending() ? say('报案还没有发完，请再等一等或找工作人员。', 'Your report is still being sent. Please wait, or ask at the counter.') : say('为保护您的资料，没有操作时本机会清除所有内容。', 'To protect your data, this machine clears everything when nobody is using it.') });
     covered(title, 'kiosk-idle', left, hint, stay, button('kiosk-end-now', say('结束并清除', 'End and clear'), () => wipe('end')));
     asked = { why, until: performance.now() + seconds * 1000, left };
     count();
@@ -176,7 +177,7 @@
     }
   }, 250);
   const number = () => document.querySelector('#claim-no')?.textContent.trim();
-  // What is being sent needs nobody to stand here, but an end.
+  // Sending needs nobody present, but must have a time limit.
   const SENDING_MS = 600000;
   const isSent = () => Boolean(number()) && [...document.querySelectorAll('progress')].every((bar) => bar.hasAttribute('value') && bar.value >= bar.max);
   const isSending = () => location.pathname === '/report/done' && !isSent();
@@ -188,17 +189,17 @@
   const closing = () => button('kiosk-close', say('返回', 'Back'), uncovered, true);
   const person = () => covered(
     say('人工服务', 'Talk to a person'), 'kiosk-help',
-    make('p', { textContent: say('请举手或到柜台，工作人员会过来帮您。', 'Please ask at the counter; somebody will come and help.') }),
+    make('p', { textContent: say('请举手或到柜台，工作人员会过来帮您。', 'Raise your hand or ask at the counter; someone will come and help.') }),
     make('p', { className: 'kiosk-number', textContent: hotline() }), closing());
   const end = () => covered(
     say('结束并清除？', 'End and clear?'), 'kiosk-ending',
-    make('p', { textContent: say('还没发送的内容会从本机清除，不能恢复。', 'Whatever has not been sent is removed from this machine for good.') }),
+    make('p', { textContent: say('还没发送的内容会从本机清除，不能恢复。', 'Anything not sent yet will be deleted from this machine for good.') }),
     button('kiosk-end-yes', say('结束并清除', 'End and clear'), () => wipe('end'), true),
     button('kiosk-close', say('返回', 'Back'), uncovered));
 
   const drawn = (qr) => {
     const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-    // Four units of quiet around it (ISO/IEC 18004).
+    // A quiet zone of four modules (ISO/IEC 18004).
     svg.setAttribute('viewBox', `-4 -4 ${qr.width + 8} ${qr.width + 8}`);
     svg.setAttribute('role', 'img');
     svg.setAttribute('aria-label', say('二维码', 'QR code'));
@@ -234,7 +235,7 @@
     for (let known = 'open'; cover === shown && (known === 'open' || known === 'taken');) {
       await sleep(1000);
       const over = performance.now() - until;
-      // Somebody who waits for his phone is there, but not for ever.
+      // Somebody waiting for their phone counts as present, but not for ever.
       if (over < (known === 'taken' ? 60000 : 0)) { touched = performance.now(); } else { known = 'expired'; }
       left.textContent = say(`${Math.max(0, Math.round((until - performance.now()) / 1000))} 秒内有效`, `Valid for ${Math.max(0, Math.round((until - performance.now()) / 1000))} s`);
       const moved = known === 'expired' ? undefined : await api('GET', '/handoffs/' + handoff.id).then((a) => (a.ok ? a.json() : undefined)).catch(() => undefined);
@@ -244,11 +245,11 @@
     }
   };
   const toPhone = () => (isWriting() && !isSending() ? moving() : covered(
-    isSending() ? say('报案正在发送，发完后在手机上查看', 'The report is being sent; see it on your phone afterwards') : say('还没有可以转到手机的内容', 'There is nothing to move yet'),
+    isSending() ? say('报案正在发送，发完后在手机上查看', 'Your report is being sent; you can see it on your phone afterwards') : say('还没有可以转到手机的内容', 'There is nothing to move yet'),
     'kiosk-nothing', closing()));
   const moving = () => handOver(
     say('在手机上继续', 'Continue on your phone'),
-    say('用手机扫码，验证手机号后，填好的内容和照片会转到手机。', 'Scan with your phone; after a code by SMS everything moves there.'),
+    say('用手机扫码，验证手机号后，填好的内容和照片会转到手机。', 'Scan with your phone and enter the code we text you; your answers and photos move there.'),
     { parcel: parcel() },
     async () => {
       covered(say('已转到手机', 'Moved to your phone'), 'kiosk-moved');
@@ -265,11 +266,11 @@
       !ticket.reported_at ? '' : line(say('时间', 'Time'), new Date(ticket.reported_at).toLocaleString(english() ? 'en' : 'zh-CN', { timeZone: 'Asia/Shanghai' })),
       ticket.phone ? line(say('手机', 'Phone'), ticket.phone) : '',
       line(say('电话', 'Hotline'), ticket.hotline),
-      make('p', { textContent: say('凭报案号和手机号可随时查询进度。', 'Follow the claim with this number and your phone.') })));
+      make('p', { textContent: say('凭报案号和手机号可随时查询进度。', 'Follow your claim with this number and your phone number.') })));
     globalThis.print();
   };
   const printed = async () => {
-    // A number that stands on this screen, or one that a phone sends.
+    // A number shown on this screen, or one that a phone sends.
     if (number()) { print({ claim_no: number(), reported_at: document.querySelector('#claim-no').dataset.at, hotline: hotline() }); return; }
     await handOver(
       say('打印手机上的报案', 'Print a report from your phone'), say('用手机扫码，选择要打印的案件。', 'Scan with your phone and choose the claim.'),
@@ -286,7 +287,7 @@
     return made;
   };
 
-  // ---- Fields: no memory of the browser, our own keys, masked when left.
+  // ---- Fields: no browser autofill, our own keys, masked on blur.
   const PROVINCES = '京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领';
   const SETS = {
     digits: () => '123456789 0',
@@ -300,7 +301,7 @@
   };
   const isSecret = (field) => /phone|id_no|card|code|holder/.test(field.id);
   const random = () => Array.from(crypto.getRandomValues(new Uint8Array(6)), (n) => n.toString(36)).join('');
-  // The app gives one field another name and goes on with it, so what was seen is the field and its name.
+  // The app reuses a field under another name, so we track the field together with its name.
   const seen = new WeakMap();
   const shown = (field, show) => {
     show.className = 'chip kiosk-show';
@@ -358,27 +359,27 @@
     pad = make('div', { className: `kiosk-keys ${field.dataset.keys}`, id: 'kiosk-keys' },
       ...[...SETS[field.dataset.keys](field)].map((sign) => (sign === ' ' ? make('span') : key(sign, sign))), key('⌫', '', say('删除', 'Delete')));
     pad.setAttribute('role', 'group');
-    pad.setAttribute('aria-label', say('键盘', 'Keys'));
+    pad.setAttribute('aria-label', say('键盘', 'Keypad'));
     document.body.append(pad);
     // In the upper part: the keys cover the lower.
     scrollBy(0, field.getBoundingClientRect().top - innerHeight * (innerHeight > innerWidth ? 0.35 : 0.25));
   };
   addEventListener('focusin', ({ target }) => {
     if (target.dataset?.keys) { keys(target); return; }
-    // Not while a finger is on its way up: what it touches must not move.
+    // Not while a finger is lifting: what it touches must not move.
     setTimeout(() => { if (pad && !document.activeElement?.dataset.keys) { pad.remove(); pad = null; } }, 300);
   });
 
-  // ---- The document camera in place of a chooser of files, which would show what lies on the machine.
+  // ---- The document camera instead of a file chooser, which would show the kiosk's own files.
   const CAMERA = 'kiosk-camera';
   const remembered = () => document.cookie.split('; ').find((pair) => pair.startsWith(CAMERA + '='))?.slice(CAMERA.length + 1);
   const photograph = async (input) => {
     const wish = { width: { ideal: 4096 }, height: { ideal: 3072 } };
     const known = remembered();
     const stream = await navigator.mediaDevices?.getUserMedia({ video: known ? { ...wish, deviceId: { ideal: decodeURIComponent(known) } } : wish }).catch(() => undefined);
-    if (!stream) { covered(say('相机打不开，请找工作人员', 'The camera does not open; please ask for help'), 'kiosk-camera-failed', closing()); return; }
+    if (!stream) { covered(say('相机打不开，请找工作人员', 'The camera did not open; please ask for help'), 'kiosk-camera-failed', closing()); return; }
     const [track] = stream.getVideoTracks();
-    // Which camera, not who stands before it.
+    // Remembers which camera, not who stands in front of it.
     document.cookie = `${CAMERA}=${encodeURIComponent(track.getSettings().deviceId || '')}; path=/; max-age=31536000; samesite=strict`;
     const video = make('video', { srcObject: stream, autoplay: true, playsInline: true, muted: true, className: 'kiosk-video' });
     const shut = () => { track.stop(); tracks.delete(track); uncovered(); };
@@ -410,17 +411,17 @@
       event.preventDefault();
       person();
     } else if (link.relList.contains('external') && !to.startsWith('#')) {
-      // Out of the app there is nobody who wipes.
+      // Outside the app nothing gets wiped.
       event.preventDefault();
     } else if (/^\/(claims|login|help|verify|$)/.test(to) && !event.defaultPrevented && root.dataset.ready) {
-      // Another program, in place of this page: no entry in the history.
+      // The other program replaces this page, with no history entry.
       const part = (path) => /^\/(claims|login|help|verify)/.test(path);
       if (part(to) === part(location.pathname)) { return; }
       event.preventDefault();
       event.stopImmediatePropagation();
       // Another page begins with an empty memory.
       if (!isWriting() && !isSending()) { location.replace(to); return; }
-      covered(say('离开会清除没发送的内容', 'Leaving removes what has not been sent'), 'kiosk-leaving',
+      covered(say('离开会清除没发送的内容', 'If you leave, anything not sent is deleted'), 'kiosk-leaving',
         button('kiosk-leave', say('离开', 'Leave'), () => location.replace(to)), closing());
     }
   }, true);

@@ -1,4 +1,4 @@
-//! 需要您做: everything that waits for the customer, each with what he needs to decide.
+//! 需要您做: everything that waits for the customer, each with the information needed to decide.
 
 use claim_api::ClaimView;
 use claim_domain::catalog::Phase;
@@ -12,12 +12,12 @@ use crate::i18n::c;
 use crate::ui::{button_link, changed, choices, click};
 use crate::visit::Visit;
 
-/// What is typed on the claim's page. It outlives the drawing: an event that arrives takes nothing away.
+/// What is typed on the claim's page. It outlives a redraw, so an incoming event erases nothing.
 #[derive(Clone, Copy)]
 pub struct Typed {
     deed: Deed,
     reason: RwSignal<String>,
-    /// Lines of the assessment that are objected to.
+    /// Assessment lines that the customer objects to.
     lines: RwSignal<Vec<u16>>,
     objecting: RwSignal<bool>,
     score: RwSignal<String>,
@@ -51,7 +51,13 @@ impl Typed {
 }
 
 /// `None`: nothing waits for the customer.
-pub fn asks(visit: Visit, typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+pub fn asks(
+    visit: Visit,
+    typed: Typed,
+    again: Callback<()>,
+    state: &Claim,
+    view: &ClaimView,
+) -> Option<AnyView> {
     let allowed = state.allowed(&Actor::Customer);
     let todos = state.todos(&view.papers);
     let mut all: Vec<AnyView> = Vec::new();
@@ -61,7 +67,12 @@ pub fn asks(visit: Visit, typed: Typed, again: Callback<()>, state: &Claim, view
         all.extend(todos.contains(&Todo::Request).then(|| request(view)));
         all.extend(missing(visit, &todos, &view.summary.claim_no));
         if allowed.contains(&Kind::AssessmentAccepted) {
-            all.extend(state.assessment.as_ref().map(|a| assessment(typed, again, a.version, &a.lines, a.total_fen, view)));
+            all.extend(
+                state
+                    .assessment
+                    .as_ref()
+                    .map(|a| assessment(typed, again, a.version, &a.lines, a.total_fen, view)),
+            );
         }
         if allowed.contains(&Kind::DecisionAgreed) {
             all.push(agreement(typed, again, state, &view.summary.claim_no));
@@ -83,14 +94,19 @@ pub fn asks(visit: Visit, typed: Typed, again: Callback<()>, state: &Claim, view
     (!all.is_empty()).then(|| view! { {all} }.into_any())
 }
 
-/// What is missing by the insurer's word: one list, who asked, why, until when; and what was sent back.
+/// What the insurer says is missing: one list with who asked, why and until when; and what was sent
+/// back.
 fn wanted(visit: Visit, state: &Claim, view: &ClaimView) -> Option<AnyView> {
     let link = |document: &str| {
         let address = format!("/claims/{}/documents/{document}", view.summary.claim_no);
         view! { <a href=address>{name_of(visit, document)}</a> }
     };
     let supplement = state.supplement.as_ref().map(|s| {
-        let list = s.wanted.iter().map(|d| view! { <li>{link(d)}</li> }).collect_view();
+        let list = s
+            .wanted
+            .iter()
+            .map(|d| view! { <li>{link(d)}</li> })
+            .collect_view();
         view! {
             <h3>{c().supplement_title}</h3>
             <ul>{list}</ul>
@@ -103,7 +119,9 @@ fn wanted(visit: Visit, state: &Claim, view: &ClaimView) -> Option<AnyView> {
     let back =
         back.map(|v| view! { <p>{link(&v.document)}" · "<strong>{c().task_resend}</strong>"："{v.reason.clone()}</p> }).collect_view();
     let wants = state.supplement.is_some() || state.verdicts.iter().any(|v| !v.accepted);
-    (wants && !state.stage.is_over()).then(|| view! { <div class="note warn" id="supplement">{supplement}{back}</div> }.into_any())
+    (wants && !state.stage.is_over()).then(|| {
+        view! { <div class="note warn" id="supplement">{supplement}{back}</div> }.into_any()
+    })
 }
 
 pub fn work(line: &Line) -> &'static str {
@@ -115,8 +133,16 @@ pub fn work(line: &Line) -> &'static str {
     }
 }
 
-/// 定损: every line, and two equal answers. An objection says which lines and why; the others stay.
-fn assessment(typed: Typed, again: Callback<()>, version: u16, lines: &[Line], total: i64, view: &ClaimView) -> AnyView {
+/// 定损: every line, and two equal answers. An objection names lines and reasons; the other lines
+/// stand.
+fn assessment(
+    typed: Typed,
+    again: Callback<()>,
+    version: u16,
+    lines: &[Line],
+    total: i64,
+    view: &ClaimView,
+) -> AnyView {
     let rows = lines
         .iter()
         .map(|l| view! { <tr><td>{l.name.clone()}" "<span class="quiet">{work(l)}</span></td><td>{money::show(l.fen)}</td></tr> })
@@ -147,14 +173,26 @@ fn assessment(typed: Typed, again: Callback<()>, version: u16, lines: &[Line], t
         What::Assessed { .. } => Some(String::new()),
         _ => None,
     });
-    let answer = answer.filter(|a| !a.is_empty()).map(|text| view! { <p class="note">{c().answered.replace("{text}", &text)}</p> });
+    let answer = answer
+        .filter(|a| !a.is_empty())
+        .map(|text| view! { <p class="note">{c().answered.replace("{text}", &text)}</p> });
     let accept = move |_| {
-        typed.deed.take(What::AssessmentAccepted { version, by_phone: false }, move || again.run(()));
+        typed.deed.take(
+            What::AssessmentAccepted {
+                version,
+                by_phone: false,
+            },
+            move || again.run(()),
+        );
     };
     let object = move |_| {
         let mut lines = typed.lines.get_untracked();
         lines.sort_unstable();
-        let what = What::AssessmentObjected { version, reason: typed.reason.get_untracked(), lines };
+        let what = What::AssessmentObjected {
+            version,
+            reason: typed.reason.get_untracked(),
+            lines,
+        };
         typed.deed.take(what, move || {
             typed.reason.set(String::new());
             typed.lines.set(Vec::new());
@@ -182,7 +220,7 @@ fn assessment(typed: Typed, again: Callback<()>, version: u16, lines: &[Line], t
     .into_any()
 }
 
-/// Less than what was accepted: silence is never agreement.
+/// The decision is below the accepted amount: silence is never agreement.
 fn agreement(typed: Typed, again: Callback<()>, state: &Claim, no: &str) -> AnyView {
     let agree = move |_| typed.deed.take(What::DecisionAgreed, move || again.run(()));
     view! {
@@ -195,9 +233,13 @@ fn agreement(typed: Typed, again: Callback<()>, state: &Claim, no: &str) -> AnyV
     .into_any()
 }
 
-/// The formal demand (索赔): the one next step until it is made.
+/// The formal claim request (索赔): the only next step until it is made.
 fn request(view: &ClaimView) -> AnyView {
-    let missing = view.papers.iter().filter(|t| t.is_missing() && t.phase != Phase::Payment).count();
+    let missing = view
+        .papers
+        .iter()
+        .filter(|t| t.is_missing() && t.phase != Phase::Payment)
+        .count();
     let to = format!("/claims/{}/documents", view.summary.claim_no);
     view! {
         <div class="note" id="request-wanted">
@@ -209,7 +251,7 @@ fn request(view: &ClaimView) -> AnyView {
     .into_any()
 }
 
-/// Required papers that nobody has handed in.
+/// Required documents that nobody has submitted.
 fn missing(visit: Visit, todos: &[Todo], no: &str) -> Option<AnyView> {
     let line = |todo: &Todo| match todo {
         Todo::Paper(document) => {
@@ -223,12 +265,19 @@ fn missing(visit: Visit, todos: &[Todo], no: &str) -> Option<AnyView> {
         .then(|| view! { <div class="note warn" id="papers-wanted"><p>{c().papers_todo}</p><ul>{lines}</ul></div> }.into_any())
 }
 
-/// Somebody else's report on one's own policy, and the way to stop it.
-fn disowning(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+/// Somebody else reported on the customer's policy, and how to stop it.
+fn disowning(
+    typed: Typed,
+    again: Callback<()>,
+    state: &Claim,
+    view: &ClaimView,
+) -> Option<AnyView> {
     if state.disowned_at.is_some() {
         return Some(view! { <p class="note warn" id="disowned">{c().disowned}</p> }.into_any());
     }
-    let may = state.allowed(&Actor::Customer).contains(&Kind::Disowned) && view.role == Role::Owner && !view.own_report;
+    let may = state.allowed(&Actor::Customer).contains(&Kind::Disowned)
+        && view.role == Role::Owner
+        && !view.own_report;
     let say = move |_| typed.deed.take(What::Disowned, move || again.run(()));
     may.then(|| {
         view! {
@@ -240,17 +289,22 @@ fn disowning(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView)
     })
 }
 
-/// An account is needed, or the bank did not take the one we have.
+/// A bank account is needed, or the bank rejected the one we have.
 fn payee(state: &Claim, todos: &[Todo], no: &str) -> Option<AnyView> {
     let failed = todos.iter().any(|t| matches!(t, Todo::Account(_)));
-    let needed = todos.contains(&Todo::Payees) || (state.requested_at.is_some() && state.payees.is_empty() && !state.stage.is_over());
-    let text = if failed { c().payee_returned } else { c().payee_needed };
+    let needed = todos.contains(&Todo::Payees)
+        || (state.requested_at.is_some() && state.payees.is_empty() && !state.stage.is_over());
+    let text = if failed {
+        c().payee_returned
+    } else {
+        c().payee_needed
+    };
     (failed || needed).then(|| {
         view! { <div class="note warn" id="payee-wanted"><p>{text}</p>{button_link(format!("/claims/{no}/payees"), c().payee, true)}</div> }.into_any()
     })
 }
 
-/// 离到账还差什么 (R5): each thing that stands before the money, and whose it is.
+/// 离到账还差什么 (R5): everything that holds up the payment, and who has to act.
 pub fn gate(visit: Visit, state: &Claim, view: &ClaimView) -> Option<AnyView> {
     if view.limited || state.stage.is_over() || state.stage == Stage::Paid {
         return None;
@@ -261,14 +315,24 @@ pub fn gate(visit: Visit, state: &Claim, view: &ClaimView) -> Option<AnyView> {
             Gap::Disowned => (c().gap_disowned.to_owned(), None),
             Gap::Policy => (c().gap_policy.to_owned(), None),
             Gap::Request => (c().gap_request.to_owned(), Some("documents".to_owned())),
-            Gap::Paper(id) => (c().gap_paper.replace("{name}", name_of(visit, id)), Some(format!("documents/{id}"))),
+            Gap::Paper(id) => (
+                c().gap_paper.replace("{name}", name_of(visit, id)),
+                Some(format!("documents/{id}")),
+            ),
             Gap::Verdict(id) => (c().gap_verdict.replace("{name}", name_of(visit, id)), None),
             Gap::Decision => (c().gap_decision.to_owned(), None),
             Gap::Agreement => (c().gap_agreement.to_owned(), None),
             Gap::Payees => (c().gap_payees.to_owned(), Some("payees".to_owned())),
-            Gap::Account(n) => (c().gap_account.replace("{n}", &n.to_string()), Some("payees".to_owned())),
+            Gap::Account(n) => (
+                c().gap_account.replace("{n}", &n.to_string()),
+                Some("payees".to_owned()),
+            ),
         };
-        let (class, whose) = if gap.is_customers() { ("tag you", c().gate_yours) } else { ("tag", c().gate_ours) };
+        let (class, whose) = if gap.is_customers() {
+            ("tag you", c().gate_yours)
+        } else {
+            ("tag", c().gate_ours)
+        };
         let text = match to {
             Some(to) => view! { <a href=format!("/claims/{no}/{to}")>{text}</a> }.into_any(),
             None => text.into_any(),
@@ -276,21 +340,43 @@ pub fn gate(visit: Visit, state: &Claim, view: &ClaimView) -> Option<AnyView> {
         view! { <li><span class=class>{whose}</span>" "{text}</li> }
     };
     let lines: Vec<_> = view.gaps.iter().map(line).collect();
-    let content = if lines.is_empty() { view! { <p>{c().gate_none}</p> }.into_any() } else { view! { <ul>{lines}</ul> }.into_any() };
+    let content = if lines.is_empty() {
+        view! { <p>{c().gate_none}</p> }.into_any()
+    } else {
+        view! { <ul>{lines}</ul> }.into_any()
+    };
     Some(view! { <details id="gate" open=state.approved_fen.is_some()><summary>{c().gate_title}" · "{view.gaps.len()}</summary>{content}</details> }.into_any())
 }
 
-/// One question, after the outcome, once; not answering is as good. Nobody is asked after a death.
-pub fn rating(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
-    let asked = state.allowed(&Actor::Customer).contains(&Kind::Rated) && !view.limited && view.summary.incident != "health.death";
+/// One question, once, after the outcome; it may be left unanswered. Never asked after a death.
+pub fn rating(
+    typed: Typed,
+    again: Callback<()>,
+    state: &Claim,
+    view: &ClaimView,
+) -> Option<AnyView> {
+    let asked = state.allowed(&Actor::Customer).contains(&Kind::Rated)
+        && !view.limited
+        && view.summary.incident != "health.death";
     asked.then(|| question(typed, again))
 }
 
 fn question(typed: Typed, again: Callback<()>) -> AnyView {
-    let faces = c().faces.split('\n').enumerate().map(|(i, word)| ((i + 1).to_string(), word.to_owned(), String::new())).collect();
+    let faces = c()
+        .faces
+        .split('\n')
+        .enumerate()
+        .map(|(i, word)| ((i + 1).to_string(), word.to_owned(), String::new()))
+        .collect();
     let send = move |_| {
         let score = typed.score.get_untracked().parse().unwrap_or(0);
-        typed.deed.of("/rate").take(What::Rated { score, text: typed.words.get_untracked() }, move || again.run(()));
+        typed.deed.of("/rate").take(
+            What::Rated {
+                score,
+                text: typed.words.get_untracked(),
+            },
+            move || again.run(()),
+        );
     };
     view! {
         <div class="note" id="rating">
@@ -302,20 +388,33 @@ fn question(typed: Typed, again: Callback<()>) -> AnyView {
     .into_any()
 }
 
-/// The survey's report, and what the customer has to say to it: beside it, never over it.
-pub fn survey(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+/// The survey report, with the customer's remarks beside it, never replacing it.
+pub fn survey(
+    typed: Typed,
+    again: Callback<()>,
+    state: &Claim,
+    view: &ClaimView,
+) -> Option<AnyView> {
     let report = view.events.iter().rev().find_map(|e| match &e.what {
         What::SurveyReported { report } if !report.is_empty() => Some(report.clone()),
         _ => None,
     })?;
     let send = move |_| {
-        typed.deed.of("/remark").take(What::SurveyRemarked { text: typed.remark.get_untracked() }, move || {
-            typed.remark.set(String::new());
-            typed.remarking.set(false);
-            again.run(());
-        });
+        typed.deed.of("/remark").take(
+            What::SurveyRemarked {
+                text: typed.remark.get_untracked(),
+            },
+            move || {
+                typed.remark.set(String::new());
+                typed.remarking.set(false);
+                again.run(());
+            },
+        );
     };
-    let may = state.allowed(&Actor::Customer).contains(&Kind::SurveyRemarked) && !view.limited;
+    let may = state
+        .allowed(&Actor::Customer)
+        .contains(&Kind::SurveyRemarked)
+        && !view.limited;
     let form = may.then(|| {
         view! {
             <details open=typed.remarking.get_untracked()>
@@ -329,10 +428,20 @@ pub fn survey(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView
 }
 
 /// What withdrawing means, before it is done.
-pub fn withdraw(typed: Typed, again: Callback<()>, state: &Claim, view: &ClaimView) -> Option<AnyView> {
+pub fn withdraw(
+    typed: Typed,
+    again: Callback<()>,
+    state: &Claim,
+    view: &ClaimView,
+) -> Option<AnyView> {
     let may = state.allowed(&Actor::Customer).contains(&Kind::Withdrawn) && !view.limited;
     let leave = move |_| {
-        typed.deed.of("/withdraw").take(What::Withdrawn { reason: typed.leaving.get_untracked() }, move || again.run(()));
+        typed.deed.of("/withdraw").take(
+            What::Withdrawn {
+                reason: typed.leaving.get_untracked(),
+            },
+            move || again.run(()),
+        );
     };
     (may && state.turn(&view.papers) != Turn::Nobody).then(|| {
         view! {

@@ -1,4 +1,5 @@
-//! What was decided and why, worked out again in the browser by the code that decided it; what was paid; the letters.
+//! What was decided and why, recalculated in the browser by the code that decided it; what was
+//! paid; the letters.
 
 use claim_api::ClaimView;
 use claim_domain::lifecycle::{Check, Claim, Line, What};
@@ -13,25 +14,67 @@ use crate::visit::Visit;
 pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
     let no = &view.summary.claim_no;
     let decided = view.events.iter().rev().filter_map(|e| match &e.what {
-        What::Approved { amount_fen, basis, payout, awards, checks } => {
-            Some(approved(visit, *amount_fen, basis, (payout.as_ref(), awards), checks))
-        }
-        What::Rejected { clause, facts, evidence, checks } => Some(rejected(visit, clause, facts, evidence, checks)),
+        What::Approved {
+            amount_fen,
+            basis,
+            payout,
+            awards,
+            checks,
+        } => Some(approved(
+            visit,
+            *amount_fen,
+            basis,
+            (payout.as_ref(), awards),
+            checks,
+        )),
+        What::Rejected {
+            clause,
+            facts,
+            evidence,
+            checks,
+        } => Some(rejected(visit, clause, facts, evidence, checks)),
         _ => None,
     });
     let mut decided: Vec<AnyView> = decided.collect();
-    let earlier = if decided.len() > 1 { decided.split_off(1) } else { Vec::new() };
-    let earlier = (!earlier.is_empty()).then(|| view! { <details><summary>{c().earlier_decisions}</summary>{earlier}</details> });
+    let earlier = if decided.len() > 1 {
+        decided.split_off(1)
+    } else {
+        Vec::new()
+    };
+    let earlier = (!earlier.is_empty())
+        .then(|| view! { <details><summary>{c().earlier_decisions}</summary>{earlier}</details> });
     let paid = view.events.iter().filter_map(|e| match &e.what {
-        What::Paid { amount_fen, reference, lines, last4, .. } => Some((e.at, *amount_fen, reference, lines.clone(), last4.clone())),
-        What::AdvancePaid { amount_fen, reference } => {
-            let last4 = state.payees.first().map(|p| p.last4.clone()).unwrap_or_default();
-            Some((e.at, *amount_fen, reference, vec![Line::new(c().advance, *amount_fen)], last4))
+        What::Paid {
+            amount_fen,
+            reference,
+            lines,
+            last4,
+            ..
+        } => Some((e.at, *amount_fen, reference, lines.clone(), last4.clone())),
+        What::AdvancePaid {
+            amount_fen,
+            reference,
+        } => {
+            let last4 = state
+                .payees
+                .first()
+                .map(|p| p.last4.clone())
+                .unwrap_or_default();
+            Some((
+                e.at,
+                *amount_fen,
+                reference,
+                vec![Line::new(c().advance, *amount_fen)],
+                last4,
+            ))
         }
         _ => None,
     });
     let paid = paid.map(|(at, fen, reference, lines, last4)| {
-        let lines = lines.into_iter().map(|l| view! { <p>{l.name}" "{money::show(l.fen)}</p> }).collect_view();
+        let lines = lines
+            .into_iter()
+            .map(|l| view! { <p>{l.name}" "{money::show(l.fen)}</p> })
+            .collect_view();
         view! {
             <div class="note" data-paid=fen.to_string()>
                 <p><strong>{c().paid_title}" "{money::show(fen)}</strong></p>
@@ -42,18 +85,22 @@ pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
         }
     });
     let paid = paid.collect_view();
-    let letters = view.events.iter().filter_map(|e| Some((e.seq, title(&e.what)?)));
+    let letters = view
+        .events
+        .iter()
+        .filter_map(|e| Some((e.seq, title(&e.what)?)));
     let letters: Vec<_> = letters
         .map(|(seq, title)| {
             let to = format!("/claims/{no}/letters/{seq}");
             view! { <li><a href=to>{title}</a></li> }
         })
         .collect();
-    let letters = (!letters.is_empty()).then(|| view! { <h3>{c().letters}</h3><ul class="tasks" id="letters">{letters}</ul> });
+    let letters = (!letters.is_empty())
+        .then(|| view! { <h3>{c().letters}</h3><ul class="tasks" id="letters">{letters}</ul> });
     view! { <div id="decision">{decided}</div>{earlier}{paid}{letters} }.into_any()
 }
 
-/// The events that a letter is written about.
+/// Events that have a letter.
 fn title(what: &What) -> Option<&'static str> {
     Some(match what {
         What::Registered { .. } => c().letter_registered,
@@ -112,8 +159,14 @@ fn title(what: &What) -> Option<&'static str> {
     })
 }
 
-fn approved(visit: Visit, fen: i64, basis: &str, (payout, awards): (Option<&Payout>, &[Award]), checks: &[Check]) -> AnyView {
-    // Not what the server says it comes to: what it comes to.
+fn approved(
+    visit: Visit,
+    fen: i64,
+    basis: &str,
+    (payout, awards): (Option<&Payout>, &[Award]),
+    checks: &[Check],
+) -> AnyView {
+    // Show the sum we calculate, not the sum the server states.
     let mut ours = 0;
     let sum = |payout: &Payout| {
         let rows = payout.steps().into_iter().map(row).collect_view();
@@ -132,7 +185,9 @@ fn approved(visit: Visit, fen: i64, basis: &str, (payout, awards): (Option<&Payo
             (c().sum_deductible, &award.deductible_because),
         ];
         let why = why.into_iter().filter(|(_, text)| !text.is_empty());
-        let why = why.map(|(part, text)| view! { <li>{part}"："{text.clone()}</li> }).collect_view();
+        let why = why
+            .map(|(part, text)| view! { <li>{part}"："{text.clone()}</li> })
+            .collect_view();
         view! {
             <section data-award=award.cover.clone() data-fen=award.fen.to_string()>
                 <h4>{award.name.clone()}" · "{award.item.clone()}" "{money::show(award.fen)}</h4>
@@ -142,7 +197,8 @@ fn approved(visit: Visit, fen: i64, basis: &str, (payout, awards): (Option<&Payo
         }
     };
     let lines = awards.iter().map(line).collect_view();
-    let differs = (ours != fen).then(|| view! { <p class="note bad" role="alert">{c().sum_differs}</p> });
+    let differs =
+        (ours != fen).then(|| view! { <p class="note bad" role="alert">{c().sum_differs}</p> });
     view! {
         <h3>{c().decided.replace("{sum}", &money::show(fen))}</h3>
         {single}
@@ -168,7 +224,7 @@ fn rejected(visit: Visit, clause: &str, facts: &str, evidence: &str, checks: &[C
     .into_any()
 }
 
-/// 我们核对了什么: eight lines, each good or with what is in question.
+/// 我们核对了什么: eight points, each passed or with what is in question.
 fn points(visit: Visit, checks: &[Check]) -> Option<AnyView> {
     let words = &visit.catalogue.papers.after.points;
     let line = |check: &Check| {
@@ -187,7 +243,12 @@ fn points(visit: Visit, checks: &[Check]) -> Option<AnyView> {
 fn row(step: Step) -> AnyView {
     let minus = |fen: i64| format!("− {}", money::show(fen));
     let (name, value) = match step {
-        Step::PerDay(days, fen) => (c().sum_allowance, c().sum_days.replace("{sum}", &money::show(fen)).replace("{n}", &days.to_string())),
+        Step::PerDay(days, fen) => (
+            c().sum_allowance,
+            c().sum_days
+                .replace("{sum}", &money::show(fen))
+                .replace("{n}", &days.to_string()),
+        ),
         Step::Loss(fen) => (c().sum_loss, money::show(fen)),
         Step::Salvage(fen) => (c().sum_salvage, minus(fen)),
         Step::FirstPayer(fen) => (c().sum_first_payer, minus(fen)),
@@ -200,6 +261,10 @@ fn row(step: Step) -> AnyView {
         Step::Result(fen) => (c().sum_result, money::show(fen)),
     };
     let strong = matches!(step, Step::Result(_));
-    let value = if strong { view! { <strong>{value}</strong> }.into_any() } else { value.into_any() };
+    let value = if strong {
+        view! { <strong>{value}</strong> }.into_any()
+    } else {
+        value.into_any()
+    };
     view! { <tr><td>{name}</td><td>{value}</td></tr> }.into_any()
 }

@@ -1,4 +1,5 @@
-//! What the customer does to a claim, and what the server says to it. One for a page: a page has one place for errors.
+//! What the customer does to a claim, and how the server answers. One per page: a page has one
+//! place for errors.
 
 use claim_api::{BASE, Step};
 use claim_domain::lifecycle::{Event, What};
@@ -10,11 +11,11 @@ use crate::platform::{page, sleep_ms, spawn};
 use crate::ui::{ErrorSummary, Errors, changed, field_id, field_wrong, live};
 use crate::visit::Visit;
 
-/// The talk of a page with the server: errors, what was said, whether something is under way.
+/// A page's exchange with the server: errors, messages, whether a call is under way.
 #[derive(Clone, Copy)]
 pub struct Deed {
     visit: Visit,
-    /// Stands before the names of its fields where a page has several forms.
+    /// Prefix for field names on a page with several forms.
     form: &'static str,
     no: StoredValue<String>,
     pub errors: Errors,
@@ -34,7 +35,8 @@ impl Deed {
         }
     }
 
-    /// The same for one of several forms: `/remark` and the server's `/text` make the field `/remark/text`.
+    /// The same for one of several forms: `/remark` and the server's `/text` make the field
+    /// `/remark/text`.
     pub fn of(self, form: &'static str) -> Deed {
         Deed { form, ..self }
     }
@@ -42,12 +44,19 @@ impl Deed {
     /// Takes a step; `then` runs when the server has it. What was typed stays until then.
     pub fn take(self, what: What, then: impl FnOnce() + 'static) {
         let path = format!("{BASE}/claims/{}/steps", self.no.get_value());
-        self.call(async move { http::post::<Event>(&path, &Step { what }).await.map(drop) }, then);
+        self.call(
+            async move { http::post::<Event>(&path, &Step { what }).await.map(drop) },
+            then,
+        );
     }
 
     /// The same for any other call.
-    pub fn call(self, call: impl Future<Output = Result<(), CallError>> + 'static, then: impl FnOnce() + 'static) {
-        // A second tap while the first is on its way is the same wish.
+    pub fn call(
+        self,
+        call: impl Future<Output = Result<(), CallError>> + 'static,
+        then: impl FnOnce() + 'static,
+    ) {
+        // A second tap while the first is under way means the same thing.
         if self.busy.get_untracked() {
             return;
         }
@@ -66,7 +75,9 @@ impl Deed {
                     self.errors.try_set(problem.errors);
                 }
                 Err(error) => {
-                    self.said.try_set(Some(i18n::error(self.visit.catalogue, error.code()).to_owned()));
+                    self.said.try_set(Some(
+                        i18n::error(self.visit.catalogue, error.code()).to_owned(),
+                    ));
                     // The button may be far below.
                     sleep_ms(0).await;
                     page::focus("said");
@@ -77,7 +88,9 @@ impl Deed {
 
     /// What is wrong, for the top of the form.
     pub fn trouble(self) -> AnyView {
-        let said = live(move || self.said.get().map(|text| view! { <p class="note warn" id="said" tabindex="-1" role="alert">{text}</p> }));
+        let said = live(move || {
+            self.said.get().map(|text| view! { <p class="note warn" id="said" tabindex="-1" role="alert">{text}</p> })
+        });
         view! { <ErrorSummary visit=self.visit errors=self.errors /> {said} }.into_any()
     }
 
@@ -86,7 +99,7 @@ impl Deed {
         field_wrong(self.visit, self.errors, field, None)
     }
 
-    /// A labelled text area bound to `text`; `field` is the name that the server knows it by.
+    /// A labelled text area bound to `text`; `field` is the server's name for it.
     pub fn area(self, field: &'static str, label: &'static str, text: RwSignal<String>) -> AnyView {
         let id = field_id(field);
         view! {
@@ -97,7 +110,7 @@ impl Deed {
         .into_any()
     }
 
-    /// The same on one line. `kind` is its keyboard, `complete` what the browser may fill in.
+    /// The same on one line. `kind` selects the keyboard, `complete` is the autocomplete hint.
     pub fn line(
         self,
         field: &'static str,

@@ -1,5 +1,5 @@
-//! 不同意这个结果: the five ways, from asking us again to the court, each with what to prepare; a review and a complaint
-//! begin here.
+//! 不同意这个结果: the five ways to disagree, from asking us again to going to court, each with
+//! what to prepare. A review and a complaint start here.
 
 use claim_api::{BASE, ClaimView};
 use claim_domain::catalog::Rung;
@@ -17,14 +17,22 @@ use crate::visit::Visit;
 /// `/claims/:no/disagree`
 pub fn disagree(visit: Visit, no: &str) -> AnyView {
     let claim: Fetched<ClaimView> = RwSignal::new(None);
-    let (path, here, back) = (format!("{BASE}/claims/{no}"), address::path().get_untracked(), format!("/claims/{no}"));
+    let (path, here, back) = (
+        format!("{BASE}/claims/{no}"),
+        address::path().get_untracked(),
+        format!("/claims/{no}"),
+    );
     spawn(async move { drop(claim.try_set(Some(http::get_whole(&path).await))) });
     let content = move || match claim.get() {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, &here),
         Some(Ok(view)) => untrack(|| ways(visit, &view)),
     };
-    sheet(c().disagree, Some(&back), view! { <div>{live(content)}</div> }.into_any())
+    sheet(
+        c().disagree,
+        Some(&back),
+        view! { <div>{live(content)}</div> }.into_any(),
+    )
 }
 
 fn ways(visit: Visit, view: &ClaimView) -> AnyView {
@@ -34,16 +42,23 @@ fn ways(visit: Visit, view: &ClaimView) -> AnyView {
     let deed = Deed::new(visit, &no);
     let rung = |rung: &'static Rung| {
         let form = match rung.id.as_str() {
-            "review" if allowed.contains(&Kind::ReviewAsked) => Some(review(deed.of("/review"), &no)),
-            "complain" if allowed.contains(&Kind::ComplaintFiled) => Some(complaint(deed.of("/complaint"), &no)),
+            "review" if allowed.contains(&Kind::ReviewAsked) => {
+                Some(review(deed.of("/review"), &no))
+            }
+            "complain" if allowed.contains(&Kind::ComplaintFiled) => {
+                Some(complaint(deed.of("/complaint"), &no))
+            }
             _ => None,
         };
         let open = match rung.id.as_str() {
             "review" => state.review().map(|_| c().review_open.to_owned()),
-            "complain" => state.complaint().map(|x| c().complaint_open.replace("{n}", &x.number)),
+            "complain" => state
+                .complaint()
+                .map(|x| c().complaint_open.replace("{n}", &x.number)),
             _ => None,
         };
-        let phone = (!rung.phone.is_empty()).then(|| call(&rung.phone, c().call_number.replace("{n}", &rung.phone)));
+        let phone = (!rung.phone.is_empty())
+            .then(|| call(&rung.phone, c().call_number.replace("{n}", &rung.phone)));
         let id = format!("way-{}", rung.id);
         view! {
             <section id=id class="way">
@@ -56,7 +71,14 @@ fn ways(visit: Visit, view: &ClaimView) -> AnyView {
             </section>
         }
     };
-    let rungs = visit.catalogue.papers.after.ladder.iter().map(rung).collect_view();
+    let rungs = visit
+        .catalogue
+        .papers
+        .after
+        .ladder
+        .iter()
+        .map(rung)
+        .collect_view();
     view! { {deed.trouble()}<p>{c().disagree_hint}</p>{rungs}{back_to(&no)} }.into_any()
 }
 
@@ -64,7 +86,10 @@ fn review(deed: Deed, no: &str) -> AnyView {
     let (reason, wish) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let back = StoredValue::new(format!("/claims/{no}"));
     let send = move |_| {
-        let what = What::ReviewAsked { reason: reason.get_untracked(), wish: wish.get_untracked() };
+        let what = What::ReviewAsked {
+            reason: reason.get_untracked(),
+            wish: wish.get_untracked(),
+        };
         deed.take(what, move || address::go(&back.get_value()));
     };
     view! {
@@ -79,9 +104,13 @@ fn complaint(deed: Deed, no: &str) -> AnyView {
     let (about, wish) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let back = StoredValue::new(format!("/claims/{no}"));
     let send = move |_| {
-        // Number and owner are the server's.
-        let what =
-            What::ComplaintFiled { number: String::new(), about: about.get_untracked(), wish: wish.get_untracked(), owner: String::new() };
+        // The server fills in number and owner.
+        let what = What::ComplaintFiled {
+            number: String::new(),
+            about: about.get_untracked(),
+            wish: wish.get_untracked(),
+            owner: String::new(),
+        };
         deed.take(what, move || address::go(&back.get_value()));
     };
     view! {

@@ -1,5 +1,5 @@
-//! The documents of a claim: the task list, one page for each document, the questions that shorten the list. All of it
-//! works without network.
+//! The documents of a claim: the task list, one page for each document, the questions that shorten
+//! the list. All of it works without network.
 
 use std::cell::RefCell;
 
@@ -19,7 +19,8 @@ use crate::session::Session;
 use crate::ui::{button_link, changed, choices, click, error_text, live, sheet, size};
 
 thread_local! {
-    /// The claim that is looked at: its pages share one state, and files go on being looked at between them.
+    /// The open claim: its pages share one state, and files are still processed while moving
+    /// between them.
     static OPEN: RefCell<Option<Papers>> = const { RefCell::new(None) };
 }
 
@@ -29,9 +30,14 @@ pub fn forget() {
 }
 
 /// Shows a page of claim `no` once its papers are there.
-pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl Fn(Papers) -> AnyView + Clone + Send + 'static) -> AnyView {
+pub fn with_papers(
+    session: Session,
+    no: &str,
+    title: &'static str,
+    show: impl Fn(Papers) -> AnyView + Clone + Send + 'static,
+) -> AnyView {
     photos::warm_up();
-    // As the server spells it, whatever the address says.
+    // In the server's spelling, whatever the address says.
     let no = &claim_domain::claim_no::parse(no).unwrap_or_else(|| no.to_owned());
     let known = OPEN.with_borrow(|o| o.filter(|p| untrack(|| p.no()) == *no));
     let papers: Fetched<Papers> = RwSignal::new(known.map(Ok));
@@ -39,9 +45,9 @@ pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl F
     let no = no.to_owned();
     spawn(async move {
         match known {
-            // What happened meanwhile; without network what is known stays.
+            // Fetch what happened meanwhile; offline, what is known stays.
             Some(known) if session.visit.online.get_untracked() => {
-                // Signed out meanwhile: what was shown is no longer his to see.
+                // Signed out meanwhile: the customer may no longer see what was shown.
                 if let Err(error @ CallError::Problem(_)) = known.refresh().await {
                     forget();
                     papers.try_set(Some(Err(error)));
@@ -57,13 +63,28 @@ pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl F
             }
         }
     });
-    let back = StoredValue::new(format!("/claims/{}", address::path().get_untracked().split('/').nth(2).unwrap_or_default()));
+    let back = StoredValue::new(format!(
+        "/claims/{}",
+        address::path()
+            .get_untracked()
+            .split('/')
+            .nth(2)
+            .unwrap_or_default()
+    ));
     let content = move || match papers.get() {
-        None => sheet(title, None, view! { <p role="status">{c().loading}</p> }.into_any()),
-        Some(Err(error)) => sheet(title, Some(&back.get_value()), trouble(session.visit, &error, &here)),
-        // The page stays; what changes in it are its own live parts.
+        None => sheet(
+            title,
+            None,
+            view! { <p role="status">{c().loading}</p> }.into_any(),
+        ),
+        Some(Err(error)) => sheet(
+            title,
+            Some(&back.get_value()),
+            trouble(session.visit, &error, &here),
+        ),
+        // The page stays; only its own live parts change.
         Some(Ok(papers)) => untrack(|| {
-            // Once everything has arrived, the server's word replaces what was kept here.
+            // Once everything has arrived, the server's version replaces the local one.
             let done = Memo::new(move |_| papers.sending().is_some_and(|o| o.is_done()));
             Effect::new(move |_| {
                 if done.get() {
@@ -80,8 +101,15 @@ pub fn with_papers(session: Session, no: &str, title: &'static str, show: impl F
 pub fn tasks(session: Session, no: &str) -> AnyView {
     with_papers(session, no, c().tasks_title, |papers| {
         let all = Memo::new(move |_| papers.tasks());
-        let missing = move || still_missing(all.with(|a| a.iter().filter(|t| t.is_missing()).count()));
-        let open = move || papers.questions().iter().filter(|(_, answer)| answer.is_none()).count();
+        let missing =
+            move || still_missing(all.with(|a| a.iter().filter(|t| t.is_missing()).count()));
+        let open = move || {
+            papers
+                .questions()
+                .iter()
+                .filter(|(_, answer)| answer.is_none())
+                .count()
+        };
         let ask = move || {
             let state = match open() {
                 0 => view! { <span class="tag">"✓ "{c().state_done}</span> }.into_any(),
@@ -107,7 +135,11 @@ pub fn tasks(session: Session, no: &str) -> AnyView {
             {live(move || all.with(|all| perhaps(papers, all)))}
             {live(move || on_the_way(papers))}
         };
-        sheet(c().tasks_title, Some(&format!("/claims/{}", papers.no())), content.into_any())
+        sheet(
+            c().tasks_title,
+            Some(&format!("/claims/{}", papers.no())),
+            content.into_any(),
+        )
     })
 }
 
@@ -118,38 +150,58 @@ fn still_missing(documents: usize) -> String {
     }
 }
 
-/// Needed or not, whatever is still to be answered.
+/// Whether it is needed does not depend on open questions.
 fn is_sure(task: &Task) -> bool {
     task.need != Need::Possibly || task.files > 0 || task.state == State::Unavailable
 }
 
 /// What depends on open questions, out of the way.
 fn perhaps(papers: Papers, all: &[Task]) -> Option<AnyView> {
-    let lines: Vec<_> = all.iter().filter(|t| !is_sure(t)).map(|t| line(papers, t)).collect();
+    let lines: Vec<_> = all
+        .iter()
+        .filter(|t| !is_sure(t))
+        .map(|t| line(papers, t))
+        .collect();
     let title = c().perhaps_title.replace("{n}", &lines.len().to_string());
     (!lines.is_empty())
         .then(|| view! { <details id="perhaps"><summary>{title}</summary><ul class="tasks">{lines}</ul></details> }.into_any())
 }
 
 fn line(papers: Papers, task: &Task) -> AnyView {
-    let Some(document) = papers.catalogue.document(&task.document) else { return ().into_any() };
+    let Some(document) = papers.catalogue.document(&task.document) else {
+        return ().into_any();
+    };
     let claim = papers.claim();
-    let verdict = claim.verdicts.iter().find(|v| v.document == task.document).map(|v| v.accepted);
+    let verdict = claim
+        .verdicts
+        .iter()
+        .find(|v| v.document == task.document)
+        .map(|v| v.accepted);
     let (class, word) = match (task.state, task.need) {
         (State::Todo | State::Started, _) if verdict == Some(false) => ("tag you", c().task_resend),
         (State::Done, _) if verdict == Some(true) => ("tag", c().task_accepted),
-        (State::Done, _) if claim.requested_at.is_some() && task.files > 0 => ("tag", c().task_judging),
+        (State::Done, _) if claim.requested_at.is_some() && task.files > 0 => {
+            ("tag", c().task_judging)
+        }
         (State::Done, _) => ("tag", c().task_done),
         (State::OnFile, _) => ("tag", c().task_on_file),
         (State::Unavailable, _) => ("tag", c().task_unavailable),
         (State::NotNeeded, _) => ("tag plain", c().task_not_needed),
         (State::Started, _) => ("tag you", c().task_started),
-        (State::Todo, Need::Required) if task.phase == Phase::Payment => ("tag plain", c().task_later),
+        (State::Todo, Need::Required) if task.phase == Phase::Payment => {
+            ("tag plain", c().task_later)
+        }
         (State::Todo, Need::Required) => ("tag you", c().task_todo),
         (State::Todo, Need::Optional) => ("tag plain", c().task_optional),
         (State::Todo, _) => ("tag plain", c().task_possibly),
     };
-    let takes = papers.catalogue.papers.takes.iter().find(|t| t.id == document.takes).map(|t| i18n::text(&t.name));
+    let takes = papers
+        .catalogue
+        .papers
+        .takes
+        .iter()
+        .find(|t| t.id == document.takes)
+        .map(|t| i18n::text(&t.name));
     let files = (task.files > 0).then(|| c().task_files.replace("{n}", &task.files.to_string()));
     view! {
         <li data-document=task.document.clone() data-state=format!("{:?}", task.state)>
@@ -162,27 +214,45 @@ fn line(papers: Papers, task: &Task) -> AnyView {
     .into_any()
 }
 
-/// Whose paper it is, where each payee has his own.
+/// Whose document it is, where each payee has their own.
 fn of_payee(papers: Papers, document: &str) -> Option<String> {
     let no: u16 = document.split_once('.')?.1.parse().ok()?;
-    papers.claim().payees.into_iter().find(|p| p.no == no).map(|p| format!("（{}）", p.holder))
+    papers
+        .claim()
+        .payees
+        .into_iter()
+        .find(|p| p.no == no)
+        .map(|p| format!("（{}）", p.holder))
 }
 
 /// What is being sent, or the button that sends.
 fn on_the_way(papers: Papers) -> AnyView {
     let unsent = papers.unsent().len();
-    let sending = papers.sending().filter(|o| !o.is_done()).map(|_| super::request::progress(papers));
+    let sending = papers
+        .sending()
+        .filter(|o| !o.is_done())
+        .map(|_| super::request::progress(papers));
     // What staff asked for goes at once; the rest goes with the request.
     let claim = papers.claim();
-    let button = if claim.requested_at.is_some() || claim.supplement.is_some() || claim.verdicts.iter().any(|v| !v.accepted) {
+    let button = if claim.requested_at.is_some()
+        || claim.supplement.is_some()
+        || claim.verdicts.iter().any(|v| !v.accepted)
+    {
         let send = move |_| papers.send(None);
         (unsent > 0).then(|| {
             let text = c().send_files.replace("{n}", &unsent.to_string());
             view! { <p class="note">{c().privacy_until_sent}</p><button class="weui-btn weui-btn_primary" type="button" id="send-files" on:click=click(send)>{text}</button> }.into_any()
         })
     } else {
-        let note = if unsent > 0 { Some(view! { <p class="quiet">{c().privacy_until_sent}</p> }) } else { None };
-        sending.is_none().then(|| view! { {note}{button_link(papers.address("request"), c().to_request, true)} }.into_any())
+        let note = if unsent > 0 {
+            Some(view! { <p class="quiet">{c().privacy_until_sent}</p> })
+        } else {
+            None
+        };
+        sending.is_none().then(|| {
+            view! { {note}{button_link(papers.address("request"), c().to_request, true)} }
+                .into_any()
+        })
     };
     view! { {sending}{button} }.into_any()
 }
@@ -190,9 +260,20 @@ fn on_the_way(papers: Papers) -> AnyView {
 /// `/claims/:no/questions`
 pub fn questions(session: Session, no: &str) -> AnyView {
     with_papers(session, no, c().questions_title, |papers| {
-        let asked = Memo::new(move |_| papers.questions().iter().map(|(q, _)| q.fact.clone()).collect::<Vec<_>>());
+        let asked = Memo::new(move |_| {
+            papers
+                .questions()
+                .iter()
+                .map(|(q, _)| q.fact.clone())
+                .collect::<Vec<_>>()
+        });
         let one = move |fact: String| {
-            let question = papers.catalogue.papers.questions.iter().find(|q| q.fact == fact)?;
+            let question = papers
+                .catalogue
+                .papers
+                .questions
+                .iter()
+                .find(|q| q.fact == fact)?;
             let name: &'static str = Box::leak(format!("q/{fact}").into_boxed_str());
             let given = fact.clone();
             let answer = Signal::derive(move || match papers.folder().answers.get(&given) {
@@ -201,12 +282,14 @@ pub fn questions(session: Session, no: &str) -> AnyView {
                 None => String::new(),
             });
             let choose = Callback::new(move |value: String| papers.answer(&fact, value == "yes"));
-            let options = [("yes", c().yes), ("no", c().no)].map(|(v, l)| (v.to_owned(), l.to_owned(), String::new())).to_vec();
+            let options = [("yes", c().yes), ("no", c().no)]
+                .map(|(v, l)| (v.to_owned(), l.to_owned(), String::new()))
+                .to_vec();
             Some(
                 view! { <fieldset class="pair"><legend>{i18n::text(&question.ask)}</legend>{choices(name, options, answer, choose)}</fieldset> },
             )
         };
-        // Answering one may raise another: those that are drawn stay as they are.
+        // An answer may raise another question: those already rendered stay as they are.
         let list = if papers.is_signed() {
             super::request::state(papers)
         } else {
@@ -219,23 +302,39 @@ pub fn questions(session: Session, no: &str) -> AnyView {
             <p class="status" role="status">{live(missing)}</p>
             {button_link(papers.address("documents"), c().to_tasks, true)}
         };
-        sheet(c().questions_title, Some(&papers.address("documents")), content.into_any())
+        sheet(
+            c().questions_title,
+            Some(&papers.address("documents")),
+            content.into_any(),
+        )
     })
 }
 
 /// `/claims/:no/documents/:document`
 pub fn document(session: Session, no: &str, id: &str) -> AnyView {
     let id = id.to_owned();
-    with_papers(session, no, c().tasks_title, move |papers| match papers.catalogue.instance(&id) {
-        // A page shows few of them; each lives as long as the catalogue does.
-        Some(document) => one_document(papers, Box::leak(Box::new(document))),
-        None => sheet(t().not_found, Some(&papers.address("documents")), view! { <p>{t().not_found_hint}</p> }.into_any()),
+    with_papers(session, no, c().tasks_title, move |papers| {
+        match papers.catalogue.instance(&id) {
+            // A page shows few of them; each lives as long as the catalogue does.
+            Some(document) => one_document(papers, Box::leak(Box::new(document))),
+            None => sheet(
+                t().not_found,
+                Some(&papers.address("documents")),
+                view! { <p>{t().not_found_hint}</p> }.into_any(),
+            ),
+        }
     })
 }
 
 fn one_document(papers: Papers, document: &'static Document) -> AnyView {
     let name = i18n::text(&document.name);
-    let takes = papers.catalogue.papers.takes.iter().find(|t| t.id == document.takes).map(|t| i18n::text(&t.name));
+    let takes = papers
+        .catalogue
+        .papers
+        .takes
+        .iter()
+        .find(|t| t.id == document.takes)
+        .map(|t| i18n::text(&t.name));
     let came_back = papers.waiting.get_untracked().as_deref() == Some(document.id.as_str());
     let per_file = document.fields.contains(&Field::InvoiceNo);
     let typed = (!per_file && !document.fields.is_empty() && !papers.is_signed()).then(
@@ -259,18 +358,24 @@ fn one_document(papers: Papers, document: &'static Document) -> AnyView {
     sheet(name, Some(&papers.address("documents")), content.into_any())
 }
 
-/// Whether the document stands on the open list of what was asked for in addition.
+/// Whether the document is on the open supplement list.
 fn is_asked(papers: Papers, document: &Document) -> bool {
-    papers.claim().supplement.is_some_and(|s| s.wanted.contains(&document.id))
+    papers
+        .claim()
+        .supplement
+        .is_some_and(|s| s.wanted.contains(&document.id))
 }
 
-/// What the insurer says of this document: has it, sent it back, asks for it.
+/// The insurer's status of this document: received, sent back or requested.
 fn standing(papers: Papers, document: &'static Document) -> AnyView {
     let claim = papers.claim();
     let asked = claim.supplement.filter(|s| s.wanted.contains(&document.id));
-    let on_file =
-        (asked.is_none() && papers.folder().on_file.contains(&document.id)).then(|| view! { <p class="note">{c().task_on_file}</p> });
-    let back = claim.verdicts.into_iter().find(|v| v.document == document.id && !v.accepted);
+    let on_file = (asked.is_none() && papers.folder().on_file.contains(&document.id))
+        .then(|| view! { <p class="note">{c().task_on_file}</p> });
+    let back = claim
+        .verdicts
+        .into_iter()
+        .find(|v| v.document == document.id && !v.accepted);
     let back = back.map(|v| view! { <p class="note warn" id="sent-back"><strong>{c().task_resend}</strong>"："{v.reason}</p> });
     let asked = asked.map(|s| {
         let until = c().supplement_until.replace("{day}", &s.until.to_string());
@@ -281,7 +386,12 @@ fn standing(papers: Papers, document: &'static Document) -> AnyView {
 
 /// What a good picture looks like, as a drawing and in words.
 fn drawing(papers: Papers, document: &'static Document) -> AnyView {
-    let words = papers.catalogue.papers.drawings.iter().find(|d| d.id == document.drawing);
+    let words = papers
+        .catalogue
+        .papers
+        .drawings
+        .iter()
+        .find(|d| d.id == document.drawing);
     let shots = document.shots.iter().map(|shot| view! { <li><img src=format!("/drawings/{shot}.svg") alt="" width="96" height="72" /><span>{c().shots.get(shot)}</span></li> }).collect_view();
     view! {
         <figure class="example">
@@ -328,28 +438,49 @@ fn chosen(papers: Papers, file: Chosen) -> AnyView {
     }
 }
 
-/// The files that are there, each with what is doubtful about it. A card stays while its doubts change: somebody types
-/// in it.
+/// The document's files, each with its doubts. A card stays while its doubts change, because
+/// somebody may be typing in it.
 fn files(papers: Papers, document: &'static Document) -> AnyView {
     let mine = move || {
-        let all = papers.folder().files.into_iter().filter(|f| f.document == document.id);
-        all.enumerate().map(|(place, f)| (place, papers.is_here(&f) && !papers.is_under_way(&f), f)).collect::<Vec<_>>()
+        let all = papers
+            .folder()
+            .files
+            .into_iter()
+            .filter(|f| f.document == document.id);
+        all.enumerate()
+            .map(|(place, f)| (place, papers.is_here(&f) && !papers.is_under_way(&f), f))
+            .collect::<Vec<_>>()
     };
-    let key = |(place, here, file): &(usize, bool, File)| (*place, *here, file.id.clone(), file.kept_because.clone());
-    let children = move |(place, here, file): (usize, bool, File)| untrack(|| card(papers, document, place, here, &file));
-    view! { <ul class="photos" id="files"><For each=mine key=key children=children></For></ul> }.into_any()
+    let key = |(place, here, file): &(usize, bool, File)| {
+        (*place, *here, file.id.clone(), file.kept_because.clone())
+    };
+    let children = move |(place, here, file): (usize, bool, File)| {
+        untrack(|| card(papers, document, place, here, &file))
+    };
+    view! { <ul class="photos" id="files"><For each=mine key=key children=children></For></ul> }
+        .into_any()
 }
 
-fn card(papers: Papers, document: &'static Document, place: usize, here: bool, file: &File) -> AnyView {
+fn card(
+    papers: Papers,
+    document: &'static Document,
+    place: usize,
+    here: bool,
+    file: &File,
+) -> AnyView {
     let name = c().page_number.replace("{n}", &(place + 1).to_string());
     let picture = match papers.pictures.with(|p| p.get(&file.id).cloned()) {
         Some(url) => view! { <img src=url alt=name.clone() /> }.into_any(),
         None => view! { <span class="blank" aria-hidden="true">{if file.format == Format::Pdf { "PDF" } else { "✓" }}</span> }.into_any(),
     };
     let at = format!("/files/{}", file.id);
-    // The same file in two documents is doubted twice.
+    // A file used for two documents gets the same doubt twice.
     let doubts = Memo::new(move |_| {
-        let mut mine: Vec<Doubt> = papers.doubts().into_iter().filter(|d| d.finding.field == at).collect();
+        let mut mine: Vec<Doubt> = papers
+            .doubts()
+            .into_iter()
+            .filter(|d| d.finding.field == at)
+            .collect();
         mine.dedup();
         mine
     });
@@ -365,7 +496,8 @@ fn card(papers: Papers, document: &'static Document, place: usize, here: bool, f
     let kept = file.kept_because.clone().filter(|r| !r.is_empty());
     let may_keep = here && kept.is_none();
     let label = format!("{} · {name}", c().keep_reason);
-    let warned = Memo::new(move |_| doubts.with(|all| all.iter().any(|d| d.severity == Severity::Warn)));
+    let warned =
+        Memo::new(move |_| doubts.with(|all| all.iter().any(|d| d.severity == Severity::Warn)));
     let keep = move || {
         let (id, label) = (keep_id.clone(), label.clone());
         let save = move |_| papers.keep(&id, typing.get_untracked());
@@ -400,31 +532,67 @@ fn card(papers: Papers, document: &'static Document, place: usize, here: bool, f
 }
 
 fn doubt_line(papers: Papers, doubt: &Doubt) -> AnyView {
-    let class = if doubt.severity == Severity::Info { "quiet" } else { "doubt" };
-    let mark = if doubt.severity == Severity::Info { "ℹ " } else { "! " };
+    let class = if doubt.severity == Severity::Info {
+        "quiet"
+    } else {
+        "doubt"
+    };
+    let mark = if doubt.severity == Severity::Info {
+        "ℹ "
+    } else {
+        "! "
+    };
     view! { <p class=class data-rule=doubt.rule.clone() data-code=doubt.finding.code.as_str()>{mark}{error_text(papers.session.visit, &doubt.finding)}</p> }.into_any()
 }
 
 fn slot_doubts(papers: Papers, document: &'static Document) -> AnyView {
     let at = format!("/documents/{}", document.id);
-    papers.doubts().iter().filter(|d| d.finding.field == at).map(|d| doubt_line(papers, d)).collect_view().into_any()
+    papers
+        .doubts()
+        .iter()
+        .filter(|d| d.finding.field == at)
+        .map(|d| doubt_line(papers, d))
+        .collect_view()
+        .into_any()
 }
 
-/// Typed values of a document, or of one file of it; a doubt names the character and offers the likely fix.
+/// Typed values of a document, or of one file of it; a doubt names the character and offers the
+/// likely fix.
 fn fields(papers: Papers, key: String, fields: &'static [Field]) -> AnyView {
     let one = |field: &'static Field| {
         let field = *field;
         let id = format!("{key}-{}", field.as_str());
-        let (read, write, mend, at) = (key.clone(), key.clone(), key.clone(), format!("/typed/{key}/{}", field.as_str()));
-        let value = Memo::new(move |_| papers.folder().typed.get(&read).and_then(|f| f.get(&field)).cloned().unwrap_or_default());
-        let found = Memo::new(move |_| papers.doubts().into_iter().find(|d| d.finding.field == at).map(|d| d.finding));
+        let (read, write, mend, at) = (
+            key.clone(),
+            key.clone(),
+            key.clone(),
+            format!("/typed/{key}/{}", field.as_str()),
+        );
+        let value = Memo::new(move |_| {
+            papers
+                .folder()
+                .typed
+                .get(&read)
+                .and_then(|f| f.get(&field))
+                .cloned()
+                .unwrap_or_default()
+        });
+        let found = Memo::new(move |_| {
+            papers
+                .doubts()
+                .into_iter()
+                .find(|d| d.finding.field == at)
+                .map(|d| d.finding)
+        });
         let wrong = move || {
             let finding: FieldError = found.get()?;
             let fix = finding.fix.clone().map(|fix| {
                 let (mend, shown) = (mend.clone(), t().use_fix.replace("{fix}", &fix));
                 view! { <button class="chip" type="button" on:click=click(move |_| papers.type_in(&mend, field, fix.clone()))>{shown}</button> }
             });
-            Some(view! { <p class="doubt" data-code=finding.code.as_str()>"! "{error_text(papers.session.visit, &finding)}</p>{fix} })
+            Some(
+                view! { <p class="doubt" data-code=finding.code.as_str()>"! "{error_text(papers.session.visit, &finding)}</p>{fix} },
+            )
         };
         let typed = move |event: ev::Event| papers.type_in(&write, field, page::value_of(&event));
         let input = if field == Field::Items {
@@ -447,7 +615,7 @@ fn fields(papers: Papers, key: String, fields: &'static [Field]) -> AnyView {
     (fields.iter().map(one).collect_view(), keep).into_any()
 }
 
-/// 我拿不到这个: a reason is an answer (保险法第二十二条).
+/// 我拿不到这个: a reason counts as an answer (保险法第二十二条).
 fn excuse(papers: Papers, document: &'static Document) -> AnyView {
     let given = Memo::new(move |_| papers.folder().unavailable.get(&document.id).cloned());
     let typing = RwSignal::new(given.get_untracked().unwrap_or_default());
@@ -473,13 +641,16 @@ fn excuse(papers: Papers, document: &'static Document) -> AnyView {
     view! { <div>{live(shown)}</div> }.into_any()
 }
 
-/// The same after the request was signed: the insurer asked for it, so the reason is told at once.
+/// The same after the request was signed: the insurer asked for it, so the reason is sent at once.
 fn excuse_at_once(papers: Papers, document: &'static Document) -> AnyView {
     let (typing, wrong) = (RwSignal::new(String::new()), RwSignal::new(None::<String>));
     let send = move |_| {
         wrong.set(None);
         spawn(async move {
-            if let Err(error) = papers.excuse(&document.id, typing.get_untracked().trim().to_owned()).await {
+            if let Err(error) = papers
+                .excuse(&document.id, typing.get_untracked().trim().to_owned())
+                .await
+            {
                 wrong.try_set(Some(i18n::error(papers.catalogue, error.code()).to_owned()));
             } else {
                 address::go(&papers.address("documents"));

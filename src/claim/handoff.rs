@@ -1,5 +1,5 @@
-//! A machine in a branch shows a code, this phone has scanned it: what was begun there goes on here, or one of my claims is
-//! printed there.
+//! A kiosk in a branch shows a code and this phone has scanned it: either the report begun there
+//! continues here, or the kiosk prints one of my claims.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,11 +16,11 @@ use crate::ui::{button_link, click, live, sheet};
 
 const REDEEM: &str = "/api/v1/handoffs/redeem";
 
-/// What the machine has for this phone.
+/// What the kiosk has for this phone.
 #[derive(Clone)]
 enum Found {
     Report(Box<Parcel>),
-    /// Nothing: it prints.
+    /// Nothing: the kiosk offers to print.
     Printer(Vec<ClaimSummary>),
 }
 
@@ -28,36 +28,54 @@ enum Found {
 pub fn handoff(session: Session) -> AnyView {
     let visit = session.visit;
     let Some(secret) = address::secret() else {
-        return sheet(c().handoff, Some("/"), view! { <p>{c().handoff_none}</p>{scanner()} }.into_any());
+        return sheet(
+            c().handoff,
+            Some("/"),
+            view! { <p>{c().handoff_none}</p>{scanner()} }.into_any(),
+        );
     };
     let secret = StoredValue::new(secret);
     let found: RwSignal<Option<Result<Found, CallError>>> = RwSignal::new(None);
     let moved = RwSignal::new(None::<&'static str>);
     let asked = StoredValue::new(false);
     let redeem = move |claim_no: Option<String>, done: bool| async move {
-        http::post::<Parcel>(REDEEM, &Redeem { secret: secret.get_value(), claim_no, done }).await
+        http::post::<Parcel>(
+            REDEEM,
+            &Redeem {
+                secret: secret.get_value(),
+                claim_no,
+                done,
+            },
+        )
+        .await
     };
     let fetch = move || {
         spawn(async move {
             let outcome = match redeem(None, false).await {
                 Ok(parcel) if parcel.draft.is_some() => Ok(Found::Report(Box::new(parcel))),
-                Ok(_) => http::get_whole::<Vec<ClaimSummary>>(&format!("{BASE}/claims")).await.map(Found::Printer),
+                Ok(_) => http::get_whole::<Vec<ClaimSummary>>(&format!("{BASE}/claims"))
+                    .await
+                    .map(Found::Printer),
                 Err(error) => Err(error),
             };
             found.try_set(Some(outcome));
         });
     };
-    // Written down first; then the machine is told, and forgets.
+    // Save first; then tell the kiosk, which forgets it.
     let take = Callback::new(move |parcel: Parcel| {
         spawn(async move {
             let bytes = |text: &str| STANDARD.decode(text).unwrap_or_default();
-            let photos = parcel.photos.into_iter().map(|p| (p.id, bytes(&p.jpeg), bytes(&p.thumbnail))).collect();
+            let photos = parcel
+                .photos
+                .into_iter()
+                .map(|p| (p.id, bytes(&p.jpeg), bytes(&p.thumbnail)))
+                .collect();
             let Some(draft) = parcel.draft else { return };
             if !session.adopt(draft, photos).await {
                 moved.try_set(Some(c().handoff_not_kept));
                 return;
             }
-            // Everything is here: should the machine not hear of it, it gives up by itself.
+            // Everything is here: if the kiosk never hears of it, it times out by itself.
             for _ in 0..3 {
                 if redeem(None, true).await.is_ok() {
                     break;
@@ -78,7 +96,9 @@ pub fn handoff(session: Session) -> AnyView {
         });
     });
     let content = move || {
-        let Some(who) = visit.who.get() else { return view! { <p role="status">{c().loading}</p> }.into_any() };
+        let Some(who) = visit.who.get() else {
+            return view! { <p role="status">{c().loading}</p> }.into_any();
+        };
         if !who.signed_in {
             return login::form(visit, None);
         }
@@ -88,7 +108,10 @@ pub fn handoff(session: Session) -> AnyView {
         }
         match found.get() {
             None => {
-                if !asked.try_update_value(|a| std::mem::replace(a, true)).unwrap_or(true) {
+                if !asked
+                    .try_update_value(|a| std::mem::replace(a, true))
+                    .unwrap_or(true)
+                {
                     fetch();
                 }
                 view! { <p role="status">{c().loading}</p> }.into_any()
@@ -98,16 +121,25 @@ pub fn handoff(session: Session) -> AnyView {
             Some(Ok(Found::Printer(claims))) => printer(session, claims, print),
         }
     };
-    sheet(c().handoff, None, view! { <div>{live(content)}</div> }.into_any())
+    sheet(
+        c().handoff,
+        None,
+        view! { <div>{live(content)}</div> }.into_any(),
+    )
 }
 
-/// The machine's code, read by the host of this page.
+/// Scans the kiosk's code with the page's host.
 pub fn scanner() -> AnyView {
     let wrong = RwSignal::new(false);
     let scan = move |_| {
         spawn(async move {
-            let Some(text) = host::scan().await else { return };
-            match text.strip_prefix(&page::origin()).filter(|path| path.starts_with("/handoff#")) {
+            let Some(text) = host::scan().await else {
+                return;
+            };
+            match text
+                .strip_prefix(&page::origin())
+                .filter(|path| path.starts_with("/handoff#"))
+            {
                 // The secret after # is read when the page begins.
                 Some(path) => {
                     address::replace(path);
@@ -125,7 +157,9 @@ pub fn scanner() -> AnyView {
 }
 
 fn report(session: Session, parcel: Parcel, take: Callback<Parcel>) -> AnyView {
-    let photos = c().handoff_photos.replace("{n}", &parcel.photos.len().to_string());
+    let photos = c()
+        .handoff_photos
+        .replace("{n}", &parcel.photos.len().to_string());
     let own = session.draft.with_untracked(|d| !d.is_empty());
     let busy = RwSignal::new(false);
     let go = move |_| {
@@ -134,7 +168,7 @@ fn report(session: Session, parcel: Parcel, take: Callback<Parcel>) -> AnyView {
             take.run(parcel.clone());
         }
     };
-    // Its answer must not be taken for this one's.
+    // The answer to the earlier report must not be taken for this one's.
     if session.is_unanswered() {
         return view! { <p class="note warn">{t().sending}</p>{button_link("/report/done".into(), t().see_report, true)} }.into_any();
     }
@@ -153,7 +187,9 @@ fn printer(session: Session, claims: Vec<ClaimSummary>, print: Callback<String>)
     let catalogue = session.visit.catalogue;
     let line = |claim: ClaimSummary| {
         let no = claim.claim_no.clone();
-        let name = catalogue.incident(&claim.incident).map_or("", |i| i18n::text(&i.name));
+        let name = catalogue
+            .incident(&claim.incident)
+            .map_or("", |i| i18n::text(&i.name));
         let stage = stage_name(catalogue, claim.lob, claim.stage);
         view! {
             <li><button class="weui-btn weui-btn_default" type="button" on:click=click(move |_| print.run(no.clone()))>

@@ -10,10 +10,16 @@ use crate::i18n::{self, c, t};
 use crate::ui::size;
 use crate::visit::Visit;
 
-/// The newest first. Whoever may see only how far it is gets the stages, without words.
+/// Newest first. A viewer with limited access sees the stages only, without details.
 pub fn history(visit: Visit, view: &ClaimView) -> AnyView {
     let told = |e: &&Event| !view.limited || is_step(&e.what);
-    view.events.iter().rev().filter(told).map(|e| happened(visit, view.summary.lob, e, view.limited)).collect_view().into_any()
+    view.events
+        .iter()
+        .rev()
+        .filter(told)
+        .map(|e| happened(visit, view.summary.lob, e, view.limited))
+        .collect_view()
+        .into_any()
 }
 
 /// Moves the claim from one stage to another.
@@ -40,7 +46,13 @@ pub fn actor(actor: &Actor) -> String {
 }
 
 fn overlay_name(visit: Visit, overlay: Overlay) -> &'static str {
-    visit.catalogue.papers.after.overlays.get(overlay.as_str()).map_or("", i18n::text)
+    visit
+        .catalogue
+        .papers
+        .after
+        .overlays
+        .get(overlay.as_str())
+        .map_or("", i18n::text)
 }
 
 fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
@@ -48,55 +60,118 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
     let text = match &event.what {
         What::Reported { .. } => stage(Stage::Reported),
         What::Registered { handler } => c().ev_registered.replace("{who}", handler),
-        What::NotAccepted { text, .. } if limited && text.is_empty() => format!("{}：{}", stage(Stage::NotAccepted), c().why_by_phone),
-        What::NotAccepted { text, next_step, .. } => format!("{}：{text} {next_step}", stage(Stage::NotAccepted)),
-        What::SurveyStarted { on_site, surveyor } => {
-            (if *on_site { c().ev_survey_site } else { c().ev_survey_self }).replace("{who}", surveyor)
+        What::NotAccepted { text, .. } if limited && text.is_empty() => {
+            format!("{}：{}", stage(Stage::NotAccepted), c().why_by_phone)
         }
+        What::NotAccepted {
+            text, next_step, ..
+        } => format!("{}：{text} {next_step}", stage(Stage::NotAccepted)),
+        What::SurveyStarted { on_site, surveyor } => (if *on_site {
+            c().ev_survey_site
+        } else {
+            c().ev_survey_self
+        })
+        .replace("{who}", surveyor),
         What::SurveySkipped { reason } => c().ev_no_survey.replace("{text}", reason),
         What::SurveyRemarked { text } => c().ev_remarked.replace("{text}", text),
         What::SurveyReported { report } => c().ev_survey_done.replace("{text}", report),
-        What::Assessed { total_fen, .. } => c().ev_assessed.replace("{sum}", &money::show(*total_fen)),
+        What::Assessed { total_fen, .. } => {
+            c().ev_assessed.replace("{sum}", &money::show(*total_fen))
+        }
         What::AssessmentAccepted { .. } => c().ev_accepted.into(),
         What::AssessmentObjected { reason, .. } => c().ev_objected.replace("{text}", reason),
         What::ApprovalAsked { .. } => c().second_look.into(),
-        What::Approved { amount_fen, basis, .. } => c().ev_approved.replace("{sum}", &money::show(*amount_fen)).replace("{text}", basis),
-        What::Rejected { clause, facts, .. } => c().ev_rejected.replace("{clause}", clause).replace("{text}", facts),
+        What::Approved {
+            amount_fen, basis, ..
+        } => c()
+            .ev_approved
+            .replace("{sum}", &money::show(*amount_fen))
+            .replace("{text}", basis),
+        What::Rejected { clause, facts, .. } => c()
+            .ev_rejected
+            .replace("{clause}", clause)
+            .replace("{text}", facts),
         What::LetterDelivered => c().ev_letter.into(),
         What::SentBack { reason, .. } => c().sent_back.replace("{text}", reason),
         What::DecisionAgreed => c().ev_agreed.into(),
-        What::PayeesNamed { payees } => c().ev_payees.replace("{text}", &super::payees::shown(payees)),
+        What::PayeesNamed { payees } => c()
+            .ev_payees
+            .replace("{text}", &super::payees::shown(payees)),
         What::PaymentOrdered { .. } => stage(Stage::Paying),
         What::PaymentFailed { reason, .. } => format!("{}：{reason}", stage(Stage::PaymentFailed)),
         What::AdvanceAsked => c().ev_advance_asked.into(),
-        What::AdvancePaid { amount_fen, .. } => c().ev_advance_paid.replace("{sum}", &money::show(*amount_fen)),
+        What::AdvancePaid { amount_fen, .. } => c()
+            .ev_advance_paid
+            .replace("{sum}", &money::show(*amount_fen)),
         What::Archived => stage(Stage::Archived),
         What::Reopened { reason } => c().ev_reopened.replace("{text}", reason),
-        What::Paid { amount_fen, reference, .. } => c().ev_paid.replace("{sum}", &money::show(*amount_fen)).replace("{text}", reference),
+        What::Paid {
+            amount_fen,
+            reference,
+            ..
+        } => c()
+            .ev_paid
+            .replace("{sum}", &money::show(*amount_fen))
+            .replace("{text}", reference),
         What::Closed => stage(Stage::Closed),
         What::Withdrawn { reason } => format!("{}：{reason}", stage(Stage::Withdrawn)),
-        What::DocumentReceived { document, bytes, .. } => {
-            c().ev_document.replace("{name}", name_of(visit, document)).replace("{size}", &size(*bytes))
-        }
-        What::SupplementAsked { documents, reason, until, .. } => {
+        What::DocumentReceived {
+            document, bytes, ..
+        } => c()
+            .ev_document
+            .replace("{name}", name_of(visit, document))
+            .replace("{size}", &size(*bytes)),
+        What::SupplementAsked {
+            documents,
+            reason,
+            until,
+            ..
+        } => {
             let names: Vec<&str> = documents.iter().map(|d| name_of(visit, d)).collect();
-            let text = c().ev_supplement.replace("{names}", &names.join(t().comma)).replace("{text}", reason);
+            let text = c()
+                .ev_supplement
+                .replace("{names}", &names.join(t().comma))
+                .replace("{text}", reason);
             text.replace("{day}", &until.to_string())
         }
-        What::SupplementExcused { document, reason } => format!("{}{}：{reason}", c().task_unavailable, name_of(visit, document)),
-        What::DocumentJudged { document, accepted, reason } => {
-            let word = if *accepted { c().task_accepted } else { c().task_resend };
+        What::SupplementExcused { document, reason } => format!(
+            "{}{}：{reason}",
+            c().task_unavailable,
+            name_of(visit, document)
+        ),
+        What::DocumentJudged {
+            document,
+            accepted,
+            reason,
+        } => {
+            let word = if *accepted {
+                c().task_accepted
+            } else {
+                c().task_resend
+            };
             format!("{}：{word} {reason}", name_of(visit, document))
         }
         What::SupplementEnded { reason } => c().ev_supplement_ended.replace("{text}", reason),
         What::Requested { .. } => c().requested.into(),
-        What::Marked { overlay, reason, .. } => format!("{}：{reason}", overlay_name(visit, *overlay)),
-        What::Unmarked { overlay } => c().ev_unmarked.replace("{name}", overlay_name(visit, *overlay)),
+        What::Marked {
+            overlay, reason, ..
+        } => format!("{}：{reason}", overlay_name(visit, *overlay)),
+        What::Unmarked { overlay } => c()
+            .ev_unmarked
+            .replace("{name}", overlay_name(visit, *overlay)),
         What::ReviewAsked { reason, .. } => c().ev_review.replace("{text}", reason),
-        What::ReviewAnswered { overturned, text, .. } => {
-            (if *overturned { c().ev_overturned } else { c().ev_upheld }).replace("{text}", text)
-        }
-        What::ComplaintFiled { number, owner, .. } => c().ev_complaint.replace("{n}", number).replace("{who}", owner),
+        What::ReviewAnswered {
+            overturned, text, ..
+        } => (if *overturned {
+            c().ev_overturned
+        } else {
+            c().ev_upheld
+        })
+        .replace("{text}", text),
+        What::ComplaintFiled { number, owner, .. } => c()
+            .ev_complaint
+            .replace("{n}", number)
+            .replace("{who}", owner),
         What::ComplaintExtended { reason, .. } => c().ev_complaint_later.replace("{text}", reason),
         What::ComplaintAnswered { text, .. } => c().ev_complaint_answered.replace("{text}", text),
         What::Wrote { text } => c().ev_wrote.replace("{text}", text),
@@ -106,28 +181,70 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
         What::Rated { .. } => c().ev_rated.into(),
         What::Corrected { .. } => c().ev_corrected.into(),
         What::PolicyFound { policy } => c().ev_policy.replace("{n}", policy),
-        What::Entitled { who, reason, .. } => c().ev_entitled.replace("{who}", who).replace("{text}", reason),
+        What::Entitled { who, reason, .. } => c()
+            .ev_entitled
+            .replace("{who}", who)
+            .replace("{text}", reason),
         What::Disowned => c().ev_disowned.into(),
-        What::DisownSettled { genuine, text } => (if *genuine { c().ev_disown_kept } else { c().ev_disown_ended }).replace("{text}", text),
-        What::DocumentWaived { document, reason } => c().ev_waived.replace("{name}", name_of(visit, document)).replace("{text}", reason),
-        What::Established { matter, holds, reason } => {
-            let text = if *holds { c().ev_established } else { c().ev_not_established };
-            text.replace("{name}", c().matters.get(matter.as_str())).replace("{text}", reason)
+        What::DisownSettled { genuine, text } => (if *genuine {
+            c().ev_disown_kept
+        } else {
+            c().ev_disown_ended
+        })
+        .replace("{text}", text),
+        What::DocumentWaived { document, reason } => c()
+            .ev_waived
+            .replace("{name}", name_of(visit, document))
+            .replace("{text}", reason),
+        What::Established {
+            matter,
+            holds,
+            reason,
+        } => {
+            let text = if *holds {
+                c().ev_established
+            } else {
+                c().ev_not_established
+            };
+            text.replace("{name}", c().matters.get(matter.as_str()))
+                .replace("{text}", reason)
         }
         What::ConsentWithdrawn { consent } => {
-            let name = visit.catalogue.consents.iter().find(|x| x.id == *consent).map_or("", |x| i18n::text(&x.label));
+            let name = visit
+                .catalogue
+                .consents
+                .iter()
+                .find(|x| x.id == *consent)
+                .map_or("", |x| i18n::text(&x.label));
             c().ev_consent.replace("{name}", name)
         }
         What::Escalated { deadline, to, by } => {
             let clock = deadline.split(':').next().unwrap_or_default();
-            let name = visit.catalogue.papers.after.clocks.get(clock).map_or("", |x| i18n::text(&x.name));
-            c().ev_escalated.replace("{name}", name).replace("{who}", to).replace("{t}", &by.to_local_text())
+            let name = visit
+                .catalogue
+                .papers
+                .after
+                .clocks
+                .get(clock)
+                .map_or("", |x| i18n::text(&x.name));
+            c().ev_escalated
+                .replace("{name}", name)
+                .replace("{who}", to)
+                .replace("{t}", &by.to_local_text())
         }
     };
-    let who = if limited && event.actor == Actor::Customer { c().actor_customer.into() } else { actor(&event.actor) };
-    view! { <li><span class="quiet">{event.at.to_local_text()}" · "{who}</span><br/>{text}</li> }.into_any()
+    let who = if limited && event.actor == Actor::Customer {
+        c().actor_customer.into()
+    } else {
+        actor(&event.actor)
+    };
+    view! { <li><span class="quiet">{event.at.to_local_text()}" · "{who}</span><br/>{text}</li> }
+        .into_any()
 }
 
 pub fn name_of(visit: Visit, document: &str) -> &'static str {
-    visit.catalogue.document(document).map_or("", |d| i18n::text(&d.name))
+    visit
+        .catalogue
+        .document(document)
+        .map_or("", |d| i18n::text(&d.name))
 }

@@ -1,5 +1,5 @@
-//! A text as a picture that can be kept: by a long press where nothing can be downloaded, by a tap where it can, by the
-//! host where it offers to.
+//! Text as a picture to keep: by a long press where nothing can be downloaded, by a tap where it
+//! can, and through the host if it offers that.
 
 use leptos::prelude::*;
 

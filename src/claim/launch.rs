@@ -1,5 +1,5 @@
-//! From the insurer's own menu: the policy chosen, time and place filled in, and whose report it is. One page, then the
-//! number; the tap that sends signs in as well.
+//! Opened from the insurer's own menu: policy, time and place are filled in, and the page shows
+//! whose report it is. One page, then the number; the tap that sends also signs in.
 
 use claim_api::{Launch, LaunchTicket, Launched, SessionView};
 use claim_domain::draft::{Command, Draft, KnownPolicy, Step};
@@ -22,7 +22,11 @@ const ASKED: [Step; 3] = [Step::Safety, Step::Event, Step::Check];
 /// `/launch#token`
 pub fn launch(session: Session) -> AnyView {
     let Some(token) = address::secret() else {
-        return sheet(c().launch, Some("/"), button_link("/report".into(), t().report, true));
+        return sheet(
+            c().launch,
+            Some("/"),
+            button_link("/report".into(), t().report, true),
+        );
     };
     if session.is_unanswered() {
         let content = view! { <p class="note warn">{t().sending}</p>{button_link("/report/done".into(), t().see_report, true)} };
@@ -36,7 +40,7 @@ pub fn launch(session: Session) -> AnyView {
             launched.try_set(Some(outcome));
         });
     };
-    // What somebody has begun here is not handed to whoever the link names.
+    // A draft begun here must not go to the person the link names.
     let fresh = RwSignal::new(session.draft.with_untracked(Draft::is_empty));
     if fresh.get_untracked() {
         open();
@@ -61,10 +65,14 @@ pub fn launch(session: Session) -> AnyView {
         (true, Some(Ok(launched))) => untrack(|| confirm(session, &launched)),
     }
     };
-    sheet(c().launch, None, view! { <div>{live(content)}</div> }.into_any())
+    sheet(
+        c().launch,
+        None,
+        view! { <div>{live(content)}</div> }.into_any(),
+    )
 }
 
-/// Signs in, and then does what was tapped for.
+/// Signs in before doing what the tap asked for.
 async fn sign_in(session: Session, ticket: String, failed: RwSignal<Option<CallError>>) -> bool {
     match http::put::<SessionView>("/api/v1/launch", &LaunchTicket { ticket }).await {
         Ok(who) => {
@@ -80,16 +88,24 @@ async fn sign_in(session: Session, ticket: String, failed: RwSignal<Option<CallE
 
 fn confirm(session: Session, launched: &Launched) -> AnyView {
     let errors: Errors = RwSignal::new(Vec::new());
-    let (ticket, failed) = (StoredValue::new(launched.ticket.clone()), RwSignal::new(None::<CallError>));
-    let said = live(move || failed.get().map(|error| trouble(session.visit, &error, "/report")));
+    let (ticket, failed) = (
+        StoredValue::new(launched.ticket.clone()),
+        RwSignal::new(None::<CallError>),
+    );
+    let said = live(move || {
+        failed
+            .get()
+            .map(|error| trouble(session.visit, &error, "/report"))
+    });
     let phone = launched.who.phone.clone().unwrap_or_default();
-    // Nothing of whoever the link is for stays in the report.
+    // Nothing about the person the link names stays in the report.
     let other = move |_| {
         session.draft.set(Draft::new(new_id()));
         address::replace("/report");
     };
     let whose = move |title: Option<String>| {
-        let policy = title.map(|title| view! { <p>{t().your_policy}" "<strong>{title}</strong></p> });
+        let policy =
+            title.map(|title| view! { <p>{t().your_policy}" "<strong>{title}</strong></p> });
         view! {
             <div class="note">
                 <p>{c().launch_as.replace("{n}", &phone)}</p>
@@ -99,9 +115,12 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
         }
     };
     let policies = &launched.who.policies;
-    let chosen = policies.iter().find(|p| Some(&p.id) == launched.policy.as_ref()).or(policies.first().filter(|_| policies.len() == 1));
+    let chosen = policies
+        .iter()
+        .find(|p| Some(&p.id) == launched.policy.as_ref())
+        .or(policies.first().filter(|_| policies.len() == 1));
     let Some(chosen) = chosen else {
-        // None in force, or several: the long road asks.
+        // No policy in force, or several: the full questionnaire asks.
         let go_on = move |_| {
             spawn(async move {
                 if sign_in(session, ticket.get_value(), failed).await {
@@ -116,13 +135,20 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
         }
         .into_any();
     };
-    let (policy, title) = (KnownPolicy { id: chosen.id.clone(), title: chosen.title.clone(), lob: chosen.lob }, chosen.title.clone());
+    let (policy, title) = (
+        KnownPolicy {
+            id: chosen.id.clone(),
+            title: chosen.title.clone(),
+            lob: chosen.lob,
+        },
+        chosen.title.clone(),
+    );
     session.answer(|a| {
         a.role = "insured".into();
         a.loss_at = Some(now());
         a.policy = Some(policy);
     });
-    // The browser asks for itself; who refuses types the place.
+    // The browser asks for permission itself; whoever declines types the place.
     spawn(async move {
         if let Some((lat_e6, lon_e6)) = host::locate().await {
             session.answer(|a| a.point = Some(Point { lat_e6, lon_e6 }));
@@ -130,13 +156,18 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
     });
     let send = move |event: ev::SubmitEvent| {
         event.prevent_default();
-        // Nobody hurt: what is asked on the way at the roadside is advice, which a menu at home has given.
+        // Nobody hurt: the roadside questions only lead to safety advice, which the menu it was
+        // opened from has already given.
         session.answer(|a| {
             if a.scene.injured == Some(false) && a.scene.road.is_none() {
                 (a.scene.road, a.scene.special) = (Some(Road::NoRoad), Some(Special::None));
             }
         });
-        let found = |step| session.draft.with_untracked(|d| d.errors(step, session.catalogue, now()));
+        let found = |step| {
+            session
+                .draft
+                .with_untracked(|d| d.errors(step, session.catalogue, now()))
+        };
         errors.set(ASKED.into_iter().flat_map(found).collect());
         if errors.with_untracked(|e| !e.is_empty()) || session.is_unanswered() {
             return;
@@ -145,10 +176,15 @@ fn confirm(session: Session, launched: &Launched) -> AnyView {
             if !sign_in(session, ticket.get_value(), failed).await || session.is_unanswered() {
                 return;
             }
-            ASKED.into_iter().for_each(|step| session.say(Command::Pass(step)));
+            ASKED
+                .into_iter()
+                .for_each(|step| session.say(Command::Pass(step)));
             session.submit();
-            // On disk before the page of the report is loaded, which goes on sending.
-            while !session.newest(claim_api::outbox::Outbox::is_written).unwrap_or_default() {
+            // Must be on disk before the report's page loads and continues sending.
+            while !session
+                .newest(claim_api::outbox::Outbox::is_written)
+                .unwrap_or_default()
+            {
                 sleep_ms(20).await;
             }
             address::replace("/report/done");

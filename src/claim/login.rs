@@ -1,4 +1,5 @@
-//! Signing in with a code by SMS. No puzzle, paste allowed, the code's field offers what the phone received.
+//! Signing in with an SMS code. No puzzle, pasting allowed, and the field offers the code the phone
+//! received.
 
 use claim_api::{CodeRequest, LoginRequest, SessionView};
 use claim_domain::FieldError;
@@ -16,12 +17,14 @@ const RESEND_AFTER: u32 = 60;
 
 /// `/login?next=`
 pub fn login(visit: Visit) -> AnyView {
-    // Only an address of this app: nobody is sent elsewhere after signing in.
-    let next = address::query("next").filter(|n| claim_api::is_inside(n)).unwrap_or_else(|| "/claims".into());
+    // Only an address of this app, so signing in never redirects elsewhere.
+    let next = address::query("next")
+        .filter(|n| claim_api::is_inside(n))
+        .unwrap_or_else(|| "/claims".into());
     sheet(t().sign_in, Some("/"), form(visit, Some(next)))
 }
 
-/// Phone and code; then on to `next`, or to whatever follows from somebody being there.
+/// Phone and code; then on to `next`, or to whatever the page does once somebody is signed in.
 pub fn form(visit: Visit, next: Option<String>) -> AnyView {
     let errors: Errors = RwSignal::new(Vec::new());
     let (phone, code) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
@@ -40,7 +43,9 @@ pub fn form(visit: Visit, next: Option<String>) -> AnyView {
             CallError::Problem(problem) => problem.retry_after.unwrap_or(RESEND_AFTER),
             CallError::Offline => 0,
         };
-        trouble.set(Some(i18n::error(visit.catalogue, error.code()).replace("{wait}", &seconds.to_string())));
+        trouble.set(Some(
+            i18n::error(visit.catalogue, error.code()).replace("{wait}", &seconds.to_string()),
+        ));
     };
     let send = move || {
         errors.set(Vec::new());
@@ -53,7 +58,8 @@ pub fn form(visit: Visit, next: Option<String>) -> AnyView {
         }
         busy.set(true);
         spawn(async move {
-            let outcome = http::post::<()>("/api/v1/session/code", &CodeRequest { phone: typed }).await;
+            let outcome =
+                http::post::<()>("/api/v1/session/code", &CodeRequest { phone: typed }).await;
             busy.set(false);
             match outcome {
                 Err(error) => say(error),
@@ -90,7 +96,10 @@ pub fn form(visit: Visit, next: Option<String>) -> AnyView {
         busy.set(true);
         let next = next.clone();
         spawn(async move {
-            let asked = LoginRequest { phone: phone.get_untracked(), code: code.get_untracked() };
+            let asked = LoginRequest {
+                phone: phone.get_untracked(),
+                code: code.get_untracked(),
+            };
             let outcome = http::post::<SessionView>("/api/v1/session", &asked).await;
             busy.set(false);
             match outcome {

@@ -1,4 +1,4 @@
-//! 留言: what was written and answered, until when an answer comes, and a person in one tap.
+//! 留言: messages and answers, when to expect a reply, and a person in one tap.
 
 use claim_api::{BASE, ClaimView};
 use claim_domain::deadlines::Clock;
@@ -16,7 +16,11 @@ use crate::visit::Visit;
 /// `/claims/:no/messages`
 pub fn messages(visit: Visit, no: &str) -> AnyView {
     let claim: Fetched<ClaimView> = RwSignal::new(None);
-    let (path, here, back) = (format!("{BASE}/claims/{no}"), address::path().get_untracked(), format!("/claims/{no}"));
+    let (path, here, back) = (
+        format!("{BASE}/claims/{no}"),
+        address::path().get_untracked(),
+        format!("/claims/{no}"),
+    );
     let again = Callback::new(move |()| {
         let path = path.clone();
         spawn(async move { drop(claim.try_set(Some(http::get_whole(&path).await))) });
@@ -29,10 +33,15 @@ pub fn messages(visit: Visit, no: &str) -> AnyView {
         Some(Ok(view)) => thread(deed, again, &view),
     };
     let send = move |_| {
-        deed.take(What::Wrote { text: text.get_untracked() }, move || {
-            text.set(String::new());
-            again.run(());
-        });
+        deed.take(
+            What::Wrote {
+                text: text.get_untracked(),
+            },
+            move || {
+                text.set(String::new());
+                again.run(());
+            },
+        );
     };
     let there = move || claim.with(|c| matches!(c, Some(Ok(_))));
     let form = move || {
@@ -43,7 +52,7 @@ pub fn messages(visit: Visit, no: &str) -> AnyView {
             }
         })
     };
-    // The form is drawn once: news leaves what is typed alone.
+    // Render the form once, so that news leaves the typed text alone.
     let shown = Memo::new(move |_| there());
     let content = view! {
         {deed.trouble()}
@@ -66,10 +75,24 @@ fn thread(deed: Deed, again: Callback<()>, view: &ClaimView) -> AnyView {
         Some(view! { <li class=class><p class="quiet">{e.at.to_local_text()}" · "{actor(&e.actor)}</p><p>{text}</p></li> })
     });
     let said: Vec<_> = said.collect();
-    let until = |clock: Clock| view.deadlines.iter().find(|d| d.clock == clock && d.met.is_none()).map(|d| d.due.to_local_text());
-    let reply = until(Clock::Reply).map(|t| view! { <p class="note" id="reply-by">{c().reply_by.replace("{t}", &t)}</p> });
-    let call_by = until(Clock::Person).map(|t| view! { <p class="note" id="call-by">{c().call_by.replace("{t}", &t)}</p> });
-    let ask = move |_| deed.take(What::PersonAsked { about: String::new() }, move || again.run(()));
+    let until = |clock: Clock| {
+        view.deadlines
+            .iter()
+            .find(|d| d.clock == clock && d.met.is_none())
+            .map(|d| d.due.to_local_text())
+    };
+    let reply = until(Clock::Reply)
+        .map(|t| view! { <p class="note" id="reply-by">{c().reply_by.replace("{t}", &t)}</p> });
+    let call_by = until(Clock::Person)
+        .map(|t| view! { <p class="note" id="call-by">{c().call_by.replace("{t}", &t)}</p> });
+    let ask = move |_| {
+        deed.take(
+            What::PersonAsked {
+                about: String::new(),
+            },
+            move || again.run(()),
+        )
+    };
     let person = state.allowed(&Actor::Customer).contains(&Kind::PersonAsked).then(|| {
         view! { <button class="weui-btn weui-btn_default" type="button" id="ask-person" on:click=click(ask)>{c().person_ask}</button> }
     });

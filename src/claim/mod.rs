@@ -47,16 +47,19 @@ pub use receipt::{receipt, verify};
 pub use records::records;
 pub use request::request;
 
-/// What the server was asked for: still on its way, there, or why not.
+/// A server request: pending, answered or failed.
 type Fetched<T> = RwSignal<Option<Result<T, CallError>>>;
 
 /// The name of a stage for this line of business.
 fn stage_name(catalogue: &'static Catalogue, lob: Lob, stage: Stage) -> &'static str {
-    catalogue
-        .papers
-        .stages
-        .get(stage.as_str())
-        .map_or("", |s| i18n::text(s.health.as_ref().filter(|_| !lob.is_surveyed()).unwrap_or(&s.name)))
+    catalogue.papers.stages.get(stage.as_str()).map_or("", |s| {
+        i18n::text(
+            s.health
+                .as_ref()
+                .filter(|_| !lob.is_surveyed())
+                .unwrap_or(&s.name),
+        )
+    })
 }
 
 /// A line of business.
@@ -76,11 +79,12 @@ fn lob_name(lob: Lob) -> &'static str {
 /// A failed call, with what to do about it.
 fn trouble(visit: Visit, error: &CallError, here: &str) -> AnyView {
     let text = i18n::error(visit.catalogue, error.code());
-    let sign_in = (error.code() == "session-expired").then(|| button_link(format!("/login?next={here}"), t().sign_in, true));
+    let sign_in = (error.code() == "session-expired")
+        .then(|| button_link(format!("/login?next={here}"), t().sign_in, true));
     view! { <p class="note warn" role="alert">{text}</p>{sign_in} }.into_any()
 }
 
-/// `/claims`: what waits for me first.
+/// `/claims`: claims that wait for me come first.
 pub fn list(session: Session) -> AnyView {
     let visit = session.visit;
     let claims: Fetched<Vec<ClaimSummary>> = RwSignal::new(None);
@@ -89,9 +93,13 @@ pub fn list(session: Session) -> AnyView {
         let _ = visit.refresh().await;
     });
     let card = move |claim: ClaimSummary| {
-        let name = visit.catalogue.incident(&claim.incident).map_or("", |i| i18n::text(&i.name));
+        let name = visit
+            .catalogue
+            .incident(&claim.incident)
+            .map_or("", |i| i18n::text(&i.name));
         let address = format!("/claims/{}", claim.claim_no);
-        let tag = (claim.turn == Turn::Customer).then(|| view! { <span class="tag you">{c().your_turn}</span> });
+        let tag = (claim.turn == Turn::Customer)
+            .then(|| view! { <span class="tag you">{c().your_turn}</span> });
         view! {
             <li><a class="card" href=address>
                 <strong>{name}</strong>" "<span class="tag">{stage_name(visit.catalogue, claim.lob, claim.stage)}</span>" "{tag}
@@ -104,9 +112,13 @@ pub fn list(session: Session) -> AnyView {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, "/claims"),
         Some(Ok(claims)) if claims.is_empty() => {
-            view! { <p>{c().no_claims}</p>{button_link("/report".into(), t().report, true)} }.into_any()
+            view! { <p>{c().no_claims}</p>{button_link("/report".into(), t().report, true)} }
+                .into_any()
         }
-        Some(Ok(claims)) => view! { <ul class="cards">{claims.into_iter().map(card).collect_view()}</ul> }.into_any(),
+        Some(Ok(claims)) => {
+            view! { <ul class="cards">{claims.into_iter().map(card).collect_view()}</ul> }
+                .into_any()
+        }
     };
     let signed_in = move || visit.who.with(|w| w.as_ref().is_some_and(|w| w.signed_in));
     let leave = move |_| {
@@ -116,18 +128,37 @@ pub fn list(session: Session) -> AnyView {
             claims.set(Some(http::get("/api/v1/claims").await));
         });
     };
-    let out = move || signed_in().then(|| view! { <button class="chip" type="button" on:click=click(leave)>{c().sign_out}</button> });
-    let policies = move || signed_in().then(|| button_link("/claims/policies".into(), c().my_policies, false));
-    sheet(c().my_claims, Some("/"), view! { <div>{live(content)}</div>{live(policies)}{live(out)}{handoff::scanner()} }.into_any())
+    let out = move || {
+        signed_in().then(|| view! { <button class="chip" type="button" on:click=click(leave)>{c().sign_out}</button> })
+    };
+    let policies =
+        move || signed_in().then(|| button_link("/claims/policies".into(), c().my_policies, false));
+    sheet(
+        c().my_claims,
+        Some("/"),
+        view! { <div>{live(content)}</div>{live(policies)}{live(out)}{handoff::scanner()} }
+            .into_any(),
+    )
 }
 
-/// `/help`: what is covered, what is needed, how long it takes, your rights. Works without login and offline.
+/// `/help`: what is covered, what is needed, how long it takes, your rights. Works without login
+/// and offline.
 pub fn help(visit: Visit) -> AnyView {
     let catalogue = visit.catalogue;
     let papers = |lob: Lob| {
-        let incident = catalogue.incidents.iter().find(|i| i.lob == lob).map_or_else(String::new, |i| i.id.clone());
-        let facts = claim_domain::catalog::Facts { incident, ..Default::default() };
-        let needed = catalogue.requirements(&facts).into_iter().filter(|s| s.required && s.phase != Phase::Notice);
+        let incident = catalogue
+            .incidents
+            .iter()
+            .find(|i| i.lob == lob)
+            .map_or_else(String::new, |i| i.id.clone());
+        let facts = claim_domain::catalog::Facts {
+            incident,
+            ..Default::default()
+        };
+        let needed = catalogue
+            .requirements(&facts)
+            .into_iter()
+            .filter(|s| s.required && s.phase != Phase::Notice);
         needed
             .map(|s| view! { <li>{i18n::text(&s.name).to_owned()}<span class="quiet">" · "{i18n::text(&s.basis).to_owned()}</span></li> })
             .collect_view()
@@ -142,9 +173,12 @@ pub fn help(visit: Visit) -> AnyView {
     };
     let promises = &visit.config.promises;
     let times = [
-        c().next_contact_help.replace("{n}", &promises.contact_hours.to_string()),
-        t().next_decision.replace("{n}", &promises.determination_days.to_string()),
-        t().next_payment.replace("{n}", &promises.payment_days.to_string()),
+        c().next_contact_help
+            .replace("{n}", &promises.contact_hours.to_string()),
+        t().next_decision
+            .replace("{n}", &promises.determination_days.to_string()),
+        t().next_payment
+            .replace("{n}", &promises.payment_days.to_string()),
     ];
     let section = |lob: Lob| {
         view! {

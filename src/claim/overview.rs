@@ -1,11 +1,13 @@
-//! One claim in three parts: what you have to do, what we are doing and until when, what is done. New events appear
-//! without reload: a stream says that there is something, the timeline says what.
+//! One claim in three parts: what you have to do, what we are doing and until when, what is done.
+//! New events appear without reload: a stream says that there is something, the timeline says what.
 
 use claim_api::{BASE, ClaimView, Timeline};
 use claim_domain::Lob;
 use claim_domain::deadlines::{Clock, Deadline};
 use claim_domain::documents::Format;
-use claim_domain::lifecycle::{Actor, Claim, Kind, Milestone, MilestoneState, Stage, What, milestones};
+use claim_domain::lifecycle::{
+    Actor, Claim, Kind, Milestone, MilestoneState, Stage, What, milestones,
+};
 use leptos::prelude::*;
 
 use super::asks::{self, Typed};
@@ -16,9 +18,10 @@ use crate::platform::{http, now, now_ms, page, sleep_ms, spawn};
 use crate::ui::{button_link, call, live, sheet, size};
 use crate::visit::Visit;
 
-/// A stream that says nothing for so long is opened anew; the server says something every 15 seconds.
+/// A stream silent for this long is reopened; the server sends something every 15 seconds.
 const SILENT_MS: i64 = 40_000;
-/// Three streams that failed within a minute: then asking, less and less often, and the stream again after a while.
+/// After three stream failures within a minute we poll, less and less often, and retry the stream
+/// later.
 const FAILURES: usize = 3;
 const WITHIN_MS: i64 = 60_000;
 const ASK_MS: [i64; 3] = [4_000, 15_000, 60_000];
@@ -30,14 +33,16 @@ pub fn overview(visit: Visit, no: &str) -> AnyView {
     let claim: Fetched<ClaimView> = RwSignal::new(None);
     let here = format!("/claims/{no}");
     let alive = StoredValue::new(());
-    // Outside of what is drawn anew when an event arrives: what is being typed stays.
+    // Outside the part that is re-rendered on each event, so that typed text stays.
     let typed = Typed::new(visit, &no);
     let fetch = move || {
         let no = no.clone();
         async move {
             let fresh = http::get_whole::<ClaimView>(&format!("{BASE}/claims/{no}")).await;
-            // Without network what is shown stays.
-            if fresh.is_ok() || claim.try_with_untracked(|c| !matches!(c, Some(Ok(_)))) == Some(true) {
+            // Offline, what is shown stays.
+            if fresh.is_ok()
+                || claim.try_with_untracked(|c| !matches!(c, Some(Ok(_)))) == Some(true)
+            {
                 claim.try_set(Some(fresh));
             }
         }
@@ -58,13 +63,21 @@ pub fn overview(visit: Visit, no: &str) -> AnyView {
         Some(Err(error)) => trouble(visit, &error, &here),
         Some(Ok(view)) => shown(visit, typed, again, view),
     };
-    sheet(c().claim_title, Some("/claims"), view! { <div>{live(content)}</div> }.into_any())
+    sheet(
+        c().claim_title,
+        Some("/claims"),
+        view! { <div>{live(content)}</div> }.into_any(),
+    )
 }
 
-/// Fetches what is new until the page is left. While it is hidden nothing is open; coming back asks at once and opens the
-/// stream anew, whatever state the old one says it is in.
+/// Fetches news until the page is left. While the page is hidden nothing is open; on return we poll
+/// at once and reopen the stream, whatever state the old one claims to be in.
 async fn follow(no: &str, claim: Fetched<ClaimView>, again: Callback<()>, alive: StoredValue<()>) {
-    let known = || claim.try_with_untracked(|c| c.as_ref()?.as_ref().ok()?.events.last().map(|e| e.seq)).flatten();
+    let known = || {
+        claim
+            .try_with_untracked(|c| c.as_ref()?.as_ref().ok()?.events.last().map(|e| e.seq))
+            .flatten()
+    };
     let mut stream: Option<Stream> = None;
     let mut failures: Vec<i64> = Vec::new();
     let (mut asks, mut next_ask, mut streams_from) = (0, now_ms(), 0);
@@ -96,12 +109,17 @@ async fn follow(no: &str, claim: Fetched<ClaimView>, again: Callback<()>, alive:
                 streams_from = i64::MAX;
             }
         }
-        // With a stream that lives the timeline is asked only when it says so.
+        // With a live stream, ask for the timeline only when the stream says so.
         let told = stream.as_ref().is_some_and(|s| s.newest() > seq);
         if told || (now_ms() >= next_ask && (stream.is_none() || next_ask == 0)) {
             next_ask = now_ms() + ASK_MS[asks.min(2)];
             asks += 1;
-            let Ok(news) = http::get_whole::<Timeline>(&format!("{BASE}/claims/{no}/timeline?after={seq}")).await else { continue };
+            let Ok(news) =
+                http::get_whole::<Timeline>(&format!("{BASE}/claims/{no}/timeline?after={seq}"))
+                    .await
+            else {
+                continue;
+            };
             if !news.events.is_empty() && !alive.is_disposed() {
                 // Documents, deadlines and requirements change with the events.
                 again.run(());
@@ -119,13 +137,24 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
     let lob = view.summary.lob;
     let state = Claim::replay(lob, &view.events);
     let papers = &visit.catalogue.papers;
-    let name = visit.catalogue.incident(&view.summary.incident).map_or("", |i| i18n::text(&i.name));
-    let lines = milestones(lob, &view.events).into_iter().map(|m| milestone(visit, lob, m)).collect_view();
+    let name = visit
+        .catalogue
+        .incident(&view.summary.incident)
+        .map_or("", |i| i18n::text(&i.name));
+    let lines = milestones(lob, &view.events)
+        .into_iter()
+        .map(|m| milestone(visit, lob, m))
+        .collect_view();
     let number = &visit.config.hotline;
     let path = format!("/claims/{}", view.summary.claim_no);
     let over = matches!(state.stage, Stage::Closed | Stage::Archived);
-    let tags = state.overlays().into_iter().filter_map(|o| papers.after.overlays.get(o.as_str()));
-    let tags = tags.map(|t| view! { <span class="tag">{i18n::text(t)}</span>" " }).collect_view();
+    let tags = state
+        .overlays()
+        .into_iter()
+        .filter_map(|o| papers.after.overlays.get(o.as_str()));
+    let tags = tags
+        .map(|t| view! { <span class="tag">{i18n::text(t)}</span>" " })
+        .collect_view();
     let asked = asks::asks(visit, typed, again, &state, &view);
     let link = |to: &str, text: &'static str| {
         let to = format!("{path}/{to}");
@@ -133,7 +162,7 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
     };
     view! {
         {typed.trouble()}
-        // How far it is, for a host that the app stands in (public/embed.js).
+        // Progress data for an embedding host (public/embed.js).
         <p class="number" id="claim-no" data-at=view.summary.reported_at.to_string() data-requested=state.requested_at.map(|_| "true") data-closed=over.then_some("true")>{view.summary.claim_no.clone()}</p>
         <p><strong>{name}</strong>" · "{view.loss_at.to_local_text()}" · "{view.summary.place.clone()}</p>
         <p>{view.fast.then(|| view! { <span class="tag you" id="fast">{c().fast}</span>" " })}{tags}</p>
@@ -186,15 +215,26 @@ fn may_name_payee(state: &Claim) -> bool {
 /// What happens now, who does it, and what may send it back.
 fn doing(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
     let stage = visit.catalogue.papers.stages.get(state.stage.as_str());
-    let handler = state.handler.as_ref().map(|who| view! { <p>{c().handler.replace("{who}", who)}</p> });
-    let second = state.asked_by.is_some().then(|| view! { <p>{c().second_look}</p> });
+    let handler = state
+        .handler
+        .as_ref()
+        .map(|who| view! { <p>{c().handler.replace("{who}", who)}</p> });
+    let second = state
+        .asked_by
+        .is_some()
+        .then(|| view! { <p>{c().second_look}</p> });
     let marks = state.marks.values().map(|(reason, until)| {
         let until = until.map(|day| c().expected.replace("{day}", &day.to_string()));
         view! { <p>{reason.clone()}" "{until}</p> }
     });
-    let back = matches!(state.stage, Stage::Adjudicating | Stage::Assessed).then(|| view! { <p class="quiet">{c().may_go_back}</p> });
+    let back = matches!(state.stage, Stage::Adjudicating | Stage::Assessed)
+        .then(|| view! { <p class="quiet">{c().may_go_back}</p> });
     let sent_back = view.events.iter().rev().find_map(|e| match &e.what {
-        What::SentBack { reason, .. } if matches!(state.stage, Stage::Assessing | Stage::Surveying) => Some(reason.clone()),
+        What::SentBack { reason, .. }
+            if matches!(state.stage, Stage::Assessing | Stage::Surveying) =>
+        {
+            Some(reason.clone())
+        }
         _ => None,
     });
     view! {
@@ -208,12 +248,16 @@ fn doing(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
     .into_any()
 }
 
-/// Every deadline that runs, and what was missed: by law or by promise, on what it rests, how long still.
+/// Every running deadline and every missed one: by law or by promise, its basis, and the time left.
 fn running(visit: Visit, deadlines: &[Deadline], path: &str, state: &Claim) -> Option<AnyView> {
     let words = &visit.catalogue.papers.after.clocks;
     let line = |d: &Deadline| {
         let text = words.get(d.clock.as_str())?;
-        let until = if d.by_day { d.last_day().to_string() } else { d.due.to_local_text() };
+        let until = if d.by_day {
+            d.last_day().to_string()
+        } else {
+            d.due.to_local_text()
+        };
         let days = claim_domain::local_day(now()).days_to(d.last_day());
         let (class, left) = if d.paused {
             ("paused", c().paused.to_owned())
@@ -224,8 +268,13 @@ fn running(visit: Visit, deadlines: &[Deadline], path: &str, state: &Claim) -> O
         } else {
             ("", String::new())
         };
-        let law = if d.clock.is_law() { c().by_law } else { c().by_promise };
-        let paused = (d.paused_days > 0).then(|| c().paused_days.replace("{n}", &d.paused_days.to_string()));
+        let law = if d.clock.is_law() {
+            c().by_law
+        } else {
+            c().by_promise
+        };
+        let paused =
+            (d.paused_days > 0).then(|| c().paused_days.replace("{n}", &d.paused_days.to_string()));
         Some(view! {
             <li class=class data-clock=d.id.clone()>
                 <strong>{i18n::text(&text.name)}</strong>" "<span class="tag">{law}</span>
@@ -234,13 +283,18 @@ fn running(visit: Visit, deadlines: &[Deadline], path: &str, state: &Claim) -> O
             </li>
         })
     };
-    let open: Vec<_> = deadlines.iter().filter(|d| d.met.is_none()).filter_map(line).collect();
+    let open: Vec<_> = deadlines
+        .iter()
+        .filter(|d| d.met.is_none())
+        .filter_map(line)
+        .collect();
     let late = deadlines.iter().any(|d| d.is_overdue(now())) && !state.escalated.is_empty();
     let late = late.then(|| {
         let to = format!("{path}/disagree");
         view! { <p class="note warn" id="escalated">{c().escalated}" "<a href=to>{c().complain}</a></p> }
     });
-    (!open.is_empty()).then(|| view! { {late}<ul class="clocks" id="clocks">{open}</ul> }.into_any())
+    (!open.is_empty())
+        .then(|| view! { {late}<ul class="clocks" id="clocks">{open}</ul> }.into_any())
 }
 
 fn files(visit: Visit, view: &ClaimView) -> Option<AnyView> {
@@ -250,12 +304,15 @@ fn files(visit: Visit, view: &ClaimView) -> Option<AnyView> {
         let address = format!("{BASE}/claims/{}/photos/{}", view.summary.claim_no, d.id);
         let picture = match d.format {
             Format::Jpeg => view! { <img src=address alt=alt.clone() loading="lazy" /> }.into_any(),
-            Format::Pdf => view! { <a class="blank" href=address rel="external">"PDF"</a> }.into_any(),
+            Format::Pdf => {
+                view! { <a class="blank" href=address rel="external">"PDF"</a> }.into_any()
+            }
         };
         view! { <li class="photo">{picture}<div><p><strong>{alt}</strong></p><p>"✓ "{t().photo_received}" · "{size(d.bytes)}</p><p class="quiet">{d.received_at.to_local_text()}</p></div></li> }
     };
     let files = view.documents.iter().enumerate().map(line).collect_view();
-    (!view.documents.is_empty()).then(|| view! { <h3>{c().your_photos}</h3><ul class="photos">{files}</ul> }.into_any())
+    (!view.documents.is_empty())
+        .then(|| view! { <h3>{c().your_photos}</h3><ul class="photos">{files}</ul> }.into_any())
 }
 
 fn milestone(visit: Visit, lob: Lob, m: Milestone) -> AnyView {

@@ -1,5 +1,6 @@
-//! 收款人: who gets the money, one or several, each with an account. Names and shares that the policy has are there already;
-//! an account is checked when it is saved, and shown afterwards by its last four digits only.
+//! 收款人: who gets the money, one person or several, each with a bank account. Names and shares
+//! from the policy are filled in; an account is checked when saved, and afterwards only its last
+//! four digits are shown.
 
 use claim_api::{BASE, ClaimView, CoverView, Payable, PayeeEntry, Payees};
 use claim_domain::lifecycle::{Claim, Event};
@@ -17,17 +18,25 @@ use crate::visit::Visit;
 /// `/claims/:no/payees`
 pub fn payees(visit: Visit, no: &str) -> AnyView {
     let claim: Fetched<ClaimView> = RwSignal::new(None);
-    let (path, here, back) = (format!("{BASE}/claims/{no}"), address::path().get_untracked(), format!("/claims/{no}"));
+    let (path, here, back) = (
+        format!("{BASE}/claims/{no}"),
+        address::path().get_untracked(),
+        format!("/claims/{no}"),
+    );
     spawn(async move { drop(claim.try_set(Some(http::get_whole(&path).await))) });
     let content = move || match claim.get() {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, &here),
         Some(Ok(view)) => untrack(|| form(visit, &view)),
     };
-    sheet(c().payee, Some(&back), view! { <div>{live(content)}</div> }.into_any())
+    sheet(
+        c().payee,
+        Some(&back),
+        view! { <div>{live(content)}</div> }.into_any(),
+    )
 }
 
-/// How a share is chosen: alike, by percentage, as the policy says, or one cover's money.
+/// How a share is chosen: equally, by percentage, as the policy says, or the money of one cover.
 const EQUAL: &str = "equal";
 const BP: &str = "bp";
 
@@ -48,7 +57,7 @@ struct Row {
     /// `equal`, `bp`, or the code of a cover.
     share: RwSignal<String>,
     percent: RwSignal<String>,
-    /// The policy says how much: it is not asked.
+    /// The policy fixes the share: it is not asked.
     designated: bool,
 }
 
@@ -75,7 +84,10 @@ impl Row {
 
     /// Somebody whom the policy names.
     fn of(id: u32, payable: &Payable) -> Row {
-        let row = Row { designated: payable.kind != PayeeKind::Insured, ..Row::empty(id) };
+        let row = Row {
+            designated: payable.kind != PayeeKind::Insured,
+            ..Row::empty(id)
+        };
         row.kind.set(payable.kind);
         row.holder.set(payable.name.clone());
         row.company.set(payable.company);
@@ -83,18 +95,32 @@ impl Row {
         row
     }
 
-    /// Somebody who was named before: the account stays as it is unless it is typed anew.
+    /// A payee entered before: the account stays as it is unless retyped.
     fn again(id: u32, payee: &Payee, payable: &[Payable]) -> Row {
         let row = Row::empty(id);
         row.kind.set(payee.kind);
         row.company.set(payee.company);
         row.shares(&payee.share);
         row.account.set(format!("**** {}", payee.last4));
-        // The whole name is with the policy; what is shown of it is masked.
+        // The policy has the full name; the one we show is masked.
         let first = payee.holder.chars().next();
-        let known = payable.iter().find(|p| p.kind == payee.kind && p.name.chars().next() == first);
-        row.holder.set(known.map_or_else(|| if payee.company { payee.holder.clone() } else { String::new() }, |p| p.name.clone()));
-        Row { designated: known.is_some_and(|p| p.kind != PayeeKind::Insured), ..row }
+        let known = payable
+            .iter()
+            .find(|p| p.kind == payee.kind && p.name.chars().next() == first);
+        row.holder.set(known.map_or_else(
+            || {
+                if payee.company {
+                    payee.holder.clone()
+                } else {
+                    String::new()
+                }
+            },
+            |p| p.name.clone(),
+        ));
+        Row {
+            designated: known.is_some_and(|p| p.kind != PayeeKind::Insured),
+            ..row
+        }
     }
 
     fn shares(&self, share: &Share) {
@@ -102,7 +128,11 @@ impl Row {
             Share::Equal => self.share.set(EQUAL.into()),
             Share::Bp(bp) => {
                 self.share.set(BP.into());
-                self.percent.set(claim_domain::payout::percent(*bp).trim_end_matches('%').into());
+                self.percent.set(
+                    claim_domain::payout::percent(*bp)
+                        .trim_end_matches('%')
+                        .into(),
+                );
             }
             Share::Covers(codes) => self.share.set(codes.first().cloned().unwrap_or_default()),
         }
@@ -113,7 +143,12 @@ impl Row {
         let share = match self.share.get_untracked().as_str() {
             EQUAL => Share::Equal,
             // 87.5 % is 8750 of ten thousand, as ¥87.50 is 8750 fen.
-            BP => Share::Bp(money::parse(&text(self.percent)).ok().and_then(|bp| u32::try_from(bp).ok()).unwrap_or(0)),
+            BP => Share::Bp(
+                money::parse(&text(self.percent))
+                    .ok()
+                    .and_then(|bp| u32::try_from(bp).ok())
+                    .unwrap_or(0),
+            ),
             cover => Share::Covers(vec![cover.to_owned()]),
         };
         let (kind, company) = (self.kind.get_untracked(), self.company.get_untracked());
@@ -125,11 +160,27 @@ impl Row {
             account: text(self.account),
             id_no: text(self.id_no),
             company,
-            bank: if company { text(self.bank) } else { String::new() },
-            bank_code: if company { text(self.bank_code) } else { String::new() },
+            bank: if company {
+                text(self.bank)
+            } else {
+                String::new()
+            },
+            bank_code: if company {
+                text(self.bank_code)
+            } else {
+                String::new()
+            },
             phone: text(self.phone),
-            relation: if agent { text(self.relation) } else { String::new() },
-            child: if minor { text(self.child) } else { String::new() },
+            relation: if agent {
+                text(self.relation)
+            } else {
+                String::new()
+            },
+            child: if minor {
+                text(self.child)
+            } else {
+                String::new()
+            },
             share,
         }
     }
@@ -159,7 +210,7 @@ fn kinds(state: &Claim) -> Vec<PayeeKind> {
     PayeeKind::ALL.iter().copied().filter(fits).collect()
 }
 
-/// What is shown of a payee elsewhere.
+/// How a payee is shown elsewhere.
 pub fn shown(payees: &[Payee]) -> String {
     let one = |p: &Payee| format!("{}（{}） ****{}", p.holder, kind_name(p.kind), p.last4);
     payees.iter().map(one).collect::<Vec<_>>().join("；")
@@ -172,30 +223,65 @@ fn form(visit: Visit, view: &ClaimView) -> AnyView {
     let kinds = StoredValue::new(kinds(&state));
     let covers = StoredValue::new(view.covers.clone());
     let first: Vec<Row> = match (state.payees.is_empty(), view.payable.is_empty()) {
-        (false, _) => (0..).zip(&state.payees).map(|(id, p)| Row::again(id, p, &view.payable)).collect(),
-        (true, false) => (0..).zip(&view.payable).map(|(id, p)| Row::of(id, p)).collect(),
+        (false, _) => (0..)
+            .zip(&state.payees)
+            .map(|(id, p)| Row::again(id, p, &view.payable))
+            .collect(),
+        (true, false) => (0..)
+            .zip(&view.payable)
+            .map(|(id, p)| Row::of(id, p))
+            .collect(),
         (true, true) => vec![Row::empty(0)],
     };
     if state.payees.is_empty() && view.payable.is_empty() {
-        first[0].kind.set(kinds.with_value(|k| k.first().copied().unwrap_or(PayeeKind::Insured)));
-        first[0].holder.set(view.insured.clone().filter(|_| !state.deceased).unwrap_or_default());
+        first[0]
+            .kind
+            .set(kinds.with_value(|k| k.first().copied().unwrap_or(PayeeKind::Insured)));
+        first[0].holder.set(
+            view.insured
+                .clone()
+                .filter(|_| !state.deceased)
+                .unwrap_or_default(),
+        );
     }
     let next = StoredValue::new(u32::try_from(first.len()).unwrap_or(0));
     let rows = RwSignal::new(first);
     let add = move |_| {
         let row = Row::empty(next.get_value());
         next.update_value(|n| *n += 1);
-        row.kind.set(kinds.with_value(|k| k.last().copied().unwrap_or(PayeeKind::Agent)));
+        row.kind
+            .set(kinds.with_value(|k| k.last().copied().unwrap_or(PayeeKind::Agent)));
         rows.update(|all| all.push(row));
     };
     let send = move |_| {
-        let payees = Payees { payees: rows.with_untracked(|all| all.iter().map(Row::entry).collect()) };
-        let (path, back) = (format!("{BASE}/claims/{no}/payees"), format!("/claims/{no}"));
-        deed.call(async move { http::put::<Event>(&path, &payees).await.map(drop) }, move || address::go(&back));
+        let payees = Payees {
+            payees: rows.with_untracked(|all| all.iter().map(Row::entry).collect()),
+        };
+        let (path, back) = (
+            format!("{BASE}/claims/{no}/payees"),
+            format!("/claims/{no}"),
+        );
+        deed.call(
+            async move { http::put::<Event>(&path, &payees).await.map(drop) },
+            move || address::go(&back),
+        );
     };
-    // Each field's place among the rows is what the server calls it by.
-    let place = move |row: Row| rows.with(|all| all.iter().position(|r| r.id == row.id)).unwrap_or_default();
-    let one = move |row: Row| fields(visit, deed.errors, rows, row, Signal::derive(move || place(row)), kinds, covers);
+    // The server names a field by its position among the rows.
+    let place = move |row: Row| {
+        rows.with(|all| all.iter().position(|r| r.id == row.id))
+            .unwrap_or_default()
+    };
+    let one = move |row: Row| {
+        fields(
+            visit,
+            deed.errors,
+            rows,
+            row,
+            Signal::derive(move || place(row)),
+            kinds,
+            covers,
+        )
+    };
     view! {
         {deed.trouble()}
         <p>{c().payees_hint}</p>
@@ -210,7 +296,8 @@ fn form(visit: Visit, view: &ClaimView) -> AnyView {
 fn wrong(visit: Visit, errors: Errors, place: Signal<usize>, name: &'static str) -> AnyView {
     live(move || {
         let field = format!("/payees/{}/{name}", place.get());
-        let error: Option<FieldError> = errors.with(|e| e.iter().find(|e| e.field == field).cloned());
+        let error: Option<FieldError> =
+            errors.with(|e| e.iter().find(|e| e.field == field).cloned());
         error.map(|e| view! { <p class="wrong">{error_text(visit, &e)}</p> })
     })
 }
@@ -244,27 +331,47 @@ fn fields(
     kinds: StoredValue<Vec<PayeeKind>>,
     covers: StoredValue<Vec<CoverView>>,
 ) -> AnyView {
-    let text = move |name, label, kind, complete, text| line(visit, errors, place, Line { name, label, kind, complete, text });
+    let text = move |name, label, kind, complete, text| {
+        line(
+            visit,
+            errors,
+            place,
+            Line {
+                name,
+                label,
+                kind,
+                complete,
+                text,
+            },
+        )
+    };
     let options = kinds.get_value().into_iter().map(|kind| {
         let chosen = move || row.kind.get() == kind;
         view! { <option value=kind.as_str() prop:selected=Signal::derive(chosen)>{kind_name(kind)}</option> }
     });
     let options = options.collect_view();
-    let pick = move |e| {
-        let value = page::value_of(&e);
-        if let Some(kind) = PayeeKind::ALL.iter().copied().find(|k| k.as_str() == value) {
-            row.kind.set(kind);
-            row.company.set(kind == PayeeKind::Shop);
-            if matches!(kind, PayeeKind::Shop | PayeeKind::ThirdParty) {
-                row.share.set(covers.with_value(|all| all.first().map_or(EQUAL.into(), |c| c.cover.code.clone())));
+    let pick =
+        move |e| {
+            let value = page::value_of(&e);
+            if let Some(kind) = PayeeKind::ALL.iter().copied().find(|k| k.as_str() == value) {
+                row.kind.set(kind);
+                row.company.set(kind == PayeeKind::Shop);
+                if matches!(kind, PayeeKind::Shop | PayeeKind::ThirdParty) {
+                    row.share.set(covers.with_value(|all| {
+                        all.first().map_or(EQUAL.into(), |c| c.cover.code.clone())
+                    }));
+                }
             }
-        }
-    };
+        };
     let many = Memo::new(move |_| rows.with(|all| all.len() > 1));
     let flip = move |_| row.company.update(|is| *is = !*is);
     let bank = move || {
         let card = row.account.get();
-        let hint = visit.catalogue.bank_of(&card).filter(|_| !row.company.get()).map(|name| c().payee_bank_hint.replace("{name}", name));
+        let hint = visit
+            .catalogue
+            .bank_of(&card)
+            .filter(|_| !row.company.get())
+            .map(|name| c().payee_bank_hint.replace("{name}", name));
         hint.map(|text| view! { <p class="quiet" role="status">{text}</p> })
     };
     let of_company = move || {
@@ -288,7 +395,8 @@ fn fields(
         })
     };
     let of_other = move || {
-        matches!(row.kind.get(), PayeeKind::Shop | PayeeKind::ThirdParty).then(|| text("phone", c().payee_phone, "tel", "off", row.phone))
+        matches!(row.kind.get(), PayeeKind::Shop | PayeeKind::ThirdParty)
+            .then(|| text("phone", c().payee_phone, "tel", "off", row.phone))
     };
     let share = move || {
         if row.designated {
@@ -326,11 +434,26 @@ fn fields(
     .into_any()
 }
 
-fn shares(visit: Visit, errors: Errors, place: Signal<usize>, row: Row, covers: StoredValue<Vec<CoverView>>) -> AnyView {
+fn shares(
+    visit: Visit,
+    errors: Errors,
+    place: Signal<usize>,
+    row: Row,
+    covers: StoredValue<Vec<CoverView>>,
+) -> AnyView {
     let id = Signal::derive(move || format!("payees-{}-share", place.get()));
-    let mut all = vec![(EQUAL.to_owned(), c().share_equal.to_owned()), (BP.to_owned(), c().share_bp.to_owned())];
-    covers
-        .with_value(|covers| all.extend(covers.iter().map(|v| (v.cover.code.clone(), format!("{}：{}", c().share_covers, v.cover.name)))));
+    let mut all = vec![
+        (EQUAL.to_owned(), c().share_equal.to_owned()),
+        (BP.to_owned(), c().share_bp.to_owned()),
+    ];
+    covers.with_value(|covers| {
+        all.extend(covers.iter().map(|v| {
+            (
+                v.cover.code.clone(),
+                format!("{}：{}", c().share_covers, v.cover.name),
+            )
+        }))
+    });
     let options = all.into_iter().map(|(value, name)| {
         let mine = value.clone();
         view! { <option value=value prop:selected=Signal::derive(move || row.share.get() == mine)>{name}</option> }
@@ -338,7 +461,13 @@ fn shares(visit: Visit, errors: Errors, place: Signal<usize>, row: Row, covers: 
     let options = options.collect_view();
     let percent = move || {
         (row.share.get() == BP).then(|| {
-            let l = Line { name: "percent", label: c().share_bp, kind: "decimal", complete: "off", text: row.percent };
+            let l = Line {
+                name: "percent",
+                label: c().share_bp,
+                kind: "decimal",
+                complete: "off",
+                text: row.percent,
+            };
             line(visit, errors, place, l)
         })
     };

@@ -1,4 +1,4 @@
-//! 我的保单: what each covers, up to how much, whom, and who gets the money after a death.
+//! 我的保单: what each policy covers, up to how much, for whom, and who is paid after a death.
 
 use claim_api::{BASE, CoverView, PolicyDetail};
 use claim_domain::money;
@@ -15,33 +15,63 @@ use crate::visit::Visit;
 /// `/claims/policies`
 pub fn policies(visit: Visit) -> AnyView {
     let all: Fetched<Vec<PolicyDetail>> = RwSignal::new(None);
-    spawn(async move { drop(all.try_set(Some(http::get_whole(&format!("{BASE}/policies")).await))) });
+    spawn(
+        async move { drop(all.try_set(Some(http::get_whole(&format!("{BASE}/policies")).await))) },
+    );
     let content = move || match all.get() {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, "/claims/policies"),
-        Some(Ok(all)) if all.is_empty() => view! { <p>{c().no_policies}</p>{button_link("/report".into(), t().report, true)} }.into_any(),
-        Some(Ok(all)) => view! { <div class="cards">{all.into_iter().map(one).collect_view()}</div> }.into_any(),
+        Some(Ok(all)) if all.is_empty() => {
+            view! { <p>{c().no_policies}</p>{button_link("/report".into(), t().report, true)} }
+                .into_any()
+        }
+        Some(Ok(all)) => {
+            view! { <div class="cards">{all.into_iter().map(one).collect_view()}</div> }.into_any()
+        }
     };
-    sheet(c().my_policies, Some("/claims"), view! { <div>{live(content)}</div> }.into_any())
+    sheet(
+        c().my_policies,
+        Some("/claims"),
+        view! { <div>{live(content)}</div> }.into_any(),
+    )
 }
 
 fn names<'a>(parties: impl Iterator<Item = &'a Party>) -> String {
-    parties.map(|p| p.name.as_str()).collect::<Vec<_>>().join(t().comma)
+    parties
+        .map(|p| p.name.as_str())
+        .collect::<Vec<_>>()
+        .join(t().comma)
 }
 
 fn one(detail: PolicyDetail) -> AnyView {
     let policy = detail.policy;
-    let plate = policy.vehicle.as_ref().map(|v| v.plate.clone()).filter(|p| !p.is_empty());
-    let period = c().policy_in_force.replace("{from}", &policy.from.to_string()).replace("{to}", &policy.to.to_string());
+    let plate = policy
+        .vehicle
+        .as_ref()
+        .map(|v| v.plate.clone())
+        .filter(|p| !p.is_empty());
+    let period = c()
+        .policy_in_force
+        .replace("{from}", &policy.from.to_string())
+        .replace("{to}", &policy.to.to_string());
     let beneficiaries = (!policy.beneficiaries.is_empty()).then(|| {
         let one = |b: &claim_domain::policy::Beneficiary| match b.share_bp {
             Some(bp) => format!("{} {}", b.party.name, percent(bp)),
             None => b.party.name.clone(),
         };
-        let names = policy.beneficiaries.iter().map(one).collect::<Vec<_>>().join(t().comma);
+        let names = policy
+            .beneficiaries
+            .iter()
+            .map(one)
+            .collect::<Vec<_>>()
+            .join(t().comma);
         view! { <p>{c().policy_beneficiaries.replace("{names}", &names)}</p> }
     });
-    let covers = policy.covers.iter().map(|cover| line(cover, None)).collect_view();
+    let covers = policy
+        .covers
+        .iter()
+        .map(|cover| line(cover, None))
+        .collect_view();
     view! {
         <section class="card" data-policy=policy.no.clone()>
             <h2>{super::lob_name(policy.lob)}</h2>
@@ -55,23 +85,40 @@ fn one(detail: PolicyDetail) -> AnyView {
     .into_any()
 }
 
-/// One cover: its sum, what is left, and what takes something off.
+/// One cover: its sum insured, what is left, and what reduces the payment.
 fn line(cover: &Cover, left: Option<i64>) -> AnyView {
     let sum = match left {
-        Some(left) => c().cover_left.replace("{sum}", &money::show(cover.sum_fen)).replace("{left}", &money::show(left)),
+        Some(left) => c()
+            .cover_left
+            .replace("{sum}", &money::show(cover.sum_fen))
+            .replace("{left}", &money::show(left)),
         None => money::show(cover.sum_fen),
     };
     let parts = [
-        (cover.deductible_fen > 0).then(|| c().cover_deductible.replace("{sum}", &money::show(cover.deductible_fen))),
-        (cover.deductible_bp > 0).then(|| c().cover_rate.replace("{p}", &percent(cover.deductible_bp))),
+        (cover.deductible_fen > 0).then(|| {
+            c().cover_deductible
+                .replace("{sum}", &money::show(cover.deductible_fen))
+        }),
+        (cover.deductible_bp > 0)
+            .then(|| c().cover_rate.replace("{p}", &percent(cover.deductible_bp))),
         (cover.share_bp < 10_000).then(|| c().cover_share.replace("{p}", &percent(cover.share_bp))),
         cover.daily_fen.map(|fen| {
-            let days = cover.most_days.map_or_else(|| "–".into(), |d| d.to_string());
-            c().cover_daily.replace("{sum}", &money::show(fen)).replace("{n}", &days)
+            let days = cover
+                .most_days
+                .map_or_else(|| "–".into(), |d| d.to_string());
+            c().cover_daily
+                .replace("{sum}", &money::show(fen))
+                .replace("{n}", &days)
         }),
-        (cover.waiting_days > 0).then(|| c().cover_waiting.replace("{n}", &cover.waiting_days.to_string())),
+        (cover.waiting_days > 0).then(|| {
+            c().cover_waiting
+                .replace("{n}", &cover.waiting_days.to_string())
+        }),
         (!cover.hospital.is_empty()).then(|| cover.hospital.clone()),
-        (!cover.exclusions.is_empty()).then(|| c().cover_excludes.replace("{text}", &cover.exclusions.join(t().comma))),
+        (!cover.exclusions.is_empty()).then(|| {
+            c().cover_excludes
+                .replace("{text}", &cover.exclusions.join(t().comma))
+        }),
     ];
     let parts = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     view! {
@@ -85,7 +132,10 @@ fn line(cover: &Cover, left: Option<i64>) -> AnyView {
 
 /// What the policy of a claim pays for, and what is left of it.
 pub fn covers(covers: &[CoverView]) -> Option<AnyView> {
-    let lines = covers.iter().map(|v| line(&v.cover, Some(v.left_fen))).collect_view();
+    let lines = covers
+        .iter()
+        .map(|v| line(&v.cover, Some(v.left_fen)))
+        .collect_view();
     (!covers.is_empty())
         .then(|| view! { <details id="covers"><summary>{c().covers}</summary><ul class="covers">{lines}</ul></details> }.into_any())
 }

@@ -1,5 +1,5 @@
-//! 存证回执: what the insurer has confirmed to have received; and checking such a receipt, and one's own files against
-//! it, without anybody's help and without a network.
+//! 存证回执: what the insurer confirms it received. Anyone can check such a receipt, and their own
+//! files against it, alone and offline.
 
 use claim_api::BASE;
 use claim_api::proof::{self, KEYS, Keys, Proof, ProvenFile, Untrue};
@@ -20,10 +20,13 @@ use crate::visit::Visit;
 const KEPT: &str = "receipt:";
 const KEPT_KEYS: &str = "receipt-keys";
 
-/// Asks the server, and falls back on what is kept here.
+/// Asks the server and falls back on the local copy.
 async fn fetched(session: Session, path: &str, name: &str) -> Option<String> {
     let storage = session.storage();
-    match http::bytes(path).await.and_then(|bytes| String::from_utf8(bytes).ok()) {
+    match http::bytes(path)
+        .await
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+    {
         Some(text) => {
             storage.save_text(name, text.clone()).await;
             Some(text)
@@ -33,7 +36,10 @@ async fn fetched(session: Session, path: &str, name: &str) -> Option<String> {
 }
 
 async fn keys(session: Session) -> Keys {
-    fetched(session, KEYS, KEPT_KEYS).await.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    fetched(session, KEYS, KEPT_KEYS)
+        .await
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
 }
 
 /// `/claims/:no/receipt`
@@ -53,7 +59,10 @@ pub fn receipt(session: Session, no: &str) -> AnyView {
         Some(None) => view! { <p class="note warn" role="alert">{c().receipt_none}</p> }.into_any(),
         Some(Some((text, checked))) => match checked {
             Err(why) => untrue(why),
-            Ok(proof) => view! { {shown(session.visit, &proof)}{keeping(session.visit, proof, text)} }.into_any(),
+            Ok(proof) => {
+                view! { {shown(session.visit, &proof)}{keeping(session.visit, proof, text)} }
+                    .into_any()
+            }
         },
     };
     let back = format!("/claims/{no}");
@@ -70,26 +79,48 @@ fn untrue(why: Untrue) -> AnyView {
     view! { <p class="note bad" role="alert" id="receipt-untrue">"✗ "{text}</p> }.into_any()
 }
 
-/// What a person reads of it.
+/// The human-readable part.
 fn facts(visit: Visit, proof: &Proof) -> Vec<String> {
     let said = [
         c().receipt_by.replace("{insurer}", &proof.insurer),
-        c().receipt_reported.replace("{t}", &proof.reported_at.to_local_text()),
-        c().receipt_issued.replace("{t}", &proof.issued_at.to_local_text()),
+        c().receipt_reported
+            .replace("{t}", &proof.reported_at.to_local_text()),
+        c().receipt_issued
+            .replace("{t}", &proof.issued_at.to_local_text()),
     ];
-    let file = |(i, f): (usize, &ProvenFile)| format!("{} {} · {}", i + 1, name_of(visit, &f.document), size(f.bytes));
-    said.into_iter().chain(proof.files.iter().enumerate().map(file)).collect()
+    let file = |(i, f): (usize, &ProvenFile)| {
+        format!(
+            "{} {} · {}",
+            i + 1,
+            name_of(visit, &f.document),
+            size(f.bytes)
+        )
+    };
+    said.into_iter()
+        .chain(proof.files.iter().enumerate().map(file))
+        .collect()
 }
 
-/// What a machine compares: a name and a SHA-256 each.
+/// The machine-comparable part: a name and a SHA-256 each.
 fn fingerprints(visit: Visit, proof: &Proof) -> Vec<(String, String)> {
     let mut all = vec![
         (c().receipt_notice.to_owned(), proof.notice_sha256.clone()),
-        (c().receipt_events.replace("{n}", &proof.events.to_string()), proof.events_sha256.clone()),
+        (
+            c().receipt_events.replace("{n}", &proof.events.to_string()),
+            proof.events_sha256.clone(),
+        ),
     ];
     for (i, file) in proof.files.iter().enumerate() {
-        let name = format!("{} {} · {}", i + 1, name_of(visit, &file.document), file.received_at.to_local_text());
-        all.push((format!("{name} · {}", c().receipt_stored), file.sha256.clone()));
+        let name = format!(
+            "{} {} · {}",
+            i + 1,
+            name_of(visit, &file.document),
+            file.received_at.to_local_text()
+        );
+        all.push((
+            format!("{name} · {}", c().receipt_stored),
+            file.sha256.clone(),
+        ));
         if file.original_sha256 != file.sha256 {
             all.push((c().receipt_original.into(), file.original_sha256.clone()));
         }
@@ -98,7 +129,10 @@ fn fingerprints(visit: Visit, proof: &Proof) -> Vec<(String, String)> {
 }
 
 fn shown(visit: Visit, proof: &Proof) -> AnyView {
-    let facts = facts(visit, proof).into_iter().map(|fact| view! { <p>{fact}</p> }).collect_view();
+    let facts = facts(visit, proof)
+        .into_iter()
+        .map(|fact| view! { <p>{fact}</p> })
+        .collect_view();
     let exact = |(name, sha256): (String, String)| view! { <p class="quiet">{name}</p><p class="exact">{sha256}</p> };
     view! {
         <p class="note" role="status" id="receipt-true">"✓ "{c().receipt_true}</p>
@@ -122,8 +156,15 @@ fn keeping(visit: Visit, proof: Proof, text: String) -> AnyView {
     let draw = {
         let text = text.clone();
         move |_| {
-            let mut lines = vec![(Line::Title, c().receipt_title.to_owned()), (Line::Title, proof.claim_no.clone())];
-            lines.extend(facts(visit, &proof).into_iter().map(|fact| (Line::Plain, fact)));
+            let mut lines = vec![
+                (Line::Title, c().receipt_title.to_owned()),
+                (Line::Title, proof.claim_no.clone()),
+            ];
+            lines.extend(
+                facts(visit, &proof)
+                    .into_iter()
+                    .map(|fact| (Line::Plain, fact)),
+            );
             for (name, sha256) in fingerprints(visit, &proof) {
                 lines.extend([(Line::Plain, name), (Line::Exact, sha256)]);
             }
@@ -134,7 +175,16 @@ fn keeping(visit: Visit, proof: Proof, text: String) -> AnyView {
         let text = text.clone();
         spawn(async move { copied.set(page::copy(&text).await) });
     };
-    let shown = move || drawn.get().map(|png| keepsake(png, name.clone(), format!("{} {title}", c().receipt_title), "receipt-picture"));
+    let shown = move || {
+        drawn.get().map(|png| {
+            keepsake(
+                png,
+                name.clone(),
+                format!("{} {title}", c().receipt_title),
+                "receipt-picture",
+            )
+        })
+    };
     view! {
         <button class="weui-btn weui-btn_primary" type="button" id="receipt-draw" on:click=click(draw)>{c().receipt_picture}</button>
         {live(shown)}
@@ -157,10 +207,15 @@ pub fn verify(session: Session) -> AnyView {
         judged.set(Some(known.with_untracked(|keys| proof::check(text, keys))));
     };
     let chosen = move |event: ev::Event| {
-        let Some(file) = photos::picked(&event).into_iter().next() else { return };
+        let Some(file) = photos::picked(&event).into_iter().next() else {
+            return;
+        };
         spawn(async move {
             let bytes = file.read().await.unwrap_or_default();
-            judge(&proof::from_picture(&bytes).unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned()));
+            judge(
+                &proof::from_picture(&bytes)
+                    .unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned()),
+            );
         });
     };
     let typed = move |event: ev::Event| judge(&page::value_of(&event));
@@ -174,10 +229,13 @@ pub fn verify(session: Session) -> AnyView {
         });
     };
     let file_line = |(name, found): (String, Option<String>)| match found {
-        Some(document) => view! { <li class="note">"✓ "{name}" · "{c().verify_same}" "{document}</li> }.into_any(),
+        Some(document) => {
+            view! { <li class="note">"✓ "{name}" · "{c().verify_same}" "{document}</li> }.into_any()
+        }
         None => view! { <li class="note bad">"✗ "{name}" · "{c().verify_differs}</li> }.into_any(),
     };
-    let outcome = move || match judged.get()? {
+    let outcome = move || {
+        match judged.get()? {
         Err(why) => Some(untrue(why)),
         Ok(proof) => Some(
             view! {
@@ -188,6 +246,7 @@ pub fn verify(session: Session) -> AnyView {
             }
             .into_any(),
         ),
+    }
     };
     let content = view! {
         <p>{c().verify_hint}</p>
@@ -200,12 +259,19 @@ pub fn verify(session: Session) -> AnyView {
     sheet(c().verify_title, Some("/"), content.into_any())
 }
 
-/// The document that the receipt names for exactly these bytes.
-async fn compare(visit: Visit, file: &Picked, judged: RwSignal<Option<Result<Proof, Untrue>>>) -> Option<String> {
+/// The document on the receipt that has exactly these bytes.
+async fn compare(
+    visit: Visit,
+    file: &Picked,
+    judged: RwSignal<Option<Result<Proof, Untrue>>>,
+) -> Option<String> {
     let sha256 = claim_photo::sha256_hex(&file.read().await?);
     judged.with_untracked(|judged| {
         let Some(Ok(proof)) = judged else { return None };
-        let file = proof.files.iter().find(|f| f.sha256 == sha256 || f.original_sha256 == sha256)?;
+        let file = proof
+            .files
+            .iter()
+            .find(|f| f.sha256 == sha256 || f.original_sha256 == sha256)?;
         Some(name_of(visit, &file.document).to_owned())
     })
 }

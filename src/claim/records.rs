@@ -1,4 +1,5 @@
-//! 我的资料: the whole file to take along, links for those who wait along, name and phone put right, which messages come.
+//! 我的资料: the whole file to take along, links for others who are waiting, corrections of name
+//! and phone, message settings.
 
 use claim_api::{BASE, ClaimView, Correction, Preferences, Share};
 use claim_domain::lifecycle::{Claim, Event};
@@ -16,7 +17,11 @@ use crate::visit::Visit;
 /// `/claims/:no/records`
 pub fn records(visit: Visit, no: &str) -> AnyView {
     let claim: Fetched<ClaimView> = RwSignal::new(None);
-    let (path, here, back) = (format!("{BASE}/claims/{no}"), address::path().get_untracked(), format!("/claims/{no}"));
+    let (path, here, back) = (
+        format!("{BASE}/claims/{no}"),
+        address::path().get_untracked(),
+        format!("/claims/{no}"),
+    );
     spawn(async move { drop(claim.try_set(Some(http::get_whole(&path).await))) });
     let content = move || match claim.get() {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
@@ -43,22 +48,35 @@ pub fn records(visit: Visit, no: &str) -> AnyView {
             .into_any()
         }),
     };
-    sheet(c().records, Some(&back), view! { <div>{live(content)}</div> }.into_any())
+    sheet(
+        c().records,
+        Some(&back),
+        view! { <div>{live(content)}</div> }.into_any(),
+    )
 }
 
-/// What was signed is given back.
+/// Returns the signed form.
 fn signed_form(view: &ClaimView) -> Option<AnyView> {
-    let signed = Claim::replay(view.summary.lob, &view.events).requested_at.is_some();
+    let signed = Claim::replay(view.summary.lob, &view.events)
+        .requested_at
+        .is_some();
     let to = format!("{BASE}/claims/{}/form", view.summary.claim_no);
-    signed.then(|| view! { <p><a id="signed-form" rel="external" href=to>{c().signed_form}</a></p> }.into_any())
+    signed.then(|| {
+        view! { <p><a id="signed-form" rel="external" href=to>{c().signed_form}</a></p> }.into_any()
+    })
 }
 
-/// Everything that was agreed to with the report, and how it is taken back (个人信息保护法第十五条).
+/// Every consent given with the report, and how to withdraw it (个人信息保护法第十五条).
 fn consents(visit: Visit, deed: Deed, view: &ClaimView) -> AnyView {
     let withdrawn = RwSignal::new(Claim::replay(view.summary.lob, &view.events).withdrawn_consents);
     let no = StoredValue::new(view.summary.claim_no.clone());
     let line = move |id: String| {
-        let label = visit.catalogue.consents.iter().find(|x| x.id == id).map_or("", |x| i18n::text(&x.label));
+        let label = visit
+            .catalogue
+            .consents
+            .iter()
+            .find(|x| x.id == id)
+            .map_or("", |x| i18n::text(&x.label));
         let button = move || {
             let mine = id.clone();
             if withdrawn.with(|w| w.contains(&id)) {
@@ -67,31 +85,53 @@ fn consents(visit: Visit, deed: Deed, view: &ClaimView) -> AnyView {
             let take = move |_| {
                 let path = format!("{BASE}/claims/{}/consents/{mine}", no.get_value());
                 let done = mine.clone();
-                deed.call(async move { http::delete_for::<Event>(&path).await.map(drop) }, move || {
-                    withdrawn.update(|w| {
-                        w.insert(done);
-                    })
-                });
+                deed.call(
+                    async move { http::delete_for::<Event>(&path).await.map(drop) },
+                    move || {
+                        withdrawn.update(|w| {
+                            w.insert(done);
+                        })
+                    },
+                );
             };
             view! { <button class="chip" type="button" data-consent=id.clone() on:click=click(take)>{c().consent_withdraw}</button> }
                 .into_any()
         };
         view! { <li><span>{label}</span>" "{live(button)}</li> }
     };
-    let lines = view.notice.consents.iter().map(|given| line(given.id.clone())).collect_view();
+    let lines = view
+        .notice
+        .consents
+        .iter()
+        .map(|given| line(given.id.clone()))
+        .collect_view();
     view! { <h2>{c().consents_title}</h2><p class="quiet">{c().consent_hint}</p><ul id="consents">{lines}</ul> }.into_any()
 }
 
-/// Erased what may be, locked what the law orders to keep.
+/// Erases what may be erased; what the law requires us to keep is locked.
 fn erasure(deed: Deed) -> AnyView {
     let done = RwSignal::new(None::<Erased>);
     let erase = move |_| {
-        deed.call(async move { http::delete_for::<Erased>(&format!("{BASE}/me")).await.map(|e| drop(done.try_set(Some(e)))) }, || {});
+        deed.call(
+            async move {
+                http::delete_for::<Erased>(&format!("{BASE}/me"))
+                    .await
+                    .map(|e| drop(done.try_set(Some(e))))
+            },
+            || {},
+        );
     };
     let said = move || {
         done.get().map(|e| {
-            let text = c().erased.replace("{n}", &e.erased.to_string()).replace("{m}", &e.locked.len().to_string());
-            let kept = e.locked.into_iter().map(|l| view! { <li>{l.claim_no}" · "{l.law}" · "{l.until}</li> }).collect_view();
+            let text = c()
+                .erased
+                .replace("{n}", &e.erased.to_string())
+                .replace("{m}", &e.locked.len().to_string());
+            let kept = e
+                .locked
+                .into_iter()
+                .map(|l| view! { <li>{l.claim_no}" · "{l.law}" · "{l.until}</li> })
+                .collect_view();
             view! { <p>{text.replace("{k}", &e.open.len().to_string())}</p><ul>{kept}</ul> }
         })
     };
@@ -118,9 +158,13 @@ struct Kept {
     law: String,
 }
 
-/// A link that shows how far it is, and nothing else.
+/// A link that shows the progress and nothing else.
 fn sharing(deed: Deed, no: &str) -> AnyView {
-    let (link, open, copied) = (RwSignal::new(None::<Share>), RwSignal::new(0usize), RwSignal::new(false));
+    let (link, open, copied) = (
+        RwSignal::new(None::<Share>),
+        RwSignal::new(0usize),
+        RwSignal::new(false),
+    );
     let in_menu = RwSignal::new(false);
     let path = StoredValue::new(format!("{BASE}/claims/{no}/shares"));
     let count = move || {
@@ -132,13 +176,23 @@ fn sharing(deed: Deed, no: &str) -> AnyView {
     };
     count();
     let make = move |_| {
-        deed.call(async move { http::post::<Share>(&path.get_value(), &()).await.map(|share| drop(link.try_set(Some(share)))) }, count);
+        deed.call(
+            async move {
+                http::post::<Share>(&path.get_value(), &())
+                    .await
+                    .map(|share| drop(link.try_set(Some(share))))
+            },
+            count,
+        );
     };
     let revoke = move |_| {
-        deed.call(async move { http::delete(&path.get_value()).await }, move || {
-            link.set(None);
-            count();
-        });
+        deed.call(
+            async move { http::delete(&path.get_value()).await },
+            move || {
+                link.set(None);
+                count();
+            },
+        );
     };
     let shown = move || {
         link.get().map(|share| {
@@ -186,13 +240,22 @@ fn sharing(deed: Deed, no: &str) -> AnyView {
 
 fn correction(deed: Deed, view: &ClaimView) -> AnyView {
     let no = view.summary.claim_no.clone();
-    let (name, phone) = (RwSignal::new(view.notice.reporter.name.clone()), RwSignal::new(view.notice.reporter.phone.clone()));
+    let (name, phone) = (
+        RwSignal::new(view.notice.reporter.name.clone()),
+        RwSignal::new(view.notice.reporter.phone.clone()),
+    );
     let saved = RwSignal::new(false);
     let send = move |_| {
         saved.set(false);
         let path = format!("{BASE}/claims/{no}/reporter");
-        let correction = Correction { name: name.get_untracked(), phone: phone.get_untracked() };
-        deed.call(async move { http::put::<Event>(&path, &correction).await.map(drop) }, move || saved.set(true));
+        let correction = Correction {
+            name: name.get_untracked(),
+            phone: phone.get_untracked(),
+        };
+        deed.call(
+            async move { http::put::<Event>(&path, &correction).await.map(drop) },
+            move || saved.set(true),
+        );
     };
     view! {
         <h2>{c().correct}</h2>
@@ -211,10 +274,19 @@ fn preferences(deed: Deed) -> AnyView {
     spawn(async move { drop(wants.try_set(http::get_whole(&fetch).await.ok())) });
     let path = StoredValue::new(path);
     let change = move |change: fn(&mut Preferences)| {
-        let Some(mut fresh) = wants.get_untracked() else { return };
+        let Some(mut fresh) = wants.get_untracked() else {
+            return;
+        };
         change(&mut fresh);
         let sent = fresh.clone();
-        deed.call(async move { http::put::<Preferences>(&path.get_value(), &sent).await.map(drop) }, move || wants.set(Some(fresh)));
+        deed.call(
+            async move {
+                http::put::<Preferences>(&path.get_value(), &sent)
+                    .await
+                    .map(drop)
+            },
+            move || wants.set(Some(fresh)),
+        );
     };
     let shown = move || {
         wants.get().map(|p| {

@@ -1,4 +1,4 @@
-//! 索赔: the form made of the answers, checked line by line, signed on the screen, sent once.
+//! 索赔: the form built from the answers, checked line by line, signed on the screen, sent once.
 
 use claim_api::outbox::{Sending, Stuck};
 use claim_domain::FieldError;
@@ -12,14 +12,16 @@ use crate::i18n::{self, c, t};
 use crate::papers::Papers;
 use crate::platform::{address, now, pad, page};
 use crate::session::Session;
-use crate::ui::{ErrorSummary, Errors, button_link, changed, click, error_text, field_wrong, live, sheet};
+use crate::ui::{
+    ErrorSummary, Errors, button_link, changed, click, error_text, field_wrong, live, sheet,
+};
 
 /// `/claims/:no/request`
 pub fn request(session: Session, no: &str) -> AnyView {
     with_papers(session, no, c().request_title, |papers| {
         let sent = Memo::new(move |_| papers.sending().is_some());
         let requested = Memo::new(move |_| papers.is_requested());
-        // Outside of what is drawn anew: a signature in progress stays.
+        // Outside the part that is re-rendered: a signature in progress stays.
         let errors: Errors = RwSignal::new(Vec::new());
         let strokes: RwSignal<Vec<Vec<[u16; 2]>>> = RwSignal::new(Vec::new());
         let typed = RwSignal::new(String::new());
@@ -29,16 +31,28 @@ pub fn request(session: Session, no: &str) -> AnyView {
             (false, true) => progress(papers),
             (false, false) => untrack(|| form(papers, errors, (strokes, typed), agreed)),
         };
-        sheet(c().request_title, Some(&papers.address("documents")), view! { <div>{live(content)}</div> }.into_any())
+        sheet(
+            c().request_title,
+            Some(&papers.address("documents")),
+            view! { <div>{live(content)}</div> }.into_any(),
+        )
     })
 }
 
 /// Drawn, or typed by those who cannot draw.
 type Signing = (RwSignal<Vec<Vec<[u16; 2]>>>, RwSignal<String>);
 
-fn form(papers: Papers, errors: Errors, (strokes, typed): Signing, agreed: RwSignal<Vec<Agreed>>) -> AnyView {
+fn form(
+    papers: Papers,
+    errors: Errors,
+    (strokes, typed): Signing,
+    agreed: RwSignal<Vec<Agreed>>,
+) -> AnyView {
     let session = papers.session;
-    let asked: Vec<_> = papers.catalogue.consents_for(Asked::Request, &papers.facts()).collect();
+    let asked: Vec<_> = papers
+        .catalogue
+        .consents_for(Asked::Request, &papers.facts())
+        .collect();
     let consent = move |one: &'static claim_domain::catalog::Consent| {
         let field: &'static str = Box::leak(format!("/consents/{}", one.id).into_boxed_str());
         let given = move || agreed.with(|a| a.iter().any(|x| x.id == one.id));
@@ -47,7 +61,11 @@ fn form(papers: Papers, errors: Errors, (strokes, typed): Signing, agreed: RwSig
                 let before = all.len();
                 all.retain(|x| x.id != one.id);
                 if all.len() == before {
-                    all.push(Agreed { id: one.id.clone(), version: one.version, at: now() });
+                    all.push(Agreed {
+                        id: one.id.clone(),
+                        version: one.version,
+                        at: now(),
+                    });
                 }
             });
         };
@@ -60,14 +78,21 @@ fn form(papers: Papers, errors: Errors, (strokes, typed): Signing, agreed: RwSig
         }
     };
     let send = move |_| {
-        let signature = Signature { strokes: strokes.get_untracked(), typed: typed.get_untracked().trim().to_owned() };
+        let signature = Signature {
+            strokes: strokes.get_untracked(),
+            typed: typed.get_untracked().trim().to_owned(),
+        };
         let hindered: Vec<FieldError> = papers.hinders(&signature, &agreed.get_untracked());
         errors.set(hindered);
         if errors.with_untracked(Vec::is_empty) {
             papers.send(Some((signature, agreed.get_untracked())));
         }
     };
-    let lines = papers.form().into_iter().map(|line| row(papers, line)).collect_view();
+    let lines = papers
+        .form()
+        .into_iter()
+        .map(|line| row(papers, line))
+        .collect_view();
     let doubts = papers.doubts().len();
     let clear = move |_| strokes.set(Vec::new());
     let kept: Vec<_> = papers
@@ -103,13 +128,28 @@ fn form(papers: Papers, errors: Errors, (strokes, typed): Signing, agreed: RwSig
 
 fn row(papers: Papers, line: FormLine) -> AnyView {
     let catalogue = papers.catalogue;
-    let name_of = |id: &str| catalogue.document(id).map_or_else(|| id.to_owned(), |d| i18n::text(&d.name).to_owned());
-    let listed = |words: &str| words.split(' ').map(name_of).collect::<Vec<_>>().join(t().comma);
+    let name_of = |id: &str| {
+        catalogue
+            .document(id)
+            .map_or_else(|| id.to_owned(), |d| i18n::text(&d.name).to_owned())
+    };
+    let listed = |words: &str| {
+        words
+            .split(' ')
+            .map(name_of)
+            .collect::<Vec<_>>()
+            .join(t().comma)
+    };
     let value = match line.key.as_str() {
-        "incident" => catalogue.incident(&line.value).map_or_else(|| line.value.clone(), |i| i18n::text(&i.name).to_owned()),
+        "incident" => catalogue
+            .incident(&line.value)
+            .map_or_else(|| line.value.clone(), |i| i18n::text(&i.name).to_owned()),
         "parts" => {
             let all = catalogue.car_parts.iter().chain(&catalogue.home_parts);
-            all.filter(|p| line.value.split(' ').any(|id| id == p.id)).map(|p| i18n::text(&p.name)).collect::<Vec<_>>().join(t().comma)
+            all.filter(|p| line.value.split(' ').any(|id| id == p.id))
+                .map(|p| i18n::text(&p.name))
+                .collect::<Vec<_>>()
+                .join(t().comma)
         }
         "unavailable" => listed(&line.value),
         _ => line.value.clone(),
@@ -117,12 +157,16 @@ fn row(papers: Papers, line: FormLine) -> AnyView {
     view! { <div><dt>{c().form.get(&line.key)}</dt><dd>{value}</dd></div> }.into_any()
 }
 
-/// A request that was signed: on its way, or received.
+/// A signed request: on its way, or received.
 pub fn state(papers: Papers) -> AnyView {
-    if papers.is_requested() { received(papers) } else { progress(papers) }
+    if papers.is_requested() {
+        received(papers)
+    } else {
+        progress(papers)
+    }
 }
 
-/// How far the sending got; each file is 已收到 only after the server's own hash.
+/// Sending progress; a file is 已收到 only once the server's own hash matches.
 pub fn progress(papers: Papers) -> AnyView {
     let shown = move || {
         let outbox = papers.sending()?;
@@ -147,7 +191,9 @@ pub fn progress(papers: Papers) -> AnyView {
             Sending::Lost => Some(t().photo_lost),
             _ => None,
         });
-        let lost = lost.map(|text| view! { <p class="wrong">{text}</p> }).collect_view();
+        let lost = lost
+            .map(|text| view! { <p class="wrong">{text}</p> })
+            .collect_view();
         Some(
             view! { <div id="sending">{state}{lost}<progress max=all.max(1).to_string() value=sent.to_string() aria-label=t().photos_sent_title></progress></div> },
         )
@@ -156,7 +202,13 @@ pub fn progress(papers: Papers) -> AnyView {
 }
 
 fn received(papers: Papers) -> AnyView {
-    let days = papers.session.visit.config.promises.determination_days.to_string();
+    let days = papers
+        .session
+        .visit
+        .config
+        .promises
+        .determination_days
+        .to_string();
     view! {
         <div class="note" id="requested"><p><strong>"✓ "{c().requested}</strong></p><p>{t().next_decision.replace("{n}", &days)}</p></div>
         <p>{c().requested_hint}</p>

@@ -1,4 +1,4 @@
-//! Pictures by guidance: the live camera with the outline of what is wanted, one shot after the other.
+//! Guided photos: the live camera with the outline of what is wanted, one shot after the other.
 
 use claim_domain::catalog::{Document, Kind};
 use leptos::html::Video;
@@ -10,31 +10,47 @@ use crate::platform::camera::{self, Camera};
 use crate::platform::{page, spawn};
 use crate::ui::{click, live};
 
-/// The button that opens the camera here; nothing where the browser has none to give, or where paper lies flat anyway.
+/// The button that opens the in-page camera; absent where the browser has none, and for paper
+/// documents, which lie flat anyway.
 pub fn viewfinder(papers: Papers, document: &'static Document) -> Option<AnyView> {
     let (open, refused) = (RwSignal::new(false), RwSignal::new(false));
     let start = move |_| {
         refused.set(false);
         open.set(true);
     };
-    let shown = move || match open.get() {
+    let shown = move || {
+        match open.get() {
         true => finder(papers, document, open, refused),
         false => view! {
             {live(move || refused.get().then(|| view! { <p class="note warn" role="status" id="no-camera">{c().camera_refused}</p> }))}
             <button class="weui-btn weui-btn_default" type="button" id="live" on:click=click(start)>{c().camera_live}</button>
         }
         .into_any(),
+    }
     };
     let offered = camera::is_there() && matches!(document.kind, Kind::Scene | Kind::Card);
     offered.then(|| view! { <div class="live">{live(shown)}</div> }.into_any())
 }
 
-fn finder(papers: Papers, document: &'static Document, open: RwSignal<bool>, refused: RwSignal<bool>) -> AnyView {
+fn finder(
+    papers: Papers,
+    document: &'static Document,
+    open: RwSignal<bool>,
+    refused: RwSignal<bool>,
+) -> AnyView {
     let node = NodeRef::<Video>::new();
-    // Dropped with this view: whoever leaves switches the camera off.
+    // Dropped with this view: leaving the page switches the camera off.
     let held = StoredValue::new_local(None::<Camera>);
-    let (ready, busy, at) = (RwSignal::new(false), RwSignal::new(false), RwSignal::new(0usize));
-    let outlines = if document.shots.is_empty() { std::slice::from_ref(&document.drawing) } else { &document.shots[..] };
+    let (ready, busy, at) = (
+        RwSignal::new(false),
+        RwSignal::new(false),
+        RwSignal::new(0usize),
+    );
+    let outlines = if document.shots.is_empty() {
+        std::slice::from_ref(&document.drawing)
+    } else {
+        &document.shots[..]
+    };
     Effect::new(move |_| {
         let Some(video) = node.get() else { return };
         spawn(async move {
@@ -43,7 +59,7 @@ fn finder(papers: Papers, document: &'static Document, open: RwSignal<bool>, ref
                 refused.try_set(true);
                 open.try_set(false);
             }
-            // Left meanwhile: the camera goes with the value that nobody holds.
+            // Left meanwhile: the camera is dropped along with the value.
             if held.try_update_value(|h| *h = camera).is_some() {
                 ready.try_set(true);
             }
@@ -58,8 +74,10 @@ fn finder(papers: Papers, document: &'static Document, open: RwSignal<bool>, ref
         }
         busy.set(true);
         spawn(async move {
-            // Out of its place while it works: nothing may borrow across the wait.
-            let Some(Some(camera)) = held.try_update_value(Option::take) else { return };
+            // Taken out while it works: no borrow may be held across the await.
+            let Some(Some(camera)) = held.try_update_value(Option::take) else {
+                return;
+            };
             let picked = camera.shoot().await;
             if held.try_update_value(|h| *h = Some(camera)).is_none() {
                 return;
@@ -74,10 +92,15 @@ fn finder(papers: Papers, document: &'static Document, open: RwSignal<bool>, ref
             }
         });
     };
-    let outline = move || outlines.get(at.get()).map(|shot| view! { <img class="outline" src=format!("/drawings/{shot}.svg") alt="" /> });
+    let outline = move || {
+        outlines.get(at.get()).map(
+            |shot| view! { <img class="outline" src=format!("/drawings/{shot}.svg") alt="" /> },
+        )
+    };
     let says = move || {
         let shot = outlines.get(at.get()).map_or("", |s| c().shots.get(s));
-        let place = (outlines.len() > 1).then(|| format!("{} / {} · ", at.get() + 1, outlines.len()));
+        let place =
+            (outlines.len() > 1).then(|| format!("{} / {} · ", at.get() + 1, outlines.len()));
         view! { {place}{if shot.is_empty() { c().camera_fill } else { shot }} }
     };
     let skip = move |_| at.update(|n| *n += 1);

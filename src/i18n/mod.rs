@@ -1,9 +1,10 @@
-//! Words for people. A page names a sentence of [`Messages`] or, after the report, of [`ClaimMessages`]; both are made
-//! of the files beside this one when the app is built (build.rs), and a language that lacks one does not compile. On the
-//! wire each program gets its own in one language, in the file of its catalogue. What the server says too (errors,
-//! stages, documents) stands in the catalogue, in Chinese and English; the file of another language also says what those
-//! and the words of the first page are in it, so a language is one file. It is chosen before the app starts (boot.js) and
-//! stays for the life of the page.
+//! Words for people. A page uses a sentence of [`Messages`] or, after the report, of
+//! [`ClaimMessages`]. Both are generated at build time from the files beside this one (build.rs); a
+//! missing sentence does not compile. Each program gets its own words on the wire, in one language,
+//! in the file of its catalogue. What the server says too (errors, stages, documents) is in the
+//! catalogue, in Chinese and English. The file of any other language also translates the catalogue
+//! and the first page, so a language is one file. The language is chosen before the app starts
+//! (boot.js) and fixed for the life of the page.
 
 use std::str::Split;
 use std::sync::OnceLock;
@@ -14,7 +15,8 @@ use crate::platform::page;
 
 include!(concat!(env!("OUT_DIR"), "/words.rs"));
 
-/// What a program reads at start: every sentence in the order of the names, then the catalogue (xtask, build.rs).
+/// What a program reads at start: every sentence in the order of the names, then the catalogue
+/// (xtask, build.rs).
 pub struct Lines(Split<'static, char>);
 
 impl Lines {
@@ -35,7 +37,10 @@ pub struct Names(Vec<(&'static str, &'static str)>);
 
 impl Names {
     pub fn get(&self, name: &str) -> &'static str {
-        self.0.iter().find(|(n, _)| name.ends_with(n)).map_or("", |(_, word)| word)
+        self.0
+            .iter()
+            .find(|(n, _)| name.ends_with(n))
+            .map_or("", |(_, word)| word)
     }
 }
 
@@ -47,12 +52,12 @@ pub fn claim_field(field: &str) -> &'static str {
     CLAIMS.get().map_or("", |words| words.fields.get(field))
 }
 
-/// Takes the words of the report off the front of what was read; the rest is the catalogue.
+/// Splits the words of the report off the front; the rest is the catalogue.
 ///
 /// # Errors
 /// The bytes are not of this build.
 pub fn open_report(bytes: Vec<u8>) -> Result<(Lines, &'static [u8]), String> {
-    // No byte of UTF-8 (RFC 3629, section 1).
+    // 0xff never occurs in UTF-8 (RFC 3629, section 1).
     let bytes: &'static [u8] = bytes.leak();
     let end = bytes.iter().position(|b| *b == 0xff).ok_or("no words")?;
     let words = std::str::from_utf8(&bytes[..end]).map_err(|e| e.to_string())?;
@@ -92,5 +97,9 @@ pub fn text(text: &Text) -> &str {
 
 /// The sentence for an error code.
 pub fn error<'a>(catalogue: &'a Catalogue, code: &str) -> &'a str {
-    catalogue.errors.get(code).or_else(|| catalogue.errors.get("internal")).map_or("", text)
+    catalogue
+        .errors
+        .get(code)
+        .or_else(|| catalogue.errors.get("internal"))
+        .map_or("", text)
 }

@@ -1,4 +1,5 @@
-//! After 发送: the claim number as soon as the server has it, the photos behind it, and what comes next.
+//! After 发送: the claim number as soon as the server has it, the photos behind it, and what comes
+//! next.
 
 use claim_api::Receipt;
 use claim_api::outbox::{OutPhoto, Outbox, Sending, Stuck};
@@ -14,17 +15,22 @@ pub fn done(session: Session) -> AnyView {
     let receipt = Memo::new(move |_| session.receipt());
     let there = Memo::new(move |_| session.newest(|_| ()).is_some());
     let shown = move || match (there.get(), receipt.get()) {
-        (false, _) => sheet(t().nothing_sent, Some("/"), button_link("/report".into(), t().report, true)),
+        (false, _) => sheet(
+            t().nothing_sent,
+            Some("/"),
+            button_link("/report".into(), t().report, true),
+        ),
         (true, None) => sheet(t().sending_title, None, sending(session)),
         (true, Some(receipt)) => sheet(t().received_title, None, received(session, receipt)),
     };
     live(shown)
 }
 
-/// The notice is on its way, or cannot go on.
+/// The notice is being sent, or is stuck.
 fn sending(session: Session) -> AnyView {
     let stuck = Memo::new(move |_| session.newest(|o| o.stuck.clone()).flatten());
-    let state = move || match stuck.get() {
+    let state = move || {
+        match stuck.get() {
         None if session.online.get() => view! { <p role="status">{t().sending}</p><progress aria-label=t().sending></progress> }.into_any(),
         None => view! { <p class="note warn" role="status">{t().waits_for_network}</p> }.into_any(),
         Some(Stuck::Login) => {
@@ -39,6 +45,7 @@ fn sending(session: Session) -> AnyView {
             }
             .into_any()
         }
+    }
     };
     view! { {live(state)} <p id="kept-here">{t().kept_here}</p> {hotline(session)} }.into_any()
 }
@@ -75,10 +82,13 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
             .collect_view()
     };
     let next = [
-        t().next_contact.replace("{t}", &receipt.contact_by.to_local_text()),
+        t().next_contact
+            .replace("{t}", &receipt.contact_by.to_local_text()),
         t().next_papers.to_owned(),
-        t().next_decision.replace("{n}", &promises.determination_days.to_string()),
-        t().next_payment.replace("{n}", &promises.payment_days.to_string()),
+        t().next_decision
+            .replace("{n}", &promises.determination_days.to_string()),
+        t().next_payment
+            .replace("{n}", &promises.payment_days.to_string()),
     ];
     view! {
         <p>{t().claim_no}</p>
@@ -104,14 +114,16 @@ fn received(session: Session, receipt: Receipt) -> AnyView {
     .into_any()
 }
 
-/// Each photo and how far it got; 已收到 only after the server has compared the hash. Photos of earlier reports that
-/// are still on their way stand under their own number.
+/// Each photo with its progress; 已收到 only after the server has compared the hash. Photos of
+/// earlier reports that are still uploading are listed under their own claim number.
 fn photos(session: Session) -> AnyView {
     let whole = move || {
         session.outboxes.with(|all| {
             let reports = all.iter().filter(|o| o.is_report()).rev().enumerate();
             let shown = reports.filter(|(i, o)| !o.photos.is_empty() && (*i == 0 || !o.is_done()));
-            shown.map(|(i, outbox)| photos_of(session, outbox, i > 0)).collect_view()
+            shown
+                .map(|(i, outbox)| photos_of(session, outbox, i > 0))
+                .collect_view()
         })
     };
     view! { <div>{live(whole)}</div> }.into_any()
@@ -119,7 +131,10 @@ fn photos(session: Session) -> AnyView {
 
 fn photos_of(session: Session, outbox: &Outbox, earlier: bool) -> AnyView {
     let (sent, all) = outbox.progress();
-    let number = outbox.receipt().filter(|_| earlier).map(|r| format!(" · {}", r.claim_no));
+    let number = outbox
+        .receipt()
+        .filter(|_| earlier)
+        .map(|r| format!(" · {}", r.claim_no));
     view! {
         <h2>{t().photos_sent_title}{number}</h2>
         <p class="status" role="status" id=(!earlier).then_some("photo-status")>{overall(session, outbox)}</p>
@@ -134,7 +149,9 @@ fn photos_of(session: Session, outbox: &Outbox, earlier: bool) -> AnyView {
 fn overall(session: Session, outbox: &Outbox) -> &'static str {
     match outbox {
         o if o.stuck == Some(Stuck::Login) => t().needs_login,
-        o if o.is_done() && o.photos.iter().all(|p| p.state == Sending::Received) => t().all_received,
+        o if o.is_done() && o.photos.iter().all(|p| p.state == Sending::Received) => {
+            t().all_received
+        }
         o if o.is_done() => t().some_refused,
         _ if !session.online.get() => t().waits_for_network,
         _ => t().photos_going,
@@ -143,7 +160,10 @@ fn overall(session: Session, outbox: &Outbox) -> &'static str {
 
 fn row(session: Session, place: usize, photo: &OutPhoto) -> AnyView {
     let name = t().photo_number.replace("{n}", &(place + 1).to_string());
-    let picture = session.pictures.with(|p| p.get(&photo.id).cloned()).map(|url| view! { <img src=url alt=name.clone() /> });
+    let picture = session
+        .pictures
+        .with(|p| p.get(&photo.id).cloned())
+        .map(|url| view! { <img src=url alt=name.clone() /> });
     let state = match &photo.state {
         Sending::Waiting => view! { <p>{t().photo_waiting}</p> }.into_any(),
         Sending::Uploading { offset, .. } => {
@@ -153,5 +173,6 @@ fn row(session: Session, place: usize, photo: &OutPhoto) -> AnyView {
         Sending::Refused { code } => view! { <p class="wrong">{i18n::error(session.catalogue, code)}</p> }.into_any(),
         Sending::Lost => view! { <p class="wrong">{t().photo_lost}</p> }.into_any(),
     };
-    view! { <li class="photo">{picture}<div><p><strong>{name}</strong></p>{state}</div></li> }.into_any()
+    view! { <li class="photo">{picture}<div><p><strong>{name}</strong></p>{state}</div></li> }
+        .into_any()
 }

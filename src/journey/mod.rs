@@ -1,5 +1,5 @@
-//! The report, one question a page. Which page comes next follows from the answers; every page is an address, so
-//! back always works and a killed tab comes back to the same place.
+//! The report, one question per page. The answers decide which page comes next. Every page has an
+//! address, so back always works and a killed tab returns to the same place.
 
 mod check;
 mod done;
@@ -23,18 +23,20 @@ fn page_of(step: Step) -> String {
     format!("/report/{}", step.as_str())
 }
 
-/// `/report`: on to the page that is due.
+/// `/report`: redirects to the next open page.
 pub fn start(session: Session) -> AnyView {
     if session.is_unanswered() {
         return redirect("/report/done".into());
     }
     session.prefill();
     // Somebody who has just reported and begins again reports something new.
-    let step = session.draft.with_untracked(|d| d.current(session.catalogue, now()));
+    let step = session
+        .draft
+        .with_untracked(|d| d.current(session.catalogue, now()));
     redirect(page_of(step))
 }
 
-/// After this page has been drawn: the address must not change while it is being read.
+/// Deferred until the page is rendered: the address must not change while it is being read.
 fn redirect(to: String) -> AnyView {
     spawn(async move { address::replace(&to) });
     ().into_any()
@@ -44,23 +46,31 @@ fn redirect(to: String) -> AnyView {
 pub fn step(session: Session, name: &str) -> AnyView {
     match Step::parse(name) {
         Some(step) if !session.is_unanswered() && may_open(session, step) => page(session, step),
-        // The page was killed when the server had just received it: its number is what is looked for.
-        Some(step) if step != Step::Safety && session.draft.with_untracked(Draft::is_empty) && session.newest(|_| ()).is_some() => {
+        // The page was killed just as the server received the report: show its number.
+        Some(step)
+            if step != Step::Safety
+                && session.draft.with_untracked(Draft::is_empty)
+                && session.newest(|_| ()).is_some() =>
+        {
             redirect("/report/done".into())
         }
         Some(_) => start(session),
-        None => sheet(t().not_found, Some("/"), view! { <p>{t().not_found_hint}</p> }.into_any()),
+        None => sheet(
+            t().not_found,
+            Some("/"),
+            view! { <p>{t().not_found_hint}</p> }.into_any(),
+        ),
     }
 }
 
-/// A page may be opened again, and the one that is due; not one whose questions before are unanswered.
+/// Earlier pages and the next open one may be opened, but not a page beyond unanswered questions.
 fn may_open(session: Session, step: Step) -> bool {
     session.draft.with_untracked(|d| {
         let due = d.current(session.catalogue, now());
         let place = |s: Step| d.steps().iter().position(|x| *x == s);
         match (place(step), place(due)) {
             (Some(asked), Some(due)) => asked <= due,
-            // Off the short road, for one who wants to change or add something.
+            // Off the short path, to change or add something.
             _ => due == Step::Check,
         }
     })
@@ -70,7 +80,9 @@ fn page(session: Session, step: Step) -> AnyView {
     let errors: Errors = RwSignal::new(Vec::new());
     let go_on = move |event: ev::SubmitEvent| {
         event.prevent_default();
-        let found = session.draft.with_untracked(|d| d.errors(step, session.catalogue, now()));
+        let found = session
+            .draft
+            .with_untracked(|d| d.errors(step, session.catalogue, now()));
         errors.set(found);
         if errors.with_untracked(|e| !e.is_empty()) {
             return;
@@ -80,7 +92,9 @@ fn page(session: Session, step: Step) -> AnyView {
             session.submit();
             return address::go("/report/done");
         }
-        let next = session.draft.with_untracked(|d| d.next(step, session.catalogue, now()));
+        let next = session
+            .draft
+            .with_untracked(|d| d.next(step, session.catalogue, now()));
         address::go(&page_of(next));
     };
     let (title, fields) = questions::question(session, step, errors);
@@ -103,14 +117,23 @@ fn page(session: Session, step: Step) -> AnyView {
 
 /// 仅保存在本机 · 照片正在上传
 fn where_it_stands(session: Session) -> AnyView {
-    let saved = session.draft.with(|d| if d.server_rev > 0 { t().saved_both } else { t().saved_here });
+    let saved = session.draft.with(|d| {
+        if d.server_rev > 0 {
+            t().saved_both
+        } else {
+            t().saved_here
+        }
+    });
     let saved = (session.kept.get() == State::Kept).then_some(saved);
-    let sending = session.outboxes.with(|all| all.iter().any(|o| !o.is_done())).then_some(t().photos_going);
+    let sending = session
+        .outboxes
+        .with(|all| all.iter().any(|o| !o.is_done()))
+        .then_some(t().photos_going);
     let line: Vec<&str> = saved.into_iter().chain(sending).collect();
     view! { <p class="quiet" id="saved">{line.join(" · ")}</p> }.into_any()
 }
 
-/// The page before, or the check page when this one is off the road.
+/// The previous page, or the check page if this one is off the path.
 fn back_of(session: Session, step: Step) -> &'static str {
     let steps = session.draft.with_untracked(|d| d.steps());
     match steps.iter().position(|s| *s == step) {

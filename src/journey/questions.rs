@@ -11,7 +11,9 @@ use super::check;
 use crate::i18n::{self, t};
 use crate::platform::{host, now, page, photos, spawn};
 use crate::session::Session;
-use crate::ui::{Errors, TextField, call, changed, choices, click, field_wrong, live, photo_list, photo_picker};
+use crate::ui::{
+    Errors, TextField, call, changed, choices, click, field_wrong, live, photo_list, photo_picker,
+};
 
 /// Title and fields of a page.
 pub fn question(session: Session, step: Step, errors: Errors) -> (String, AnyView) {
@@ -41,21 +43,35 @@ pub fn question(session: Session, step: Step, errors: Errors) -> (String, AnyVie
 }
 
 fn named(options: &[(&str, &str)]) -> Vec<(String, String, String)> {
-    options.iter().map(|(value, name)| ((*value).to_owned(), (*name).to_owned(), String::new())).collect()
+    options
+        .iter()
+        .map(|(value, name)| ((*value).to_owned(), (*name).to_owned(), String::new()))
+        .collect()
 }
 
 fn safety(session: Session, errors: Errors) -> AnyView {
     let scene = move || session.draft.with(|d| d.answers.scene.clone());
-    let injured = Signal::derive(move || scene().injured.map_or("", |yes| if yes { "yes" } else { "no" }).to_owned());
+    let injured = Signal::derive(move || {
+        scene()
+            .injured
+            .map_or("", |yes| if yes { "yes" } else { "no" })
+            .to_owned()
+    });
     let road = Signal::derive(move || scene().road.map_or("", Road::as_str).to_owned());
     let special = Signal::derive(move || scene().special.map_or("", Special::as_str).to_owned());
-    let set_injured = Callback::new(move |value: String| session.answer(|a| a.scene.injured = Some(value == "yes")));
-    let set_road =
-        Callback::new(move |value: String| session.answer(|a| a.scene.road = Road::ALL.into_iter().find(|r| r.as_str() == value)));
-    let set_special =
-        Callback::new(move |value: String| session.answer(|a| a.scene.special = Special::ALL.into_iter().find(|s| s.as_str() == value)));
+    let set_injured = Callback::new(move |value: String| {
+        session.answer(|a| a.scene.injured = Some(value == "yes"))
+    });
+    let set_road = Callback::new(move |value: String| {
+        session.answer(|a| a.scene.road = Road::ALL.into_iter().find(|r| r.as_str() == value))
+    });
+    let set_special = Callback::new(move |value: String| {
+        session.answer(|a| a.scene.special = Special::ALL.into_iter().find(|s| s.as_str() == value))
+    });
     let asks_road = Memo::new(move |_| scene().injured == Some(false));
-    let asks_special = Memo::new(move |_| asks_road.get() && matches!(scene().road, Some(Road::Blocking | Road::Clear)));
+    let asks_special = Memo::new(move |_| {
+        asks_road.get() && matches!(scene().road, Some(Road::Blocking | Road::Clear))
+    });
     view! {
         <fieldset>
             <legend>{t().injured}</legend>
@@ -99,9 +115,13 @@ fn advice(advice: Advice) -> AnyView {
 }
 
 fn what(session: Session, errors: Errors) -> AnyView {
-    let of = session.draft.with_untracked(|d| d.answers.policy.as_ref().map(|p| p.lob));
-    let on_road = session.draft.with_untracked(|d| d.answers.scene.road.is_some_and(|r| r != Road::NoRoad));
-    // What most people have stands first; the rest is a tap away.
+    let of = session
+        .draft
+        .with_untracked(|d| d.answers.policy.as_ref().map(|p| p.lob));
+    let on_road = session
+        .draft
+        .with_untracked(|d| d.answers.scene.road.is_some_and(|r| r != Road::NoRoad));
+    // The most common incidents come first; the rest are a tap away.
     let common = |lob: Lob| lob == Lob::Motor || !on_road && matches!(lob, Lob::Health | Lob::Home);
     let fits = |lob: Lob| of.map_or(common(lob), |of| lob == of);
     let chosen = Signal::derive(move || session.draft.with(|d| d.answers.incident.clone()));
@@ -114,11 +134,29 @@ fn what(session: Session, errors: Errors) -> AnyView {
             a.incident = value;
         });
     });
-    let option = |i: &claim_domain::catalog::Incident| (i.id.clone(), i18n::text(&i.name).to_owned(), i18n::text(&i.hint).to_owned());
-    // In the catalogue's order, which is by line.
-    let listed = |fitting: bool| session.catalogue.incidents.iter().filter(|i| fits(i.lob) == fitting).map(option).collect::<Vec<_>>();
+    let option = |i: &claim_domain::catalog::Incident| {
+        (
+            i.id.clone(),
+            i18n::text(&i.name).to_owned(),
+            i18n::text(&i.hint).to_owned(),
+        )
+    };
+    // In catalogue order, grouped by line of business.
+    let listed = |fitting: bool| {
+        session
+            .catalogue
+            .incidents
+            .iter()
+            .filter(|i| fits(i.lob) == fitting)
+            .map(option)
+            .collect::<Vec<_>>()
+    };
     let fitting = listed(true);
-    let others = if of.is_none() { listed(false) } else { Vec::new() };
+    let others = if of.is_none() {
+        listed(false)
+    } else {
+        Vec::new()
+    };
     let open = others.iter().any(|(id, ..)| *id == chosen.get_untracked());
     view! {
         {field_wrong(session.visit, errors, "/incident", None)}
@@ -130,10 +168,15 @@ fn what(session: Session, errors: Errors) -> AnyView {
 
 fn when(session: Session, errors: Errors) -> AnyView {
     // Most people report at once: "now" is already there, and one tap confirms it.
-    if session.draft.with_untracked(|d| d.answers.loss_at.is_none()) {
+    if session
+        .draft
+        .with_untracked(|d| d.answers.loss_at.is_none())
+    {
         session.answer(|a| a.loss_at = Some(now()));
     }
-    let value = session.draft.with_untracked(|d| d.answers.loss_at.map(Moment::to_local_input));
+    let value = session
+        .draft
+        .with_untracked(|d| d.answers.loss_at.map(Moment::to_local_input));
     let typed = move |event: ev::Event| {
         let moment = Moment::from_local_input(&page::value_of(&event));
         session.answer(|a| a.loss_at = moment);
@@ -194,7 +237,12 @@ fn degrees(e6: i32) -> String {
 }
 
 fn damage(session: Session, errors: Errors) -> AnyView {
-    let lob = session.draft.with_untracked(|d| session.catalogue.incident(&d.answers.incident).map(|i| i.lob));
+    let lob = session.draft.with_untracked(|d| {
+        session
+            .catalogue
+            .incident(&d.answers.incident)
+            .map(|i| i.lob)
+    });
     let parts = lob.map_or(&[][..], |l| session.catalogue.parts(l));
     let tick = move |part: &'static claim_domain::catalog::Part, class: &'static str| {
         let on = move || session.draft.with(|d| d.answers.parts.contains(&part.id));
@@ -209,10 +257,16 @@ fn damage(session: Session, errors: Errors) -> AnyView {
         };
         view! { <label class=class><input type="checkbox" id=format!("part-{}", part.id) prop:checked=Signal::derive(on) on:change=changed(flip) /><span>{i18n::text(&part.name)}</span></label> }
     };
-    // The first nine parts of a car are its outline, row by row; the rest stands in a list.
-    let outline = if lob == Some(Lob::Motor) { parts.len().min(9) } else { 0 };
+    // The first nine parts of a car form its outline, row by row; the rest are in a list.
+    let outline = if lob == Some(Lob::Motor) {
+        parts.len().min(9)
+    } else {
+        0
+    };
     let (drawn, listed) = parts.split_at(outline);
-    let value = session.draft.with_untracked(|d| d.answers.narrative.clone());
+    let value = session
+        .draft
+        .with_untracked(|d| d.answers.narrative.clone());
     let typed = move |event: ev::Event| session.answer(|a| a.narrative = page::value_of(&event));
     view! {
         {(!parts.is_empty()).then(|| view! {
@@ -233,7 +287,12 @@ fn damage(session: Session, errors: Errors) -> AnyView {
 
 fn who(session: Session, errors: Errors) -> AnyView {
     let role = Signal::derive(move || session.draft.with(|d| d.answers.role.clone()));
-    let roles = session.catalogue.roles.iter().map(|r| (r.id.clone(), i18n::text(&r.name).to_owned(), String::new())).collect();
+    let roles = session
+        .catalogue
+        .roles
+        .iter()
+        .map(|r| (r.id.clone(), i18n::text(&r.name).to_owned(), String::new()))
+        .collect();
     view! {
         <fieldset>
             <legend>{t().role}</legend>
@@ -266,8 +325,17 @@ fn pictures(session: Session) -> AnyView {
     photos::warm_up();
     // The page was killed while the camera was open.
     let came_back = session.draft.with_untracked(|d| d.waiting);
-    let lob = session.draft.with_untracked(|d| session.catalogue.incident(&d.answers.incident).map(|i| i.lob));
-    let hint = if lob == Some(Lob::Motor) { t().photos_hint_motor } else { t().photos_hint };
+    let lob = session.draft.with_untracked(|d| {
+        session
+            .catalogue
+            .incident(&d.answers.incident)
+            .map(|i| i.lob)
+    });
+    let hint = if lob == Some(Lob::Motor) {
+        t().photos_hint_motor
+    } else {
+        t().photos_hint
+    };
     view! {
         <p>{hint}</p>
         {came_back.then(|| view! { <p class="note warn" role="status">{t().camera_killed}</p> })}

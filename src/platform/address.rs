@@ -1,7 +1,8 @@
-//! The address line as a signal. Links to our own pages, back and forward change it; nothing is loaded.
+//! The address bar as a signal. Links to our own pages, back and forward change it; nothing is
+//! loaded.
 //!
-//! Written here and not taken from leptos_router: a flat list of eight pages needs no nesting, and the crate costs
-//! 30 KB of the 200 KB that the first tap may take (docs/decisions/0005).
+//! Written here and not taken from leptos_router: a flat list of eight pages needs no nesting, and
+//! the crate costs 30 KB of the 200 KB that the first tap may take (docs/decisions/0005).
 
 use std::cell::Cell;
 
@@ -12,7 +13,7 @@ use web_sys::{Element, MouseEvent, Window};
 
 thread_local! {
     static PATH: RwSignal<String> = RwSignal::new(here());
-    /// Which addresses this program answers; the others are loaded.
+    /// The addresses this program handles; all others load a page.
     static MINE: Cell<fn(&str) -> bool> = const { Cell::new(|_| false) };
 }
 
@@ -32,13 +33,18 @@ pub fn path() -> RwSignal<String> {
 /// One value of the query: `next` of `/login?next=/claims`.
 pub fn query(name: &str) -> Option<String> {
     let search = window().location().search().ok()?;
-    web_sys::UrlSearchParams::new_with_str(&search).ok()?.get(name)
+    web_sys::UrlSearchParams::new_with_str(&search)
+        .ok()?
+        .get(name)
 }
 
-/// What follows a `#`, which no server ever sees. It stays where it is: a reload asks again.
+/// The fragment after `#`, which no server ever sees. It stays in the address, so a reload asks
+/// again.
 pub fn secret() -> Option<String> {
     let hash = window().location().hash().ok()?;
-    hash.strip_prefix('#').filter(|secret| !secret.is_empty()).map(str::to_owned)
+    hash.strip_prefix('#')
+        .filter(|secret| !secret.is_empty())
+        .map(str::to_owned)
 }
 
 /// Opens one of our pages, with a new entry in the history.
@@ -46,7 +52,7 @@ pub fn go(to: &str) {
     change(to, false);
 }
 
-/// The same, in place of the entry that is there: back does not come here again.
+/// The same, replacing the current history entry: back does not return here.
 pub fn replace(to: &str) {
     change(to, true);
 }
@@ -58,7 +64,11 @@ fn is_mine(to: &str) -> bool {
 fn change(to: &str, replace: bool) {
     if !is_mine(to) {
         let location = window().location();
-        let _ = if replace { location.replace(to) } else { location.assign(to) };
+        let _ = if replace {
+            location.replace(to)
+        } else {
+            location.assign(to)
+        };
         return;
     }
     if let Ok(history) = window().history() {
@@ -71,19 +81,27 @@ fn change(to: &str, replace: bool) {
     path().set(here());
 }
 
-/// Begins to follow links and the back button, within the addresses `mine`.
+/// Starts handling links and the back button, for the addresses `mine`.
 pub fn follow(mine: fn(&str) -> bool) {
     MINE.set(mine);
     EventListener::new(&window(), "popstate", |_| path().set(here())).forget();
     let taken = EventListenerOptions::enable_prevent_default();
     EventListener::new_with_options(&window(), "click", taken, |event| {
-        let Some(click) = event.dyn_ref::<MouseEvent>() else { return };
-        let with_key = click.meta_key() || click.ctrl_key() || click.shift_key() || click.alt_key() || click.button() != 0;
+        let Some(click) = event.dyn_ref::<MouseEvent>() else {
+            return;
+        };
+        let with_key = click.meta_key()
+            || click.ctrl_key()
+            || click.shift_key()
+            || click.alt_key()
+            || click.button() != 0;
         let link = click
             .target()
             .and_then(|t| t.dyn_into::<Element>().ok())
             .and_then(|e| e.closest("a[href^='/']:not([rel=external])").ok().flatten());
-        let Some(to) = link.and_then(|l| l.get_attribute("href")) else { return };
+        let Some(to) = link.and_then(|l| l.get_attribute("href")) else {
+            return;
+        };
         if !with_key && !click.default_prevented() && is_mine(&to) {
             click.prevent_default();
             go(&to);

@@ -1,5 +1,6 @@
-//! Requests to our own server, with its cookie. No answer at all is [`CallError::Offline`]; every answer is handed on as it
-//! is. The call itself is boot.js's: in WASM it would take four times the bytes.
+//! Requests to our own server, with its cookie. No answer at all is [`CallError::Offline`]; every
+//! other answer is passed on unchanged. boot.js makes the actual call: in WASM it would take four
+//! times the bytes.
 
 use claim_api::outbox::{Body, Method, Reply, Request};
 use claim_api::{Problem, tus};
@@ -15,7 +16,13 @@ use super::storage::{self, Storage};
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(catch, js_name = baoanCall)]
-    async fn boot_call(method: &str, path: &str, headers: &Object, body: &JsValue, binary: bool) -> Result<JsValue, JsValue>;
+    async fn boot_call(
+        method: &str,
+        path: &str,
+        headers: &Object,
+        body: &JsValue,
+        binary: bool,
+    ) -> Result<JsValue, JsValue>;
 }
 
 /// Why a call gave no value.
@@ -26,7 +33,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Names the sentence in the catalogue.
+    /// Key of the sentence in the catalogue.
     pub fn code(&self) -> &'static str {
         match self {
             CallError::Offline => "offline",
@@ -35,30 +42,50 @@ impl CallError {
     }
 }
 
-/// Status, body, and the headers that anybody asks for. `None`: no answer.
-async fn call(method: &str, path: &str, headers: &[(&str, &str)], body: &JsValue, binary: bool) -> Option<Array> {
+/// Status, body, and the headers we use. `None`: no answer.
+async fn call(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &JsValue,
+    binary: bool,
+) -> Option<Array> {
     let named = Object::new();
     for (name, value) in headers {
         let _ = Reflect::set(&named, &JsValue::from_str(name), &JsValue::from_str(value));
     }
-    Some(Array::from(&boot_call(method, path, &named, body, binary).await.ok()?))
+    Some(Array::from(
+        &boot_call(method, path, &named, body, binary).await.ok()?,
+    ))
 }
 
 fn status(answer: &Array) -> u16 {
     answer.get(0).as_f64().unwrap_or_default() as u16
 }
 
-async fn value<T>(method: &str, path: &str, body: Option<String>, read: fn(&str) -> Option<T>) -> Result<T, CallError> {
+async fn value<T>(
+    method: &str,
+    path: &str,
+    body: Option<String>,
+    read: fn(&str) -> Option<T>,
+) -> Result<T, CallError> {
     let json = [("content-type", "application/json")];
-    let (headers, body) = body.map_or((&[][..], JsValue::UNDEFINED), |body| (&json[..], JsValue::from(body)));
-    let answer = call(method, path, headers, &body, false).await.ok_or(CallError::Offline)?;
-    // Cut off on the way: no answer.
+    let (headers, body) = body.map_or((&[][..], JsValue::UNDEFINED), |body| {
+        (&json[..], JsValue::from(body))
+    });
+    let answer = call(method, path, headers, &body, false)
+        .await
+        .ok_or(CallError::Offline)?;
+    // Cut off in transit: no answer.
     let body = answer.get(1).as_string().ok_or(CallError::Offline)?;
     if (200..300).contains(&status(&answer)) {
-        // An empty answer is `()`; anything else that is no JSON comes from somebody in between (a captive portal).
+        // An empty answer is `()`; anything else that is not JSON comes from an intermediary (a
+        // captive portal).
         read(if body.is_empty() { "null" } else { &body }).ok_or(CallError::Offline)
     } else {
-        Err(json::read(&body).map_or(CallError::Offline, |problem| CallError::Problem(Box::new(problem))))
+        Err(json::read(&body).map_or(CallError::Offline, |problem| {
+            CallError::Problem(Box::new(problem))
+        }))
     }
 }
 
@@ -66,8 +93,8 @@ pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, CallError> {
     value("GET", path, None, json::read).await
 }
 
-/// The same for values with maps in them, which the small reader cannot read; only the program after the report has
-/// such.
+/// The same for values that contain maps, which the small reader cannot read; only the program
+/// after the report has such values.
 pub async fn get_whole<T: DeserializeOwned>(path: &str) -> Result<T, CallError> {
     value("GET", path, None, |body| serde_json::from_str(body).ok()).await
 }
@@ -75,14 +102,22 @@ pub async fn get_whole<T: DeserializeOwned>(path: &str) -> Result<T, CallError> 
 /// Bytes of ours under a plain address.
 pub async fn bytes(path: &str) -> Option<Vec<u8>> {
     let answer = call("GET", path, &[], &JsValue::UNDEFINED, true).await?;
-    (status(&answer) == 200).then(|| answer.get(1).dyn_into::<Uint8Array>().ok().map(|b| b.to_vec())).flatten()
+    (status(&answer) == 200)
+        .then(|| {
+            answer
+                .get(1)
+                .dyn_into::<Uint8Array>()
+                .ok()
+                .map(|b| b.to_vec())
+        })
+        .flatten()
 }
 
 pub async fn delete(path: &str) -> Result<(), CallError> {
     value("DELETE", path, None, json::read).await
 }
 
-/// The same where the answer says something.
+/// The same where the answer has a body.
 pub async fn delete_for<T: DeserializeOwned>(path: &str) -> Result<T, CallError> {
     value("DELETE", path, None, |body| serde_json::from_str(body).ok()).await
 }
@@ -95,7 +130,7 @@ pub async fn put<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Resu
     value("PUT", path, serde_json::to_string(body).ok(), json::read).await
 }
 
-/// A file of ours, by the address in its `<link id=…>`.
+/// One of our files, by the address in its `<link id=…>`.
 pub async fn linked(id: &str) -> Option<Vec<u8>> {
     bytes(&super::page::link_href(id)?).await
 }
@@ -109,21 +144,31 @@ pub async fn perform(request: &Request, storage: &Storage) -> Reply {
         Method::Patch => "PATCH",
         Method::Head => "HEAD",
     };
-    let mut headers: Vec<(&str, &str)> = request.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    let mut headers: Vec<(&str, &str)> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (&name[..], &value[..]))
+        .collect();
     let checksum;
     let body = match &request.body {
         Body::Empty => JsValue::UNDEFINED,
         Body::Json(body) => JsValue::from_str(body),
         Body::Photo { id, offset, length } => {
-            let Some(bytes) = storage.bytes(&storage::photo(id)).await else { return Reply::NoBytes };
+            let Some(bytes) = storage.bytes(&storage::photo(id)).await else {
+                return Reply::NoBytes;
+            };
             let (from, to) = (*offset as usize, (*offset + *length) as usize);
-            let Some(chunk) = bytes.get(from..to) else { return Reply::NoBytes };
+            let Some(chunk) = bytes.get(from..to) else {
+                return Reply::NoBytes;
+            };
             checksum = tus::checksum(chunk);
             headers.push(("Upload-Checksum", &checksum));
             Uint8Array::from(chunk).into()
         }
     };
-    let Some(answer) = call(method, &request.path, &headers, &body, false).await else { return Reply::Broken };
+    let Some(answer) = call(method, &request.path, &headers, &body, false).await else {
+        return Reply::Broken;
+    };
     let text = |i: u32| answer.get(i).as_string();
     Reply::Answer {
         status: status(&answer),

@@ -6,10 +6,14 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, PointerEvent};
 
-/// Finer than a finger is.
+/// Finer than a fingertip.
 const STEP: i32 = 4;
 
-pub fn pad(id: &'static str, label: &'static str, strokes: RwSignal<Vec<Vec<[u16; 2]>>>) -> AnyView {
+pub fn pad(
+    id: &'static str,
+    label: &'static str,
+    strokes: RwSignal<Vec<Vec<[u16; 2]>>>,
+) -> AnyView {
     let node = NodeRef::<Canvas>::new();
     let drawing = RwSignal::new(None::<i32>);
     let at = move |event: &PointerEvent| {
@@ -32,13 +36,23 @@ pub fn pad(id: &'static str, label: &'static str, strokes: RwSignal<Vec<Vec<[u16
         }
     };
     let moved = move |event: PointerEvent| {
-        if let (true, Some(point)) = (drawing.get_untracked() == Some(event.pointer_id()), at(&event)) {
+        if let (true, Some(point)) = (
+            drawing.get_untracked() == Some(event.pointer_id()),
+            at(&event),
+        ) {
             let far = |last: &[u16; 2]| {
-                (i32::from(last[0]) - i32::from(point[0])).abs() + (i32::from(last[1]) - i32::from(point[1])).abs() >= STEP
+                (i32::from(last[0]) - i32::from(point[0])).abs()
+                    + (i32::from(last[1]) - i32::from(point[1])).abs()
+                    >= STEP
             };
-            let news = strokes.with_untracked(|s| s.last().and_then(|stroke| stroke.last()).is_none_or(far));
+            let news = strokes
+                .with_untracked(|s| s.last().and_then(|stroke| stroke.last()).is_none_or(far));
             if news {
-                strokes.update(|s| s.last_mut().into_iter().for_each(|stroke| stroke.push(point)));
+                strokes.update(|s| {
+                    s.last_mut()
+                        .into_iter()
+                        .for_each(|stroke| stroke.push(point))
+                });
             }
         }
     };
@@ -48,7 +62,9 @@ pub fn pad(id: &'static str, label: &'static str, strokes: RwSignal<Vec<Vec<[u16
     let turned = StoredValue::new_local(None::<EventListener>);
     Effect::new(move |_| {
         if let (Some(canvas), Some(window)) = (node.get(), web_sys::window()) {
-            turned.set_value(Some(EventListener::new(&window, "resize", move |_| strokes.with_untracked(|s| draw(&canvas, s)))));
+            turned.set_value(Some(EventListener::new(&window, "resize", move |_| {
+                strokes.with_untracked(|s| draw(&canvas, s))
+            })));
         }
     });
     view! {
@@ -59,16 +75,28 @@ pub fn pad(id: &'static str, label: &'static str, strokes: RwSignal<Vec<Vec<[u16
 }
 
 fn draw(canvas: &HtmlCanvasElement, strokes: &[Vec<[u16; 2]>]) {
-    let (width, height) = (canvas.client_width().max(1) as u32 * 2, canvas.client_height().max(1) as u32 * 2);
+    let (width, height) = (
+        canvas.client_width().max(1) as u32 * 2,
+        canvas.client_height().max(1) as u32 * 2,
+    );
     // Setting the size also clears it.
     canvas.set_width(width);
     canvas.set_height(height);
-    let context = canvas.get_context("2d").ok().flatten().and_then(|c| c.dyn_into::<CanvasRenderingContext2d>().ok());
+    let context = canvas
+        .get_context("2d")
+        .ok()
+        .flatten()
+        .and_then(|c| c.dyn_into::<CanvasRenderingContext2d>().ok());
     let Some(context) = context else { return };
     context.set_line_width(5.0);
     context.set_line_cap("round");
     context.set_line_join("round");
-    let place = |p: &[u16; 2]| (f64::from(p[0]) * f64::from(width) / 1000.0, f64::from(p[1]) * f64::from(height) / 1000.0);
+    let place = |p: &[u16; 2]| {
+        (
+            f64::from(p[0]) * f64::from(width) / 1000.0,
+            f64::from(p[1]) * f64::from(height) / 1000.0,
+        )
+    };
     for stroke in strokes {
         context.begin_path();
         for point in stroke {

@@ -1,4 +1,4 @@
-//! The page itself: title and focus after navigation, what the browser tells us, what it can do for us.
+//! The page itself: title and focus after navigation, browser events, and browser services.
 
 use std::sync::Arc;
 
@@ -22,19 +22,21 @@ fn window() -> Window {
 }
 
 fn document() -> Document {
-    window().document().unwrap_or_else(|| unreachable!("no document"))
+    window()
+        .document()
+        .unwrap_or_else(|| unreachable!("no document"))
 }
 
 fn element(id: &str) -> Option<HtmlElement> {
     document().get_element_by_id(id)?.dyn_into().ok()
 }
 
-/// Tells boot.js that the app stands.
+/// Tells boot.js that the app is running.
 pub fn ready() {
     boot_ready();
 }
 
-/// Tells boot.js that it cannot, and why on the console.
+/// Tells boot.js that the app failed, and logs why to the console.
 pub fn failed(why: &str) {
     web_sys::console::error_1(&JsValue::from_str(why));
     boot_failed();
@@ -47,7 +49,10 @@ pub fn root() -> HtmlElement {
 
 /// The name of its file in src/i18n: `zh`, `en`.
 pub fn language() -> String {
-    let tag = document().document_element().and_then(|e| e.get_attribute("lang")).unwrap_or_default();
+    let tag = document()
+        .document_element()
+        .and_then(|e| e.get_attribute("lang"))
+        .unwrap_or_default();
     tag.trim_end_matches("-CN").to_owned()
 }
 
@@ -70,7 +75,12 @@ pub fn arrived(title: &str) {
         .query_selector("#app h1")
         .ok()
         .flatten()
-        .or_else(|| document().query_selector("#first:not(.elsewhere) h1").ok().flatten());
+        .or_else(|| {
+            document()
+                .query_selector("#first:not(.elsewhere) h1")
+                .ok()
+                .flatten()
+        });
     if let Some(heading) = shown.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         let _ = heading.focus();
     }
@@ -96,7 +106,7 @@ pub fn is_online() -> bool {
     window().navigator().on_line()
 }
 
-/// Calls `then` whenever sending may work again: the network is back, or the page is looked at.
+/// Calls `then` whenever sending may work again: the network is back, or the page becomes visible.
 pub fn on_awake(then: impl Fn() + 'static) {
     let then = std::rc::Rc::new(then);
     for (target, event) in [
@@ -112,7 +122,7 @@ pub fn on_awake(then: impl Fn() + 'static) {
     }
 }
 
-/// Calls `then` when the page is no longer looked at, as long as the view that asks stands.
+/// Calls `then` when the page becomes hidden, for as long as the calling view exists.
 pub fn on_hidden(then: impl Fn() + 'static) {
     let listener = EventListener::new(&document(), "visibilitychange", move |_| {
         if !is_visible() {
@@ -129,15 +139,17 @@ pub fn is_visible() -> bool {
 
 pub async fn copy(text: &str) -> bool {
     let clipboard = window().navigator().clipboard();
-    wasm_bindgen_futures::JsFuture::from(clipboard.write_text(text)).await.is_ok()
+    wasm_bindgen_futures::JsFuture::from(clipboard.write_text(text))
+        .await
+        .is_ok()
 }
 
-/// An address under which the page can show a photo; the old one of the same photo is given back by [`release`].
+/// A URL under which the page can show a photo; release the photo's old URL with [`release`].
 pub fn picture(jpeg: &[u8]) -> Option<String> {
     file(jpeg, "image/jpeg")
 }
 
-/// An address under which the page can show or give away bytes.
+/// A URL under which the page can show or hand out bytes.
 pub fn file(bytes: &[u8], kind: &str) -> Option<String> {
     let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
     let options = web_sys::BlobPropertyBag::new();
@@ -173,9 +185,9 @@ pub fn mark(what: &str) {
     }
 }
 
-/// The value of a text field, for `prop:value`. It is set at once and only when it differs, so the cursor stays; what
-/// Leptos does by itself (a queued write of a cloned JavaScript string) once left the word "undefined" in a field when
-/// the machine was busy.
+/// The value of a text field, for `prop:value`. It is set at once and only if it differs, so the
+/// cursor stays. Leptos' own way (a queued write of a cloned JavaScript string) once left the word
+/// "undefined" in a field when the machine was busy.
 pub struct Typed(pub String);
 
 impl IntoProperty for Typed {
@@ -194,7 +206,10 @@ impl IntoProperty for Typed {
     }
 
     fn rebuild(self, el: &mut Element, _: &str) {
-        match (el.dyn_ref::<HtmlInputElement>(), el.dyn_ref::<HtmlTextAreaElement>()) {
+        match (
+            el.dyn_ref::<HtmlInputElement>(),
+            el.dyn_ref::<HtmlTextAreaElement>(),
+        ) {
             (Some(input), _) if input.value() != self.0 => input.set_value(&self.0),
             (_, Some(area)) if area.value() != self.0 => area.set_value(&self.0),
             _ => {}

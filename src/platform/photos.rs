@@ -1,4 +1,4 @@
-//! The photo worker: started when first needed, one photo at a time, ended when it takes too long.
+//! The photo worker: started on first use, one photo at a time, killed when it takes too long.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,9 +13,10 @@ use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, File, HtmlInputElement, MessageEvent, Worker};
 
-/// A photo takes a second; what takes longer than this hangs, and is tried again without the browser's decoders.
+/// A photo takes a second; anything longer than this hangs, and is retried without the browser's
+/// decoders.
 const WATCHDOG_MS: u32 = 10_000;
-/// A worker that holds more than this is not kept: memory of a program never shrinks.
+/// A worker that holds more than this is not kept: WASM memory never shrinks.
 const MOST_HELD: f64 = 120e6;
 
 /// A file that somebody chose, or took in the page at a known time.
@@ -43,16 +44,34 @@ impl Picked {
         self.0.name()
     }
 
-    /// The whole file; `None` where the host has taken it back meanwhile.
+    /// The whole file; `None` if the host has withdrawn it meanwhile.
     pub async fn read(&self) -> Option<Vec<u8>> {
-        gloo::file::futures::read_as_bytes(&gloo::file::Blob::from(web_sys::Blob::from(self.0.clone()))).await.ok()
+        gloo::file::futures::read_as_bytes(&gloo::file::Blob::from(web_sys::Blob::from(
+            self.0.clone(),
+        )))
+        .await
+        .ok()
     }
 }
 
-/// The files of an `<input type=file>`; the input is emptied, so that the same file may be chosen again.
+/// The files of an `<input type=file>`; the input is emptied, so that the same file may be chosen
+/// again.
 pub fn picked(event: &Event) -> Vec<Picked> {
-    let Some(input) = event.target().and_then(|t| t.dyn_into::<HtmlInputElement>().ok()) else { return Vec::new() };
-    let files = input.files().map(|list| (0..list.length()).filter_map(|i| list.get(i)).map(Picked::new).collect()).unwrap_or_default();
+    let Some(input) = event
+        .target()
+        .and_then(|t| t.dyn_into::<HtmlInputElement>().ok())
+    else {
+        return Vec::new();
+    };
+    let files = input
+        .files()
+        .map(|list| {
+            (0..list.length())
+                .filter_map(|i| list.get(i))
+                .map(Picked::new)
+                .collect()
+        })
+        .unwrap_or_default();
     input.set_value("");
     files
 }
@@ -64,7 +83,8 @@ pub struct Fit {
     pub bytes: u32,
 }
 
-/// What is wanted beyond a small photo: another one for lists, the measures of the checks, a PDF, what QR codes say.
+/// What is wanted besides a small photo: a thumbnail, the measurements for the checks, PDF support,
+/// QR code content.
 #[derive(Clone, Copy)]
 struct Wanted {
     thumbnail: Option<Fit>,
@@ -92,7 +112,7 @@ impl Which {
 thread_local! {
     static WORKER: RefCell<[Option<Running>; 2]> = const { RefCell::new([None, None]) };
     static STARTING: Cell<bool> = const { Cell::new(false) };
-    /// How often a photo was given up.
+    /// How often a photo was cancelled.
     static CANCELS: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -100,7 +120,7 @@ fn end(which: Which) {
     WORKER.with_borrow_mut(|w| w[which as usize] = None);
 }
 
-/// Gives up the photo that is being prepared, and what it held.
+/// Cancels the photo in progress and frees what it held.
 pub fn cancel() {
     CANCELS.set(CANCELS.get() + 1);
     end(Which::Quick);
@@ -129,9 +149,17 @@ fn expect_message(which: Which) -> Option<oneshot::Receiver<JsValue>> {
     })
 }
 
-/// Waits for one message; a silent worker is ended.
-async fn message(which: Which, receive: oneshot::Receiver<JsValue>) -> Result<JsValue, &'static str> {
-    match select(receive, gloo::timers::future::TimeoutFuture::new(WATCHDOG_MS)).await {
+/// Waits for one message; ends a silent worker.
+async fn message(
+    which: Which,
+    receive: oneshot::Receiver<JsValue>,
+) -> Result<JsValue, &'static str> {
+    match select(
+        receive,
+        gloo::timers::future::TimeoutFuture::new(WATCHDOG_MS),
+    )
+    .await
+    {
         Either::Left((Ok(value), _)) => Ok(value),
         Either::Left((Err(_), _)) => {
             end(which);
@@ -144,7 +172,7 @@ async fn message(which: Which, receive: oneshot::Receiver<JsValue>) -> Result<Js
     }
 }
 
-/// Starts the worker and waits until it listens. Two that ask at the same time wait for the same one.
+/// Starts the worker and waits until it listens. Concurrent callers wait for the same start.
 async fn start(which: Which) -> Result<(), &'static str> {
     while STARTING.get() {
         super::sleep_ms(20).await;
@@ -169,10 +197,16 @@ async fn launch(which: Which) -> Result<(), &'static str> {
         }
     });
     // Dropping the sender wakes the waiter with an error.
-    let on_error = Closure::<dyn FnMut(Event)>::new(move |_: Event| drop(on_failure.borrow_mut().take()));
+    let on_error =
+        Closure::<dyn FnMut(Event)>::new(move |_: Event| drop(on_failure.borrow_mut().take()));
     worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-    let running = Running { worker, answer, _on_message: on_message, _on_error: on_error };
+    let running = Running {
+        worker,
+        answer,
+        _on_message: on_message,
+        _on_error: on_error,
+    };
     WORKER.with_borrow_mut(|w| w[which as usize] = Some(running));
     let ready = expect_message(which).ok_or("photo-timeout")?;
     message(which, ready).await?;
@@ -189,10 +223,24 @@ pub fn warm_up() {
     });
 }
 
-/// Makes a small upright JPEG of a file. The error names its sentence in the catalogue. One call at a time: the
-/// session keeps the queue.
-pub async fn prepare(file: &Picked, fit: Fit, thumbnail: Fit) -> Result<(Vec<u8>, Vec<u8>, Prepared), &'static str> {
-    let answer = ask(file, fit, Wanted { thumbnail: Some(thumbnail), look: false, pdf: false, codes: false }).await?;
+/// Makes a small upright JPEG of a file. The error names its sentence in the catalogue. One call at
+/// a time: the session keeps the queue.
+pub async fn prepare(
+    file: &Picked,
+    fit: Fit,
+    thumbnail: Fit,
+) -> Result<(Vec<u8>, Vec<u8>, Prepared), &'static str> {
+    let answer = ask(
+        file,
+        fit,
+        Wanted {
+            thumbnail: Some(thumbnail),
+            look: false,
+            pdf: false,
+            codes: false,
+        },
+    )
+    .await?;
     let text = |name: &str| field(&answer, name).as_string().unwrap_or_default();
     let bytes = bytes_of(&answer, "bytes")?;
     let result = Prepared {
@@ -207,11 +255,28 @@ pub async fn prepare(file: &Picked, fit: Fit, thumbnail: Fit) -> Result<(Vec<u8>
     Ok((bytes, thumbnail, result))
 }
 
-/// The same for a file of a document, with everything that was measured on it; a PDF is taken where `pdf`, QR codes
-/// are read where `codes`.
-pub async fn prepare_paper(file: &Picked, fit: Fit, pdf: bool, codes: bool) -> Result<(Vec<u8>, Paper), &'static str> {
-    let answer = ask(file, fit, Wanted { thumbnail: None, look: true, pdf, codes }).await?;
-    let paper = field(&answer, "paper").as_string().and_then(|json| serde_json::from_str(&json).ok());
+/// The same for a file of a document, with everything measured on it. `pdf` accepts a PDF, `codes`
+/// reads QR codes.
+pub async fn prepare_paper(
+    file: &Picked,
+    fit: Fit,
+    pdf: bool,
+    codes: bool,
+) -> Result<(Vec<u8>, Paper), &'static str> {
+    let answer = ask(
+        file,
+        fit,
+        Wanted {
+            thumbnail: None,
+            look: true,
+            pdf,
+            codes,
+        },
+    )
+    .await?;
+    let paper = field(&answer, "paper")
+        .as_string()
+        .and_then(|json| serde_json::from_str(&json).ok());
     Ok((bytes_of(&answer, "bytes")?, paper.ok_or("photo-read")?))
 }
 
@@ -220,11 +285,14 @@ fn field(answer: &JsValue, name: &str) -> JsValue {
 }
 
 fn bytes_of(answer: &JsValue, name: &str) -> Result<Vec<u8>, &'static str> {
-    field(answer, name).dyn_into::<ArrayBuffer>().map(|b| Uint8Array::new(&b).to_vec()).map_err(|_| "photo-damaged")
+    field(answer, name)
+        .dyn_into::<ArrayBuffer>()
+        .map(|b| Uint8Array::new(&b).to_vec())
+        .map_err(|_| "photo-damaged")
 }
 
-/// The quick worker first, with the browser's decoders; where it hangs or falls, without them; where that fails too or it
-/// does not carry what is needed, the other one.
+/// Tries the quick worker with the browser's decoders; if that hangs or crashes, without them; if
+/// that fails too or the worker lacks what is needed, the other worker.
 async fn ask(file: &Picked, fit: Fit, wanted: Wanted) -> Result<JsValue, &'static str> {
     let cancels = CANCELS.get();
     let is_wanted = || CANCELS.get() == cancels;
@@ -232,13 +300,27 @@ async fn ask(file: &Picked, fit: Fit, wanted: Wanted) -> Result<JsValue, &'stati
     if answer.is_err() && is_wanted() {
         answer = order(Which::Quick, file, fit, wanted, false).await;
     }
-    if answer.as_ref().map_or(true, |a| field(a, "other").is_truthy()) && is_wanted() {
+    if answer
+        .as_ref()
+        .map_or(true, |a| field(a, "other").is_truthy())
+        && is_wanted()
+    {
         answer = order(Which::Rest, file, fit, wanted, false).await;
         end(Which::Rest);
     }
-    // The reader of codes is not ours: should it fall, the file is judged without.
+    // The QR code reader is a third party's: if it crashes, check the file without it.
     if answer.is_err() && wanted.codes && is_wanted() {
-        answer = order(Which::Quick, file, fit, Wanted { codes: false, ..wanted }, true).await;
+        answer = order(
+            Which::Quick,
+            file,
+            fit,
+            Wanted {
+                codes: false,
+                ..wanted
+            },
+            true,
+        )
+        .await;
     }
     let answer = answer?;
     match field(&answer, "error").as_string() {
@@ -247,28 +329,56 @@ async fn ask(file: &Picked, fit: Fit, wanted: Wanted) -> Result<JsValue, &'stati
     }
 }
 
-async fn order(which: Which, file: &Picked, fit: Fit, wanted: Wanted, native: bool) -> Result<JsValue, &'static str> {
+async fn order(
+    which: Which,
+    file: &Picked,
+    fit: Fit,
+    wanted: Wanted,
+    native: bool,
+) -> Result<JsValue, &'static str> {
     start(which).await?;
     let receive = expect_message(which).ok_or("photo-timeout")?;
     let order = Object::new();
-    let set = |name: &str, value: &JsValue| drop(Reflect::set(&order, &JsValue::from_str(name), value));
+    let set =
+        |name: &str, value: &JsValue| drop(Reflect::set(&order, &JsValue::from_str(name), value));
     set("file", file.0.as_ref());
     let (small_edge, small_bytes) = wanted.thumbnail.map_or((0, 0), |t| (t.edge, t.bytes));
-    for (name, value) in [("edge", fit.edge), ("bytes", fit.bytes), ("small_edge", small_edge), ("small_bytes", small_bytes)] {
+    for (name, value) in [
+        ("edge", fit.edge),
+        ("bytes", fit.bytes),
+        ("small_edge", small_edge),
+        ("small_bytes", small_bytes),
+    ] {
         set(name, &value.into());
     }
-    for (name, value) in [("native", native), ("look", wanted.look), ("pdf", wanted.pdf), ("codes", wanted.codes)] {
+    for (name, value) in [
+        ("native", native),
+        ("look", wanted.look),
+        ("pdf", wanted.pdf),
+        ("codes", wanted.codes),
+    ] {
         set(name, &value.into());
     }
-    let sent = WORKER.with_borrow(|w| w[which as usize].as_ref().map(|w| w.worker.post_message(&order)));
+    let sent = WORKER.with_borrow(|w| {
+        w[which as usize]
+            .as_ref()
+            .map(|w| w.worker.post_message(&order))
+    });
     sent.and_then(Result::ok).ok_or("photo-read")?;
     let answer = message(which, receive).await?;
-    if field(&answer, "held").as_f64().is_some_and(|held| held > MOST_HELD) {
+    if field(&answer, "held")
+        .as_f64()
+        .is_some_and(|held| held > MOST_HELD)
+    {
         end(which);
     }
     Ok(answer)
 }
 
 fn known_code(code: &str) -> &'static str {
-    Code::ALL.iter().map(|c| c.as_str()).find(|c| *c == code).unwrap_or("photo-read")
+    Code::ALL
+        .iter()
+        .map(|c| c.as_str())
+        .find(|c| *c == code)
+        .unwrap_or("photo-read")
 }

@@ -1,4 +1,4 @@
-//! A text as a picture: webviews that cannot download can keep a picture by a long press.
+//! Text as a picture: webviews that cannot download can still save a picture by a long press.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -29,9 +29,15 @@ impl Line {
     }
 }
 
-/// The lines, wrapped, black on white: a PNG. `None`: this browser draws none, or they are too many.
+/// The lines, wrapped, black on white, as a PNG. `None`: this browser cannot draw it, or it is too
+/// large.
 pub fn of_lines(lines: &[(Line, String)]) -> Option<Vec<u8>> {
-    let canvas: HtmlCanvasElement = web_sys::window()?.document()?.create_element("canvas").ok()?.dyn_into().ok()?;
+    let canvas: HtmlCanvasElement = web_sys::window()?
+        .document()?
+        .create_element("canvas")
+        .ok()?
+        .dyn_into()
+        .ok()?;
     let pen: CanvasRenderingContext2d = canvas.get_context("2d").ok()??.dyn_into().ok()?;
     let room = f64::from(WIDTH) - 2.0 * MARGIN;
     let mut rows = Vec::new();
@@ -64,5 +70,7 @@ pub fn of_lines(lines: &[(Line, String)]) -> Option<Vec<u8>> {
         pen.fill_text(&row, MARGIN, y - line / 4.0).ok()?;
     }
     let url = canvas.to_data_url().ok()?;
-    STANDARD.decode(url.strip_prefix("data:image/png;base64,")?).ok()
+    STANDARD
+        .decode(url.strip_prefix("data:image/png;base64,")?)
+        .ok()
 }

@@ -1,8 +1,9 @@
-//! What survives a killed tab, sealed in IndexedDB (public/storage.js): the draft, the reports on their way, the papers
-//! of each claim, and the bytes of each file.
+//! What survives a killed tab, sealed in IndexedDB (public/storage.js): the draft, the outgoing
+//! reports, the documents of each claim, and the bytes of each file.
 //!
-//! Promise: a save that was reported is on disk. Where the browser keeps nothing, everything stays in memory and
-//! [`Storage::state`] says why; nothing else changes, and what cannot be read is put aside, never written over.
+//! Promise: a save that was confirmed is on disk. Where the browser keeps nothing, everything stays
+//! in memory and [`Storage::state`] says why; nothing else changes. What cannot be read is put
+//! aside, never overwritten.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -37,13 +38,14 @@ extern "C" {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Kept,
-    /// This browser keeps nothing, or has stopped to: a private window, a locked down webview, no encryption.
+    /// This browser keeps nothing, or no longer does: a private window, a locked-down webview, no
+    /// encryption.
     Refused,
     /// There is no room left.
     Full,
-    /// A newer version of the app has taken the database over.
+    /// A newer version of the app has upgraded the database.
     Newer,
-    /// Something that was kept could not be opened any more; it was put aside.
+    /// A record could no longer be opened; it was put aside.
     Damaged,
 }
 
@@ -56,21 +58,24 @@ pub struct Storage(Rc<Inner>);
 
 struct Inner {
     state: Cell<State>,
-    /// The database was there at the start; else it is never asked again.
+    /// The database opened at startup; otherwise it is never used.
     opened: bool,
-    /// What the database did not take. A handful at most.
+    /// What the database rejected. A handful at most.
     memory: RefCell<Vec<(String, Vec<u8>)>>,
-    /// The record that is written by comparing, and its revision as this page knows it.
+    /// The record written by compare-and-set, and its revision as this page knows it.
     mine: RefCell<(String, f64)>,
 }
 
 pub const PHOTO: &str = "photo:";
 const LONGEST_WAIT_MS: u32 = 15_000;
-/// Untouched this long, it is forgotten.
+/// Records untouched this long are deleted.
 const LIFETIME_MS: f64 = 7.0 * 86_400_000.0;
 
 fn name_of(error: &JsValue) -> String {
-    Reflect::get(error, &"name".into()).ok().and_then(|n| n.as_string()).unwrap_or_default()
+    Reflect::get(error, &"name".into())
+        .ok()
+        .and_then(|n| n.as_string())
+        .unwrap_or_default()
 }
 
 /// The name under which a photo is kept.
@@ -87,8 +92,12 @@ impl Storage {
     pub async fn open() -> Storage {
         let outcome = open().await;
         let opened = outcome.is_ok();
-        let storage =
-            Storage(Rc::new(Inner { state: Cell::new(State::Kept), opened, memory: RefCell::default(), mine: RefCell::default() }));
+        let storage = Storage(Rc::new(Inner {
+            state: Cell::new(State::Kept),
+            opened,
+            memory: RefCell::default(),
+            mine: RefCell::default(),
+        }));
         if let Err(error) = outcome {
             storage.failed(&error);
         }
@@ -112,7 +121,7 @@ impl Storage {
         !self.0.opened
     }
 
-    /// Writes; what the database does not take stays in memory.
+    /// Writes; what the database rejects stays in memory.
     async fn keep(&self, name: &str, bytes: Vec<u8>, seen: f64) -> Result<(), Conflict> {
         if !self.is_refused() {
             match put(name, &Uint8Array::from(&bytes[..]), seen).await {
@@ -153,12 +162,16 @@ impl Storage {
         }
     }
 
-    /// The database works, perhaps again: what it did not take before is offered once more.
+    /// The database works, perhaps again: retry what it rejected before.
     async fn catch_up(&self) {
         let waiting = self.0.memory.take();
         let mut kept = true;
         for (name, bytes) in waiting {
-            if kept && put(&name, &Uint8Array::from(&bytes[..]), -1.0).await.is_ok() {
+            if kept
+                && put(&name, &Uint8Array::from(&bytes[..]), -1.0)
+                    .await
+                    .is_ok()
+            {
                 continue;
             }
             kept = false;
@@ -180,11 +193,15 @@ impl Storage {
         }
     }
 
-    /// Everything that is kept under names that begin so, in their order. `None`: the database does not answer.
+    /// All names with this prefix, in order. `None`: the database does not answer.
     pub async fn names(&self, prefix: &str) -> Option<Vec<String>> {
         let mut found: Vec<String> = Vec::new();
         if !self.is_refused() {
-            found.extend(Array::from(&names(prefix).await.ok()?).iter().filter_map(|n| n.as_string()));
+            found.extend(
+                Array::from(&names(prefix).await.ok()?)
+                    .iter()
+                    .filter_map(|n| n.as_string()),
+            );
         }
         let memory = self.0.memory.borrow();
         for (name, _) in memory.iter().filter(|m| m.0.starts_with(prefix)) {
@@ -199,7 +216,8 @@ impl Storage {
         String::from_utf8(self.bytes(name).await?).ok()
     }
 
-    /// A text that several pages may change: [`Storage::save_mine`] then compares. There is one such record.
+    /// A text that several pages may change: [`Storage::save_mine`] then compares. There is one
+    /// such record.
     pub async fn mine(&self, name: &str) -> Option<String> {
         *self.0.mine.borrow_mut() = (name.to_owned(), 0.0);
         self.text(name).await
@@ -223,7 +241,7 @@ impl Storage {
         self.keep(name, text.into_bytes(), seen).await
     }
 
-    /// Keeps a text that this app cannot read, for whoever can.
+    /// Keeps a text that this app cannot read, for a version that can.
     pub async fn put_aside(&self, name: &str, text: String) {
         self.save_text(&format!("aside:{name}"), text).await;
     }
@@ -235,14 +253,15 @@ impl Storage {
         }
     }
 
-    /// Writes a photo and reads it back: some engines accept a write that they cannot give back.
+    /// Writes a photo and reads it back: some engines accept a write they cannot return.
     pub async fn save_photo(&self, id: &str, bytes: Vec<u8>) -> bool {
         let (length, name) = (bytes.len(), photo(id));
         self.save(&name, bytes).await;
         self.bytes(&name).await.is_some_and(|b| b.len() == length)
     }
 
-    /// Forgets what nobody has touched for seven days of the server's time, which is known, but for `keep`.
+    /// Deletes what nobody has touched for seven days of server time, which is known here, except
+    /// `keep`.
     pub async fn sweep(&self, keep: &[String]) {
         if !self.is_refused() {
             let keep: Array = keep.iter().map(|n| JsValue::from_str(n)).collect();
@@ -259,10 +278,16 @@ impl Storage {
         }
     }
 
-    /// Until the guard is dropped, no other tab of this browser is past the same call. Where the browser cannot say so, or
-    /// a tab that sleeps does not let go, it is passed all the same: what is done meanwhile must be right without it.
+    /// Until the guard is dropped, no other tab of this browser gets past the same call. If the
+    /// browser has no locks, or a sleeping tab does not release one, we go on regardless: the work
+    /// must be correct without the lock.
     pub async fn alone(&self, name: &str) -> Alone {
-        Alone(alone(name, LONGEST_WAIT_MS).await.ok().and_then(|free| free.dyn_into().ok()))
+        Alone(
+            alone(name, LONGEST_WAIT_MS)
+                .await
+                .ok()
+                .and_then(|free| free.dyn_into().ok()),
+        )
     }
 }
 
@@ -308,7 +333,10 @@ mod tests {
     async fn of_two_tabs_the_second_to_write_is_told() {
         let (one, other) = (storage().await, storage().await);
         one.forget("both").await;
-        assert_eq!((one.mine("both").await, other.mine("both").await), (None, None));
+        assert_eq!(
+            (one.mine("both").await, other.mine("both").await),
+            (None, None)
+        );
         assert_eq!(one.save_mine("both", "1".into()).await, Ok(()));
         assert_eq!(other.text("both").await.as_deref(), Some("1"));
         assert_eq!(other.save_mine("both", "2".into()).await, Ok(()));

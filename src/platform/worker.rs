@@ -1,5 +1,5 @@
-//! The worker's side of [`super::photos`]: orders come in, one at a time; what is stored and what was measured on it go
-//! out, or the code of what is wrong with it.
+//! The worker's side of [`super::photos`]: orders come in, one at a time; out goes the file to
+//! store with its measurements, or an error code.
 
 mod decoder;
 pub mod quick;
@@ -15,17 +15,17 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, DedicatedWorkerGlobalScope, MessageEvent};
 
-/// A file to be made small.
+/// A file to shrink.
 struct Order {
     file: Blob,
     limits: Limits,
-    /// What lists show, where one is wanted.
+    /// The size of the thumbnail, if one is wanted.
     thumbnail: Option<Limits>,
     /// A PDF is welcome, too.
     pdf: bool,
-    /// What is stored is to be measured, for the checks.
+    /// Measure the stored file, for the checks.
     look: bool,
-    /// QR codes are to be read.
+    /// Read QR codes.
     codes: bool,
     /// The browser's decoders may be used.
     native: bool,
@@ -34,18 +34,18 @@ struct Order {
 enum Answer {
     Done(Box<Done>),
     Wrong(Code),
-    /// This program does not carry what the file needs: the other one does.
+    /// This program lacks what the file needs: the other one has it.
     Other,
 }
 
-/// What is stored, and what was found on it.
+/// The file to store, and what was found on it.
 struct Done {
     bytes: Vec<u8>,
     thumbnail: Option<Vec<u8>>,
     size: (u32, u32),
     paper: Paper,
     place: Option<Point>,
-    /// Milliseconds that making it small and measuring it took, for the bench.
+    /// Milliseconds spent on shrinking and on measuring, for the bench.
     prepared_ms: f64,
     measured_ms: f64,
 }
@@ -64,7 +64,9 @@ fn serve<F: Future<Output = Answer> + 'static>(answer: impl Fn(Order) -> F + Clo
         let (scope, answer) = (reply_to.clone(), answer.clone());
         spawn_local(async move {
             let data = event.data();
-            let field = |name: &str| Reflect::get(&data, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+            let field = |name: &str| {
+                Reflect::get(&data, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+            };
             let is = |name: &str| field(name).is_truthy();
             let answer = match field("file").dyn_into::<Blob>() {
                 Ok(file) => {
@@ -101,43 +103,84 @@ async fn pause() {
     let _ = JsFuture::from(next).await;
 }
 
-/// What the page asks for, never above what the server takes.
+/// What the page asks for, capped at what the server accepts.
 fn limits(field: &dyn Fn(&str) -> JsValue, edge: &str, bytes: &str) -> Option<Limits> {
     let most = Limits::default();
     let asked = |name: &str| field(name).as_f64().filter(|n| *n >= 1.0);
-    Some(Limits { long_edge: (asked(edge)? as u32).min(most.long_edge), max_bytes: (asked(bytes)? as usize).min(most.max_bytes), ..most })
+    Some(Limits {
+        long_edge: (asked(edge)? as u32).min(most.long_edge),
+        max_bytes: (asked(bytes)? as usize).min(most.max_bytes),
+        ..most
+    })
 }
 
-/// The bytes of a file that is not too large.
+/// The bytes of a file, unless it is too large.
 async fn read(file: &Blob) -> Result<ArrayBuffer, Answer> {
     if file.size() > Limits::default().max_file as f64 {
         return Err(Answer::Wrong(Code::PhotoTooLarge));
     }
-    JsFuture::from(file.array_buffer()).await.map(JsCast::unchecked_into).map_err(|_| Answer::Wrong(Code::PhotoDamaged))
+    JsFuture::from(file.array_buffer())
+        .await
+        .map(JsCast::unchecked_into)
+        .map_err(|_| Answer::Wrong(Code::PhotoDamaged))
 }
 
-/// What is stored of a PDF: `plain`, where that is not the file itself.
+/// What is stored of a PDF: `plain`, if given, instead of the file itself.
 fn stored(file: Vec<u8>, found: Pdf, plain: Option<Vec<u8>>) -> Answer {
     let original_sha256 = sha256_hex(&file);
-    let sha256 = plain.as_ref().map_or_else(|| original_sha256.clone(), |plain| sha256_hex(plain));
+    let sha256 = plain
+        .as_ref()
+        .map_or_else(|| original_sha256.clone(), |plain| sha256_hex(plain));
     let bytes = plain.unwrap_or(file);
-    let paper = Paper { pdf: Some(found), ..paper(Format::Pdf, &bytes, sha256, original_sha256) };
-    Answer::Done(Box::new(Done { bytes, thumbnail: None, size: (0, 0), paper, place: None, prepared_ms: 0.0, measured_ms: 0.0 }))
+    let paper = Paper {
+        pdf: Some(found),
+        ..paper(Format::Pdf, &bytes, sha256, original_sha256)
+    };
+    Answer::Done(Box::new(Done {
+        bytes,
+        thumbnail: None,
+        size: (0, 0),
+        paper,
+        place: None,
+        prepared_ms: 0.0,
+        measured_ms: 0.0,
+    }))
 }
 
-/// Measures what is stored, as the server does, where that is wanted. `begin`: when the work on it began.
+/// Measures the stored file as the server does, if wanted. `begin`: when work on it began.
 fn measured(photo: Photo, order: &Order, begin: f64) -> Answer {
-    let Photo { jpeg, width, height, sha256, original_sha256, taken_at, place, salvaged } = photo;
+    let Photo {
+        jpeg,
+        width,
+        height,
+        sha256,
+        original_sha256,
+        taken_at,
+        place,
+        salvaged,
+    } = photo;
     let between = js_sys::Date::now();
-    let look = if order.look { measure(&jpeg, order.codes).map(Some) } else { Ok(None) };
+    let look = if order.look {
+        measure(&jpeg, order.codes).map(Some)
+    } else {
+        Ok(None)
+    };
     let look = match look {
         Err(error) => return error.into(),
         Ok(look) => look,
     };
-    let paper = Paper { taken_at, look, salvaged, ..paper(Format::Jpeg, &jpeg, sha256, original_sha256) };
+    let paper = Paper {
+        taken_at,
+        look,
+        salvaged,
+        ..paper(Format::Jpeg, &jpeg, sha256, original_sha256)
+    };
     let size = (width, height);
-    // Of the stored one: a decoder that scales reads a fraction of it.
-    let thumbnail = order.thumbnail.and_then(|limits| prepare_jpeg(&jpeg, &limits).ok()).map(|small| small.jpeg);
+    // From the stored copy: a scaling decoder reads a fraction of it.
+    let thumbnail = order
+        .thumbnail
+        .and_then(|limits| prepare_jpeg(&jpeg, &limits).ok())
+        .map(|small| small.jpeg);
     Answer::Done(Box::new(Done {
         bytes: jpeg,
         thumbnail,
@@ -180,8 +223,23 @@ fn told(answer: Answer) -> (JsValue, Array) {
         Answer::Other => set("other", JsValue::TRUE),
         Answer::Wrong(code) => set("error", code.as_str().into()),
         Answer::Done(done) => {
-            let Done { bytes, thumbnail, size, paper, place, prepared_ms, measured_ms } = *done;
-            let place = place.map(|p| format!(r#""place":{{"lat_e6":{},"lon_e6":{}}},"#, p.lat_e6, p.lon_e6)).unwrap_or_default();
+            let Done {
+                bytes,
+                thumbnail,
+                size,
+                paper,
+                place,
+                prepared_ms,
+                measured_ms,
+            } = *done;
+            let place = place
+                .map(|p| {
+                    format!(
+                        r#""place":{{"lat_e6":{},"lon_e6":{}}},"#,
+                        p.lat_e6, p.lon_e6
+                    )
+                })
+                .unwrap_or_default();
             let handed = |bytes: &[u8]| {
                 let buffer = Uint8Array::from(bytes).buffer();
                 buffers.push(&buffer);
@@ -191,22 +249,31 @@ fn told(answer: Answer) -> (JsValue, Array) {
                 ("prepared_ms", prepared_ms.into()),
                 ("measured_ms", measured_ms.into()),
                 ("bytes", handed(&bytes)),
-                ("thumbnail", thumbnail.map_or(JsValue::UNDEFINED, |small| handed(&small))),
+                (
+                    "thumbnail",
+                    thumbnail.map_or(JsValue::UNDEFINED, |small| handed(&small)),
+                ),
                 ("width", size.0.into()),
                 ("height", size.1.into()),
                 ("sha256", paper.sha256.clone().into()),
                 ("salvaged", paper.salvaged.into()),
                 ("original_sha256", paper.original_sha256.clone().into()),
                 ("place", place.into()),
-                ("paper", serde_json::to_string(&paper).unwrap_or_default().into()),
+                (
+                    "paper",
+                    serde_json::to_string(&paper).unwrap_or_default().into(),
+                ),
             ] {
                 set(name, value);
             }
         }
     }
-    // Memory of a program never shrinks: after a very large file the page starts a new one.
+    // WASM memory never shrinks: after a very large file the page starts a new worker.
     let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
-    let held = memory.buffer().unchecked_into::<ArrayBuffer>().byte_length();
+    let held = memory
+        .buffer()
+        .unchecked_into::<ArrayBuffer>()
+        .byte_length();
     set("held", held.into());
     (message.into(), buffers)
 }

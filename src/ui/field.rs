@@ -1,5 +1,6 @@
-//! Form fields. Values are judged when the person goes on, never while typing and never during IME composition;
-//! a wrong value stays as it was typed, the summary takes the focus and links to each field.
+//! Form fields. Values are checked when the person moves on, never while typing and never during
+//! IME composition. A wrong value stays as typed; the summary takes the focus and links to each
+//! field.
 
 use claim_domain::FieldError;
 use claim_domain::notice::Notice;
@@ -22,17 +23,28 @@ pub fn field_id(field: &str) -> String {
 
 /// The sentence for one error, with the field's name and the place of the character.
 pub fn error_text(visit: Visit, error: &FieldError) -> String {
-    let consent = error.field.strip_prefix("/consents/").and_then(|id| visit.catalogue.consents.iter().find(|c| c.id == id));
-    let document = error.field.rsplit('/').next().and_then(|id| visit.catalogue.document(id));
-    let name = (consent.map(|c| &c.label)).or(document.map(|d| &d.name)).map_or_else(
-        || match t().fields.get(&error.field) {
-            "" => i18n::claim_field(&error.field),
-            name => name,
-        },
-        i18n::text,
-    );
+    let consent = error
+        .field
+        .strip_prefix("/consents/")
+        .and_then(|id| visit.catalogue.consents.iter().find(|c| c.id == id));
+    let document = error
+        .field
+        .rsplit('/')
+        .next()
+        .and_then(|id| visit.catalogue.document(id));
+    let name = (consent.map(|c| &c.label))
+        .or(document.map(|d| &d.name))
+        .map_or_else(
+            || match t().fields.get(&error.field) {
+                "" => i18n::claim_field(&error.field),
+                name => name,
+            },
+            i18n::text,
+        );
     let at = error.at.map_or_else(String::new, |n| n.to_string());
-    i18n::error(visit.catalogue, error.code.as_str()).replace("{field}", name).replace("{at}", &at)
+    i18n::error(visit.catalogue, error.code.as_str())
+        .replace("{field}", name)
+        .replace("{at}", &at)
 }
 
 /// "有 2 处需要修改", with a link to each field. Takes the focus when errors appear.
@@ -70,7 +82,12 @@ pub fn ErrorSummary(visit: Visit, errors: Errors) -> impl IntoView {
 }
 
 /// The error of one field, and a button for the likely fix.
-pub fn field_wrong(visit: Visit, errors: Errors, field: &'static str, mend: Option<Callback<String>>) -> AnyView {
+pub fn field_wrong(
+    visit: Visit,
+    errors: Errors,
+    field: &'static str,
+    mend: Option<Callback<String>>,
+) -> AnyView {
     live(move || {
         let error = errors.with(|e| e.iter().find(|e| e.field == field).cloned())?;
         let fix = error.fix.clone().zip(mend).map(|(fix, mend)| {
@@ -90,7 +107,7 @@ pub fn field_wrong(visit: Visit, errors: Errors, field: &'static str, mend: Opti
 pub fn TextField(
     session: Session,
     errors: Errors,
-    /// JSON pointer of the notice.
+    /// JSON pointer into the notice.
     field: &'static str,
     #[prop(into)] label: String,
     #[prop(optional)] hint: &'static str,
@@ -133,11 +150,20 @@ pub fn TextField(
 }
 
 /// A list of radio buttons: value, name, hint.
-pub fn choices(name: &'static str, options: Vec<(String, String, String)>, chosen: Signal<String>, choose: Callback<String>) -> AnyView {
+pub fn choices(
+    name: &'static str,
+    options: Vec<(String, String, String)>,
+    chosen: Signal<String>,
+    choose: Callback<String>,
+) -> AnyView {
     let first = field_id(name);
     let option = |(place, (value, label, hint)): (usize, (String, String, String))| {
         let (mine, picked) = (value.clone(), value.clone());
-        let id = if place == 0 { first.clone() } else { format!("{first}-{value}") };
+        let id = if place == 0 {
+            first.clone()
+        } else {
+            format!("{first}-{value}")
+        };
         view! {
             <label class="choice">
                 <input type="radio" id=id name=name value=value prop:checked=Signal::derive(move || chosen.with(|c| *c == mine)) on:change=changed(move |_| choose.run(picked.clone())) />

@@ -13,7 +13,7 @@ use leptos::prelude::*;
 use crate::i18n::t;
 use crate::platform::page;
 
-/// A page: its way back, its `h1` (which gets the focus), its content. The title is set when it is shown.
+/// A page: back link, `h1` (which gets the focus) and content. The title is set when it is shown.
 pub fn sheet(title: impl Into<String>, back: Option<&str>, content: AnyView) -> AnyView {
     let title: String = title.into();
     let heading = title.clone();
@@ -34,7 +34,11 @@ pub fn primary(text: &'static str) -> AnyView {
 
 /// A link that looks like a button.
 pub fn button_link(to: String, text: &'static str, primary: bool) -> AnyView {
-    let class = if primary { "weui-btn weui-btn_primary" } else { "weui-btn weui-btn_default" };
+    let class = if primary {
+        "weui-btn weui-btn_primary"
+    } else {
+        "weui-btn weui-btn_default"
+    };
     view! { <a class=class href=to>{text}</a> }.into_any()
 }
 
@@ -45,5 +49,9 @@ pub fn call(number: &str, text: String) -> AnyView {
 /// `4.8 MB`, `380 KB`.
 pub fn size(bytes: u64) -> String {
     let tenths = bytes / 100_000;
-    if tenths >= 10 { format!("{}.{} MB", tenths / 10, tenths % 10) } else { format!("{} KB", (bytes / 1000).max(1)) }
+    if tenths >= 10 {
+        format!("{}.{} MB", tenths / 10, tenths % 10)
+    } else {
+        format!("{} KB", (bytes / 1000).max(1))
+    }
 }

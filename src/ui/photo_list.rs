@@ -1,4 +1,4 @@
-//! Choosing photos and seeing what became of each.
+//! Choosing photos, and the status of each.
 
 use claim_domain::draft::{Command, Photo, PhotoState};
 use leptos::ev;
@@ -34,7 +34,11 @@ pub fn photo_picker(session: Session) -> AnyView {
 }
 
 pub fn photo_list(session: Session) -> AnyView {
-    let ids = Memo::new(move |_| session.draft.with(|d| d.photos.iter().map(|p| p.id.clone()).collect::<Vec<_>>()));
+    let ids = Memo::new(move |_| {
+        session
+            .draft
+            .with(|d| d.photos.iter().map(|p| p.id.clone()).collect::<Vec<_>>())
+    });
     view! {
         <p class="quiet" role="status">{live(move || summary(session))}</p>
         <ul class="photos">
@@ -46,28 +50,52 @@ pub fn photo_list(session: Session) -> AnyView {
 
 fn summary(session: Session) -> String {
     session.draft.with(|d| {
-        let ready = d.photos.iter().filter(|p| p.state == PhotoState::Ready).count();
-        let waiting = d.photos.iter().filter(|p| p.state == PhotoState::Preparing).count();
+        let ready = d
+            .photos
+            .iter()
+            .filter(|p| p.state == PhotoState::Ready)
+            .count();
+        let waiting = d
+            .photos
+            .iter()
+            .filter(|p| p.state == PhotoState::Preparing)
+            .count();
         match (ready, waiting) {
             (0, 0) => String::new(),
             (n, 0) => t().photos_ready.replace("{n}", &n.to_string()),
-            (n, w) => t().photos_preparing.replace("{n}", &n.to_string()).replace("{w}", &w.to_string()),
+            (n, w) => t()
+                .photos_preparing
+                .replace("{n}", &n.to_string())
+                .replace("{w}", &w.to_string()),
         }
     })
 }
 
 fn card(session: Session, id: String) -> impl IntoView {
     let (find, shown, removed) = (id.clone(), id.clone(), id.clone());
-    let photo = Memo::new(move |_| session.draft.with(|d| d.photos.iter().find(|p| p.id == find).cloned()));
+    let photo = Memo::new(move |_| {
+        session
+            .draft
+            .with(|d| d.photos.iter().find(|p| p.id == find).cloned())
+    });
     let name = Memo::new(move |_| {
-        let place = session.draft.with(|d| d.photos.iter().position(|p| p.id == id).map_or(0, |i| i + 1));
+        let place = session.draft.with(|d| {
+            d.photos
+                .iter()
+                .position(|p| p.id == id)
+                .map_or(0, |i| i + 1)
+        });
         t().photo_number.replace("{n}", &place.to_string())
     });
     let picture = move || match session.pictures.with(|p| p.get(&shown).cloned()) {
         Some(url) => view! { <img src=url alt=name /> }.into_any(),
         None => view! { <span class="blank" aria-hidden="true">"▢"</span> }.into_any(),
     };
-    let remove = move |_| session.say(Command::Remove { id: removed.clone() });
+    let remove = move |_| {
+        session.say(Command::Remove {
+            id: removed.clone(),
+        })
+    };
     view! {
         <li class="photo">
             {live(picture)}
@@ -83,12 +111,15 @@ fn card(session: Session, id: String) -> impl IntoView {
 fn state(session: Session, photo: &Photo) -> AnyView {
     match (&photo.state, &photo.result) {
         (PhotoState::Ready, Some(result)) => {
-            // It goes as it is; better is to take it again.
+            // Usable as it is, but better taken again.
             let torn = result.salvaged.then(|| view! { <p class="wrong">{i18n::error(session.catalogue, "photo-salvaged")}</p> });
             view! { <p class="shrunk">{format!("✓ {} → {}", size(photo.original_bytes), size(result.bytes))}</p>{torn} }.into_any()
         }
-        (PhotoState::Failed { code }, _) => view! { <p class="wrong">{i18n::error(session.catalogue, code)}</p> }.into_any(),
+        (PhotoState::Failed { code }, _) => {
+            view! { <p class="wrong">{i18n::error(session.catalogue, code)}</p> }.into_any()
+        }
         (PhotoState::Lost, _) => view! { <p class="wrong">{t().photo_lost}</p> }.into_any(),
-        _ => view! { <p>{t().photo_working}</p><progress aria-label=t().photo_working></progress> }.into_any(),
+        _ => view! { <p>{t().photo_working}</p><progress aria-label=t().photo_working></progress> }
+            .into_any(),
     }
 }

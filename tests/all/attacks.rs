@@ -1,5 +1,5 @@
-//! What only a whole server and a whole browser can be tried for: requests within requests, slow senders, a link that leads
-//! elsewhere, and whoever signs out where there is no network.
+//! What can only be tested with a whole server and a whole browser: request smuggling, slow
+//! senders, an open redirect, and signing out without a network.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,16 +14,20 @@ const PHONE: &str = "13800138000";
 
 fn connect(server: &Server) -> TcpStream {
     let socket = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(40)))
+        .unwrap();
     socket
 }
 
-/// Where a body ends is never in doubt: a request that says it two ways is no request, and nothing behind it is one.
+/// The end of a body is never in doubt: a request that states it in two ways is rejected, along
+/// with anything that follows it.
 #[test]
 fn item_28_no_request_hides_in_another() {
     let server = Server::start();
     let hidden = "GET /staff/login HTTP/1.1\r\nHost: x\r\n\r\n";
-    let head = "POST /api/v1/session/code HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let head =
+        "POST /api/v1/session/code HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
     for odd in [
         format!("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
         format!("Content-Length: 2\r\nContent-Length: 40\r\n\r\n{{}}{hidden}"),
@@ -41,7 +45,10 @@ fn item_28_no_request_hides_in_another() {
         let _ = socket.read_to_end(&mut answer);
         let answer = String::from_utf8_lossy(&answer);
         assert!(!answer.contains("员工登录"), "{odd:?}: {answer}");
-        assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{odd:?}: {answer}");
+        assert!(
+            answer.matches("HTTP/1.1 ").count() <= 1,
+            "{odd:?}: {answer}"
+        );
     }
     assert_eq!(server.caller().get("/healthz").status, 200);
 }
@@ -50,15 +57,40 @@ fn item_28_no_request_hides_in_another() {
 #[test]
 fn finding_6_slow_bodies_are_cut_wherever_they_go() {
     let server = Server::start();
-    let made = server.caller().send("POST", "/api/v1/uploads", &[("tus-resumable", "1.0.0"), ("upload-length", "5000")], b"");
+    let made = server.caller().send(
+        "POST",
+        "/api/v1/uploads",
+        &[("tus-resumable", "1.0.0"), ("upload-length", "5000")],
+        b"",
+    );
     let upload = made.header("location").unwrap().to_owned();
     let targets = [
-        ("POST", "/api/v1/notices", "content-type: application/json\r\nidempotency-key: slow-slow-slow\r\n"),
-        ("POST", "/api/v1/session/code", "content-type: application/json\r\n"),
-        ("POST", "/staff/login", "content-type: application/x-www-form-urlencoded\r\n"),
-        ("POST", "/lite", "content-type: application/x-www-form-urlencoded\r\n"),
+        (
+            "POST",
+            "/api/v1/notices",
+            "content-type: application/json\r\nidempotency-key: slow-slow-slow\r\n",
+        ),
+        (
+            "POST",
+            "/api/v1/session/code",
+            "content-type: application/json\r\n",
+        ),
+        (
+            "POST",
+            "/staff/login",
+            "content-type: application/x-www-form-urlencoded\r\n",
+        ),
+        (
+            "POST",
+            "/lite",
+            "content-type: application/x-www-form-urlencoded\r\n",
+        ),
         ("POST", "/csp-reports", ""),
-        ("PATCH", upload.as_str(), "tus-resumable: 1.0.0\r\nupload-offset: 0\r\ncontent-type: application/offset+octet-stream\r\n"),
+        (
+            "PATCH",
+            upload.as_str(),
+            "tus-resumable: 1.0.0\r\nupload-offset: 0\r\ncontent-type: application/offset+octet-stream\r\n",
+        ),
     ];
     std::thread::scope(|all| {
         for (method, path, headers) in targets {
@@ -93,26 +125,45 @@ fn finding_6_slow_bodies_are_cut_wherever_they_go() {
     });
 }
 
-/// A link to the sign-in that names an address leads to ours, whatever it looks like.
+/// A sign-in link that names an address leads to one of ours, whatever it looks like.
 #[tokio::test]
 async fn finding_9_a_sign_in_leads_nowhere_else() {
     let server = Server::start();
     let browser = Browser::phone().await;
-    browser.at(&server.url("/login?next=%2F%5Cevil.example%2F")).await;
+    browser
+        .at(&server.url("/login?next=%2F%5Cevil.example%2F"))
+        .await;
     sign_in(&browser, &server, PHONE).await;
-    browser.until("somewhere of ours", "location.pathname === '/claims'").await;
-    assert!(browser.run("return location.origin").await.as_str().unwrap().starts_with("http://127.0.0.1:"));
+    browser
+        .until("somewhere of ours", "location.pathname === '/claims'")
+        .await;
+    assert!(
+        browser
+            .run("return location.origin")
+            .await
+            .as_str()
+            .unwrap()
+            .starts_with("http://127.0.0.1:")
+    );
 }
 
-/// Signed out without a network: what was kept is gone at once, and the server hears of it before anything else is asked.
+/// Signed out without a network: what was kept is gone at once, and the server is told before any
+/// other call.
 #[tokio::test]
 async fn finding_17_who_signs_out_without_a_network_leaves_nothing() {
     let server = Server::start();
     let browser = Browser::phone().await;
     browser.at(&server.url("/login?next=/claims")).await;
     sign_in(&browser, &server, PHONE).await;
-    browser.until("the claims", "location.pathname === '/claims' && document.querySelector('button.chip')").await;
-    let alive = || server.count("SELECT count(*) FROM session WHERE phone_sealed IS NOT NULL AND ended = 0");
+    browser
+        .until(
+            "the claims",
+            "location.pathname === '/claims' && document.querySelector('button.chip')",
+        )
+        .await;
+    let alive = || {
+        server.count("SELECT count(*) FROM session WHERE phone_sealed IS NOT NULL AND ended = 0")
+    };
     assert_eq!(alive(), 1);
     browser.offline(true).await;
     browser.run("[...document.querySelectorAll('button.chip')].find((b) => b.textContent.includes('退出')).click()").await;
@@ -127,11 +178,17 @@ async fn finding_17_who_signs_out_without_a_network_leaves_nothing() {
     browser.offline(false).await;
     browser.at(&server.url("/claims")).await;
     server.until("the session has ended", || alive() == 0);
-    assert_eq!(browser.run("return localStorage.getItem('baoanLeft')").await, json!(null));
+    assert_eq!(
+        browser
+            .run("return localStorage.getItem('baoanLeft')")
+            .await,
+        json!(null)
+    );
 }
 
-/// As it is run: behind TLS, secure. The app reports with a photograph; the cookie is for this origin alone and no script sees
-/// it; the whole site is asked for by TLS from now on; a plain copy of the cookie's name is nobody.
+/// As deployed: behind TLS, with secure cookies. The app reports with a photograph. The cookie is
+/// for this origin only and no script sees it; HSTS covers the whole site; under the cookie's plain
+/// name nobody is signed in.
 #[tokio::test]
 async fn items_12_13_behind_tls_the_app_reports_and_its_cookies_are_secure() {
     let folder = tempfile::tempdir().unwrap();
@@ -139,7 +196,12 @@ async fn items_12_13_behind_tls_the_app_reports_and_its_cookies_are_secure() {
     let front = Front::new().await;
     let address = front.address.clone();
     let args = &["--secure", "--behind-proxy"];
-    let server = Server::with(Setting { bare: true, args, address: Some(address.clone()), ..Setting::default() });
+    let server = Server::with(Setting {
+        bare: true,
+        args,
+        address: Some(address.clone()),
+        ..Setting::default()
+    });
     front.pass_on_to(server.base.trim_start_matches("http://").to_owned());
     let browser = Browser::phone().await;
     browser.at(&address).await;
@@ -154,18 +216,39 @@ async fn items_12_13_behind_tls_the_app_reports_and_its_cookies_are_secure() {
     assert!(!cookies.is_empty());
     for cookie in cookies {
         let name = cookie["name"].as_str().unwrap();
-        assert!(name.starts_with("__Host-") && cookie["path"] == "/", "{cookie}");
-        assert!(cookie["secure"] == true && cookie["httpOnly"] == true && cookie["sameSite"] == "Lax", "{cookie}");
+        assert!(
+            name.starts_with("__Host-") && cookie["path"] == "/",
+            "{cookie}"
+        );
+        assert!(
+            cookie["secure"] == true && cookie["httpOnly"] == true && cookie["sameSite"] == "Lax",
+            "{cookie}"
+        );
     }
     assert_eq!(browser.run("return document.cookie").await, json!(""));
     let answer = browser.awaited("const a = await fetch('/'); return [a.headers.get('strict-transport-security'), isSecureContext]").await;
-    assert!(answer[0].as_str().unwrap().contains("max-age=") && answer[1] == true, "{answer}");
-    // Under the name that is used without TLS the same secret opens nothing.
-    let secret = cookies.iter().find(|c| c["name"] == "__Host-sid").unwrap()["value"].as_str().unwrap().to_owned();
+    assert!(
+        answer[0].as_str().unwrap().contains("max-age=") && answer[1] == true,
+        "{answer}"
+    );
+    // Under the cookie name used without TLS, the same secret opens nothing.
+    let secret = cookies.iter().find(|c| c["name"] == "__Host-sid").unwrap()["value"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let ask = |cookie: String| {
         let path = format!("/api/v1/claims/{number}/receipt");
-        server.caller().send("GET", &path, &[("cookie", &cookie)], b"").status
+        server
+            .caller()
+            .send("GET", &path, &[("cookie", &cookie)], b"")
+            .status
     };
-    assert_eq!((ask(format!("__Host-sid={secret}")), ask(format!("sid={secret}"))), (200, 404));
+    assert_eq!(
+        (
+            ask(format!("__Host-sid={secret}")),
+            ask(format!("sid={secret}"))
+        ),
+        (200, 404)
+    );
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }

@@ -1,4 +1,5 @@
-//! Uploads by clients that others wrote: tus-js-client (npm) and tuspy (PyPI); and what the protocol demands beyond.
+//! Uploads by third-party clients: tus-js-client (npm) and tuspy (PyPI); and what else the protocol
+//! requires.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -41,7 +42,12 @@ fn foreign(program: &str, args: &[&str], script: &str, server: &Server, file: &P
         .env("FILE", file)
         .output()
         .unwrap_or_else(|e| panic!("{program}: {e}"));
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -85,7 +91,10 @@ fn tus_js_client_uploads_pauses_resumes_and_terminates() {
     let stored = server.stored_files();
     assert_eq!(stored.len(), 1, "the terminated one is gone");
     assert!(address.ends_with(stored[0].file_name().unwrap().to_str().unwrap()));
-    assert_eq!(sha256_hex(&fs::read(&stored[0]).unwrap()), sha256_hex(&bytes));
+    assert_eq!(
+        sha256_hex(&fs::read(&stored[0]).unwrap()),
+        sha256_hex(&bytes)
+    );
 }
 
 #[test]
@@ -138,7 +147,13 @@ fn create(caller: &mut Caller, length: usize, sha256: Option<&str>) -> String {
     answer.header("location").unwrap().to_owned()
 }
 
-fn append(caller: &mut Caller, path: &str, offset: usize, bytes: &[u8], checksum: Option<&str>) -> Answer {
+fn append(
+    caller: &mut Caller,
+    path: &str,
+    offset: usize,
+    bytes: &[u8],
+    checksum: Option<&str>,
+) -> Answer {
     let offset = offset.to_string();
     let mut headers = vec![TUS, CHUNK, ("upload-offset", &offset)];
     headers.extend(checksum.map(|c| ("upload-checksum", c)));
@@ -146,7 +161,10 @@ fn append(caller: &mut Caller, path: &str, offset: usize, bytes: &[u8], checksum
 }
 
 fn offset(caller: &mut Caller, path: &str) -> Option<String> {
-    caller.send("HEAD", path, &[TUS], b"").header("upload-offset").map(str::to_owned)
+    caller
+        .send("HEAD", path, &[TUS], b"")
+        .header("upload-offset")
+        .map(str::to_owned)
 }
 
 #[test]
@@ -155,44 +173,126 @@ fn the_protocol_is_kept_to_the_letter() {
     let mut caller = session(&server);
     let options = caller.send("OPTIONS", "/api/v1/uploads", &[], b"");
     assert_eq!(
-        (options.status, options.header("tus-version"), options.header("tus-extension")),
-        (204, Some("1.0.0"), Some("creation,checksum,expiration,termination"))
+        (
+            options.status,
+            options.header("tus-version"),
+            options.header("tus-extension")
+        ),
+        (
+            204,
+            Some("1.0.0"),
+            Some("creation,checksum,expiration,termination")
+        )
     );
 
     let bytes = sample(10_000);
     let path = create(&mut caller, bytes.len(), Some(&sha256_hex(&bytes)));
     assert_eq!(offset(&mut caller, &path).as_deref(), Some("0"));
-    // Refusals leave the offset where it was.
+    // A refused request leaves the offset where it was.
     let wrong = STANDARD.encode(Sha256::digest(b"something else"));
     for (answer, status) in [
         (append(&mut caller, &path, 5, &bytes[5..], None), 409),
         (append(&mut caller, &path, 0, &sample(10_001), None), 413),
-        (append(&mut caller, &path, 0, &bytes[..4000], Some(&format!("sha256 {wrong}"))), 460),
-        (append(&mut caller, &path, 0, &bytes[..4000], Some("md5 AAAA")), 400),
-        (caller.send("PATCH", &path, &[TUS, ("upload-offset", "0"), ("content-type", "image/jpeg")], &bytes), 415),
-        (caller.send("PATCH", &path, &[CHUNK, ("upload-offset", "0")], &bytes), 412),
-        (caller.send("PATCH", &path, &[TUS, CHUNK, ("upload-offset", "+0")], &bytes), 400),
-        (caller.send("PATCH", &path, &[TUS, CHUNK, ("upload-offset", "18446744073709551616")], &bytes), 400),
-        (session(&server).send("PATCH", &path, &[TUS, CHUNK, ("upload-offset", "0")], &bytes), 404),
+        (
+            append(
+                &mut caller,
+                &path,
+                0,
+                &bytes[..4000],
+                Some(&format!("sha256 {wrong}")),
+            ),
+            460,
+        ),
+        (
+            append(&mut caller, &path, 0, &bytes[..4000], Some("md5 AAAA")),
+            400,
+        ),
+        (
+            caller.send(
+                "PATCH",
+                &path,
+                &[TUS, ("upload-offset", "0"), ("content-type", "image/jpeg")],
+                &bytes,
+            ),
+            415,
+        ),
+        (
+            caller.send("PATCH", &path, &[CHUNK, ("upload-offset", "0")], &bytes),
+            412,
+        ),
+        (
+            caller.send(
+                "PATCH",
+                &path,
+                &[TUS, CHUNK, ("upload-offset", "+0")],
+                &bytes,
+            ),
+            400,
+        ),
+        (
+            caller.send(
+                "PATCH",
+                &path,
+                &[TUS, CHUNK, ("upload-offset", "18446744073709551616")],
+                &bytes,
+            ),
+            400,
+        ),
+        (
+            session(&server).send(
+                "PATCH",
+                &path,
+                &[TUS, CHUNK, ("upload-offset", "0")],
+                &bytes,
+            ),
+            404,
+        ),
     ] {
         assert_eq!(answer.status, status, "{answer:?}");
         assert_eq!(answer.header("tus-resumable"), Some("1.0.0"));
         assert_eq!(offset(&mut caller, &path).as_deref(), Some("0"));
     }
     let right = format!("sha256 {}", STANDARD.encode(Sha256::digest(&bytes[..4000])));
-    assert_eq!(append(&mut caller, &path, 0, &bytes[..4000], Some(&right)).header("upload-offset"), Some("4000"));
-    // Through a proxy that knows no PATCH.
-    let rest = caller.send("POST", &path, &[TUS, CHUNK, ("upload-offset", "4000"), ("x-http-method-override", "PATCH")], &bytes[4000..]);
-    assert_eq!((rest.status, rest.header("upload-offset")), (204, Some("10000")));
+    assert_eq!(
+        append(&mut caller, &path, 0, &bytes[..4000], Some(&right)).header("upload-offset"),
+        Some("4000")
+    );
+    // Through a proxy that does not support PATCH.
+    let rest = caller.send(
+        "POST",
+        &path,
+        &[
+            TUS,
+            CHUNK,
+            ("upload-offset", "4000"),
+            ("x-http-method-override", "PATCH"),
+        ],
+        &bytes[4000..],
+    );
+    assert_eq!(
+        (rest.status, rest.header("upload-offset")),
+        (204, Some("10000"))
+    );
 
     for (headers, status) in [
         (vec![TUS, ("upload-length", "-1")], 400),
         (vec![TUS, ("upload-length", "1e3")], 400),
         (vec![TUS, ("upload-length", "20971521")], 413),
-        (vec![TUS, ("upload-length", "5"), ("upload-metadata", "sha256 !!!")], 400),
+        (
+            vec![
+                TUS,
+                ("upload-length", "5"),
+                ("upload-metadata", "sha256 !!!"),
+            ],
+            400,
+        ),
         (vec![("upload-length", "5")], 412),
     ] {
-        assert_eq!(caller.send("POST", "/api/v1/uploads", &headers, b"").status, status, "{headers:?}");
+        assert_eq!(
+            caller.send("POST", "/api/v1/uploads", &headers, b"").status,
+            status,
+            "{headers:?}"
+        );
     }
 }
 
@@ -201,7 +301,10 @@ fn a_file_that_is_not_what_was_promised_is_thrown_away() {
     let server = Server::start();
     let mut caller = session(&server);
     let path = create(&mut caller, 100, Some(&sha256_hex(b"promised")));
-    assert_eq!(append(&mut caller, &path, 0, &sample(100), None).status, 460);
+    assert_eq!(
+        append(&mut caller, &path, 0, &sample(100), None).status,
+        460
+    );
     assert_eq!(caller.send("HEAD", &path, &[TUS], b"").status, 404);
     assert!(server.stored_files().is_empty());
 }
@@ -212,21 +315,34 @@ fn acknowledged_bytes_survive_a_killed_server_and_a_torn_file() {
     let mut caller = session(&server);
     let bytes = sample(300_000);
     let path = create(&mut caller, bytes.len(), Some(&sha256_hex(&bytes)));
-    assert_eq!(append(&mut caller, &path, 0, &bytes[..120_000], None).status, 204);
+    assert_eq!(
+        append(&mut caller, &path, 0, &bytes[..120_000], None).status,
+        204
+    );
     server.kill();
-    // Bytes that were written but never acknowledged: the database is the truth, they are cut off.
+    // Bytes written but never acknowledged: the database is authoritative, so they are cut off.
     let file = server.sealed_files().remove(0);
     let mut torn = fs::read(&file).unwrap();
     torn.extend([0xEE; 5000]);
     fs::write(&file, torn).unwrap();
     server.start_again();
     assert_eq!(offset(&mut caller, &path).as_deref(), Some("120000"));
-    assert_eq!(append(&mut caller, &path, 120_000, &bytes[120_000..], None).status, 204);
+    assert_eq!(
+        append(&mut caller, &path, 120_000, &bytes[120_000..], None).status,
+        204
+    );
     assert_eq!(fs::read(&server.stored_files()[0]).unwrap(), bytes);
 }
 
 /// Sends the head of a PATCH and only a part of the body it announced; the connection stays open.
-fn half_a_patch(server: &Server, caller: &Caller, path: &str, announced: usize, sent: &[u8], checksum: &str) -> TcpStream {
+fn half_a_patch(
+    server: &Server,
+    caller: &Caller,
+    path: &str,
+    announced: usize,
+    sent: &[u8],
+    checksum: &str,
+) -> TcpStream {
     let mut socket = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
     let head = format!(
         "PATCH {path} HTTP/1.1\r\nHost: x\r\nCookie: {}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: {}\r\n{checksum}Content-Length: {announced}\r\n\r\n",
@@ -238,10 +354,16 @@ fn half_a_patch(server: &Server, caller: &Caller, path: &str, announced: usize, 
     socket
 }
 
-/// Waits until the server has written so many bytes of an upload. It is not asked: asking would end the request.
+/// Waits until the server has written this many bytes of an upload. It does not ask the server:
+/// that would end the request.
 fn arrived(server: &Server, path: &str, bytes: u64) {
     let id = path.rsplit('/').next().unwrap();
-    let written = || server.sealed_files().iter().any(|f| f.ends_with(id) && fs::metadata(f).unwrap().len() == bytes);
+    let written = || {
+        server
+            .sealed_files()
+            .iter()
+            .any(|f| f.ends_with(id) && fs::metadata(f).unwrap().len() == bytes)
+    };
     server.until("the part is on the disk", written);
 }
 
@@ -250,24 +372,39 @@ fn a_newer_request_ends_one_that_hangs_and_a_cut_body_is_no_end() {
     let server = Server::start();
     let mut caller = session(&server);
     let bytes = sample(1000);
-    // A phone that lost its network in the middle: its old request hangs, its new one must not wait for it.
+    // A phone that lost its network in the middle: its old request hangs, its new one must not wait
+    // for it.
     let path = create(&mut caller, bytes.len(), None);
     let hanging = half_a_patch(&server, &caller, &path, 1000, &bytes[..300], "");
     arrived(&server, &path, 300);
     let started = Instant::now();
-    assert_eq!(offset(&mut caller, &path).as_deref(), Some("300"), "what came is kept");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(
+        offset(&mut caller, &path).as_deref(),
+        Some("300"),
+        "what came is kept"
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
     drop(hanging);
-    assert_eq!(append(&mut caller, &path, 300, &bytes[300..], None).status, 204);
-    // A connection that is cut is not a body that ended.
+    assert_eq!(
+        append(&mut caller, &path, 300, &bytes[300..], None).status,
+        204
+    );
+    // A dropped connection is not the end of a body.
     let path = create(&mut caller, bytes.len(), None);
     let cut = half_a_patch(&server, &caller, &path, 1000, &bytes[..400], "");
     arrived(&server, &path, 400);
     drop(cut);
     assert_eq!(offset(&mut caller, &path).as_deref(), Some("400"));
-    // With a checksum a part proves nothing, and is thrown away.
+    // With a checksum, a partial body proves nothing and is discarded.
     let path = create(&mut caller, bytes.len(), None);
-    let checksum = format!("Upload-Checksum: sha256 {}\r\n", STANDARD.encode(Sha256::digest(&bytes)));
+    let checksum = format!(
+        "Upload-Checksum: sha256 {}\r\n",
+        STANDARD.encode(Sha256::digest(&bytes))
+    );
     let cut = half_a_patch(&server, &caller, &path, 1000, &bytes[..400], &checksum);
     arrived(&server, &path, 400);
     drop(cut);
@@ -279,44 +416,86 @@ fn a_newer_request_ends_one_that_hangs_and_a_cut_body_is_no_end() {
 fn only_a_finished_photo_of_ours_is_attached_and_only_once() {
     let server = Server::start();
     let mut caller = session(&server);
-    let number = caller.report(&baoan_tests::unique_key(), &baoan_tests::notice("2026-01-05T02:30:00Z")).json()["claim_no"]
+    let number = caller
+        .report(
+            &baoan_tests::unique_key(),
+            &baoan_tests::notice("2026-01-05T02:30:00Z"),
+        )
+        .json()["claim_no"]
         .as_str()
         .unwrap()
         .to_owned();
     let attach = |caller: &mut Caller, path: &str| {
-        caller.send("PUT", &format!("/api/v1/claims/{number}/documents/scene/{}", path.rsplit('/').next().unwrap()), &[], b"")
+        caller.send(
+            "PUT",
+            &format!(
+                "/api/v1/claims/{number}/documents/scene/{}",
+                path.rsplit('/').next().unwrap()
+            ),
+            &[],
+            b"",
+        )
     };
     let text = b"<script>alert(1)</script>";
     let path = create(&mut caller, text.len(), None);
-    assert_eq!(attach(&mut caller, &path).code(), "not-allowed", "not finished");
+    assert_eq!(
+        attach(&mut caller, &path).code(),
+        "not-allowed",
+        "not finished"
+    );
     append(&mut caller, &path, 0, text, None);
     assert_eq!(attach(&mut caller, &path).code(), "upload-rejected");
-    assert_eq!(attach(&mut caller, "/x/unknown-upload").code(), "upload-expired", "to the sender it is gone: he sends it again");
+    assert_eq!(
+        attach(&mut caller, "/x/unknown-upload").code(),
+        "upload-expired",
+        "to the sender it is gone: he sends it again"
+    );
 
     let mut jpeg = Vec::new();
-    image::codecs::jpeg::JpegEncoder::new(&mut jpeg).encode(&[128; 64 * 64 * 3], 64, 64, image::ExtendedColorType::Rgb8).unwrap();
+    image::codecs::jpeg::JpegEncoder::new(&mut jpeg)
+        .encode(&[128; 64 * 64 * 3], 64, 64, image::ExtendedColorType::Rgb8)
+        .unwrap();
     let path = create(&mut caller, jpeg.len(), Some(&sha256_hex(&jpeg)));
     append(&mut caller, &path, 0, &jpeg, None);
     let (first, second) = (attach(&mut caller, &path), attach(&mut caller, &path));
-    assert_eq!((first.status, &first.text), (200, &second.text), "{first:?}");
+    assert_eq!(
+        (first.status, &first.text),
+        (200, &second.text),
+        "{first:?}"
+    );
     // The same picture by another upload is the same document.
     let again = create(&mut caller, jpeg.len(), None);
     append(&mut caller, &again, 0, &jpeg, None);
     assert_eq!(attach(&mut caller, &again).text, first.text);
-    // Linked, it can no longer be taken away.
+    // Once linked, it can no longer be deleted.
     assert_eq!(caller.send("DELETE", &path, &[TUS], b"").status, 409);
 }
 
-/// What one session may hold, and what the disk must keep.
+/// What one session may hold, and what must stay free on disk.
 #[test]
 fn more_than_anybody_needs_is_refused() {
     let server = Server::start();
     let begin = |caller: &mut Caller, length: u64| {
-        let answer = caller.send("POST", "/api/v1/uploads", &[TUS, ("upload-length", &length.to_string())], b"");
-        (answer.status, if answer.status == 201 { answer.header("location").unwrap().to_owned() } else { answer.code() })
+        let answer = caller.send(
+            "POST",
+            "/api/v1/uploads",
+            &[TUS, ("upload-length", &length.to_string())],
+            b"",
+        );
+        (
+            answer.status,
+            if answer.status == 201 {
+                answer.header("location").unwrap().to_owned()
+            } else {
+                answer.code()
+            },
+        )
     };
     let mut many = session(&server);
-    assert_eq!(begin(&mut many, (20 << 20) + 1), (413, "upload-too-large".into()));
+    assert_eq!(
+        begin(&mut many, (20 << 20) + 1),
+        (413, "upload-too-large".into())
+    );
     let first = begin(&mut many, 10).1;
     for _ in 1..30 {
         assert_eq!(begin(&mut many, 10).0, 201);
@@ -342,27 +521,44 @@ fn more_than_anybody_needs_is_refused() {
                 writer.cookie()
             );
             stream.write_all(head.as_bytes()).unwrap();
-            // Asked for the body: from now on it writes.
+            // The server asked for the body: from now on it writes.
             let mut go_on = [0; 21];
             stream.read_exact(&mut go_on).unwrap();
             assert!(go_on.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&go_on));
             stream
         })
         .collect();
-    let sixth = |writer: &mut Caller| writer.send("PATCH", &uploads[5], &[TUS, CHUNK, ("upload-offset", "0")], b"");
+    let sixth = |writer: &mut Caller| {
+        writer.send(
+            "PATCH",
+            &uploads[5],
+            &[TUS, CHUNK, ("upload-offset", "0")],
+            b"",
+        )
+    };
     let refused = sixth(&mut writer);
-    assert_eq!((refused.status, refused.code().as_str(), refused.header("retry-after")), (429, "quota", Some("1")));
+    assert_eq!(
+        (
+            refused.status,
+            refused.code().as_str(),
+            refused.header("retry-after")
+        ),
+        (429, "quota", Some("1"))
+    );
     drop(hanging);
     server.until("they have ended", || sixth(&mut writer).status == 204);
 
     // Space that must stay free.
-    let full = Server::with(Setting { args: &["--keep-free-mb", "99999999"], ..Setting::default() });
+    let full = Server::with(Setting {
+        args: &["--keep-free-mb", "99999999"],
+        ..Setting::default()
+    });
     assert_eq!(begin(&mut session(&full), 10), (507, "storage-full".into()));
     assert!(full.stored_files().is_empty());
 }
 
-/// Requests made up from the description of the API, right ones and wrong ones, by somebody who has signed in and by nobody:
-/// what is answered is what is described. The stream is left out: it does not end.
+/// Requests generated from the API description, valid and invalid, signed in and not: the answers
+/// match the description. The stream is left out: it does not end.
 #[test]
 #[ignore = "takes minutes; run by `cargo xtask faults generated`"]
 fn generated_requests_are_answered_as_described() {
@@ -376,9 +572,12 @@ fn generated_requests_are_answered_as_described() {
         if signed_in {
             caller.sign_in(&server, "13800138000");
         } else {
-            // A session begins with what is written first.
+            // A session begins with the first write.
             let tus = [("tus-resumable", "1.0.0"), ("upload-length", "3")];
-            assert_eq!(caller.send("POST", "/api/v1/uploads", &tus, b"").status, 201);
+            assert_eq!(
+                caller.send("POST", "/api/v1/uploads", &tus, b"").status,
+                201
+            );
         }
         let description = folder.path().join("api.json");
         fs::write(&description, caller.get("/api/v1/openapi.json").text).unwrap();
@@ -388,7 +587,16 @@ fn generated_requests_are_answered_as_described() {
             .arg(here.join("schemathesis.toml"))
             .arg("run")
             .arg(&description)
-            .args(["--url", &server.base, "--checks", "all", "--exclude-path", "/api/v1/claims/{no}/stream", "--seed", "7"])
+            .args([
+                "--url",
+                &server.base,
+                "--checks",
+                "all",
+                "--exclude-path",
+                "/api/v1/claims/{no}/stream",
+                "--seed",
+                "7",
+            ])
             .args(["--continue-on-failure", "-n", &examples])
             .env("BAOAN_SESSION", session)
             .env("SCHEMATHESIS_HOOKS", "hooks")
@@ -397,8 +605,19 @@ fn generated_requests_are_answered_as_described() {
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
-        let count = told.lines().find(|l| l.contains(" generated,")).unwrap_or("nothing was generated").trim();
-        println!("requests {}: {count}, violations 0", if signed_in { "signed in" } else { "of nobody" });
-        assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+        let count = told
+            .lines()
+            .find(|l| l.contains(" generated,"))
+            .unwrap_or("nothing was generated")
+            .trim();
+        println!(
+            "requests {}: {count}, violations 0",
+            if signed_in { "signed in" } else { "of nobody" }
+        );
+        assert!(
+            output.status.success(),
+            "{told}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! In somebody else's page: the examples as they are shipped, from an origin that may and from one that may not.
+//! Embedded in another page: the examples as shipped, from an allowed origin and from one that is
+//! not.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use crate::journeys::{send, walk};
 use crate::launch::token;
 
-/// A web server with one page, and its port.
+/// A web server with one page, on the given listener.
 fn page_at(listener: TcpListener, text: String) {
     std::thread::spawn(move || {
         for socket in listener.incoming() {
@@ -19,8 +20,13 @@ fn page_at(listener: TcpListener, text: String) {
             while reader.read_line(&mut line).unwrap_or(0) > 2 {
                 line.clear();
             }
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\nconnection: close";
-            let _ = write!(reader.get_mut(), "{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\nconnection: close";
+            let _ = write!(
+                reader.get_mut(),
+                "{head}\r\ncontent-length: {}\r\n\r\n{text}",
+                text.len()
+            );
         }
     });
 }
@@ -28,7 +34,11 @@ fn page_at(listener: TcpListener, text: String) {
 /// The built app with other terms.
 pub fn told(change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
     let dist = tempfile::tempdir().unwrap();
-    let copied = std::process::Command::new("cp").arg("-a").arg(root().join("dist/.")).arg(dist.path()).status();
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(root().join("dist/."))
+        .arg(dist.path())
+        .status();
     assert!(copied.unwrap().success());
     let path = dist.path().join("terms.json");
     let mut terms: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
@@ -40,7 +50,10 @@ pub fn told(change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
 /// A server whose terms name this partner.
 fn server_with(partner: &str) -> (tempfile::TempDir, Server) {
     let dist = told(|terms| terms["partners"] = json!([partner]));
-    let server = Server::with(Setting { dist: Some(dist.path().to_owned()), ..Setting::default() });
+    let server = Server::with(Setting {
+        dist: Some(dist.path().to_owned()),
+        ..Setting::default()
+    });
     (dist, server)
 }
 
@@ -51,33 +64,60 @@ async fn in_frame(browser: &Browser) {
 
 async fn heard(browser: &Browser, event: &str) {
     browser.client.enter_parent_frame().await.unwrap();
-    browser.until(event, &format!("document.getElementById('events').textContent.includes('{event}')")).await;
+    browser
+        .until(
+            event,
+            &format!("document.getElementById('events').textContent.includes('{event}')"),
+        )
+        .await;
 }
 
 #[tokio::test]
 async fn a_partners_page_holds_the_app_and_hears_what_happens() {
-    let (good, bad) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let (partner, stranger) = (format!("http://{}", good.local_addr().unwrap()), format!("http://{}", bad.local_addr().unwrap()));
+    let (good, bad) = (
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+    );
+    let (partner, stranger) = (
+        format!("http://{}", good.local_addr().unwrap()),
+        format!("http://{}", bad.local_addr().unwrap()),
+    );
     let (_dist, server) = server_with(&partner);
-    let example = std::fs::read_to_string(root().join("examples/partner.html")).unwrap().replace("{{insurer}}", &server.base);
+    let example = std::fs::read_to_string(root().join("examples/partner.html"))
+        .unwrap()
+        .replace("{{insurer}}", &server.base);
     page_at(good, example.clone());
     page_at(bad, example);
     let browser = Browser::phone().await;
 
     // From an origin that is not named the browser shows nothing.
     browser.open(&stranger).await;
-    browser.until("the frame was loaded", "document.getElementById('baoan')").await;
+    browser
+        .until("the frame was loaded", "document.getElementById('baoan')")
+        .await;
     browser
         .until("refused", "(() => { try { return document.getElementById('baoan').contentDocument === null } catch { return true } })()")
         .await;
     in_frame(&browser).await;
-    assert!(!browser.run("return document.documentElement.outerHTML").await.to_string().contains("baoan"), "nothing of the app");
+    assert!(
+        !browser
+            .run("return document.documentElement.outerHTML")
+            .await
+            .to_string()
+            .contains("baoan"),
+        "nothing of the app"
+    );
     browser.client.enter_parent_frame().await.unwrap();
     assert_eq!(browser.text("#events").await, "");
 
     browser.open(&partner).await;
-    browser.until("ready", "document.getElementById('events').textContent.includes('ready')").await;
-    // What has another shape, or comes from another window, does nothing.
+    browser
+        .until(
+            "ready",
+            "document.getElementById('events').textContent.includes('ready')",
+        )
+        .await;
+    // A message of another shape, or from another window, does nothing.
     let wrong = [
         json!("text"),
         json!({ "type": "baoan", "version": 2, "context": { "launch": "x" } }),
@@ -86,11 +126,18 @@ async fn a_partners_page_holds_the_app_and_hears_what_happens() {
         json!({ "type": "other", "version": 1, "context": { "launch": token(&server, "13800138000", 300, &unique_key()) } }),
     ];
     for message in &wrong {
-        browser.run(&format!("document.getElementById('baoan').contentWindow.postMessage({message}, '{}')", server.base)).await;
+        browser
+            .run(&format!(
+                "document.getElementById('baoan').contentWindow.postMessage({message}, '{}')",
+                server.base
+            ))
+            .await;
     }
     in_frame(&browser).await;
     let own = json!({ "type": "baoan", "version": 1, "context": { "launch": token(&server, "13800138000", 300, &unique_key()) } });
-    browser.run(&format!("window.postMessage({own}, location.origin)")).await;
+    browser
+        .run(&format!("window.postMessage({own}, location.origin)"))
+        .await;
     browser.arrive("/report/safety").await;
     walk(&browser, &[], async |_, _| {}).await;
     let number = send(&browser).await;
@@ -101,7 +148,12 @@ async fn a_partners_page_holds_the_app_and_hears_what_happens() {
     browser.run(&format!("signIn('{link}')")).await;
     in_frame(&browser).await;
     browser.find("input[name='/scene/injured']").await;
-    browser.until("the policy", "document.querySelector('main').innerText.includes('浙A***45')").await;
+    browser
+        .until(
+            "the policy",
+            "document.querySelector('main').innerText.includes('浙A***45')",
+        )
+        .await;
     browser.client.enter_parent_frame().await.unwrap();
     assert!(!browser.text("#events").await.contains("undefined"));
 }
@@ -112,16 +164,45 @@ async fn a_native_app_hears_the_same_and_brings_a_link() {
     let server = Server::start();
     let browser = Browser::phone().await;
     let bridge = "globalThis.told = []; globalThis.baoanNative = { postMessage: (json) => globalThis.told.push(json) };";
-    browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": bridge })).await;
+    browser
+        .cdp(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": bridge }),
+        )
+        .await;
     browser.at(&server.url("/report")).await;
-    browser.until("ready", "globalThis.told.some((t) => JSON.parse(t).event === 'ready')").await;
-    browser.run("baoanFromApp('no json'); baoanFromApp('{}')").await;
-    browser.until("the title", "globalThis.told.some((t) => JSON.parse(t).title?.includes('先确保安全'))").await;
-    // What the app can do is asked of it; an answer of another shape is none, and the first one counts.
-    let said =
-        |context: Value| format!("baoanFromApp({})", json!(json!({ "type": "baoan", "version": 1, "context": context }).to_string()));
-    browser.run(&said(json!({ "can": ["locate", "constructor", 7] }))).await;
-    assert_eq!(browser.run("return document.documentElement.dataset.host").await, json!("locate"));
+    browser
+        .until(
+            "ready",
+            "globalThis.told.some((t) => JSON.parse(t).event === 'ready')",
+        )
+        .await;
+    browser
+        .run("baoanFromApp('no json'); baoanFromApp('{}')")
+        .await;
+    browser
+        .until(
+            "the title",
+            "globalThis.told.some((t) => JSON.parse(t).title?.includes('先确保安全'))",
+        )
+        .await;
+    // The app is asked for what it says it can do; an answer of another shape counts as none, and
+    // the first one counts.
+    let said = |context: Value| {
+        format!(
+            "baoanFromApp({})",
+            json!(json!({ "type": "baoan", "version": 1, "context": context }).to_string())
+        )
+    };
+    browser
+        .run(&said(json!({ "can": ["locate", "constructor", 7] })))
+        .await;
+    assert_eq!(
+        browser
+            .run("return document.documentElement.dataset.host")
+            .await,
+        json!("locate")
+    );
     walk(&browser, &[], async |browser, page| {
         if page == "where" {
             browser.tap("#locate").await;
@@ -139,8 +220,17 @@ async fn a_native_app_hears_the_same_and_brings_a_link() {
     })
     .await;
     let number = send(&browser).await;
-    browser.until("reported", &format!("globalThis.told.some((t) => t.includes('reported') && t.includes('{number}'))")).await;
+    browser
+        .until(
+            "reported",
+            &format!(
+                "globalThis.told.some((t) => t.includes('reported') && t.includes('{number}'))"
+            ),
+        )
+        .await;
     let message = json!({ "type": "baoan", "version": 1, "context": { "launch": token(&server, "13800138000", 300, &unique_key()) } });
-    browser.run(&format!("baoanFromApp({})", json!(message.to_string()))).await;
+    browser
+        .run(&format!("baoanFromApp({})", json!(message.to_string())))
+        .await;
     browser.find("input[name='/scene/injured']").await;
 }

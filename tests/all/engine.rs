@@ -1,4 +1,5 @@
-//! The photo engine in a browser: odd files, torn and mutated ones, and whether what it writes reads alike elsewhere.
+//! The photo engine in a browser: odd, torn and mutated files, and whether other decoders read its
+//! output alike.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -11,7 +12,7 @@ use claim_photo::{Limits, Picture, Target, Tuning};
 use image::RgbImage;
 use serde_json::{Value, json};
 
-/// Talks to the workers of the app as its page does; a worker that is silent for five seconds hangs.
+/// Talks to the app's workers as its page does; a worker silent for five seconds counts as hung.
 const HARNESS: &str = "
     const running = {};
     const start = (id) => new Promise((done, failed) => {
@@ -57,12 +58,17 @@ fn decoded(jpeg: &[u8]) -> RgbImage {
 /// Mean difference of all samples, in levels.
 fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
     assert_eq!(a.dimensions(), b.dimensions());
-    let sum: u64 = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    let sum: u64 = a
+        .as_raw()
+        .iter()
+        .zip(b.as_raw())
+        .map(|(a, b)| u64::from(a.abs_diff(*b)))
+        .sum();
     sum as f64 / a.as_raw().len() as f64
 }
 
-/// What comes out in the browser, by its decoders and by ours, is what comes out natively: the same picture, or the same
-/// refusal.
+/// The browser's output, by its decoders and by ours, equals the native output: the same picture,
+/// or the same refusal.
 #[tokio::test]
 async fn odd_files_come_out_in_the_browser_as_they_do_natively() {
     let server = Server::start();
@@ -85,16 +91,29 @@ async fn odd_files_come_out_in_the_browser_as_they_do_natively() {
             match &ours {
                 Err(error) => assert_eq!(answer["error"], json!(error.code().as_str()), "{what}"),
                 Ok(photo) => {
-                    let jpeg = STANDARD.decode(answer["jpeg"].as_str().expect(&what)).unwrap();
+                    let jpeg = STANDARD
+                        .decode(answer["jpeg"].as_str().expect(&what))
+                        .unwrap();
                     assert_eq!(answer["salvaged"], json!(photo.salvaged), "{what}");
                     // The server's own look: size, orientation, no metadata.
-                    assert!(claim_photo::inspect(&jpeg, &Limits::default()).is_ok(), "{what}");
+                    assert!(
+                        claim_photo::inspect(&jpeg, &Limits::default()).is_ok(),
+                        "{what}"
+                    );
                     let (theirs, ours) = (decoded(&jpeg), decoded(&photo.jpeg));
                     // A torn file's lower part is each decoder's own guess.
-                    assert!(photo.salvaged || difference(&theirs, &ours) < 3.0, "{what}: {}", difference(&theirs, &ours));
+                    assert!(
+                        photo.salvaged || difference(&theirs, &ours) < 3.0,
+                        "{what}: {}",
+                        difference(&theirs, &ours)
+                    );
                     if name.starts_with("turned") {
                         let first = upright.get_or_insert_with(|| theirs.clone());
-                        assert!(difference(&theirs, first) < 3.0, "{what}: {} from the first", difference(&theirs, first));
+                        assert!(
+                            difference(&theirs, first) < 3.0,
+                            "{what}: {} from the first",
+                            difference(&theirs, first)
+                        );
                     }
                 }
             }
@@ -102,8 +121,8 @@ async fn odd_files_come_out_in_the_browser_as_they_do_natively() {
     }
 }
 
-/// Bytes changed, cut, doubled and put in, by a fixed seed: no worker falls, hangs or grows without end.
-/// `BAOAN_MUTATIONS` says how many (the full count is 5 000).
+/// Bytes changed, cut, duplicated and inserted, from a fixed seed: no worker crashes, hangs or
+/// grows without bound. `BAOAN_MUTATIONS` sets how many (the full count is 5 000).
 #[tokio::test]
 async fn mutated_pictures_end_with_a_picture_or_a_sentence() {
     let count: u32 = std::env::var("BAOAN_MUTATIONS").map_or(300, |n| n.parse().unwrap());
@@ -111,7 +130,10 @@ async fn mutated_pictures_end_with_a_picture_or_a_sentence() {
     let browser = engine(&server).await;
     let seeds: Vec<String> = ["small.jpg", "small.png", "small.webp"]
         .iter()
-        .map(|name| STANDARD.encode(std::fs::read(baoan_tests::root().join("fuzz/seeds").join(name)).unwrap()))
+        .map(|name| {
+            STANDARD
+                .encode(std::fs::read(baoan_tests::root().join("fuzz/seeds").join(name)).unwrap())
+        })
         .collect();
     browser.patient(Duration::from_secs(300)).await;
     let mut done = 0;
@@ -150,29 +172,42 @@ async fn mutated_pictures_end_with_a_picture_or_a_sentence() {
         refused += found["refused"].as_u64().unwrap();
         done += batch;
     }
-    println!("{count} mutated pictures: {pictures} prepared, {refused} refused with their sentence");
+    println!(
+        "{count} mutated pictures: {pictures} prepared, {refused} refused with their sentence"
+    );
     assert!(pictures > 0 && refused > 0);
 }
 
-/// Pictures of all small sizes and wild contents, as our encoder writes them: Chromium, Firefox, djpeg and a decoder in
-/// Rust show the same.
+/// Pictures of all small sizes and wild contents, as our encoder writes them: Chromium, Firefox,
+/// djpeg and a decoder in Rust show the same.
 #[tokio::test]
 async fn what_we_write_is_read_alike_by_other_decoders() {
     let server = Server::start();
     let browser = engine(&server).await;
     let mut state = 7_u64;
     let mut luck = move |n: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % n
     };
     let files: Vec<Vec<u8>> = (0..120)
         .map(|i| {
             let (width, height) = (1 + luck(64) as usize, 1 + luck(64) as usize);
             let smooth = i % 2 == 0;
-            let rgb: Vec<u8> =
-                (0..width * height * 3).map(|at| if smooth { (at * 255 / (width * height * 3)) as u8 } else { luck(256) as u8 }).collect();
+            let rgb: Vec<u8> = (0..width * height * 3)
+                .map(|at| {
+                    if smooth {
+                        (at * 255 / (width * height * 3)) as u8
+                    } else {
+                        luck(256) as u8
+                    }
+                })
+                .collect();
             let picture = Picture::from_rgb(width, height, &rgb, i % 3 != 0);
-            claim_photo::encode(&picture, &Target::default(), &Tuning::default()).unwrap().0
+            claim_photo::encode(&picture, &Target::default(), &Tuning::default())
+                .unwrap()
+                .0
         })
         .collect();
     let script = format!(
@@ -196,30 +231,60 @@ async fn what_we_write_is_read_alike_by_other_decoders() {
         let side = |of: &Value| of.as_u64().unwrap() as u32;
         let picture = |shown: &Value| {
             let rgba = STANDARD.decode(shown[2].as_str().unwrap()).unwrap();
-            let rgb: Vec<u8> = rgba.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+            let rgb: Vec<u8> = rgba
+                .chunks_exact(4)
+                .flat_map(|p| [p[0], p[1], p[2]])
+                .collect();
             RgbImage::from_raw(side(&shown[0]), side(&shown[1]), rgb).unwrap()
         };
         all.iter().map(picture).collect()
     };
-    let (chromium, firefox) = (pictures(browser.awaited(&script).await), pictures(in_firefox(&script)));
+    let (chromium, firefox) = (
+        pictures(browser.awaited(&script).await),
+        pictures(in_firefox(&script)),
+    );
     assert_eq!((chromium.len(), firefox.len()), (files.len(), files.len()));
     for ((file, chromium), firefox) in files.iter().zip(chromium).zip(firefox) {
         let ours = decoded(file);
         let (width, height) = ours.dimensions();
-        assert_eq!((width, height, width, height), (chromium.width(), chromium.height(), firefox.width(), firefox.height()));
+        assert_eq!(
+            (width, height, width, height),
+            (
+                chromium.width(),
+                chromium.height(),
+                firefox.width(),
+                firefox.height()
+            )
+        );
         let fox = difference(&firefox, &chromium);
-        assert!(fox < 0.001, "{width} x {height}: Firefox shows something else than Chromium by {fox} levels");
+        assert!(
+            fox < 0.001,
+            "{width} x {height}: Firefox shows something else than Chromium by {fox} levels"
+        );
         // libjpeg does not smooth chroma of one or two samples in a row; the other decoder does.
-        assert!(difference(&ours, &chromium) < if width < 6 { 16.0 } else { 1.0 }, "{width} x {height}");
+        assert!(
+            difference(&ours, &chromium) < if width < 6 { 16.0 } else { 1.0 },
+            "{width} x {height}"
+        );
         let turbo = difference(&djpeg(file), &chromium);
-        assert!(turbo < 0.001, "{width} x {height}: djpeg shows something else than Chromium by {turbo} levels");
+        assert!(
+            turbo < 0.001,
+            "{width} x {height}: djpeg shows something else than Chromium by {turbo} levels"
+        );
     }
 }
 
 /// The picture by libjpeg-turbo's own program.
 fn djpeg(file: &[u8]) -> RgbImage {
-    let mut program = Command::new("djpeg").arg("-ppm").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut program = Command::new("djpeg")
+        .arg("-ppm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     program.stdin.take().unwrap().write_all(file).unwrap();
     let ppm = program.wait_with_output().unwrap().stdout;
-    image::load_from_memory_with_format(&ppm, image::ImageFormat::Pnm).unwrap().into_rgb8()
+    image::load_from_memory_with_format(&ppm, image::ImageFormat::Pnm)
+        .unwrap()
+        .into_rgb8()
 }

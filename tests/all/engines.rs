@@ -18,15 +18,25 @@ async fn journey(engine: Engine) {
     browser.tap("a[href^='/login']").await;
     browser.find("#phone").await;
     sign_in(&browser, &server, "13800138000").await;
-    browser.find("[data-stage=registered][data-state=now]").await;
+    browser
+        .find("[data-stage=registered][data-state=now]")
+        .await;
     let steps: [(&str, &[(&str, &str)]); 2] = [
-        ("surveying", &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")]),
-        ("assessing", &[("kind", "survey-reported"), ("report", "左前擦伤")]),
+        (
+            "surveying",
+            &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")],
+        ),
+        (
+            "assessing",
+            &[("kind", "survey-reported"), ("report", "左前擦伤")],
+        ),
     ];
     let mut staff = Caller::staff(&server, "supervisor");
     for (stage, fields) in steps {
         assert_eq!(staff.step(&number, fields).status, 303);
-        browser.find(&format!("[data-stage={stage}][data-state=now]")).await;
+        browser
+            .find(&format!("[data-stage={stage}][data-state=now]"))
+            .await;
     }
     browser.tap("#more a[href$='/documents']").await;
     browser.find("#missing").await;

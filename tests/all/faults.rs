@@ -1,5 +1,6 @@
-//! What must hold whatever breaks: an acknowledged report exists once, an acknowledged byte is there, a resumed file
-//! is the phone's, nothing is half visible. Each test prints how much it tried; `cargo xtask faults` runs all of it.
+//! What must hold whatever breaks: an acknowledged report exists once, an acknowledged byte is
+//! stored, a resumed file equals the phone's, nothing is half visible. Each test prints how much it
+//! tried; `cargo xtask faults` runs them in full.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,7 +8,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use baoan_tests::{Browser, Caller, End, Fault, Link, Phone, Proxy, Server, Setting, notice, photographs, sha256_hex, some_photographs};
+use baoan_tests::{
+    Browser, Caller, End, Fault, Link, Phone, Proxy, Server, Setting, notice, photographs,
+    sha256_hex, some_photographs,
+};
 use claim_api::outbox::{OutPhoto, Outbox, Sending};
 use claim_domain::documents::{Folder, Format, claim_form, form_sha256};
 use claim_domain::{Catalogue, Notice};
@@ -16,12 +20,15 @@ use serde_json::{Value, json};
 use crate::journeys::{kept, send, walk};
 use crate::papers::now;
 
-/// So many, unless `cargo xtask faults` says more.
+/// This many, unless `cargo xtask faults` asks for more.
 fn times(name: &str, in_short: u32) -> u32 {
-    std::env::var(name).ok().and_then(|s| s.parse().ok()).unwrap_or(in_short)
+    std::env::var(name)
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(in_short)
 }
 
-/// How thorough: every n-th byte, or thing done to the disk; 1 for all of them.
+/// How thorough: every n-th byte or disk operation; 1 for all of them.
 fn step(in_short: u32) -> usize {
     times("BAOAN_CUT_STEP", in_short) as usize
 }
@@ -38,7 +45,7 @@ fn picture(number: u32) -> Vec<u8> {
     baoan_tests::papers::jpeg(&noise)
 }
 
-/// A server that believes the address each phone says, and a way to it that breaks.
+/// A server that trusts the address each phone states, and a connection to it that breaks.
 struct Rig {
     server: Server,
     proxy: Proxy,
@@ -47,9 +54,17 @@ struct Rig {
 }
 
 fn rig() -> Rig {
-    let server = Server::with(Setting { args: &["--behind-proxy"], ..Setting::default() });
+    let server = Server::with(Setting {
+        args: &["--behind-proxy"],
+        ..Setting::default()
+    });
     let (proxy, at) = (Proxy::to(&server.base, None), now(&server));
-    Rig { server, proxy, at, phones: AtomicU32::new(0) }
+    Rig {
+        server,
+        proxy,
+        at,
+        phones: AtomicU32::new(0),
+    }
 }
 
 type Plan = Vec<(&'static str, Fault)>;
@@ -71,16 +86,42 @@ fn report(phone: &mut Phone, number: u32, at: &str) {
         state: Sending::Waiting,
     };
     let mut words: Notice = serde_json::from_value(notice(at)).unwrap();
-    // A phone of its own, and no policy whose owner is told: few messages go to a number that nobody has signed in with.
+    // A phone number of its own, and no policy whose owner would be notified: few messages go to a
+    // number that has never signed in.
     words.reporter.phone = format!("136{number:08}");
-    words.policy = claim_domain::notice::PolicyRef { plate: "京Z99999".into(), ..Default::default() };
-    let mut outbox = Outbox::freeze(&format!("cut-{number:08}"), format!("secret-{number:032}"), &words, [photo]);
+    words.policy = claim_domain::notice::PolicyRef {
+        plate: "京Z99999".into(),
+        ..Default::default()
+    };
+    let mut outbox = Outbox::freeze(
+        &format!("cut-{number:08}"),
+        format!("secret-{number:032}"),
+        &words,
+        [photo],
+    );
     outbox.written();
-    phone.carry(&mut outbox, &BTreeMap::from([("photo".to_owned(), bytes)]), 512 << 10);
-    assert!(phone.plan.is_empty(), "{told}: not reached: {:?}", phone.plan);
-    assert!(outbox.is_done() && outbox.photos[0].state == Sending::Received, "{told}: {outbox:?}");
-    let kept = phone.ask(&format!("/api/v1/submissions/{}", outbox.key)).text();
-    assert_eq!(serde_json::from_str::<Value>(&kept).unwrap()["claim_no"], json!(outbox.claim_no()), "{told}");
+    phone.carry(
+        &mut outbox,
+        &BTreeMap::from([("photo".to_owned(), bytes)]),
+        512 << 10,
+    );
+    assert!(
+        phone.plan.is_empty(),
+        "{told}: not reached: {:?}",
+        phone.plan
+    );
+    assert!(
+        outbox.is_done() && outbox.photos[0].state == Sending::Received,
+        "{told}: {outbox:?}"
+    );
+    let kept = phone
+        .ask(&format!("/api/v1/submissions/{}", outbox.key))
+        .text();
+    assert_eq!(
+        serde_json::from_str::<Value>(&kept).unwrap()["claim_no"],
+        json!(outbox.claim_no()),
+        "{told}"
+    );
 }
 
 impl Rig {
@@ -88,7 +129,13 @@ impl Rig {
     fn phone(&self) -> (Phone<'_>, u32) {
         let number = self.phones.fetch_add(1, Ordering::Relaxed);
         let mut phone = Phone::new(&self.server.base, &self.proxy, number);
-        assert_eq!(phone.call("GET", "/api/v1/session", &[], b"").unwrap().status, 200);
+        assert_eq!(
+            phone
+                .call("GET", "/api/v1/session", &[], b"")
+                .unwrap()
+                .status,
+            200
+        );
         (phone, number)
     }
 
@@ -100,11 +147,18 @@ impl Rig {
         phone.sizes
     }
 
-    /// An upload that the person takes back.
+    /// An upload that the person cancels.
     fn delete(&self, plan: Plan) -> Vec<(String, (u64, u64))> {
         let (mut phone, _) = self.phone();
         let tus = ("Tus-Resumable", "1.0.0");
-        let made = phone.call("POST", "/api/v1/uploads", &[tus, ("Upload-Length", "10")], b"").unwrap();
+        let made = phone
+            .call(
+                "POST",
+                "/api/v1/uploads",
+                &[tus, ("Upload-Length", "10")],
+                b"",
+            )
+            .unwrap();
         let path = made.header("location").unwrap().to_owned();
         phone.plan = plan;
         let gone = loop {
@@ -118,7 +172,8 @@ impl Rig {
         phone.sizes
     }
 
-    /// A report without a login, then a code and signing in; the report must be there afterwards, once.
+    /// A report without a login, then a code and a sign-in; afterwards the report must exist
+    /// exactly once.
     fn sign_in(&self, code_plan: Plan, plan: Plan) -> Vec<(String, (u64, u64))> {
         let (mut phone, number) = self.phone();
         let told = format!("{code_plan:?} {plan:?}");
@@ -127,27 +182,54 @@ impl Rig {
         words["reporter"]["phone"] = json!("13712345678");
         let json = ("content-type", "application/json");
         let key = format!("otp-{number:08}");
-        let reported = phone.call("POST", "/api/v1/notices", &[json, ("idempotency-key", &key)], words.to_string().as_bytes()).unwrap();
+        let reported = phone
+            .call(
+                "POST",
+                "/api/v1/notices",
+                &[json, ("idempotency-key", &key)],
+                words.to_string().as_bytes(),
+            )
+            .unwrap();
         assert_eq!(reported.status, 201);
         let ask = json!({ "phone": mine }).to_string();
         phone.plan = code_plan;
-        // Not heard: the person asks again, and is told to wait if the first had arrived.
-        let asked = (0..2).find_map(|_| phone.call("POST", "/api/v1/session/code", &[json], ask.as_bytes())).unwrap();
-        assert!(matches!(asked.status, 204 | 429), "{told}: {}", asked.text());
+        // No answer: the person asks again, and is told to wait if the first request had arrived.
+        let asked = (0..2)
+            .find_map(|_| phone.call("POST", "/api/v1/session/code", &[json], ask.as_bytes()))
+            .unwrap();
+        assert!(
+            matches!(asked.status, 204 | 429),
+            "{told}: {}",
+            asked.text()
+        );
         let code = self.server.code_for(&mine);
         let login = json!({ "phone": mine, "code": code }).to_string();
         phone.plan = plan;
         let before = phone.cookie.clone();
         let heard = phone.call("POST", "/api/v1/session", &[json], login.as_bytes());
         assert!(phone.plan.is_empty(), "{told}: not reached");
-        if let Some(signed_in) = heard.or_else(|| phone.call("POST", "/api/v1/session", &[json], login.as_bytes())) {
-            // Either this answer was heard, or the first had been carried out, the code is used, and the old token ended.
+        if let Some(signed_in) =
+            heard.or_else(|| phone.call("POST", "/api/v1/session", &[json], login.as_bytes()))
+        {
+            // Either this answer arrived, or the first request had succeeded, used up the code and
+            // ended the old token.
             match signed_in.status {
                 200 => {
                     let claims = phone.call("GET", "/api/v1/claims", &[], b"").unwrap();
-                    assert_eq!(serde_json::from_str::<Value>(&claims.text()).unwrap().as_array().unwrap().len(), 1, "{told}");
+                    assert_eq!(
+                        serde_json::from_str::<Value>(&claims.text())
+                            .unwrap()
+                            .as_array()
+                            .unwrap()
+                            .len(),
+                        1,
+                        "{told}"
+                    );
                 }
-                401 | 403 | 422 => assert_ne!(phone.cookie, before, "{told}: the old token is no longer good"),
+                401 | 403 | 422 => assert_ne!(
+                    phone.cookie, before,
+                    "{told}: the old token is no longer good"
+                ),
                 other => panic!("{told}: {other} {}", signed_in.text()),
             }
         }
@@ -155,13 +237,19 @@ impl Rig {
     }
 }
 
-/// Each byte of request and answer of what `line` begins with, cut in both ways, as far as [`step`] says.
+/// Each byte of the request and the answer for `line`, cut in both ways, as often as [`step`] says.
 fn cuts(sizes: &[(String, (u64, u64))], line: &'static str, before: &Plan) -> Vec<Plan> {
-    let (up, down) = sizes.iter().rfind(|(l, _)| l.starts_with(line)).unwrap_or_else(|| panic!("no {line} in {sizes:?}")).1;
+    let (up, down) = sizes
+        .iter()
+        .rfind(|(l, _)| l.starts_with(line))
+        .unwrap_or_else(|| panic!("no {line} in {sizes:?}"))
+        .1;
     let step = step(61);
-    let all = (1..=up).map(|n| (true, n)).chain((1..=down).map(|n| (false, n)));
+    let all = (1..=up)
+        .map(|n| (true, n))
+        .chain((1..=down).map(|n| (false, n)));
     let chosen = all.step_by(step).enumerate();
-    // Both ways of breaking at each byte when all are tried, by turns when not.
+    // Both ways of breaking at each byte when all are tried, alternating when not.
     let ends = |i: usize| {
         if step == 1 {
             vec![End::Fin, End::Rst]
@@ -172,7 +260,15 @@ fn cuts(sizes: &[(String, (u64, u64))], line: &'static str, before: &Plan) -> Ve
         }
     };
     chosen
-        .flat_map(|(i, (is_up, n))| ends(i).into_iter().map(move |end| if is_up { Fault::Up(n, end) } else { Fault::Down(n, end) }))
+        .flat_map(|(i, (is_up, n))| {
+            ends(i).into_iter().map(move |end| {
+                if is_up {
+                    Fault::Up(n, end)
+                } else {
+                    Fault::Down(n, end)
+                }
+            })
+        })
         .map(|fault| before.iter().copied().chain([(line, fault)]).collect())
         .collect()
 }
@@ -192,7 +288,11 @@ fn cut_at_every_byte_a_report_arrives_once_and_whole() {
     for line in [NOTICE, CREATE, "PATCH", "PUT"] {
         all.extend(cuts(&plain, line, &Vec::new()));
         all.push(vec![(line, Fault::Twice)]);
-        all.push(vec![(line, Fault::Up(1, End::Rst)), (line, Fault::Up(9, End::Fin)), (line, Fault::Up(99, End::Rst))]);
+        all.push(vec![
+            (line, Fault::Up(1, End::Rst)),
+            (line, Fault::Up(9, End::Fin)),
+            (line, Fault::Up(99, End::Rst)),
+        ]);
     }
     all.extend(cuts(&asked, ASK, &vec![lost(NOTICE)]));
     all.extend(cuts(&resumed, "HEAD", &vec![lost("PATCH")]));
@@ -223,10 +323,18 @@ fn cut_at_every_byte_taking_back_and_signing_in_are_done_or_not_done() {
         count += 1;
     }
     let server = &rig.server;
-    assert_eq!(server.stored_files().len(), 0, "what was taken back is gone");
+    assert_eq!(
+        server.stored_files().len(),
+        0,
+        "what was taken back is gone"
+    );
     assert_eq!(server.count("SELECT count(*) FROM upload"), 0);
     let claims = server.count("SELECT count(*) FROM claim");
-    assert_eq!(server.count("SELECT count(DISTINCT claim_id) FROM party"), claims, "every report belongs to somebody");
+    assert_eq!(
+        server.count("SELECT count(DISTINCT claim_id) FROM party"),
+        claims,
+        "every report belongs to somebody"
+    );
     let foreign = "SELECT count(*) FROM party p JOIN subject s ON s.id = p.subject_id WHERE s.phone_index IS NULL \
                    AND p.claim_id IN (SELECT p2.claim_id FROM party p2 JOIN subject s2 ON s2.id = p2.subject_id WHERE s2.phone_index IS NOT NULL)";
     assert_eq!(server.count(foreign), 0, "moved along whole or not at all");
@@ -247,43 +355,87 @@ fn cut_at_every_byte_a_claim_request_is_taken_once() {
     let report = |i: usize| -> String {
         let (mut phone, _) = rig.phone();
         let key = format!("request-{i:08}");
-        let answer = phone.call("POST", "/api/v1/notices", &[json, ("idempotency-key", &key)], words.to_string().as_bytes()).unwrap();
+        let answer = phone
+            .call(
+                "POST",
+                "/api/v1/notices",
+                &[json, ("idempotency-key", &key)],
+                words.to_string().as_bytes(),
+            )
+            .unwrap();
         assert_eq!(answer.status, 201, "{}", answer.text());
-        serde_json::from_str::<Value>(&answer.text()).unwrap()["claim_no"].as_str().unwrap().to_owned()
+        serde_json::from_str::<Value>(&answer.text()).unwrap()["claim_no"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     let first = report(0);
     let person = json!({ "phone": "13800138000" }).to_string();
-    assert_eq!(phone.call("POST", "/api/v1/session/code", &[json], person.as_bytes()).unwrap().status, 204);
-    let login = json!({ "phone": "13800138000", "code": server.code_for("13800138000") }).to_string();
-    assert_eq!(phone.call("POST", "/api/v1/session", &[json], login.as_bytes()).unwrap().status, 200);
+    assert_eq!(
+        phone
+            .call("POST", "/api/v1/session/code", &[json], person.as_bytes())
+            .unwrap()
+            .status,
+        204
+    );
+    let login =
+        json!({ "phone": "13800138000", "code": server.code_for("13800138000") }).to_string();
+    assert_eq!(
+        phone
+            .call("POST", "/api/v1/session", &[json], login.as_bytes())
+            .unwrap()
+            .status,
+        200
+    );
     let mut request = json!({ "answers": {}, "unavailable": {}, "typed": {}, "consents": [], "signature": { "strokes": [] }, "form_sha256": "", "tasks": [], "doubts": [] });
     let path = |no: &str| format!("/api/v1/claims/{no}/claim-request");
-    let refused =
-        phone.call("POST", &path(&first), &[json, ("idempotency-key", "request-refused")], request.to_string().as_bytes()).unwrap();
+    let refused = phone
+        .call(
+            "POST",
+            &path(&first),
+            &[json, ("idempotency-key", "request-refused")],
+            request.to_string().as_bytes(),
+        )
+        .unwrap();
     let refused: Value = serde_json::from_str(&refused.text()).unwrap();
     for error in refused["errors"].as_array().unwrap() {
         if let Some(document) = error["field"].as_str().unwrap().strip_prefix("/documents/") {
             request["unavailable"][document] = json!("都没有了");
         }
     }
-    request["consents"] = json!(["account", "inquiry", "esign"].map(|id| json!({ "id": id, "version": 1, "at": rig.at })));
-    request["signature"]["strokes"] = json!([(0..40).map(|i| json!([100 + i * 10, 200 + i % 7 * 60])).collect::<Vec<_>>()]);
-    let folder: Folder = serde_json::from_value(json!({ "unavailable": request["unavailable"] })).unwrap();
+    request["consents"] = json!(
+        ["account", "inquiry", "esign"].map(|id| json!({ "id": id, "version": 1, "at": rig.at }))
+    );
+    request["signature"]["strokes"] = json!([(0..40)
+        .map(|i| json!([100 + i * 10, 200 + i % 7 * 60]))
+        .collect::<Vec<_>>()]);
+    let folder: Folder =
+        serde_json::from_value(json!({ "unavailable": request["unavailable"] })).unwrap();
     let mut made = 0;
     let mut run = |plan: Plan| {
         made += 1;
         let number = report(made);
         let told = format!("{plan:?}");
-        let view = phone.call("GET", &format!("/api/v1/claims/{number}"), &[], b"").unwrap().text();
-        let notice: Notice = serde_json::from_value(serde_json::from_str::<Value>(&view).unwrap()["notice"].clone()).unwrap();
+        let view = phone
+            .call("GET", &format!("/api/v1/claims/{number}"), &[], b"")
+            .unwrap()
+            .text();
+        let notice: Notice =
+            serde_json::from_value(serde_json::from_str::<Value>(&view).unwrap()["notice"].clone())
+                .unwrap();
         let mut request = request.clone();
-        request["form_sha256"] = json!(form_sha256(&claim_form(&catalogue, &number, &notice, &folder)));
+        request["form_sha256"] = json!(form_sha256(&claim_form(
+            &catalogue, &number, &notice, &folder
+        )));
         let closing = Some((path(&number), request.to_string()));
         let mut outbox = Outbox::for_claim(&format!("closing-{made:08}"), &number, [], closing);
         outbox.written();
         phone.plan = plan;
         phone.carry(&mut outbox, &BTreeMap::new(), 1);
-        assert!(outbox.is_done() && phone.plan.is_empty(), "{told}: {outbox:?}");
+        assert!(
+            outbox.is_done() && phone.plan.is_empty(),
+            "{told}: {outbox:?}"
+        );
         phone.sizes.clone()
     };
     let plain = run(Vec::new());
@@ -292,12 +444,18 @@ fn cut_at_every_byte_a_claim_request_is_taken_once() {
     let count = plans.len();
     plans.into_iter().for_each(|plan| drop(run(plan)));
     drop(run(vec![(line, Fault::Twice)]));
-    assert_eq!(server.count("SELECT count(*) FROM folder WHERE request_sealed IS NOT NULL"), made as i64);
-    assert_eq!(server.count("SELECT count(*) FROM event WHERE what LIKE 'requested:%'"), made as i64);
+    assert_eq!(
+        server.count("SELECT count(*) FROM folder WHERE request_sealed IS NOT NULL"),
+        made as i64
+    );
+    assert_eq!(
+        server.count("SELECT count(*) FROM event WHERE what LIKE 'requested:%'"),
+        made as i64
+    );
     println!("claim requests cut: {count}, violations: 0");
 }
 
-/// Nobody hears anything for a while: who waits gives up and asks again.
+/// No answer arrives for a while: the client gives up and asks again.
 #[test]
 fn silence_ends_by_itself() {
     let rig = rig();
@@ -322,20 +480,46 @@ fn a_hundred_at_once_are_one_claim() {
         let say = |cookie: &str, body: &str| {
             let mut one = Phone::new(&rig.server.base, &rig.proxy, round);
             one.cookie = cookie.to_owned();
-            one.call("POST", "/api/v1/notices", &[json, ("idempotency-key", &key)], body.as_bytes()).unwrap()
+            one.call(
+                "POST",
+                "/api/v1/notices",
+                &[json, ("idempotency-key", &key)],
+                body.as_bytes(),
+            )
+            .unwrap()
         };
         let statuses: Vec<(u16, String)> = std::thread::scope(|all| {
-            let asked: Vec<_> = (0..100).map(|_| all.spawn(|| say(&phone.cookie, &words))).collect();
-            asked.into_iter().map(|a| a.join().unwrap()).map(|a| (a.status, a.text())).collect()
+            let asked: Vec<_> = (0..100)
+                .map(|_| all.spawn(|| say(&phone.cookie, &words)))
+                .collect();
+            asked
+                .into_iter()
+                .map(|a| a.join().unwrap())
+                .map(|a| (a.status, a.text()))
+                .collect()
         });
-        assert_eq!(statuses.iter().filter(|(s, _)| *s == 201).count(), 1, "round {round}");
-        assert_eq!(statuses.iter().filter(|(s, _)| *s == 200).count(), 99, "round {round}");
-        assert!(statuses.iter().all(|(_, text)| *text == statuses[0].1), "one answer for all");
+        assert_eq!(
+            statuses.iter().filter(|(s, _)| *s == 201).count(),
+            1,
+            "round {round}"
+        );
+        assert_eq!(
+            statuses.iter().filter(|(s, _)| *s == 200).count(),
+            99,
+            "round {round}"
+        );
+        assert!(
+            statuses.iter().all(|(_, text)| *text == statuses[0].1),
+            "one answer for all"
+        );
         assert_eq!(say(&phone.cookie, &other.to_string()).status, 422);
         let (stranger, _) = rig.phone();
         assert_eq!(say(&stranger.cookie, &words).status, 404);
     }
-    assert_eq!(rig.server.count("SELECT count(*) FROM claim"), i64::from(rounds));
+    assert_eq!(
+        rig.server.count("SELECT count(*) FROM claim"),
+        i64::from(rounds)
+    );
     println!("identical submissions: {rounds} x 100, claims: {rounds}");
 }
 
@@ -351,29 +535,49 @@ fn whole(server: &Server, reports: i64, what: &str) {
     ] {
         assert_eq!(server.count(sql), reports, "{what}: {sql}");
     }
-    // What follows from an event is made up for when the server fell in between.
-    server.until("each is told once", || server.count("SELECT count(*) FROM message") == reports);
-    assert_eq!(server.count("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0, "{what}");
-    let stored: Vec<String> = server.stored_files().iter().map(|f| sha256_hex(&std::fs::read(f).unwrap())).collect();
+    // Follow-ups of an event are caught up if the server crashed in between.
+    server.until("each is told once", || {
+        server.count("SELECT count(*) FROM message") == reports
+    });
+    assert_eq!(
+        server.count("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+        0,
+        "{what}"
+    );
+    let stored: Vec<String> = server
+        .stored_files()
+        .iter()
+        .map(|f| sha256_hex(&std::fs::read(f).unwrap()))
+        .collect();
     for number in 0..reports {
-        assert!(stored.contains(&sha256_hex(&picture(number as u32))), "{what}: the bytes of photo {number} are on the disk");
+        assert!(
+            stored.contains(&sha256_hex(&picture(number as u32))),
+            "{what}: the bytes of photo {number} are on the disk"
+        );
     }
 }
 
-/// At each thing that the server does to its disk during reports, the disk fails in every way: the process is killed, the
-/// power goes and takes what was not synced, no space is left, the device gives errors.
+/// At each disk operation during reports, the disk fails in every way: the process is killed, the
+/// power goes and takes whatever was not synced, the disk is full, the device returns errors.
 #[test]
 fn whatever_the_disk_does_what_was_acknowledged_is_there() {
     const REPORTS: u32 = 2;
     let template = Server::start();
     let (proxy, at) = (Proxy::to(&template.base, None), now(&template));
     let data = template.data().to_path_buf();
-    // Nothing is written while it is copied.
+    // Nothing may be written during the copy.
     let mut template = template;
     template.kill();
     let run = |disk: Option<String>| -> (usize, Vec<u16>, bool) {
         let what = format!("{disk:?}");
-        let server = RefCell::new(Server::on_copy(&data, Setting { args: &["--behind-proxy"], disk, ..Setting::default() }));
+        let server = RefCell::new(Server::on_copy(
+            &data,
+            Setting {
+                args: &["--behind-proxy"],
+                disk,
+                ..Setting::default()
+            },
+        ));
         let base = server.borrow().base.clone();
         let fell = Cell::new(false);
         let mut failures = Vec::new();
@@ -391,9 +595,15 @@ fn whatever_the_disk_does_what_was_acknowledged_is_there() {
             report(&mut phone, number, &at);
             for failure in &phone.failures {
                 // HEAD has no body.
-                let named = failure.body.is_empty() || serde_json::from_slice::<Value>(&failure.body).is_ok_and(|p| p["code"].is_string());
+                let named = failure.body.is_empty()
+                    || serde_json::from_slice::<Value>(&failure.body)
+                        .is_ok_and(|p| p["code"].is_string());
                 let typed = failure.header("content-type") == Some("application/problem+json");
-                assert!(matches!(failure.status, 503 | 507) && named && typed, "{what}: {failure:?} {}", failure.text());
+                assert!(
+                    matches!(failure.status, 503 | 507) && named && typed,
+                    "{what}: {failure:?} {}",
+                    failure.text()
+                );
                 failures.push(failure.status);
             }
         }
@@ -412,14 +622,25 @@ fn whatever_the_disk_does_what_was_acknowledged_is_there() {
             falls += u32::from(fell);
             refusals += failures.len();
         }
-        println!("disk, {kind}: at {runs} of {things} things, fell {falls} times, refused {refusals} times, violations: 0");
-        assert!(if matches!(kind, "kill" | "power") { falls > 0 } else { refusals > 0 && falls == 0 }, "{kind}: nothing was tried");
+        println!(
+            "disk, {kind}: at {runs} of {things} things, fell {falls} times, refused {refusals} times, violations: 0"
+        );
+        assert!(
+            if matches!(kind, "kill" | "power") {
+                falls > 0
+            } else {
+                refusals > 0 && falls == 0
+            },
+            "{kind}: nothing was tried"
+        );
     }
 }
 
-/// The next of a row of numbers that look random and are the same in every run.
+/// The next of a sequence of pseudo-random numbers that is the same in every run.
 fn drawn(state: &mut u64, below: u64) -> u64 {
-    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) % below
 }
 
@@ -428,7 +649,13 @@ fn killed_at_any_moment_the_server_loses_nothing() {
     let kills = times("BAOAN_KILLS", 12);
     let template = Server::start();
     let (proxy, at) = (Proxy::to(&template.base, None), now(&template));
-    let server = RefCell::new(Server::on_copy(template.data(), Setting { args: &["--behind-proxy"], ..Setting::default() }));
+    let server = RefCell::new(Server::on_copy(
+        template.data(),
+        Setting {
+            args: &["--behind-proxy"],
+            ..Setting::default()
+        },
+    ));
     let base = server.borrow().base.clone();
     let (mut luck, mut number, mut fell) = (7, 0, 0);
     while fell < kills {
@@ -447,7 +674,7 @@ fn killed_at_any_moment_the_server_loses_nothing() {
             report(&mut phone, number, &at);
             number += 1;
             if moment.is_finished() {
-                // It fell between two requests.
+                // The server died between two requests.
                 revive();
             }
         }
@@ -469,27 +696,44 @@ fn with_ten_thousand_open_uploads_it_starts_in_three_seconds() {
     server.write("INSERT INTO subject (id, created_at) VALUES ('somebody', 0)");
     server.write(fill);
     for i in 1..=10_000 {
-        let name: String = format!("upload-{i}-------------------------------------------").chars().take(43).collect();
+        let name: String = format!("upload-{i}-------------------------------------------")
+            .chars()
+            .take(43)
+            .collect();
         std::fs::write(server.data().join("uploads").join(name), [0; 600]).unwrap();
     }
     assert_eq!(server.count("SELECT count(*) FROM upload"), 10_000);
     let began = Instant::now();
     server.start_again();
     assert_eq!(server.caller().get("/healthz").status, 200);
-    println!("10 000 open uploads: answers after {} ms", began.elapsed().as_millis());
+    println!(
+        "10 000 open uploads: answers after {} ms",
+        began.elapsed().as_millis()
+    );
     assert!(began.elapsed() < Duration::from_secs(3));
 }
 
-/// Of real calls: the upload's bytes and their sync, the offset and the database's sync, then the answer.
+/// The order of system calls: the upload's bytes and their sync, the offset and the database's
+/// sync, then the answer.
 #[test]
 fn nothing_is_answered_before_it_is_on_the_disk() {
-    let server = Server::with(Setting { args: &["--behind-proxy"], disk: Some("none 0 0".into()), ..Setting::default() });
+    let server = Server::with(Setting {
+        args: &["--behind-proxy"],
+        disk: Some("none 0 0".into()),
+        ..Setting::default()
+    });
     let (proxy, at) = (Proxy::to(&server.base, None), now(&server));
     let mut phone = Phone::new(&server.base, &proxy, 0);
-    assert_eq!(phone.call("GET", "/api/v1/session", &[], b"").unwrap().status, 200);
+    assert_eq!(
+        phone
+            .call("GET", "/api/v1/session", &[], b"")
+            .unwrap()
+            .status,
+        200
+    );
     let log = server.data().join("disk.log");
     let mut read = 0;
-    // What was done since the last look.
+    // The operations since the last look.
     let mut since = || {
         let text = std::fs::read_to_string(&log).unwrap();
         let news: Vec<String> = text[read..].lines().map(str::to_owned).collect();
@@ -499,45 +743,114 @@ fn nothing_is_answered_before_it_is_on_the_disk() {
     let in_order = |calls: &[String], wanted: &[&str]| {
         let mut rest = calls.iter();
         for call in wanted {
-            assert!(rest.any(|c| c.starts_with(call)), "{call} is missing, or not in its place {wanted:?}: {calls:#?}");
+            assert!(
+                rest.any(|c| c.starts_with(call)),
+                "{call} is missing, or not in its place {wanted:?}: {calls:#?}"
+            );
         }
-        assert!(!calls[..calls.len() - rest.len() - 1].iter().any(|c| c.starts_with("answer")), "answered too early: {calls:#?}");
+        assert!(
+            !calls[..calls.len() - rest.len() - 1]
+                .iter()
+                .any(|c| c.starts_with("answer")),
+            "answered too early: {calls:#?}"
+        );
     };
     since();
     let tus = ("Tus-Resumable", "1.0.0");
-    let made = phone.call("POST", "/api/v1/uploads", &[tus, ("Upload-Length", "4096")], b"").unwrap();
+    let made = phone
+        .call(
+            "POST",
+            "/api/v1/uploads",
+            &[tus, ("Upload-Length", "4096")],
+            b"",
+        )
+        .unwrap();
     let path = made.header("location").unwrap().to_owned();
     let upload = format!("uploads/{}", path.rsplit('/').next().unwrap());
     in_order(
         &since(),
-        &[&format!("create {upload}"), &format!("sync {upload}"), "write claims.sqlite-wal", "sync claims.sqlite-wal", "answer 201"],
+        &[
+            &format!("create {upload}"),
+            &format!("sync {upload}"),
+            "write claims.sqlite-wal",
+            "sync claims.sqlite-wal",
+            "answer 201",
+        ],
     );
-    let headers = [tus, ("Upload-Offset", "0"), ("Content-Type", "application/offset+octet-stream")];
-    assert_eq!(phone.call("PATCH", &path, &headers, &[7; 4096]).unwrap().status, 204);
+    let headers = [
+        tus,
+        ("Upload-Offset", "0"),
+        ("Content-Type", "application/offset+octet-stream"),
+    ];
+    assert_eq!(
+        phone
+            .call("PATCH", &path, &headers, &[7; 4096])
+            .unwrap()
+            .status,
+        204
+    );
     in_order(
         &since(),
-        &[&format!("write {upload}"), &format!("sync {upload}"), "write claims.sqlite-wal", "sync claims.sqlite-wal", "answer 204"],
+        &[
+            &format!("write {upload}"),
+            &format!("sync {upload}"),
+            "write claims.sqlite-wal",
+            "sync claims.sqlite-wal",
+            "answer 204",
+        ],
     );
-    let keyed = [("content-type", "application/json"), ("idempotency-key", "order-00001")];
-    assert_eq!(phone.call("POST", "/api/v1/notices", &keyed, notice(&at).to_string().as_bytes()).unwrap().status, 201);
-    in_order(&since(), &["write claims.sqlite-wal", "sync claims.sqlite-wal", "answer 201"]);
-    println!("creation, bytes and notice: written, synced, committed, synced, then answered; violations: 0");
+    let keyed = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "order-00001"),
+    ];
+    assert_eq!(
+        phone
+            .call(
+                "POST",
+                "/api/v1/notices",
+                &keyed,
+                notice(&at).to_string().as_bytes()
+            )
+            .unwrap()
+            .status,
+        201
+    );
+    in_order(
+        &since(),
+        &[
+            "write claims.sqlite-wal",
+            "sync claims.sqlite-wal",
+            "answer 201",
+        ],
+    );
+    println!(
+        "creation, bytes and notice: written, synced, committed, synced, then answered; violations: 0"
+    );
 }
 
-/// Goes on with a report wherever it stands, as somebody would whose phone has thrown the page away; `typed` is told what
-/// is in the fields, and when; `last` the page.
+/// Continues a report wherever it stands, as somebody would whose phone has discarded the page.
+/// `typed` records what was entered in the fields and when; `last`, the page.
 async fn go_on(
     browser: &Browser,
     photos: &[PathBuf],
     typed: &mut Vec<(&'static str, &'static str, Instant)>,
     last: &mut String,
 ) -> Option<()> {
-    // Every step may be the last: the browser is killed under it.
+    // Any step may be the last: the browser is killed in the middle of it.
     let driver = &browser.client;
     let run = async |script: &str| driver.execute(script, Vec::new()).await.ok();
     let tap = async |css: &str| -> Option<()> {
-        run(&format!("document.querySelector({css:?}).scrollIntoView({{block:'center'}})")).await?;
-        driver.find(fantoccini::Locator::Css(css)).await.ok()?.click().await.ok()
+        run(&format!(
+            "document.querySelector({css:?}).scrollIntoView({{block:'center'}})"
+        ))
+        .await?;
+        driver
+            .find(fantoccini::Locator::Css(css))
+            .await
+            .ok()?
+            .click()
+            .await
+            .ok()
     };
     loop {
         let page =
@@ -556,7 +869,11 @@ async fn go_on(
         };
         match path.as_str() {
             "/report/safety" => {
-                for name in ["injured'][value=no", "road'][value=clear", "special'][value=none"] {
+                for name in [
+                    "injured'][value=no",
+                    "road'][value=clear",
+                    "special'][value=none",
+                ] {
                     tap(&format!("input[name='/scene/{name}]")).await?;
                 }
             }
@@ -575,20 +892,28 @@ async fn go_on(
             }
             "/report/policy" => write("#policy-plate", "浙A12345").await?,
             "/report/photos" => {
-                // Shown as lost, or never ready: taken away, and chosen again.
+                // Shown as lost, or never ready: remove it and choose it again.
                 let missing = run("for (const b of document.querySelectorAll('.photos li:not(:has(.shrunk)) button')) { b.click(); } return document.querySelectorAll('.shrunk').length").await?;
                 for photo in photos.iter().skip(missing.as_u64()? as usize) {
                     let album = driver.find(fantoccini::Locator::Css("#album")).await.ok()?;
                     album.send_keys(&photo.display().to_string()).await.ok()?;
                 }
-                let all = format!("return document.querySelectorAll('.shrunk').length === {}", photos.len());
+                let all = format!(
+                    "return document.querySelectorAll('.shrunk').length === {}",
+                    photos.len()
+                );
                 while run(&all).await? != true {
                     tokio::time::sleep(Duration::from_millis(30)).await;
                 }
             }
             "/report/check" => {
                 for consent in ["#consents-privacy", "#consents-truth"] {
-                    if run(&format!("return document.querySelector({consent:?}).checked")).await? == false {
+                    if run(&format!(
+                        "return document.querySelector({consent:?}).checked"
+                    ))
+                    .await?
+                        == false
+                    {
                         tap(consent).await?;
                     }
                 }
@@ -620,7 +945,8 @@ async fn go_on(
 /// A report, without a kill, takes seconds.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// The whole browser, not only its page, with SIGKILL, at moments spread over a journey with photos.
+/// The whole browser, not only its page, with SIGKILL, at moments spread over a journey with
+/// photos.
 #[tokio::test]
 async fn killed_at_any_moment_the_phone_loses_nothing() {
     let kills = times("BAOAN_BROWSER_KILLS", 3);
@@ -645,7 +971,10 @@ async fn killed_at_any_moment_the_phone_loses_nothing() {
                 }
                 at
             });
-            let Ok(over) = tokio::time::timeout(LONGEST, go_on(&browser, &photos, &mut typed, &mut last)).await else {
+            let Ok(over) =
+                tokio::time::timeout(LONGEST, go_on(&browser, &photos, &mut typed, &mut last))
+                    .await
+            else {
                 let shown = tokio::time::timeout(LONGEST, browser.text("body")).await;
                 panic!("after {fell} kills nothing goes on at {last}: {shown:?}");
             };
@@ -656,7 +985,7 @@ async fn killed_at_any_moment_the_phone_loses_nothing() {
             let killed = moment.await.unwrap();
             fell += 1;
             browser = browser.again().await;
-            // Where the phone brings the person back to.
+            // The page to which the phone returns the person.
             browser.at(&server.url(&last)).await;
             // What was typed more than a second before is there.
             let kept = kept(&browser, "draft").await;
@@ -668,32 +997,52 @@ async fn killed_at_any_moment_the_phone_loses_nothing() {
                     "#reporter-phone" => "phone",
                     _ => "plate",
                 };
-                // A report that was received meanwhile is no draft any more.
-                let received = browser.run("return location.pathname").await == json!("/report/done");
-                if killed.saturating_duration_since(*at) > Duration::from_secs(1) && kept["id"].is_string() && !received {
+                // A report that was received meanwhile is no longer a draft.
+                let received =
+                    browser.run("return location.pathname").await == json!("/report/done");
+                if killed.saturating_duration_since(*at) > Duration::from_secs(1)
+                    && kept["id"].is_string()
+                    && !received
+                {
                     let there = kept["answers"][answer].as_str().unwrap_or_default();
                     let sent = kept["answers"]["incident"] == json!("");
-                    assert!(there == *words || sent, "{answer} is {there:?} after {fell} kills: {kept}");
+                    assert!(
+                        there == *words || sent,
+                        "{answer} is {there:?} after {fell} kills: {kept}"
+                    );
                 }
             }
         }
         reports += 1;
     }
-    assert_eq!(server.count("SELECT count(*) FROM claim"), reports, "one claim each");
-    assert_eq!(server.count("SELECT count(*) FROM document"), reports * photos.len() as i64, "every photo once");
+    assert_eq!(
+        server.count("SELECT count(*) FROM claim"),
+        reports,
+        "one claim each"
+    );
+    assert_eq!(
+        server.count("SELECT count(*) FROM document"),
+        reports * photos.len() as i64,
+        "every photo once"
+    );
     println!("browser killed at {fell} moments during {reports} reports, violations: 0");
 }
 
-/// 3G at the edge of a cell: 400 kbit/s, 300 ms, 5 % of the packets sent twice, and the network gone in the middle.
+/// 3G at the edge of a cell: 400 kbit/s, 300 ms, 5 % of the packets retransmitted, and an outage in
+/// the middle.
 #[tokio::test]
 async fn five_photos_arrive_over_a_bad_link_without_a_hand() {
-    // In short: a link four times as good.
+    // In the short run: a link four times as good.
     let outage = Duration::from_secs(u64::from(times("BAOAN_OUTAGE", 3)));
     let better = if outage.as_secs() < 60 { 4 } else { 1 };
     let folder = tempfile::tempdir().unwrap();
     let photos = some_photographs(folder.path(), 5);
     let server = Server::start();
-    let link = Link { bytes_per_second: 50_000 * better, delay: Duration::from_millis(300 / better), lost_percent: 5 };
+    let link = Link {
+        bytes_per_second: 50_000 * better,
+        delay: Duration::from_millis(300 / better),
+        lost_percent: 5,
+    };
     let proxy = Proxy::to(&server.base, Some(link));
     let browser = Browser::phone().await;
     browser.at(&format!("{}/report", proxy.base)).await;
@@ -702,7 +1051,9 @@ async fn five_photos_arrive_over_a_bad_link_without_a_hand() {
     send(&browser).await;
     let numbered = began.elapsed();
     // The first pieces are on their way.
-    browser.until("sending", "document.querySelector('progress').value > 0").await;
+    browser
+        .until("sending", "document.querySelector('progress').value > 0")
+        .await;
     proxy.outage(outage);
     let end = Instant::now() + Duration::from_secs(200);
     let all = "return document.querySelector('#photo-status').innerText.includes('照片已全部收到')";
@@ -710,7 +1061,11 @@ async fn five_photos_arrive_over_a_bad_link_without_a_hand() {
         assert!(Instant::now() < end, "{}", browser.text("main").await);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let bytes: u64 = server.stored_files().iter().map(|f| f.metadata().unwrap().len()).sum();
+    let bytes: u64 = server
+        .stored_files()
+        .iter()
+        .map(|f| f.metadata().unwrap().len())
+        .sum();
     println!(
         "the number after {} ms; five photos, {} KB, through an outage of {} s: {} s",
         numbered.as_millis(),
@@ -721,24 +1076,38 @@ async fn five_photos_arrive_over_a_bad_link_without_a_hand() {
     assert_eq!(server.count("SELECT count(*) FROM document"), 5);
 }
 
-/// One hour and ten years, forward and back, while the server runs: codes and sessions fail closed, nothing that was
-/// received is lost, and the timeline keeps its order.
+/// One hour and ten years, forward and back, while the server runs: codes and sessions fail closed,
+/// nothing that was received is lost, and the timeline keeps its order.
 #[test]
 fn when_the_servers_clock_jumps_nothing_is_lost_and_nobody_is_let_in() {
     let (hour, years) = (3_600, 10 * 365 * 86_400);
     let (mut cases, mut refused) = (0, 0);
     for wrong in [hour, -hour, years, -years] {
-        let server = Server::with(Setting { clock: true, ..Setting::default() });
+        let server = Server::with(Setting {
+            clock: true,
+            ..Setting::default()
+        });
         let at = now(&server);
         let mut reporter = server.caller();
         let answer = reporter.report("clock-0001", &notice(&at));
         assert_eq!(answer.status, 201, "{answer:?}");
         let no = answer.json()["claim_no"].as_str().unwrap().to_owned();
         let headers = [("tus-resumable", "1.0.0"), ("upload-length", "4096")];
-        let upload = reporter.send("POST", "/api/v1/uploads", &headers, b"").header("location").unwrap().to_owned();
-        let part = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", "application/offset+octet-stream")];
-        assert_eq!(reporter.send("PATCH", &upload, &part, &[7; 1000]).status, 204);
-        // A customer who is there, and one whose code is on its way.
+        let upload = reporter
+            .send("POST", "/api/v1/uploads", &headers, b"")
+            .header("location")
+            .unwrap()
+            .to_owned();
+        let part = [
+            ("tus-resumable", "1.0.0"),
+            ("upload-offset", "0"),
+            ("content-type", "application/offset+octet-stream"),
+        ];
+        assert_eq!(
+            reporter.send("PATCH", &upload, &part, &[7; 1000]).status,
+            204
+        );
+        // One customer is signed in, another's code is on its way.
         let (mut there, mut coming) = (server.caller(), server.caller());
         there.sign_in(&server, "13800138000");
         let asked = json!({ "phone": "13900139000" });
@@ -747,29 +1116,77 @@ fn when_the_servers_clock_jumps_nothing_is_lost_and_nobody_is_let_in() {
         let mut staff = Caller::staff(&server, "supervisor");
 
         server.set_clock(wrong);
-        assert_eq!(coming.post("/api/v1/session", &code).code(), "otp-invalid", "{wrong}");
-        assert_eq!(there.get("/api/v1/session").json()["signed_in"], json!(false), "{wrong}");
-        assert_eq!(there.get(&format!("/api/v1/claims/{no}")).code(), "session-expired", "{wrong}");
-        assert_eq!(staff.get(&format!("/staff/claims/{no}")).status, 303, "{wrong}");
+        assert_eq!(
+            coming.post("/api/v1/session", &code).code(),
+            "otp-invalid",
+            "{wrong}"
+        );
+        assert_eq!(
+            there.get("/api/v1/session").json()["signed_in"],
+            json!(false),
+            "{wrong}"
+        );
+        assert_eq!(
+            there.get(&format!("/api/v1/claims/{no}")).code(),
+            "session-expired",
+            "{wrong}"
+        );
+        assert_eq!(
+            staff.get(&format!("/staff/claims/{no}")).status,
+            303,
+            "{wrong}"
+        );
         refused += 4;
-        // The other clock is no reason to keep anybody out for long.
-        assert_eq!(coming.post("/api/v1/session/code", &asked).status, 204, "{wrong}");
+        // The other clock must not lock anybody out for long.
+        assert_eq!(
+            coming.post("/api/v1/session/code", &asked).status,
+            204,
+            "{wrong}"
+        );
         let code = json!({ "phone": "13900139000", "code": server.code_for("13900139000") });
         assert_eq!(coming.post("/api/v1/session", &code).status, 200, "{wrong}");
         there.sign_in(&server, "13800138000");
         let mut staff = Caller::staff(&server, "supervisor");
-        let step = staff.step(&no, &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")]);
+        let step = staff.step(
+            &no,
+            &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")],
+        );
         assert_eq!(step.status, 303, "{wrong}: {step:?}");
 
-        let events = there.get(&format!("/api/v1/claims/{no}/timeline?after=0")).json();
-        let order: Vec<i64> = events["events"].as_array().unwrap().iter().filter_map(|e| e["seq"].as_i64()).collect();
+        let events = there
+            .get(&format!("/api/v1/claims/{no}/timeline?after=0"))
+            .json();
+        let order: Vec<i64> = events["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|e| e["seq"].as_i64())
+            .collect();
         assert!(order.len() >= 3 && order.is_sorted(), "{wrong}: {events}");
 
         server.set_clock(0);
-        assert_eq!(reporter.send("HEAD", &upload, &[("tus-resumable", "1.0.0")], b"").header("upload-offset"), Some("1000"), "{wrong}");
-        assert_eq!(reporter.report("clock-0001", &notice(&at)).status, 200, "{wrong}");
-        assert_eq!((server.count("SELECT count(*) FROM claim"), server.count("SELECT count(*) FROM submission")), (1, 1));
+        assert_eq!(
+            reporter
+                .send("HEAD", &upload, &[("tus-resumable", "1.0.0")], b"")
+                .header("upload-offset"),
+            Some("1000"),
+            "{wrong}"
+        );
+        assert_eq!(
+            reporter.report("clock-0001", &notice(&at)).status,
+            200,
+            "{wrong}"
+        );
+        assert_eq!(
+            (
+                server.count("SELECT count(*) FROM claim"),
+                server.count("SELECT count(*) FROM submission")
+            ),
+            (1, 1)
+        );
         cases += 1;
     }
-    println!("the server's clock jumped {cases} times and back, {refused} codes and sessions refused, violations: 0");
+    println!(
+        "the server's clock jumped {cases} times and back, {refused} codes and sessions refused, violations: 0"
+    );
 }

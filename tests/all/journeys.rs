@@ -5,7 +5,7 @@ use std::path::Path;
 use baoan_tests::{Browser, Caller, Server, all_good, broken_files, photographs, sha256_hex};
 use serde_json::{Value, json};
 
-/// What a form of the staff pages holds.
+/// Fields of a staff form.
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
 /// A server, and a phone on the first page of a report to it.
@@ -15,12 +15,18 @@ pub async fn reporting() -> (Server, Browser) {
     (server, browser)
 }
 
-/// The pages of the common road, answered; `visit` is called on each before it is left.
-pub async fn walk(browser: &Browser, photos: &[std::path::PathBuf], mut visit: impl AsyncFnMut(&Browser, &'static str)) {
+/// Answers the pages of the common path; calls `visit` on each before leaving it.
+pub async fn walk(
+    browser: &Browser,
+    photos: &[std::path::PathBuf],
+    mut visit: impl AsyncFnMut(&Browser, &'static str),
+) {
     browser.arrive("/report/safety").await;
     browser.tap("input[name='/scene/injured'][value=no]").await;
     browser.tap("input[name='/scene/road'][value=clear]").await;
-    browser.tap("input[name='/scene/special'][value=none]").await;
+    browser
+        .tap("input[name='/scene/special'][value=none]")
+        .await;
     browser.find("[data-advice=Photographs]").await;
     visit(browser, "safety").await;
     browser.tap("button[type=submit]").await;
@@ -35,7 +41,9 @@ pub async fn walk(browser: &Browser, photos: &[std::path::PathBuf], mut visit: i
     browser.tap("button[type=submit]").await;
 
     browser.arrive("/report/where").await;
-    browser.type_in("#place-text", "杭州市西湖区文三路 90 号").await;
+    browser
+        .type_in("#place-text", "杭州市西湖区文三路 90 号")
+        .await;
     visit(browser, "where").await;
     browser.tap("button[type=submit]").await;
 
@@ -46,7 +54,9 @@ pub async fn walk(browser: &Browser, photos: &[std::path::PathBuf], mut visit: i
     browser.tap("button[type=submit]").await;
 
     browser.arrive("/report/who").await;
-    browser.tap("input[name='/reporter/role'][value=driver]").await;
+    browser
+        .tap("input[name='/reporter/role'][value=driver]")
+        .await;
     browser.type_in("#reporter-name", "张伟").await;
     browser.type_in("#reporter-phone", "13800138000").await;
     visit(browser, "who").await;
@@ -60,7 +70,15 @@ pub async fn walk(browser: &Browser, photos: &[std::path::PathBuf], mut visit: i
     browser.arrive("/report/photos").await;
     if !photos.is_empty() {
         browser.choose("#album", photos).await;
-        browser.until("photos are small", &format!("document.querySelectorAll('.shrunk').length === {}", photos.len())).await;
+        browser
+            .until(
+                "photos are small",
+                &format!(
+                    "document.querySelectorAll('.shrunk').length === {}",
+                    photos.len()
+                ),
+            )
+            .await;
     }
     visit(browser, "photos").await;
     browser.tap("button[type=submit]").await;
@@ -79,9 +97,14 @@ pub async fn send(browser: &Browser) -> String {
     browser.text("#claim-no").await
 }
 
-/// Every photo of the report is at the server, and the page says so.
+/// Waits until every photo of the report is at the server and the page says so.
 pub async fn all_arrived(browser: &Browser) {
-    browser.until("all photos arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
+    browser
+        .until(
+            "all photos arrived",
+            "document.querySelector('#photo-status').innerText.includes('照片已全部收到')",
+        )
+        .await;
 }
 
 /// From the first page to the number, with all photos at the server.
@@ -114,9 +137,11 @@ pub async fn kept(browser: &Browser, name: &str) -> Value {
     serde_json::from_str(text.as_str().unwrap_or("null")).unwrap()
 }
 
-/// The reports on their way that the app keeps.
+/// The outgoing reports that the app stores.
 pub async fn outboxes(browser: &Browser) -> Vec<Value> {
-    let names = browser.run_async("baoanStore.names('outbox:').then(arguments[arguments.length - 1])").await;
+    let names = browser
+        .run_async("baoanStore.names('outbox:').then(arguments[arguments.length - 1])")
+        .await;
     let mut all = Vec::new();
     for name in names.as_array().unwrap() {
         all.push(kept(browser, name.as_str().unwrap()).await);
@@ -124,23 +149,30 @@ pub async fn outboxes(browser: &Browser) -> Vec<Value> {
     all
 }
 
-/// A stored picture is what it must be; the answer is its hash.
+/// Checks a stored picture and returns its hash.
 fn examined(path: &Path) -> String {
     let bytes = std::fs::read(path).unwrap();
     let picture = image::load_from_memory(&bytes).unwrap();
     assert!(bytes.len() <= 400_000, "{} bytes", bytes.len());
-    // Half of 4000, which is what decoders scale to for nothing.
+    // Half of 4000: the size decoders can scale to for free.
     assert_eq!(picture.width().max(picture.height()), 2000);
-    assert!(!bytes.windows(4).any(|w| w == b"Exif"), "EXIF is still there");
+    assert!(
+        !bytes.windows(4).any(|w| w == b"Exif"),
+        "EXIF is still there"
+    );
     if std::env::var_os("BAOAN_PHOTOS").is_none() {
         let corner = *picture.to_rgb8().get_pixel(60, 60);
-        assert!(picture.width() > picture.height() && corner[0] > 170 && corner[1] < 90, "not upright: {corner:?}");
+        assert!(
+            picture.width() > picture.height() && corner[0] > 170 && corner[1] < 90,
+            "not upright: {corner:?}"
+        );
     }
     sha256_hex(&bytes)
 }
 
 #[tokio::test]
-async fn c3_c4_u4_from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_that_moves() {
+async fn c3_c4_u4_from_the_first_page_to_a_number_with_three_photographs_and_a_timeline_that_moves()
+{
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
     let server = Server::start();
@@ -148,10 +180,14 @@ async fn c3_c4_u4_from_the_first_page_to_a_number_with_three_photographs_and_a_t
     browser.at(&server.base).await;
     let number = reported(&browser, &photos).await;
 
-    // What lies on the server's disk is what the phone computed.
+    // The files on the server's disk are those the phone computed.
     let outboxes = outboxes(&browser).await;
-    let mut promised: Vec<String> =
-        outboxes[0]["photos"].as_array().unwrap().iter().map(|p| p["sha256"].as_str().unwrap().to_owned()).collect();
+    let mut promised: Vec<String> = outboxes[0]["photos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["sha256"].as_str().unwrap().to_owned())
+        .collect();
     let mut stored: Vec<String> = server.stored_files().iter().map(|f| examined(f)).collect();
     promised.sort();
     stored.sort();
@@ -163,49 +199,102 @@ async fn c3_c4_u4_from_the_first_page_to_a_number_with_three_photographs_and_a_t
     browser.tap("a[href^='/login']").await;
     browser.find("#phone").await;
     sign_in(&browser, &server, "13800138000").await;
-    browser.find("[data-stage=registered][data-state=now]").await;
-    assert_eq!(browser.run("return document.querySelectorAll('.photo img').length").await, json!(3));
+    browser
+        .find("[data-stage=registered][data-state=now]")
+        .await;
+    assert_eq!(
+        browser
+            .run("return document.querySelectorAll('.photo img').length")
+            .await,
+        json!(3)
+    );
     browser.run("window.notReloaded = true").await;
 
     let mut staff = Caller::staff(&server, "supervisor");
     let page = staff.get(&format!("/staff/claims/{number}"));
-    assert!(page.text.contains("照片和材料（3）") && page.text.contains("138****8000") && !page.text.contains("13800138000"));
+    assert!(
+        page.text.contains("照片和材料（3）")
+            && page.text.contains("138****8000")
+            && !page.text.contains("13800138000")
+    );
     let steps: [(&str, Fields); 3] = [
-        ("surveying", &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")]),
-        ("assessing", &[("kind", "survey-reported"), ("report", "左前保险杠擦伤")]),
-        ("assessing", &[("kind", "assessed"), ("lines", "前保险杠 800.00\n喷漆 400")]),
+        (
+            "surveying",
+            &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")],
+        ),
+        (
+            "assessing",
+            &[("kind", "survey-reported"), ("report", "左前保险杠擦伤")],
+        ),
+        (
+            "assessing",
+            &[("kind", "assessed"), ("lines", "前保险杠 800.00\n喷漆 400")],
+        ),
     ];
     for (stage, fields) in steps {
         assert_eq!(staff.step(&number, fields).status, 303);
-        browser.find(&format!("[data-stage={stage}][data-state=now]")).await;
+        browser
+            .find(&format!("[data-stage={stage}][data-state=now]"))
+            .await;
     }
-    // The customer's turn: he sees each line and says yes.
+    // The customer's turn: they see each line and accept.
     browser.find("#accept").await;
     assert!(browser.text("table").await.contains("¥1,200.00"));
     browser.tap("#accept").await;
     let mut customer = browser.caller(&server).await;
     crate::papers::request(&mut customer, &server, &number);
-    browser.find("[data-stage=adjudicating][data-state=now]").await;
-    assert_eq!(staff.step(&number, &all_good(&[("kind", "approved"), ("basis", "车损险第六条")])).status, 303);
+    browser
+        .find("[data-stage=adjudicating][data-state=now]")
+        .await;
+    assert_eq!(
+        staff
+            .step(
+                &number,
+                &all_good(&[("kind", "approved"), ("basis", "车损险第六条")])
+            )
+            .status,
+        303
+    );
     browser.find("[data-stage=paying][data-state=now]").await;
-    // Where the money goes is all that is missing.
+    // The only thing missing is where the money goes.
     browser.tap("#payee-wanted a").await;
     browser.find("#payees-0-account").await;
-    browser.type_in("#payees-0-account", "6222020000000000000").await;
+    browser
+        .type_in("#payees-0-account", "6222020000000000000")
+        .await;
     browser.tap("#save-payees").await;
-    browser.until("the account is known", "document.querySelector('#history') && !document.querySelector('#payee-wanted')").await;
+    browser
+        .until(
+            "the account is known",
+            "document.querySelector('#history') && !document.querySelector('#payee-wanted')",
+        )
+        .await;
     crate::papers::lift(&server, &mut customer, &number);
     let steps: [(&str, &str, Fields); 3] = [
-        ("paying", "now", &[("kind", "payment-ordered"), ("instruction", "P1")]),
-        ("closed", "now", &[("kind", "paid"), ("reference", "R20261121")]),
+        (
+            "paying",
+            "now",
+            &[("kind", "payment-ordered"), ("instruction", "P1")],
+        ),
+        (
+            "closed",
+            "now",
+            &[("kind", "paid"), ("reference", "R20261121")],
+        ),
         ("closed", "done", &[("kind", "closed")]),
     ];
-    // Who decided does not pay.
+    // Whoever decided may not pay.
     let mut finance = Caller::staff(&server, "finance");
     assert_eq!(staff.step(&number, steps[0].2).status, 403);
-    for ((stage, state, fields), who) in steps.into_iter().zip([&mut finance, &mut Caller::staff(&server, "finance"), &mut staff]) {
+    for ((stage, state, fields), who) in steps.into_iter().zip([
+        &mut finance,
+        &mut Caller::staff(&server, "finance"),
+        &mut staff,
+    ]) {
         assert_eq!(who.step(&number, fields).status, 303, "{fields:?}");
-        browser.find(&format!("[data-stage={stage}][data-state={state}]")).await;
+        browser
+            .find(&format!("[data-stage={stage}][data-state={state}]"))
+            .await;
     }
     assert_eq!(browser.run("return window.notReloaded").await, json!(true));
     assert!(browser.text("#history").await.contains("已支付 ¥1,200.00"));
@@ -222,7 +311,12 @@ async fn a1_signed_in_with_one_policy_it_takes_three_screens() {
     let browser = Browser::phone().await;
     browser.at(&server.url("/login?next=/")).await;
     sign_in(&browser, &server, "13800138000").await;
-    browser.until("home", "location.pathname === '/' && document.documentElement.dataset.ready").await;
+    browser
+        .until(
+            "home",
+            "location.pathname === '/' && document.documentElement.dataset.ready",
+        )
+        .await;
     browser.tap("#start").await;
     let mut screens = vec![];
     browser.arrive("/report/safety").await;
@@ -242,7 +336,7 @@ async fn a1_signed_in_with_one_policy_it_takes_three_screens() {
     let number = send(&browser).await;
     assert!(claim_number(&number));
     assert_eq!(screens.len(), 3);
-    // Somebody else's car: the pages that were left out are asked then, with what was said kept.
+    // Somebody else's car: the pages skipped before are now asked, and earlier answers are kept.
     browser.tap("a[href='/']").await;
     browser.tap("#start").await;
     browser.arrive("/report/safety").await;
@@ -256,9 +350,17 @@ async fn a1_signed_in_with_one_policy_it_takes_three_screens() {
     browser.arrive("/report/check").await;
     browser.tap(".note .link").await;
     browser.arrive("/report/damage").await;
-    assert_eq!(kept(&browser, "draft").await["answers"]["place"], "文三路 90 号");
-    let page = Caller::staff(&server, "intake").get(&format!("/staff/claims/{number}")).text;
-    assert!(page.contains("已核对") && page.contains("张伟"), "the policy was not recognised");
+    assert_eq!(
+        kept(&browser, "draft").await["answers"]["place"],
+        "文三路 90 号"
+    );
+    let page = Caller::staff(&server, "intake")
+        .get(&format!("/staff/claims/{number}"))
+        .text;
+    assert!(
+        page.contains("已核对") && page.contains("张伟"),
+        "the policy was not recognised"
+    );
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
@@ -287,15 +389,18 @@ async fn o1_u3_a_killed_tab_comes_back_to_the_same_place_with_answers_and_photos
     assert_eq!(server.stored_files().len(), 2);
 }
 
-/// Waits until what the page shows is what IndexedDB holds: every typed text is in the draft, and it has stopped changing.
+/// Waits until IndexedDB holds what the page shows: every typed text is in the draft, and it has
+/// stopped changing.
 pub async fn saved(browser: &Browser) {
     let typed = "return JSON.stringify([...document.querySelectorAll('form .input:not([type=datetime-local])')].map((i) => i.value))";
     let mut before = Value::Null;
     for _ in 0..2000 {
         let now = json!([kept(browser, "draft").await, outboxes(browser).await]);
         let text = now.to_string();
-        let shown: Vec<String> = serde_json::from_str(browser.run(typed).await.as_str().unwrap_or("[]")).unwrap();
-        if now == before && now[0] != Value::Null && shown.iter().all(|v| text.contains(v.as_str())) {
+        let shown: Vec<String> =
+            serde_json::from_str(browser.run(typed).await.as_str().unwrap_or("[]")).unwrap();
+        if now == before && now[0] != Value::Null && shown.iter().all(|v| text.contains(v.as_str()))
+        {
             return;
         }
         before = now;
@@ -311,8 +416,13 @@ async fn c4_u13_a_network_cut_while_sending_heals_by_itself_and_sends_once() {
     walk(&browser, &photos, async |_, _| {}).await;
     browser.offline(true).await;
     browser.tap("button[type=submit]").await;
-    browser.until("it says that there is no network", "document.body.innerText.includes('没有网络。报案已保存')").await;
-    // What was sent and not answered cannot be changed: every way into the report leads back here.
+    browser
+        .until(
+            "it says that there is no network",
+            "document.body.innerText.includes('没有网络。报案已保存')",
+        )
+        .await;
+    // A report that was sent but not answered cannot be changed: every way into it leads back here.
     for page in ["/report", "/report/what", "/report/check"] {
         browser.run(&format!("history.pushState(null, '', '{page}'); dispatchEvent(new PopStateEvent('popstate'))")).await;
         browser.arrive("/report/done").await;
@@ -330,7 +440,12 @@ async fn c4_u13_a_network_cut_while_sending_heals_by_itself_and_sends_once() {
     let mut staff = Caller::staff(&server, "intake");
     let queue = staff.get("/staff").text;
     assert_eq!(queue.matches("/staff/claims/BA").count(), 1, "one claim");
-    assert!(staff.get(&format!("/staff/claims/{number}")).text.contains("照片和材料（3）"));
+    assert!(
+        staff
+            .get(&format!("/staff/claims/{number}"))
+            .text
+            .contains("照片和材料（3）")
+    );
 }
 
 #[tokio::test]
@@ -339,7 +454,8 @@ async fn a_second_report_does_not_lose_the_photos_of_the_first() {
     let photos = photographs(folder.path());
     let (server, browser) = reporting().await;
     walk(&browser, &photos, async |_, _| {}).await;
-    // Two bars of signal: the photos of the first report are still on their way when the second is written.
+    // Two bars of signal: the photos of the first report are still on their way when the second is
+    // written.
     browser.slow(40_000).await;
     let first = send(&browser).await;
     browser.tap("a[href='/']").await;
@@ -348,22 +464,42 @@ async fn a_second_report_does_not_lose_the_photos_of_the_first() {
         if page == "where" {
             let pieces = "performance.getEntriesByType('resource').filter((r) => r.name.includes('/uploads/')).length";
             let before = browser.run(&format!("return {pieces}")).await;
-            browser.until("two more pieces of photos arrive", &format!("{pieces} >= {before} + 2")).await;
-            assert_eq!(browser.run("return document.activeElement.id").await, "place-text", "who types keeps the focus");
+            browser
+                .until(
+                    "two more pieces of photos arrive",
+                    &format!("{pieces} >= {before} + 2"),
+                )
+                .await;
+            assert_eq!(
+                browser.run("return document.activeElement.id").await,
+                "place-text",
+                "who types keeps the focus"
+            );
         }
     };
     walk(&browser, &photos[..1], undisturbed).await;
     let second = send(&browser).await;
     assert_ne!(first, second);
-    assert!(browser.text("main").await.contains(&first), "the photos of the first report are shown under its number");
+    assert!(
+        browser.text("main").await.contains(&first),
+        "the photos of the first report are shown under its number"
+    );
     saved(&browser).await;
     browser.kill_tab().await;
     let mut staff = Caller::staff(&server, "intake");
     for (number, files) in [(&first, 3), (&second, 1)] {
         let whole = format!("照片和材料（{files}）");
-        server.until("every photo is at its claim", || staff.get(&format!("/staff/claims/{number}")).text.contains(&whole));
+        server.until("every photo is at its claim", || {
+            staff
+                .get(&format!("/staff/claims/{number}"))
+                .text
+                .contains(&whole)
+        });
     }
-    assert_eq!(staff.get("/staff").text.matches("/staff/claims/BA").count(), 2);
+    assert_eq!(
+        staff.get("/staff").text.matches("/staff/claims/BA").count(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -383,7 +519,10 @@ async fn a_record_that_cannot_be_read_is_put_aside_and_not_written_over() {
     saved(&browser).await;
     let aside = kept(&browser, "aside:draft").await;
     assert_eq!(aside, json!({ "id": 7 }));
-    assert_eq!(kept(&browser, "draft").await["answers"]["scene"]["injured"], json!(false));
+    assert_eq!(
+        kept(&browser, "draft").await["answers"]["scene"]["injured"],
+        json!(false)
+    );
 }
 
 #[tokio::test]
@@ -405,7 +544,7 @@ async fn files_that_are_no_photo_get_their_own_sentence_and_break_nothing() {
                 )
                 .await;
         }
-        // The same photograph again is said to be a double.
+        // The same photograph again is reported as a duplicate.
         browser.choose("#camera", &photos[..1]).await;
         browser.until("duplicate", "document.body.innerText.includes('这张已经传过了')").await;
         assert_eq!(browser.run("return document.querySelectorAll('.shrunk').length").await, json!(1));
@@ -417,17 +556,30 @@ async fn files_that_are_no_photo_get_their_own_sentence_and_break_nothing() {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
-/// AVIF, GIF and BMP are read by this browser though not by us: their pixels are taken, and what is sent is a JPEG.
+/// This browser reads AVIF, GIF and BMP, but we do not: we take its pixels and send a JPEG.
 #[tokio::test]
 async fn a_picture_that_only_the_browser_reads_is_taken() {
-    let folder = baoan_tests::root().join("fuzz/seeds").canonicalize().unwrap();
-    let pictures: Vec<_> = ["avif", "gif", "bmp"].iter().map(|kind| folder.join(format!("small.{kind}"))).collect();
+    let folder = baoan_tests::root()
+        .join("fuzz/seeds")
+        .canonicalize()
+        .unwrap();
+    let pictures: Vec<_> = ["avif", "gif", "bmp"]
+        .iter()
+        .map(|kind| folder.join(format!("small.{kind}")))
+        .collect();
     let (server, browser) = reporting().await;
     walk(&browser, &[], async |browser, page| {
         if page == "photos" {
             for (i, picture) in pictures.iter().enumerate() {
-                browser.choose("#album", std::slice::from_ref(picture)).await;
-                browser.until("it is made small", &format!("document.querySelectorAll('.shrunk').length === {}", i + 1)).await;
+                browser
+                    .choose("#album", std::slice::from_ref(picture))
+                    .await;
+                browser
+                    .until(
+                        "it is made small",
+                        &format!("document.querySelectorAll('.shrunk').length === {}", i + 1),
+                    )
+                    .await;
             }
         }
     })
@@ -445,32 +597,81 @@ async fn wrong_values_are_named_kept_and_mended_with_one_tap() {
     walk(&browser, &[], async |browser, page| {
         let (fields, said): (&[(&str, &str)], &[&str]) = match page {
             "where" => (&[("#place-text", "路")], &["请写得再具体一点"]),
-            "who" => (&[("#reporter-name", "张伟3"), ("#reporter-phone", "1280013800")], &["姓名第 3 个字", "手机号第 2 位不对"]),
+            "who" => (
+                &[
+                    ("#reporter-name", "张伟3"),
+                    ("#reporter-phone", "1280013800"),
+                ],
+                &["姓名第 3 个字", "手机号第 2 位不对"],
+            ),
             "policy" => (
-                &[("#policy-plate", "京AO1234"), ("#policy-no", "12"), ("#policy-id_no", "110105194912310021")],
-                &["车牌第 3 位不对", "保单号应是 8 到 32 位", "身份证号校验不符"],
+                &[
+                    ("#policy-plate", "京AO1234"),
+                    ("#policy-no", "12"),
+                    ("#policy-id_no", "110105194912310021"),
+                ],
+                &[
+                    "车牌第 3 位不对",
+                    "保单号应是 8 到 32 位",
+                    "身份证号校验不符",
+                ],
             ),
             _ => return,
         };
         let mut right = Vec::new();
         for (field, wrong) in fields {
-            right.push(browser.run(&format!("return document.querySelector('{field}').value")).await);
+            right.push(
+                browser
+                    .run(&format!("return document.querySelector('{field}').value"))
+                    .await,
+            );
             browser.type_in(field, wrong).await;
         }
         browser.tap("button[type=submit]").await;
-        browser.until("the summary has the focus", "document.activeElement.id === 'summary'").await;
+        browser
+            .until(
+                "the summary has the focus",
+                "document.activeElement.id === 'summary'",
+            )
+            .await;
         for said in said {
-            assert!(browser.text("#summary").await.contains(said), "{page}: {}", browser.text("#summary").await);
+            assert!(
+                browser.text("#summary").await.contains(said),
+                "{page}: {}",
+                browser.text("#summary").await
+            );
         }
-        assert!(browser.run("return document.title").await.as_str().unwrap().starts_with("错误："));
+        assert!(
+            browser
+                .run("return document.title")
+                .await
+                .as_str()
+                .unwrap()
+                .starts_with("错误：")
+        );
         for (field, wrong) in fields {
-            assert_eq!(browser.run(&format!("return document.querySelector('{field}').value")).await, json!(wrong));
+            assert_eq!(
+                browser
+                    .run(&format!("return document.querySelector('{field}').value"))
+                    .await,
+                json!(wrong)
+            );
         }
         if page == "policy" {
             browser.tap("#policy-id_no-wrong + .chip").await;
-            browser.until("mended", "document.querySelector('#policy-id_no').value === '11010519491231002X'").await;
+            browser
+                .until(
+                    "mended",
+                    "document.querySelector('#policy-id_no').value === '11010519491231002X'",
+                )
+                .await;
             browser.tap("#policy-plate-wrong + .chip").await;
-            browser.until("mended", "document.querySelector('#policy-plate').value === '京A01234'").await;
+            browser
+                .until(
+                    "mended",
+                    "document.querySelector('#policy-plate').value === '京A01234'",
+                )
+                .await;
         }
         for ((field, _), value) in fields.iter().zip(right) {
             browser.type_in(field, value.as_str().unwrap()).await;
@@ -492,7 +693,14 @@ async fn the_keyboard_alone_completes_a_report() {
     // Presses Tab until the wanted element has the focus: it must be reachable that way.
     let reach = async |css: &str| {
         for _ in 0..60 {
-            if browser.run(&format!("return document.activeElement.matches({})", json!(css))).await == json!(true) {
+            if browser
+                .run(&format!(
+                    "return document.activeElement.matches({})",
+                    json!(css)
+                ))
+                .await
+                == json!(true)
+            {
                 return;
             }
             browser.key("Tab", 9, "").await;
@@ -502,15 +710,31 @@ async fn the_keyboard_alone_completes_a_report() {
     reach("#start").await;
     browser.key("Enter", 13, "\r").await;
     let pages: [(&str, &[(&str, &str)]); 9] = [
-        ("safety", &[("input[name='/scene/injured']", " "), ("input[name='/scene/road'][value=blocking]", " ")]),
+        (
+            "safety",
+            &[
+                ("input[name='/scene/injured']", " "),
+                ("input[name='/scene/road'][value=blocking]", " "),
+            ],
+        ),
         ("what", &[("input[value='motor.single']", " ")]),
         ("when", &[]),
         ("where", &[("#place-text", "文三路 90 号")]),
         ("damage", &[("#part-front-left", " ")]),
-        ("who", &[("input[name='/reporter/role']", " "), ("#reporter-name", "张伟"), ("#reporter-phone", "13800138000")]),
+        (
+            "who",
+            &[
+                ("input[name='/reporter/role']", " "),
+                ("#reporter-name", "张伟"),
+                ("#reporter-phone", "13800138000"),
+            ],
+        ),
         ("policy", &[("#policy-plate", "浙A12345")]),
         ("photos", &[]),
-        ("check", &[("#consents-privacy", " "), ("#consents-truth", " ")]),
+        (
+            "check",
+            &[("#consents-privacy", " "), ("#consents-truth", " ")],
+        ),
     ];
     for (page, fields) in pages {
         browser.arrive(&format!("/report/{page}")).await;
@@ -532,32 +756,72 @@ async fn the_keyboard_alone_completes_a_report() {
 async fn a5_without_script_the_quick_report_gives_a_number_in_twenty_kilobytes() {
     let server = Server::start();
     let browser = Browser::phone().await;
-    // The driver itself needs script; that the page works without is shown by its holding none.
-    assert!(server.caller().get("/").text.contains("<noscript><p>这个页面需要 JavaScript。<a href=\"/lite\">"));
+    // The driver itself needs script; the page contains none, which shows that it works without.
+    assert!(
+        server
+            .caller()
+            .get("/")
+            .text
+            .contains("<noscript><p>这个页面需要 JavaScript。<a href=\"/lite\">")
+    );
     browser.open(&server.url("/lite")).await;
-    assert_eq!(browser.run("return document.scripts.length").await, json!(0));
+    assert_eq!(
+        browser.run("return document.scripts.length").await,
+        json!(0)
+    );
     let field = |name: &str| format!("[name='{name}']");
     browser.tap("input[value=no]").await;
-    browser.find(&field("/incident")).await.select_by_value("motor.single").await.unwrap();
-    browser.find(&field("/reporter/role")).await.select_by_value("insured").await.unwrap();
-    for (name, value) in
-        [("/place/text", "文三路 90 号"), ("/reporter/name", "张伟"), ("/reporter/phone", "1280013800"), ("/policy/plate", "浙A12345")]
-    {
+    browser
+        .find(&field("/incident"))
+        .await
+        .select_by_value("motor.single")
+        .await
+        .unwrap();
+    browser
+        .find(&field("/reporter/role"))
+        .await
+        .select_by_value("insured")
+        .await
+        .unwrap();
+    for (name, value) in [
+        ("/place/text", "文三路 90 号"),
+        ("/reporter/name", "张伟"),
+        ("/reporter/phone", "1280013800"),
+        ("/policy/plate", "浙A12345"),
+    ] {
         browser.type_in(&field(name), value).await;
     }
     browser.tap("[name='/consents/privacy']").await;
     browser.tap("[name='/consents/truth']").await;
     browser.tap("button").await;
     assert!(browser.text(".summary").await.contains("手机号第 2 位不对"));
-    browser.type_in(&field("/reporter/phone"), "13800138000").await;
+    browser
+        .type_in(&field("/reporter/phone"), "13800138000")
+        .await;
     browser.tap("button").await;
     assert!(claim_number(&browser.text(".number").await));
 
     // Every byte of it, without compression: the form, the style, the answer.
     let mut caller = server.caller();
     let sheet = caller.get("/lite");
-    let key = sheet.text.split("name=\"key\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let now = sheet.text.split("name=\"/loss_at\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let key = sheet
+        .text
+        .split("name=\"key\" value=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
+    let now = sheet
+        .text
+        .split("name=\"/loss_at\" value=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
     let fields = [
         ("key", key.as_str()),
         ("/scene/injured", "no"),
@@ -573,14 +837,26 @@ async fn a5_without_script_the_quick_report_gives_a_number_in_twenty_kilobytes()
     ];
     let first = caller.form("/lite", &fields);
     let again = caller.form("/lite", &fields);
-    let number = |text: &str| text.split("class=\"number\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
-    assert_eq!(number(&first.text), number(&again.text), "pressed twice, one claim");
+    let number = |text: &str| {
+        text.split("class=\"number\">")
+            .nth(1)
+            .unwrap()
+            .split('<')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(
+        number(&first.text),
+        number(&again.text),
+        "pressed twice, one claim"
+    );
     let bytes = sheet.text.len() + caller.get("/pages.css").text.len() + first.text.len();
     assert!(bytes <= 20_000, "{bytes} bytes");
     assert!(!sheet.text.contains("<script"));
 }
 
-/// 存证回执: from the receipt of a report to a check without a network, by anybody.
+/// 存证回执: from the receipt of a report to an offline check by anybody.
 #[tokio::test]
 async fn c6_u12_the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
     let folder = tempfile::tempdir().unwrap();
@@ -589,19 +865,32 @@ async fn c6_u12_the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
     walk(&browser, &photos[..2], async |_, _| {}).await;
     let number = send(&browser).await;
     all_arrived(&browser).await;
-    browser.tap(&format!("a[href='/claims/{number}/receipt']")).await;
+    browser
+        .tap(&format!("a[href='/claims/{number}/receipt']"))
+        .await;
     browser.find("#receipt-true").await;
     browser.tap("#receipt summary").await;
     let said = browser.text("#receipt").await;
-    assert!(said.contains(&number) && said.contains("示例保险确认已收到"), "{said}");
+    assert!(
+        said.contains(&number) && said.contains("示例保险确认已收到"),
+        "{said}"
+    );
     for photo in &photos[..2] {
-        assert!(said.contains(&sha256_hex(&std::fs::read(photo).unwrap())), "the file as it was chosen");
+        assert!(
+            said.contains(&sha256_hex(&std::fs::read(photo).unwrap())),
+            "the file as it was chosen"
+        );
     }
     browser.tap("#receipt-draw").await;
     browser.find("#receipt-picture").await;
     let taken = folder.path().join("taken");
     std::fs::create_dir(&taken).unwrap();
-    browser.cdp("Browser.setDownloadBehavior", json!({ "behavior": "allow", "downloadPath": taken })).await;
+    browser
+        .cdp(
+            "Browser.setDownloadBehavior",
+            json!({ "behavior": "allow", "downloadPath": taken }),
+        )
+        .await;
     browser.tap("#receipt-picture").await;
     let picture = taken.join(format!("{number}.png"));
     for _ in 0..400 {
@@ -612,16 +901,26 @@ async fn c6_u12_the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
     }
     let png = std::fs::read(&picture).unwrap();
     let shown = image::load_from_memory(&png).unwrap().into_luma8();
-    assert!(shown.width() == 750 && shown.pixels().filter(|p| p.0[0] < 64).count() > 5_000, "a picture that can be read");
+    assert!(
+        shown.width() == 750 && shown.pixels().filter(|p| p.0[0] < 64).count() > 5_000,
+        "a picture that can be read"
+    );
 
     // Anybody's phone, later, without a network.
     let elsewhere = Browser::phone().await;
     let verify = browser.run("return location.origin + '/verify'").await;
     elsewhere.at(verify.as_str().unwrap()).await;
     elsewhere.arrive("/verify").await;
-    elsewhere.until("the keys are here", "performance.getEntriesByType('resource').some((r) => r.name.includes('jwks'))").await;
+    elsewhere
+        .until(
+            "the keys are here",
+            "performance.getEntriesByType('resource').some((r) => r.name.includes('jwks'))",
+        )
+        .await;
     elsewhere.offline(true).await;
-    elsewhere.choose("#verify-picture", std::slice::from_ref(&picture)).await;
+    elsewhere
+        .choose("#verify-picture", std::slice::from_ref(&picture))
+        .await;
     elsewhere.find("#receipt-true").await;
     assert!(elsewhere.text("#receipt").await.contains(&number));
     let changed = folder.path().join("changed.jpg");
@@ -629,50 +928,89 @@ async fn c6_u12_the_signed_receipt_is_kept_as_a_picture_and_checked_offline() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&changed, bytes).unwrap();
-    elsewhere.choose("#verify-files", &[photos[0].clone(), changed]).await;
-    elsewhere.until("both were compared", "document.querySelectorAll('#compared li').length === 2").await;
+    elsewhere
+        .choose("#verify-files", &[photos[0].clone(), changed])
+        .await;
+    elsewhere
+        .until(
+            "both were compared",
+            "document.querySelectorAll('#compared li').length === 2",
+        )
+        .await;
     let compared = elsewhere.text("#compared").await;
-    assert!(compared.contains("与回执一致") && compared.contains("回执里没有，或被改动过"), "{compared}");
+    assert!(
+        compared.contains("与回执一致") && compared.contains("回执里没有，或被改动过"),
+        "{compared}"
+    );
 
     // One character of the signed words.
     let mut forged = png.clone();
-    let at = forged.windows(13).position(|w| w == b"baoan-receipt").unwrap() + 200;
+    let at = forged
+        .windows(13)
+        .position(|w| w == b"baoan-receipt")
+        .unwrap()
+        + 200;
     forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
     let forgery = folder.path().join("forged.png");
     std::fs::write(&forgery, forged).unwrap();
     elsewhere.choose("#verify-picture", &[forgery]).await;
-    elsewhere.until("the forgery is noticed", "document.querySelector('#receipt-untrue').innerText.includes('被改动过')").await;
+    elsewhere
+        .until(
+            "the forgery is noticed",
+            "document.querySelector('#receipt-untrue').innerText.includes('被改动过')",
+        )
+        .await;
     assert!(!elsewhere.has("#receipt-true").await);
-    // A picture that a chat has made anew.
+    // A picture that a chat app has re-encoded.
     let plain = folder.path().join("plain.png");
     shown.save(&plain).unwrap();
     elsewhere.choose("#verify-picture", &[plain]).await;
-    elsewhere.until("no receipt in it", "document.querySelector('#receipt-untrue').innerText.includes('请用原图')").await;
+    elsewhere
+        .until(
+            "no receipt in it",
+            "document.querySelector('#receipt-untrue').innerText.includes('请用原图')",
+        )
+        .await;
     assert_eq!(elsewhere.complaints().await, Vec::<String>::new());
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
-/// The camera's position is in no stored picture; it goes along only where the person says so.
+/// No stored picture contains the camera's position; it is sent only if the person agrees.
 #[tokio::test]
 async fn where_a_photo_was_taken_is_sent_only_with_consent() {
     let folder = tempfile::tempdir().unwrap();
     let photo = baoan_tests::located_photograph(folder.path());
     let (server, browser) = reporting().await;
     for consents in [false, true] {
-        walk(&browser, std::slice::from_ref(&photo), async |browser, page| {
-            if page == "check" && consents {
-                browser.tap("#consents-photo-place").await;
-            }
-        })
+        walk(
+            &browser,
+            std::slice::from_ref(&photo),
+            async |browser, page| {
+                if page == "check" && consents {
+                    browser.tap("#consents-photo-place").await;
+                }
+            },
+        )
         .await;
         browser.find("#consents-photo-place").await;
         let no = send(&browser).await;
-        browser.until("the photo arrived", "document.querySelector('#photo-status').innerText.includes('照片已全部收到')").await;
-        let staff = Caller::staff(&server, "intake").get(&format!("/staff/claims/{no}")).text;
-        assert_eq!(staff.contains("拍摄位置 30.2500, 120.5000"), consents, "{staff}");
+        browser
+            .until(
+                "the photo arrived",
+                "document.querySelector('#photo-status').innerText.includes('照片已全部收到')",
+            )
+            .await;
+        let staff = Caller::staff(&server, "intake")
+            .get(&format!("/staff/claims/{no}"))
+            .text;
+        assert_eq!(
+            staff.contains("拍摄位置 30.2500, 120.5000"),
+            consents,
+            "{staff}"
+        );
         browser.at(&server.url("/report")).await;
     }
-    // A photo that tells nothing is no reason to ask.
+    // A photo without a position raises no question.
     walk(&browser, &[], async |_, _| {}).await;
     assert!(!browser.has("#consents-photo-place").await);
 }

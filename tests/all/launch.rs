@@ -11,31 +11,62 @@ use crate::papers::now;
 const PHONE: &str = "13800138000";
 const POLICY: &str = "PDAA20263301000001";
 
-/// What the insurer's system signs, `seconds` before it runs out.
+/// What the insurer's system signs, expiring in `seconds`.
 pub fn token(server: &Server, phone: &str, seconds: i64, nonce: &str) -> String {
-    let at = claim_domain::Moment::from_rfc3339(&now(server)).unwrap().plus_seconds(seconds);
-    let text = URL_SAFE_NO_PAD.encode(json!({ "phone": phone, "policy": POLICY, "expires_at": at.0, "nonce": nonce }).to_string());
+    let at = claim_domain::Moment::from_rfc3339(&now(server))
+        .unwrap()
+        .plus_seconds(seconds);
+    let text = URL_SAFE_NO_PAD.encode(
+        json!({ "phone": phone, "policy": POLICY, "expires_at": at.0, "nonce": nonce }).to_string(),
+    );
     let signature = server.signature("launch", text.as_bytes());
     format!("{text}.{}", signature.trim_start_matches("hmac-sha256="))
 }
 
-/// from the tap to the number in two screens; the place is found by the phone.
+/// From the tap to the number in two screens; the phone supplies the place.
 #[tokio::test]
 async fn from_the_insurers_menu_to_the_number_in_two_screens() {
     let server = Server::start();
     let browser = Browser::phone().await;
     let point = json!({ "latitude": 30.2741, "longitude": 120.1551, "accuracy": 20 });
-    browser.cdp("Browser.grantPermissions", json!({ "permissions": ["geolocation"] })).await;
+    browser
+        .cdp(
+            "Browser.grantPermissions",
+            json!({ "permissions": ["geolocation"] }),
+        )
+        .await;
     browser.cdp("Emulation.setGeolocationOverride", point).await;
-    browser.at(&server.url(&format!("/launch#{}", token(&server, PHONE, 300, &unique_key())))).await;
+    browser
+        .at(&server.url(&format!(
+            "/launch#{}",
+            token(&server, PHONE, 300, &unique_key())
+        )))
+        .await;
     browser.find("input[name='/scene/injured']").await;
     let text = browser.text("main").await;
-    assert!(text.contains("浙A***45") && text.contains("138****8000") && !text.contains(PHONE), "{text}");
-    assert_eq!(server.count("SELECT count(*) FROM session WHERE phone_sealed IS NOT NULL"), 0, "the tap that sends signs in");
-    browser.until("the place is found", "document.querySelector('#app').innerText.includes('30.2741')").await;
-    assert_ne!(browser.run("return document.querySelector('#loss_at').value").await, json!(""));
+    assert!(
+        text.contains("浙A***45") && text.contains("138****8000") && !text.contains(PHONE),
+        "{text}"
+    );
+    assert_eq!(
+        server.count("SELECT count(*) FROM session WHERE phone_sealed IS NOT NULL"),
+        0,
+        "the tap that sends signs in"
+    );
+    browser
+        .until(
+            "the place is found",
+            "document.querySelector('#app').innerText.includes('30.2741')",
+        )
+        .await;
+    assert_ne!(
+        browser
+            .run("return document.querySelector('#loss_at').value")
+            .await,
+        json!("")
+    );
     assert_eq!(browser.axe().await, Vec::<String>::new());
-    // What is missing is said, and nothing is lost by it.
+    // Missing answers are pointed out, and nothing is lost.
     browser.tap("button[type=submit]").await;
     browser.find("#summary").await;
     browser.tap("input[name='/scene/injured'][value=no]").await;
@@ -44,19 +75,24 @@ async fn from_the_insurers_menu_to_the_number_in_two_screens() {
         browser.tap(&format!("#consents-{consent}")).await;
     }
     browser.tap("button[type=submit]").await;
-    browser.until("the number", "document.querySelector('#claim-no')").await;
+    browser
+        .until("the number", "document.querySelector('#claim-no')")
+        .await;
     assert_eq!(browser.path().await, "/report/done");
     assert!(!browser.has("#two-pages").await, "nobody else has written");
     let number = browser.text("#claim-no").await;
     assert!(claim_number(&number), "{number}");
-    assert_eq!(server.count("SELECT count(*) FROM claim WHERE policy_id IS NOT NULL"), 1);
+    assert_eq!(
+        server.count("SELECT count(*) FROM claim WHERE policy_id IS NOT NULL"),
+        1
+    );
     assert_eq!(browser.complaints().await, Vec::<String>::new());
-    // Signed in all along: the claim opens at once.
+    // Already signed in: the claim opens at once.
     browser.tap(&format!("a[href='/claims/{number}']")).await;
     browser.find("[data-stage=registered]").await;
 }
 
-/// replayed, expired, altered, dated too far ahead, of nobody's phone.
+/// Replayed, expired, altered, dated too far ahead, for an invalid phone number.
 #[test]
 fn a_link_that_is_not_right_signs_nobody_in() {
     let server = Server::start();
@@ -65,19 +101,41 @@ fn a_link_that_is_not_right_signs_nobody_in() {
         let mut caller = server.caller();
         let answer = caller.post("/api/v1/launch", &json!({ "token": token }));
         if answer.status == 200 {
-            assert_eq!(caller.get("/api/v1/session").json()["signed_in"], false, "nobody is signed in without a word");
+            assert_eq!(
+                caller.get("/api/v1/session").json()["signed_in"],
+                false,
+                "nobody is signed in without a word"
+            );
             let ticket = json!({ "ticket": answer.json()["ticket"] }).to_string();
             let json = [("content-type", "application/json")];
-            assert_eq!(server.caller().send("PUT", "/api/v1/launch", &json, ticket.as_bytes()).status, 410, "of another session");
-            assert_eq!(caller.send("PUT", "/api/v1/launch", &json, ticket.as_bytes()).status, 200);
+            assert_eq!(
+                server
+                    .caller()
+                    .send("PUT", "/api/v1/launch", &json, ticket.as_bytes())
+                    .status,
+                410,
+                "of another session"
+            );
+            assert_eq!(
+                caller
+                    .send("PUT", "/api/v1/launch", &json, ticket.as_bytes())
+                    .status,
+                200
+            );
         }
-        (answer.status, caller.get("/api/v1/session").json()["signed_in"].clone())
+        (
+            answer.status,
+            caller.get("/api/v1/session").json()["signed_in"].clone(),
+        )
     };
     let (text, signature) = good.split_once('.').unwrap();
     let altered = format!("f{}", &text[1..]);
     for wrong in [
         format!("{altered}.{signature}"),
-        format!("{text}.{}", signature.replacen(|c: char| c.is_ascii_digit(), "x", 1)),
+        format!(
+            "{text}.{}",
+            signature.replacen(|c: char| c.is_ascii_digit(), "x", 1)
+        ),
         text.to_owned(),
         String::new(),
         token(&server, PHONE, -1, "n2"),

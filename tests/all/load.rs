@@ -1,5 +1,6 @@
-//! What attackers and crowds cost, measured: `cargo xtask faults load`. Each prints one line for docs/RELIABILITY.md and holds
-//! what docs/SECURITY.md promises. They take minutes and a machine of their own, so `cargo xtask test` leaves them out.
+//! What attackers and crowds cost, measured: `cargo xtask faults load`. Each test prints one line
+//! for docs/RELIABILITY.md and asserts what docs/SECURITY.md promises. They take minutes and a
+//! dedicated machine, so `cargo xtask test` leaves them out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +15,12 @@ use tokio::net::TcpStream;
 
 use crate::papers::{claim_of, now, uploaded};
 
-/// Seconds that a crowd stays.
+/// How many seconds the crowd stays.
 fn seconds() -> u64 {
-    std::env::var("BAOAN_LOAD").ok().and_then(|s| s.parse().ok()).unwrap_or(10)
+    std::env::var("BAOAN_LOAD")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(10)
 }
 
 struct Told {
@@ -25,18 +29,24 @@ struct Told {
     took: Duration,
 }
 
-/// One request on a connection of its own; `None` where the connection broke.
+/// One request on its own connection; `None` if the connection broke.
 async fn ask(server: &str, method: &str, path: &str, headers: &str, body: &str) -> Option<Told> {
     let began = Instant::now();
     let mut socket = TcpStream::connect(server).await.ok()?;
     let length = body.len();
-    let text = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    );
     socket.write_all(text.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).await.ok()?;
     let head = String::from_utf8_lossy(&answer[..answer.len().min(4000)]).to_ascii_lowercase();
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Told { status, retry_after: head.contains("\r\nretry-after:"), took: began.elapsed() })
+    Some(Told {
+        status,
+        retry_after: head.contains("\r\nretry-after:"),
+        took: began.elapsed(),
+    })
 }
 
 /// A network that no other call came from: what a trusted proxy would say.
@@ -52,7 +62,10 @@ fn address(server: &Server) -> String {
 
 fn percentile(times: &mut [Duration], part: usize) -> Duration {
     times.sort();
-    times.get((times.len() * part / 100).min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+    times
+        .get((times.len() * part / 100).min(times.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
 }
 
 fn megabytes(bytes: u64) -> u64 {
@@ -70,25 +83,44 @@ async fn load_sign_ins_at_once() {
         tokio::spawn(async move {
             let name = ["intake", "finance", "nobody"][i % 3];
             let body = format!("name={name}&password=wrong-{i}");
-            ask(&base, "POST", "/staff/login", "Content-Type: application/x-www-form-urlencoded\r\n", &body).await
+            ask(
+                &base,
+                "POST",
+                "/staff/login",
+                "Content-Type: application/x-www-form-urlencoded\r\n",
+                &body,
+            )
+            .await
         })
     });
     let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
     for tried in tries.collect::<Vec<_>>() {
-        *counts.entry(tried.await.unwrap().map_or(0, |told| told.status)).or_default() += 1;
+        *counts
+            .entry(tried.await.unwrap().map_or(0, |told| told.status))
+            .or_default() += 1;
     }
     let grown = megabytes(server.peak().saturating_sub(before));
     let audit = std::fs::read_to_string(server.data().join("audit.log")).unwrap();
-    let alarms = audit.lines().filter(|line| line.contains("\"alarm\"")).count();
-    println!("F3: 120 passwords at once: {grown} MB more at most, statuses {counts:?}, {alarms} alarms, violations 0");
-    assert!(grown <= 100 && alarms > 0 && counts.keys().all(|s| matches!(s, 401 | 422 | 429 | 503)));
+    let alarms = audit
+        .lines()
+        .filter(|line| line.contains("\"alarm\""))
+        .count();
+    println!(
+        "F3: 120 passwords at once: {grown} MB more at most, statuses {counts:?}, {alarms} alarms, violations 0"
+    );
+    assert!(
+        grown <= 100 && alarms > 0 && counts.keys().all(|s| matches!(s, 401 | 422 | 429 | 503))
+    );
 }
 
 /// F4: a stranger reports while twenty people write as fast as they can.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement; run by `cargo xtask faults load`"]
 async fn load_twenty_writers() {
-    let server = Server::with(Setting { args: &["--behind-proxy"], ..Setting::default() });
+    let server = Server::with(Setting {
+        args: &["--behind-proxy"],
+        ..Setting::default()
+    });
     let (base, at) = (address(&server), now(&server));
     let done = Arc::new(AtomicBool::new(false));
     let written = Arc::new(AtomicU32::new(0));
@@ -98,23 +130,50 @@ async fn load_twenty_writers() {
             let mut caller = server.caller();
             let mut about = notice(&at);
             about["reporter"]["phone"] = json!(phone);
-            let no = caller.report(&unique_key(), &about).json()["claim_no"].as_str().unwrap().to_owned();
+            let no = caller.report(&unique_key(), &about).json()["claim_no"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             caller.sign_in(&server, &phone);
             let (base, done, written) = (base.clone(), done.clone(), written.clone());
             tokio::spawn(async move {
-                let headers = format!("Content-Type: application/json\r\nCookie: {}\r\n", caller.cookie());
+                let headers = format!(
+                    "Content-Type: application/json\r\nCookie: {}\r\n",
+                    caller.cookie()
+                );
                 while !done.load(Ordering::Relaxed) {
-                    let told =
-                        ask(&base, "POST", &format!("/api/v1/claims/{no}/steps"), &headers, r#"{"what":{"wrote":{"text":"在吗"}}}"#).await;
-                    written.fetch_add(u32::from(told.is_some_and(|t| t.status == 201)), Ordering::Relaxed);
+                    let told = ask(
+                        &base,
+                        "POST",
+                        &format!("/api/v1/claims/{no}/steps"),
+                        &headers,
+                        r#"{"what":{"wrote":{"text":"在吗"}}}"#,
+                    )
+                    .await;
+                    written.fetch_add(
+                        u32::from(told.is_some_and(|t| t.status == 201)),
+                        Ordering::Relaxed,
+                    );
                 }
             })
         })
         .collect();
     let mut times = Vec::new();
     for _ in 0..200 {
-        let headers = format!("Content-Type: application/json\r\nIdempotency-Key: {}\r\n{}", unique_key(), from_elsewhere());
-        let told = ask(&base, "POST", "/api/v1/notices", &headers, &notice(&at).to_string()).await.unwrap();
+        let headers = format!(
+            "Content-Type: application/json\r\nIdempotency-Key: {}\r\n{}",
+            unique_key(),
+            from_elsewhere()
+        );
+        let told = ask(
+            &base,
+            "POST",
+            "/api/v1/notices",
+            &headers,
+            &notice(&at).to_string(),
+        )
+        .await
+        .unwrap();
         assert_eq!(told.status, 201);
         times.push(told.took);
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -125,26 +184,44 @@ async fn load_twenty_writers() {
     }
     let (half, p99) = (percentile(&mut times, 50), percentile(&mut times, 99));
     let written = written.load(Ordering::Relaxed);
-    println!("F4: 200 reports of strangers beside 20 writers ({written} written): median {half:.1?}, p99 {p99:.1?}, violations 0");
+    println!(
+        "F4: 200 reports of strangers beside 20 writers ({written} written): median {half:.1?}, p99 {p99:.1?}, violations 0"
+    );
     assert!(p99 <= Duration::from_millis(50), "{p99:?}");
 }
 
-/// F1, item 37: how long the answer to a report takes whose plate is known, and one whose plate is not, in turns.
+/// F1, item 37: response time of a report with a known plate and one with an unknown plate,
+/// alternating.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement; run by `cargo xtask faults load`"]
 async fn load_known_and_unknown_plates() {
-    let server = Server::with(Setting { args: &["--behind-proxy"], ..Setting::default() });
+    let server = Server::with(Setting {
+        args: &["--behind-proxy"],
+        ..Setting::default()
+    });
     let (base, at) = (address(&server), now(&server));
     let mut times = [Vec::new(), Vec::new()];
     for n in 0..600 {
         let mut about = notice(&at);
         about["policy"]["plate"] = json!(["浙A12345", "浙A54321"][n % 2]);
         about["reporter"]["phone"] = json!(format!("1390013{n:04}"));
-        let headers = format!("Content-Type: application/json\r\nIdempotency-Key: {}\r\n{}", unique_key(), from_elsewhere());
-        let told = ask(&base, "POST", "/api/v1/notices", &headers, &about.to_string()).await.unwrap();
+        let headers = format!(
+            "Content-Type: application/json\r\nIdempotency-Key: {}\r\n{}",
+            unique_key(),
+            from_elsewhere()
+        );
+        let told = ask(
+            &base,
+            "POST",
+            "/api/v1/notices",
+            &headers,
+            &about.to_string(),
+        )
+        .await
+        .unwrap();
         assert_eq!(told.status, 201);
         times[n % 2].push(told.took);
-        // What goes on beside the answer is over before the next.
+        // Let background work of this answer finish before the next.
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
     let known = server.count("SELECT count(*) FROM claim WHERE policy_id IS NOT NULL");
@@ -153,7 +230,10 @@ async fn load_known_and_unknown_plates() {
     println!(
         "F1: 300 reports with a known plate take {known_half:.2?} in the middle, 300 with an unknown {unknown_half:.2?}: {apart:.2} times, violations 0"
     );
-    assert!(known == 300 && (0.9..=1.1).contains(&apart), "{known}, {apart:.2}");
+    assert!(
+        known == 300 && (0.9..=1.1).contains(&apart),
+        "{known}, {apart:.2}"
+    );
 }
 
 /// F11: one session attaches its photographs from forty connections, again and again.
@@ -164,16 +244,34 @@ async fn load_attaching_again() {
     let mut caller = server.caller();
     let no = claim_of(&mut caller, &server, |_| {});
     let papers: Vec<String> = (0..24)
-        .map(|seed| format!("/api/v1/claims/{no}/documents/scene/{}", uploaded(&mut caller, &jpeg(&page(2048, 1536, seed)))))
+        .map(|seed| {
+            format!(
+                "/api/v1/claims/{no}/documents/scene/{}",
+                uploaded(&mut caller, &jpeg(&page(2048, 1536, seed)))
+            )
+        })
         .collect();
     let (base, cookie, before) = (address(&server), caller.cookie(), server.peak());
     let clients = (0..40).map(|client| {
-        let (base, papers, headers) = (base.clone(), papers.clone(), format!("Cookie: {cookie}\r\n"));
+        let (base, papers, headers) = (
+            base.clone(),
+            papers.clone(),
+            format!("Cookie: {cookie}\r\n"),
+        );
         tokio::spawn(async move {
             let mut counts = BTreeMap::<u16, u32>::new();
             for turn in 0..20 {
-                let told = ask(&base, "PUT", &papers[(client * 7 + turn) % papers.len()], &headers, "").await;
-                *counts.entry(told.map_or(0, |told| told.status)).or_default() += 1;
+                let told = ask(
+                    &base,
+                    "PUT",
+                    &papers[(client * 7 + turn) % papers.len()],
+                    &headers,
+                    "",
+                )
+                .await;
+                *counts
+                    .entry(told.map_or(0, |told| told.status))
+                    .or_default() += 1;
             }
             counts
         })
@@ -185,11 +283,18 @@ async fn load_attaching_again() {
         }
     }
     let grown = megabytes(server.peak().saturating_sub(before));
-    println!("F11: 800 times 24 photographs attached from 40 connections: {grown} MB more at most, statuses {counts:?}, violations 0");
-    assert!(grown <= 200 && counts.contains_key(&200) && counts.keys().all(|s| matches!(s, 200 | 422 | 429)), "{counts:?}");
+    println!(
+        "F11: 800 times 24 photographs attached from 40 connections: {grown} MB more at most, statuses {counts:?}, violations 0"
+    );
+    assert!(
+        grown <= 200
+            && counts.contains_key(&200)
+            && counts.keys().all(|s| matches!(s, 200 | 422 | 429)),
+        "{counts:?}"
+    );
 }
 
-/// F6, B5: two thousand connections that are slow to say their headers, their bodies, or to read.
+/// F6, B5: two thousand connections that send headers or bodies slowly, or read slowly.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement; run by `cargo xtask faults load`"]
 async fn load_slow_connections() {
@@ -209,8 +314,8 @@ async fn load_slow_connections() {
                         1 => {
                             b"POST /api/v1/notices HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"
                         }
-                        // Answers of 90 KB, of which nothing is read: more than the buffers of both sides hold, and no more, or
-                        // the kernel's own memory is what is tried.
+                        // Answers of 90 KB that are never read: more than the buffers on both sides
+                        // hold, but not much more, or we would be testing the kernel's own memory.
                         _ => b"GET /catalog.json HTTP/1.1\r\nHost: x\r\n\r\n",
                     };
                     if i % 3 == 2 {
@@ -219,12 +324,12 @@ async fn load_slow_connections() {
                                 break;
                             }
                         }
-                        // From now on nothing moves: what lies in the buffers of both sides was slow to come.
+                        // From now on nothing moves: filling the buffers on both sides was slow.
                         began = Instant::now();
                     } else {
                         let _ = socket.write_all(first).await;
                     }
-                    // A byte every two seconds, until the server has had enough.
+                    // One byte every two seconds, until the server cuts the connection.
                     let cut = loop {
                         tokio::time::sleep(Duration::from_secs(2)).await;
                         if socket.write_all(b"a").await.is_err() {
@@ -244,7 +349,10 @@ async fn load_slow_connections() {
     let mut times = Vec::new();
     while Instant::now() < end {
         let told = ask(&base, "GET", "/healthz", "", "").await;
-        times.push(told.filter(|told| told.status == 200).map_or(Duration::from_secs(60), |told| told.took));
+        times.push(
+            told.filter(|told| told.status == 200)
+                .map_or(Duration::from_secs(60), |told| told.took),
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for attacker in attackers {
@@ -258,23 +366,34 @@ async fn load_slow_connections() {
         megabytes(server.peak())
     );
     // Two seconds between two bytes, and two until the answer to one is known.
-    assert!(longest <= Duration::from_secs(36) && p99 <= Duration::from_millis(500), "{longest:?} {p99:?}");
+    assert!(
+        longest <= Duration::from_secs(36) && p99 <= Duration::from_millis(500),
+        "{longest:?} {p99:?}"
+    );
 }
 
-/// Three times what the server can do: refused at once and told when to come again, and well again at once.
+/// Three times what the server can handle: refused at once, told when to retry, and healthy again
+/// at once.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement; run by `cargo xtask faults load`"]
 async fn load_three_times_too_much() {
-    let server = Server::with(Setting { args: &["--behind-proxy"], ..Setting::default() });
+    let server = Server::with(Setting {
+        args: &["--behind-proxy"],
+        ..Setting::default()
+    });
     let (base, text) = (address(&server), notice(&now(&server)).to_string());
     let report = move || {
         let (base, text) = (base.clone(), text.clone());
         async move {
-            let headers = format!("Content-Type: application/json\r\nIdempotency-Key: {}\r\n{}", unique_key(), from_elsewhere());
+            let headers = format!(
+                "Content-Type: application/json\r\nIdempotency-Key: {}\r\n{}",
+                unique_key(),
+                from_elsewhere()
+            );
             ask(&base, "POST", "/api/v1/notices", &headers, &text).await
         }
     };
-    // What it can do: sixteen that wait for their answers.
+    // Its capacity: sixteen clients that wait for their answers.
     let began = Instant::now();
     let all: Vec<_> = (0..16)
         .map(|_| {
@@ -313,11 +432,17 @@ async fn load_three_times_too_much() {
             unsaid += u32::from(!told.retry_after);
         }
     }
-    while report().await.is_none_or(|told| told.status != 201 || told.took > Duration::from_millis(100)) {}
+    while report()
+        .await
+        .is_none_or(|told| told.status != 201 || told.took > Duration::from_millis(100))
+    {}
     let (well, p99) = (ended.elapsed(), percentile(&mut refused, 99));
     println!(
         "overload: {rate:.0} reports a second are done; {offered} offered at three times that: {counts:?}, refusals p99 {p99:.1?}, without Retry-After {unsaid}, well again after {well:.1?}, violations 0"
     );
-    assert!(!counts.contains_key(&500) && unsaid == 0 && well <= Duration::from_secs(10), "{counts:?}");
+    assert!(
+        !counts.contains_key(&500) && unsaid == 0 && well <= Duration::from_secs(10),
+        "{counts:?}"
+    );
     assert!(p99 <= Duration::from_millis(100), "{p99:?}");
 }

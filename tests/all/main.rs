@@ -1,4 +1,4 @@
-//! End to end: a real browser, a real server process, real photographs, foreign clients.
+//! End to end: a real browser, a real server process, real photographs, third-party clients.
 
 // A failing test says so by panicking.
 #![allow(clippy::unwrap_used)]

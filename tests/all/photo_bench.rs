@@ -1,5 +1,5 @@
-//! Our photo engine against the field, on the same photographs in the same browser: `cargo xtask bench photo [FOLDER]`.
-//! Its tables go into docs/PHOTOS.md, between the two marks.
+//! Our photo engine against the field, on the same photographs in the same browser: `cargo xtask
+//! bench photo [FOLDER]`. Its tables go into docs/PHOTOS.md, between the two marks.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -25,22 +25,40 @@ struct Made {
 
 fn made(answer: &Value) -> Made {
     let bytes = match answer["bytes"].as_str() {
-        Some(text) => base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| e.to_string()),
+        Some(text) => base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .map_err(|e| e.to_string()),
         None => Err(answer["error"].as_str().unwrap_or("?").to_owned()),
     };
-    Made { ms: answer["ms"].as_f64().unwrap_or(0.0), longest: answer["longest"].as_f64().unwrap_or(0.0), bytes }
+    Made {
+        ms: answer["ms"].as_f64().unwrap_or(0.0),
+        longest: answer["longest"].as_f64().unwrap_or(0.0),
+        bytes,
+    }
 }
 
 fn rgb(picture: &RgbImage) -> Rgb {
-    let pixels: Vec<[f32; 3]> = picture.pixels().map(|p| p.0.map(|c| f32::from(c) / 255.0)).collect();
+    let pixels: Vec<[f32; 3]> = picture
+        .pixels()
+        .map(|p| p.0.map(|c| f32::from(c) / 255.0))
+        .collect();
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    Rgb::new(pixels, width, height, TransferCharacteristic::SRGB, ColorPrimaries::BT709).unwrap()
+    Rgb::new(
+        pixels,
+        width,
+        height,
+        TransferCharacteristic::SRGB,
+        ColorPrimaries::BT709,
+    )
+    .unwrap()
 }
 
 /// Mean structural similarity of luma, in windows of 8 x 8.
 fn ssim(a: &RgbImage, b: &RgbImage) -> f64 {
     let luma = |p: &RgbImage| -> Vec<f64> {
-        p.pixels().map(|p| 0.299 * f64::from(p[0]) + 0.587 * f64::from(p[1]) + 0.114 * f64::from(p[2])).collect()
+        p.pixels()
+            .map(|p| 0.299 * f64::from(p[0]) + 0.587 * f64::from(p[1]) + 0.114 * f64::from(p[2]))
+            .collect()
     };
     let (width, height) = (a.width() as usize, a.height() as usize);
     let (a, b) = (luma(a), luma(b));
@@ -49,13 +67,17 @@ fn ssim(a: &RgbImage, b: &RgbImage) -> f64 {
         for left in (0..width.saturating_sub(7)).step_by(4) {
             let mut m = [0.0; 5];
             for (y, x) in (0..8).flat_map(|y| (0..8).map(move |x| (y, x))) {
-                let (p, q) = (a[(top + y) * width + left + x], b[(top + y) * width + left + x]);
+                let (p, q) = (
+                    a[(top + y) * width + left + x],
+                    b[(top + y) * width + left + x],
+                );
                 for (to, value) in m.iter_mut().zip([p, q, p * p, q * q, p * q]) {
                     *to += value / 64.0;
                 }
             }
             let (va, vb, c) = (m[2] - m[0] * m[0], m[3] - m[1] * m[1], m[4] - m[0] * m[1]);
-            sum += (2.0 * m[0] * m[1] + 6.5025) * (2.0 * c + 58.5225) / ((m[0] * m[0] + m[1] * m[1] + 6.5025) * (va + vb + 58.5225));
+            sum += (2.0 * m[0] * m[1] + 6.5025) * (2.0 * c + 58.5225)
+                / ((m[0] * m[0] + m[1] * m[1] + 6.5025) * (va + vb + 58.5225));
             count += 1.0;
         }
     }
@@ -63,22 +85,43 @@ fn ssim(a: &RgbImage, b: &RgbImage) -> f64 {
 }
 
 /// SSIMULACRA2 and SSIM against a Lanczos-3 reference of the result's size.
-fn quality(original: &RgbImage, references: &mut BTreeMap<(u32, u32), RgbImage>, result: &[u8]) -> (f64, f64, (u32, u32)) {
+fn quality(
+    original: &RgbImage,
+    references: &mut BTreeMap<(u32, u32), RgbImage>,
+    result: &[u8],
+) -> (f64, f64, (u32, u32)) {
     let result = image::load_from_memory(result).unwrap().into_rgb8();
     let size = result.dimensions();
-    let reference =
-        references.entry(size).or_insert_with(|| image::imageops::resize(original, size.0, size.1, image::imageops::FilterType::Lanczos3));
-    (compute_frame_ssimulacra2(rgb(reference), rgb(&result)).unwrap(), ssim(reference, &result), size)
+    let reference = references.entry(size).or_insert_with(|| {
+        image::imageops::resize(
+            original,
+            size.0,
+            size.1,
+            image::imageops::FilterType::Lanczos3,
+        )
+    });
+    (
+        compute_frame_ssimulacra2(rgb(reference), rgb(&result)).unwrap(),
+        ssim(reference, &result),
+        size,
+    )
 }
 
-/// What tesseract (Debian: tesseract-ocr) says to these words; `None` where it is not installed.
+/// Runs tesseract (Debian: tesseract-ocr) with these arguments; `None` where it is not installed.
 fn tesseract(picture: &Path, mode: &str, more: &[&str]) -> Option<String> {
-    let said = Command::new("tesseract").args([picture, Path::new("-")]).args(["--psm", mode]).args(more).stderr(Stdio::null()).output();
-    said.ok().map(|said| String::from_utf8_lossy(&said.stdout).into_owned())
+    let said = Command::new("tesseract")
+        .args([picture, Path::new("-")])
+        .args(["--psm", mode])
+        .args(more)
+        .stderr(Stdio::null())
+        .output();
+    said.ok()
+        .map(|said| String::from_utf8_lossy(&said.stdout).into_owned())
 }
 
-/// The words on an upright picture, with how sure tesseract is of each (0 to 100). It looks for them one by one (mode 11):
-/// on a photograph of a curved page its finder of lines decides more than the letters do.
+/// The words on an upright picture, with tesseract's confidence in each (0 to 100). It looks for
+/// them one by one (mode 11): on a photograph of a curved page its line finder matters more than
+/// the letters.
 fn words(picture: &RgbImage) -> Option<Vec<(String, f64)>> {
     let file = tempfile::NamedTempFile::with_suffix(".png").ok()?;
     picture.save(file.path()).ok()?;
@@ -86,16 +129,25 @@ fn words(picture: &RgbImage) -> Option<Vec<(String, f64)>> {
     let mut all = Vec::new();
     for line in table.lines().skip(1) {
         let mut columns = line.split('\t').skip(10);
-        let (Some(sure), Some(text)) = (columns.next().and_then(|c| c.parse().ok()), columns.next()) else { continue };
+        let (Some(sure), Some(text)) =
+            (columns.next().and_then(|c| c.parse().ok()), columns.next())
+        else {
+            continue;
+        };
         let text = text.to_lowercase();
-        all.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() > 2).map(|w| (w.to_owned(), sure)));
+        all.extend(
+            text.split(|c: char| !c.is_alphanumeric())
+                .filter(|w| w.len() > 2)
+                .map(|w| (w.to_owned(), sure)),
+        );
     }
     Some(all)
 }
 
-/// A page: how far it must be turned to stand upright, the words on a lossless copy, and those of them that the reader is
-/// sure of: surer than not, and they are on another lossless copy, too. Of one such copy it reads only 97 to 98 % of what it
-/// reads on another that was made smaller by another filter.
+/// A page: the rotation that brings it upright, the words on a lossless copy, and those of them the
+/// reader is sure of: confidence of at least 50, and also found on another lossless copy. From one
+/// such copy it reads only 97 to 98 % of what it reads from another, reduced with a different
+/// filter.
 struct Page {
     turn: String,
     words: Vec<String>,
@@ -106,13 +158,28 @@ impl Page {
     fn read(original: &RgbImage, reference: &RgbImage) -> Option<Page> {
         let file = tempfile::NamedTempFile::with_suffix(".png").ok()?;
         reference.save(file.path()).ok()?;
-        let turn = tesseract(file.path(), "0", &[])?.lines().find_map(|l| l.strip_prefix("Rotate: ").map(ToOwned::to_owned));
-        let mut page = Page { turn: turn.unwrap_or_default(), words: Vec::new(), sure: Vec::new() };
+        let turn = tesseract(file.path(), "0", &[])?
+            .lines()
+            .find_map(|l| l.strip_prefix("Rotate: ").map(ToOwned::to_owned));
+        let mut page = Page {
+            turn: turn.unwrap_or_default(),
+            words: Vec::new(),
+            sure: Vec::new(),
+        };
         let (width, height) = reference.dimensions();
-        let other = image::imageops::resize(original, width, height, image::imageops::FilterType::CatmullRom);
+        let other = image::imageops::resize(
+            original,
+            width,
+            height,
+            image::imageops::FilterType::CatmullRom,
+        );
         let [words, others] = [reference, &other].map(|copy| words(&page.upright(copy)));
         let (words, others) = (words?, others?.into_iter().map(|(word, _)| word).collect());
-        let sure: Vec<String> = words.iter().filter(|(_, sure)| *sure >= 50.0).map(|(word, _)| word.clone()).collect();
+        let sure: Vec<String> = words
+            .iter()
+            .filter(|(_, sure)| *sure >= 50.0)
+            .map(|(word, _)| word.clone())
+            .collect();
         page.sure = of_both(&sure, others);
         page.words = words.into_iter().map(|(word, _)| word).collect();
         Some(page)
@@ -127,17 +194,30 @@ impl Page {
         }
     }
 
-    /// How many of the words that it is sure of, and how many of all, the reader finds on the result, too.
+    /// How many of the sure words, and of all words, the reader also finds on the result.
     fn found(&self, result: &[u8]) -> Option<(usize, usize)> {
         let found = words(&self.upright(&image::load_from_memory(result).ok()?.into_rgb8()))?;
         let found: Vec<String> = found.into_iter().map(|(word, _)| word).collect();
-        Some((of_both(&self.sure, found.clone()).len(), of_both(&self.words, found).len()))
+        Some((
+            of_both(&self.sure, found.clone()).len(),
+            of_both(&self.words, found).len(),
+        ))
     }
 }
 
-/// Words of the first that are among the second, each as often as it is there.
+/// Words of the first list that are also in the second, each as often as it occurs there.
 fn of_both(words: &[String], mut others: Vec<String>) -> Vec<String> {
-    words.iter().filter(|word| others.iter().position(|other| other == *word).map(|at| others.swap_remove(at)).is_some()).cloned().collect()
+    words
+        .iter()
+        .filter(|word| {
+            others
+                .iter()
+                .position(|other| other == *word)
+                .map(|at| others.swap_remove(at))
+                .is_some()
+        })
+        .cloned()
+        .collect()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -163,35 +243,55 @@ impl Drop for Field {
 impl Field {
     fn open(photos: &Path) -> Field {
         let mut server = Command::new("node")
-            .args([root().join("tests/bench/serve.mjs"), root().join("dist"), root().join("node_modules"), photos.to_owned()])
+            .args([
+                root().join("tests/bench/serve.mjs"),
+                root().join("dist"),
+                root().join("node_modules"),
+                photos.to_owned(),
+            ])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut port = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        Field { port: port.trim().to_owned(), server }
+        BufReader::new(server.stdout.take().unwrap())
+            .read_line(&mut port)
+            .unwrap();
+        Field {
+            port: port.trim().to_owned(),
+            server,
+        }
     }
 
     async fn browser(&self, warm: bool) -> Browser {
         let browser = Browser::start(800, 600).await;
-        browser.at(&format!("http://127.0.0.1:{}/bench/photo.html", self.port)).await;
+        browser
+            .at(&format!("http://127.0.0.1:{}/bench/photo.html", self.port))
+            .await;
         browser.patient(std::time::Duration::from_secs(180)).await;
         if warm {
-            browser.run_async("window.warm().then(() => arguments[arguments.length - 1](true))").await;
+            browser
+                .run_async("window.warm().then(() => arguments[arguments.length - 1](true))")
+                .await;
         }
         browser
     }
 }
 
 async fn once(browser: &Browser, name: &str, photo: &str) -> Made {
-    let script = format!("window.once({}, '/photos/{photo}').then(arguments[arguments.length - 1])", json!(name));
+    let script = format!(
+        "window.once({}, '/photos/{photo}').then(arguments[arguments.length - 1])",
+        json!(name)
+    );
     made(&browser.run_async(&script).await)
 }
 
 #[tokio::test]
 #[ignore = "a measurement: cargo xtask bench photo"]
 async fn bench_of_the_photo_engine() {
-    let folder = PathBuf::from(std::env::var_os("BAOAN_PHOTOS").expect("BAOAN_PHOTOS names the folder")).canonicalize().unwrap();
+    let folder =
+        PathBuf::from(std::env::var_os("BAOAN_PHOTOS").expect("BAOAN_PHOTOS names the folder"))
+            .canonicalize()
+            .unwrap();
     let field = Field::open(&folder);
     let mut photos: Vec<String> = std::fs::read_dir(&folder)
         .unwrap()
@@ -201,11 +301,12 @@ async fn bench_of_the_photo_engine() {
     photos.sort();
     assert!(!photos.is_empty(), "no photographs in {}", folder.display());
     let first = field.browser(false).await;
-    let names: Vec<String> = serde_json::from_value(first.run("return window.names").await).unwrap();
+    let names: Vec<String> =
+        serde_json::from_value(first.run("return window.names").await).unwrap();
     drop(first);
 
-    // Cold: the first photograph of three fresh browsers, the engines in turn; ours has warmed up, as it does while the
-    // person reads.
+    // Cold: the first photograph of three fresh browsers, the engines in turn; ours has warmed up,
+    // as it does while the person reads.
     let mut cold: BTreeMap<String, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
     let mut open: Vec<(String, Browser)> = Vec::new();
     for name in (0..3).flat_map(|_| &names) {
@@ -235,7 +336,10 @@ async fn bench_of_the_photo_engine() {
                 browser.forget_peak();
                 let before = browser.renderer_kb().0;
                 let made = once(browser, name, photo).await;
-                peaks.entry(name.clone()).or_default().push(browser.renderer_kb().1.saturating_sub(before) as f64 / 1024.0);
+                peaks
+                    .entry(name.clone())
+                    .or_default()
+                    .push(browser.renderer_kb().1.saturating_sub(before) as f64 / 1024.0);
                 times.entry(name.clone()).or_default().push(made.ms);
                 let worst = blocked.entry(name.clone()).or_default();
                 *worst = worst.max(made.longest);
@@ -248,24 +352,31 @@ async fn bench_of_the_photo_engine() {
     let mut scores: BTreeMap<String, Vec<(f64, f64, f64)>> = BTreeMap::new();
     let mut lines = Vec::new();
     let mut letters = Vec::new();
-    // Ours less the encoder of @jsquash, with exactly its bytes; words that were sure, and those of them that were read.
+    // Ours minus the @jsquash encoder, at exactly its bytes; the sure words, and how many of them
+    // were read.
     let (mut at_its_bytes, mut words_read) = (Vec::new(), (0, 0));
     for photo in &photos {
         let original = image::open(folder.join(photo)).unwrap().into_rgb8();
         let mut references = BTreeMap::new();
         let mut pages = BTreeMap::new();
         for name in &names {
-            let Some(bytes) = results.get(&(name.clone(), photo.clone())) else { continue };
+            let Some(bytes) = results.get(&(name.clone(), photo.clone())) else {
+                continue;
+            };
             let (s2, ssim, size) = quality(&original, &mut references, bytes);
             if photo.contains("_doc_")
                 && name != "ours, all WASM"
-                && let Some(page) = pages.entry(size).or_insert_with(|| Page::read(&original, &references[&size])).as_ref()
+                && let Some(page) = pages
+                    .entry(size)
+                    .or_insert_with(|| Page::read(&original, &references[&size]))
+                    .as_ref()
                 && let Some((sure, all)) = page.found(bytes)
             {
                 if name == "ours" {
                     words_read = (words_read.0 + page.sure.len(), words_read.1 + sure);
                 }
-                let share = |found: usize, of: &[String]| 100.0 * found as f64 / of.len().max(1) as f64;
+                let share =
+                    |found: usize, of: &[String]| 100.0 * found as f64 / of.len().max(1) as f64;
                 letters.push(format!(
                     "| {} | {name} | {} | {:.1} % | {:.1} % |",
                     photo.trim_end_matches(".jpg"),
@@ -274,10 +385,18 @@ async fn bench_of_the_photo_engine() {
                     share(all, &page.words)
                 ));
             }
-            scores.entry(name.clone()).or_default().push((bytes.len() as f64, s2, ssim));
+            scores
+                .entry(name.clone())
+                .or_default()
+                .push((bytes.len() as f64, s2, ssim));
             if name == JSQUASH {
-                let limits = claim_photo::Limits { max_bytes: bytes.len(), ..Default::default() };
-                let same = claim_photo::prepare(&std::fs::read(folder.join(photo)).unwrap(), &limits).unwrap();
+                let limits = claim_photo::Limits {
+                    max_bytes: bytes.len(),
+                    ..Default::default()
+                };
+                let same =
+                    claim_photo::prepare(&std::fs::read(folder.join(photo)).unwrap(), &limits)
+                        .unwrap();
                 let (our_s2, our_ssim, _) = quality(&original, &mut references, &same.jpeg);
                 at_its_bytes.push((our_s2 - s2, our_ssim - ssim));
             }
@@ -296,7 +415,8 @@ async fn bench_of_the_photo_engine() {
     );
     for name in &names {
         let score = &scores[name];
-        let of = |f: &dyn Fn(&(f64, f64, f64)) -> f64| mean(&score.iter().map(f).collect::<Vec<_>>());
+        let of =
+            |f: &dyn Fn(&(f64, f64, f64)) -> f64| mean(&score.iter().map(f).collect::<Vec<_>>());
         told += &format!(
             "| {name} | {:.0} | {:.0} | {:.0} | {} of {} | {:.1} | {:.4} | {:.0} | {:.0} | {:.0} |\n",
             median(times[name].clone()),
@@ -317,14 +437,23 @@ async fn bench_of_the_photo_engine() {
              |---|---|---|---|---|\n";
     letters.iter().for_each(|l| told += &format!("{l}\n"));
 
-    // Very large and odd files, each in its turn.
+    // Very large and odd files, one by one.
     let mut odd: Vec<String> = std::fs::read_dir(folder.join("odd"))
-        .map(|all| all.filter_map(|e| e.ok()?.file_name().into_string().ok()).map(|n| format!("odd/{n}")).collect())
+        .map(|all| {
+            all.filter_map(|e| e.ok()?.file_name().into_string().ok())
+                .map(|n| format!("odd/{n}"))
+                .collect()
+        })
         .unwrap_or_default();
     odd.sort();
     told += "\nVery large and odd files (time, size, rise of the process' memory; or what was said):\n\n";
-    told += &format!("| file | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
-    // Ours, and the quickest other that keeps within the bytes, of the largest photograph.
+    told += &format!(
+        "| file | {} |\n|---|{}\n",
+        names.join(" | "),
+        "---|".repeat(names.len())
+    );
+    // On the largest photograph: ours, and the fastest other engine that stays within the byte
+    // limit.
     let mut largest = (f64::NAN, f64::INFINITY);
     for file in &odd {
         let mut row = Vec::new();
@@ -337,7 +466,9 @@ async fn bench_of_the_photo_engine() {
             let before = browser.renderer_kb().0;
             let made = once(browser, name, file).await;
             let rise = browser.renderer_kb().1.saturating_sub(before) / 1024;
-            if file.ends_with("big108mp.jpg") && made.bytes.as_ref().is_ok_and(|b| b.len() as f64 <= MOST) {
+            if file.ends_with("big108mp.jpg")
+                && made.bytes.as_ref().is_ok_and(|b| b.len() as f64 <= MOST)
+            {
                 match &**name {
                     "ours" => largest.0 = made.ms,
                     "ours, all WASM" => {}
@@ -346,36 +477,96 @@ async fn bench_of_the_photo_engine() {
             }
             row.push(match made.bytes {
                 Ok(bytes) => format!("{:.0} ms, {} KB, {rise} MB", made.ms, bytes.len() / 1000),
-                Err(why) => format!("{:.0} ms: {}", made.ms, why.chars().take(40).collect::<String>()),
+                Err(why) => format!(
+                    "{:.0} ms: {}",
+                    made.ms,
+                    why.chars().take(40).collect::<String>()
+                ),
             });
         }
-        told += &format!("| {} | {} |\n", file.trim_start_matches("odd/"), row.join(" | "));
+        told += &format!(
+            "| {} | {} |\n",
+            file.trim_start_matches("odd/"),
+            row.join(" | ")
+        );
     }
     drop(open);
 
-    let ratio = |a: &str, b: &str| format!("{:.2}", median(times[a].clone()) / median(times[b].clone()));
-    let first = |a: &str, b: &str| format!("{:.2}", median(cold[a].0.clone()) / median(cold[b].0.clone()));
-    let (ours, wasm, canvas, compression) = ("ours", "ours, all WASM", "canvas", "browser-image-compression");
+    let ratio =
+        |a: &str, b: &str| format!("{:.2}", median(times[a].clone()) / median(times[b].clone()));
+    let first = |a: &str, b: &str| {
+        format!(
+            "{:.2}",
+            median(cold[a].0.clone()) / median(cold[b].0.clone())
+        )
+    };
+    let (ours, wasm, canvas, compression) = (
+        "ours",
+        "ours, all WASM",
+        "canvas",
+        "browser-image-compression",
+    );
     let share = |s: &(f64, f64, f64)| 100.0 * s.0 / MOST;
     let shares = scores[ours].iter().chain(&scores[wasm]).map(share);
-    let within = scores[ours].iter().zip(&scores[compression]).filter(|(_, other)| other.0 <= MOST).map(|(own, other)| own.1 - other.1);
+    let within = scores[ours]
+        .iter()
+        .zip(&scores[compression])
+        .filter(|(_, other)| other.0 <= MOST)
+        .map(|(own, other)| own.1 - other.1);
     let rivals = || names.iter().filter(|n| !n.starts_with(ours));
-    let best = |i: usize| rivals().map(|n| scores[n][i]).filter(|s| s.0 <= MOST).map(|s| s.1).fold(0.0, f64::max);
-    let ahead = scores[ours].iter().enumerate().map(|(i, own)| own.1 - best(i));
+    let best = |i: usize| {
+        rivals()
+            .map(|n| scores[n][i])
+            .filter(|s| s.0 <= MOST)
+            .map(|s| s.1)
+            .fold(0.0, f64::max)
+    };
+    let ahead = scores[ours]
+        .iter()
+        .enumerate()
+        .map(|(i, own)| own.1 - best(i));
     let least = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::INFINITY, f64::min);
     let rows = [
-        ("warm, of the time of browser-image-compression", ratio(ours, compression)),
+        (
+            "warm, of the time of browser-image-compression",
+            ratio(ours, compression),
+        ),
         ("warm, of the time of the canvas", ratio(ours, canvas)),
-        ("all WASM, of browser-image-compression and of the canvas", format!("{}, {}", ratio(wasm, compression), ratio(wasm, canvas))),
-        ("first photograph, of the same two", format!("{}, {}", first(ours, compression), first(ours, canvas))),
-        ("times as fast as @jsquash/jpeg", format!("{:.1}", median(times[JSQUASH].clone()) / median(times[ours].clone()))),
-        ("108 megapixels, of the quickest that keeps the bytes", format!("{:.2}", largest.0 / largest.1)),
+        (
+            "all WASM, of browser-image-compression and of the canvas",
+            format!("{}, {}", ratio(wasm, compression), ratio(wasm, canvas)),
+        ),
+        (
+            "first photograph, of the same two",
+            format!("{}, {}", first(ours, compression), first(ours, canvas)),
+        ),
+        (
+            "times as fast as @jsquash/jpeg",
+            format!(
+                "{:.1}",
+                median(times[JSQUASH].clone()) / median(times[ours].clone())
+            ),
+        ),
+        (
+            "108 megapixels, of the quickest that keeps the bytes",
+            format!("{:.2}", largest.0 / largest.1),
+        ),
         ("share of the bytes used, least to most", {
             let all: Vec<f64> = shares.collect();
-            format!("{:.1} % to {:.1} %", least(&mut all.iter().copied()), all.iter().copied().fold(0.0, f64::max))
+            format!(
+                "{:.1} % to {:.1} %",
+                least(&mut all.iter().copied()),
+                all.iter().copied().fold(0.0, f64::max)
+            )
         }),
-        ("SSIMULACRA2 above browser-image-compression, where that keeps the bytes", format!("{:.1}", mean(&within.collect::<Vec<_>>()))),
-        ("the same above the best that keeps them, of the photograph where it is least", format!("{:.1}", least(&mut ahead.into_iter()))),
+        (
+            "SSIMULACRA2 above browser-image-compression, where that keeps the bytes",
+            format!("{:.1}", mean(&within.collect::<Vec<_>>())),
+        ),
+        (
+            "the same above the best that keeps them, of the photograph where it is least",
+            format!("{:.1}", least(&mut ahead.into_iter())),
+        ),
         (
             "SSIMULACRA2 and SSIM above @jsquash/jpeg with exactly its bytes",
             format!(
@@ -384,10 +575,14 @@ async fn bench_of_the_photo_engine() {
                 mean(&at_its_bytes.iter().map(|d| d.1).collect::<Vec<_>>())
             ),
         ),
-        ("words read, of those that the reader is sure of", format!("{:.1} %", 100.0 * words_read.1 as f64 / words_read.0 as f64)),
+        (
+            "words read, of those that the reader is sure of",
+            format!("{:.1} %", 100.0 * words_read.1 as f64 / words_read.0 as f64),
+        ),
     ];
     told += "\n| ours | in this run |\n|---|---|\n";
-    rows.iter().for_each(|(what, value)| told += &format!("| {what} | {value} |\n"));
+    rows.iter()
+        .for_each(|(what, value)| told += &format!("| {what} | {value} |\n"));
     told += &typing(&folder, &photos).await;
     told += &side_by_side(&folder, &photos);
     println!("{told}");
@@ -395,13 +590,16 @@ async fn bench_of_the_photo_engine() {
     let (begin, end) = ("<!-- measured -->\n", "<!-- measured: end -->");
     let page = root().join("docs/PHOTOS.md");
     let text = std::fs::read_to_string(&page).unwrap();
-    let (before, rest) = text.split_once(begin).expect("the mark where the tables begin");
+    let (before, rest) = text
+        .split_once(begin)
+        .expect("the mark where the tables begin");
     let (_, after) = rest.split_once(end).expect("the mark where they end");
     std::fs::write(&page, format!("{before}{begin}\n{told}\n{end}{after}")).unwrap();
 }
 
-/// What rate and distortion buy, to look at: a piece of every photograph as it was, with every coefficient rounded, and as
-/// ours; both at so few bytes that it shows. Into docs/photos/.
+/// What rate-distortion optimisation buys, to look at: a piece of every photograph in the original,
+/// with every coefficient rounded, and in our version; the last two at so few bytes that it shows.
+/// Written to docs/photos/.
 fn side_by_side(folder: &Path, photos: &[String]) -> String {
     const FEW: usize = 120_000;
     let (width, height) = (200, 150);
@@ -412,41 +610,75 @@ fn side_by_side(folder: &Path, photos: &[String]) -> String {
     std::fs::create_dir_all(root().join("docs/photos")).unwrap();
     for photo in photos {
         let file = std::fs::read(folder.join(photo)).unwrap();
-        let Some(planes) = claim_photo::planes(&file, 2048) else { continue };
+        let Some(planes) = claim_photo::planes(&file, 2048) else {
+            continue;
+        };
         let original = image::load_from_memory(&file).unwrap().into_rgb8();
         let made = |lambda: Option<f32>| {
             let tuning = claim_photo::Tuning::default();
-            let tuning = claim_photo::Tuning { lambda: lambda.unwrap_or(tuning.lambda), ..tuning };
-            let target = claim_photo::Target { max_bytes: FEW, coarsest: 20.0, ..Default::default() };
+            let tuning = claim_photo::Tuning {
+                lambda: lambda.unwrap_or(tuning.lambda),
+                ..tuning
+            };
+            let target = claim_photo::Target {
+                max_bytes: FEW,
+                coarsest: 20.0,
+                ..Default::default()
+            };
             claim_photo::encode(&planes, &target, &tuning).unwrap().0
         };
         let (rounded, ours) = (made(Some(0.0)), made(None));
         let mut references = BTreeMap::new();
-        let [(plain, ..), (searched, _, size)] = [&rounded, &ours].map(|bytes| quality(&original, &mut references, bytes));
+        let [(plain, ..), (searched, _, size)] =
+            [&rounded, &ours].map(|bytes| quality(&original, &mut references, bytes));
         let read = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().into_rgb8();
         let mut row = RgbImage::from_pixel(6 * width + 2 * 8, 2 * height, image::Rgb([255; 3]));
-        for (i, whole) in [&references[&size], &read(&rounded), &read(&ours)].into_iter().enumerate() {
-            let piece = image::imageops::crop_imm(whole, (size.0 - width) / 2, (size.1 - height) / 2, width, height).to_image();
-            let piece = image::imageops::resize(&piece, 2 * width, 2 * height, image::imageops::FilterType::Nearest);
+        for (i, whole) in [&references[&size], &read(&rounded), &read(&ours)]
+            .into_iter()
+            .enumerate()
+        {
+            let piece = image::imageops::crop_imm(
+                whole,
+                (size.0 - width) / 2,
+                (size.1 - height) / 2,
+                width,
+                height,
+            )
+            .to_image();
+            let piece = image::imageops::resize(
+                &piece,
+                2 * width,
+                2 * height,
+                image::imageops::FilterType::Nearest,
+            );
             image::imageops::replace(&mut row, &piece, i as i64 * i64::from(2 * width + 8), 0);
         }
         let name = photo.trim_end_matches(".jpg");
-        row.save(root().join(format!("docs/photos/{name}.png"))).unwrap();
+        row.save(root().join(format!("docs/photos/{name}.png")))
+            .unwrap();
         told += &format!("\n![{name}](photos/{name}.png)\n\n{name}: {plain:.1}, {searched:.1}\n");
     }
     told
 }
 
-/// Ten photographs are worked on while somebody types: the longest task of the page, and the longest wait for a key.
+/// Ten photographs are processed while somebody types: the page's longest task, and the longest
+/// wait for a key.
 async fn typing(folder: &Path, photos: &[String]) -> String {
     let mut told = String::new();
     let server = Server::start();
     let browser = Browser::phone().await;
     browser.at(&server.base).await;
     browser.tap("#start").await;
-    // The same picture twice is refused: others of the odd ones fill up.
-    let more = ["gray", "cmyk", "orient1", "progressive"].map(|name| folder.join(format!("odd/{name}.jpg")));
-    let ten: Vec<PathBuf> = photos.iter().map(|name| folder.join(name)).chain(more).filter(|p| p.exists()).take(10).collect();
+    // The same picture twice is refused, so some of the odd files fill up the ten.
+    let more = ["gray", "cmyk", "orient1", "progressive"]
+        .map(|name| folder.join(format!("odd/{name}.jpg")));
+    let ten: Vec<PathBuf> = photos
+        .iter()
+        .map(|name| folder.join(name))
+        .chain(more)
+        .filter(|p| p.exists())
+        .take(10)
+        .collect();
     walk(&browser, &[], async |browser, page| {
         if page != "photos" {
             return;

@@ -1,4 +1,4 @@
-//! As a page of a WeChat account: the signature, and the report in webviews that do what webviews do.
+//! As a page of a WeChat account: the signature, and the report in webviews with all their quirks.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -18,11 +18,11 @@ use crate::journeys::{all_arrived, claim_number, send, walk};
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const TICKET: &str = "ticket-of-the-test";
 
-/// What stands in for api.weixin.qq.com.
+/// The stand-in for api.weixin.qq.com.
 struct StandIn {
     address: String,
     asked: Arc<AtomicUsize>,
-    /// What it answers when asked for a token.
+    /// Its answer to a token request.
     says: Arc<Mutex<Value>>,
 }
 
@@ -30,7 +30,12 @@ impl StandIn {
     fn start() -> StandIn {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let (asked, says) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(json!({ "access_token": "token-1", "expires_in": 7200 }))));
+        let (asked, says) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(Mutex::new(
+                json!({ "access_token": "token-1", "expires_in": 7200 }),
+            )),
+        );
         let (count, token) = (asked.clone(), says.clone());
         std::thread::spawn(move || {
             for socket in listener.incoming() {
@@ -51,19 +56,32 @@ impl StandIn {
                 count.fetch_add(1, Ordering::SeqCst);
                 let answer = if first.starts_with("POST /cgi-bin/stable_token ") {
                     let who: Value = serde_json::from_slice(&body).unwrap();
-                    assert_eq!(who, json!({ "grant_type": "client_credential", "appid": "wx123", "secret": SECRET }));
+                    assert_eq!(
+                        who,
+                        json!({ "grant_type": "client_credential", "appid": "wx123", "secret": SECRET })
+                    );
                     token.lock().unwrap().clone()
-                } else if first.starts_with("GET /cgi-bin/ticket/getticket?type=jsapi&access_token=token-1 ") {
+                } else if first
+                    .starts_with("GET /cgi-bin/ticket/getticket?type=jsapi&access_token=token-1 ")
+                {
                     json!({ "errcode": 0, "errmsg": "ok", "ticket": TICKET, "expires_in": 7200 })
                 } else {
                     json!({ "errcode": 40001, "errmsg": "invalid credential" })
                 };
                 let text = answer.to_string();
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
-                let _ = write!(reader.get_mut(), "{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+                let _ = write!(
+                    reader.get_mut(),
+                    "{head}\r\ncontent-length: {}\r\n\r\n{text}",
+                    text.len()
+                );
             }
         });
-        StandIn { address, asked, says }
+        StandIn {
+            address,
+            asked,
+            says,
+        }
     }
 
     fn asked(&self) -> usize {
@@ -93,8 +111,18 @@ fn sign(caller: &mut Caller, url: &str) -> baoan_tests::Answer {
 fn the_signature_is_for_our_own_pages_and_costs_one_ticket() {
     let wechat = StandIn::start();
     let (_dist, server) = with_account(&wechat.address);
-    let policy = server.caller().get("/").header("content-security-policy").unwrap().to_owned();
-    assert!(policy.contains("script-src 'self' https://res.wx.qq.com/open/js/jweixin-1.6.0.js 'wasm-unsafe-eval'"), "{policy}");
+    let policy = server
+        .caller()
+        .get("/")
+        .header("content-security-policy")
+        .unwrap()
+        .to_owned();
+    assert!(
+        policy.contains(
+            "script-src 'self' https://res.wx.qq.com/open/js/jweixin-1.6.0.js 'wasm-unsafe-eval'"
+        ),
+        "{policy}"
+    );
     let page = server.url("/report?from=menu");
     let signed: Vec<Value> = std::thread::scope(|all| {
         let each = || sign(&mut server.caller(), &format!("{page}#part")).json();
@@ -103,26 +131,56 @@ fn the_signature_is_for_our_own_pages_and_costs_one_ticket() {
     });
     assert_eq!(wechat.asked(), 2, "a token and a ticket, whoever asks");
     for answer in &signed {
-        let text =
-            format!("jsapi_ticket={TICKET}&noncestr={}&timestamp={}&url={page}", answer["nonce"].as_str().unwrap(), answer["timestamp"]);
-        let expected: String = Sha1::digest(text).iter().map(|b| format!("{b:02x}")).collect();
+        let text = format!(
+            "jsapi_ticket={TICKET}&noncestr={}&timestamp={}&url={page}",
+            answer["nonce"].as_str().unwrap(),
+            answer["timestamp"]
+        );
+        let expected: String = Sha1::digest(text)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         assert_eq!(answer["signature"], json!(expected));
         assert_eq!(answer["app_id"], json!("wx123"));
         assert!(!answer.to_string().contains(SECRET) && !answer.to_string().contains(TICKET));
     }
     let mut caller = server.caller();
-    for foreign in ["https://evil.example/", &format!("{}.evil.example/", server.base), &format!("{}0/", server.base), "", "/report"] {
+    for foreign in [
+        "https://evil.example/",
+        &format!("{}.evil.example/", server.base),
+        &format!("{}0/", server.base),
+        "",
+        "/report",
+    ] {
         assert_eq!(sign(&mut caller, foreign).status, 404, "{foreign}");
     }
-    assert_eq!(caller.get("/api/v1/wx/jssdk-signature").code(), "not-found", "no address at all");
+    assert_eq!(
+        caller.get("/api/v1/wx/jssdk-signature").code(),
+        "not-found",
+        "no address at all"
+    );
     let answers: Vec<u16> = (0..45).map(|_| sign(&mut caller, &page).status).collect();
-    assert_eq!(answers.iter().filter(|s| **s == 200).count(), 40, "twenty were used above");
+    assert_eq!(
+        answers.iter().filter(|s| **s == 200).count(),
+        40,
+        "twenty were used above"
+    );
     let refused = sign(&mut caller, &page);
-    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("60")));
-    assert_eq!(Server::start().caller().get("/api/v1/wx/jssdk-signature?url=x").status, 404, "no account");
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (429, Some("60"))
+    );
+    assert_eq!(
+        Server::start()
+            .caller()
+            .get("/api/v1/wx/jssdk-signature?url=x")
+            .status,
+        404,
+        "no account"
+    );
 }
 
-/// WeChat that refuses is not asked again at once, and its answer is nobody's business.
+/// A refusing WeChat is not asked again at once, and its answer is not passed on.
 #[test]
 fn while_wechat_gives_no_ticket_the_page_is_told_and_wechat_left_alone() {
     let wechat = StandIn::start();
@@ -130,13 +188,20 @@ fn while_wechat_gives_no_ticket_the_page_is_told_and_wechat_left_alone() {
     let (_dist, server) = with_account(&wechat.address);
     for _ in 0..3 {
         let answer = sign(&mut server.caller(), &server.url("/report"));
-        assert_eq!((answer.status, answer.code().as_str(), answer.header("retry-after")), (502, "upstream", Some("30")));
+        assert_eq!(
+            (
+                answer.status,
+                answer.code().as_str(),
+                answer.header("retry-after")
+            ),
+            (502, "upstream", Some("30"))
+        );
         assert!(!answer.text.contains("203.0.113.9"));
     }
     assert_eq!(wechat.asked(), 1);
 }
 
-/// What a webview does to the report, or WeChat's bridge.
+/// What a webview, or WeChat's bridge, does to the report.
 struct Mode {
     name: &'static str,
     /// Where the scripted bridge differs from a good one.
@@ -148,13 +213,26 @@ struct Mode {
 }
 
 const fn mode(name: &'static str, bridge: &'static str, happens: &'static str) -> Mode {
-    Mode { name, bridge, happens, album: true }
+    Mode {
+        name,
+        bridge,
+        happens,
+        album: true,
+    }
 }
 
 const MODES: &[Mode] = &[
     mode("no library", "delete globalThis.wx", "typed place"),
-    mode("the account is refused", "wx.config = () => wx.heard.error({ errMsg: 'config:invalid signature' })", "typed place"),
-    mode("no answer to the account", "wx.config = () => {}", "typed place"),
+    mode(
+        "the account is refused",
+        "wx.config = () => wx.heard.error({ errMsg: 'config:invalid signature' })",
+        "typed place",
+    ),
+    mode(
+        "no answer to the account",
+        "wx.config = () => {}",
+        "typed place",
+    ),
     mode(
         "the bridge throws",
         "for (const name of Object.keys(wx)) { if (name !== 'heard') { wx[name] = () => { throw new Error(name); }; } }",
@@ -170,19 +248,42 @@ const MODES: &[Mode] = &[
         "wx.getLocation = ({ success }) => { success({ latitude: '31.1', longitude: '121.2' }); success({ latitude: 1, longitude: 2 }); }",
         "place twice",
     ),
-    mode("place is refused", "wx.getLocation = ({ fail }) => fail({ errMsg: 'getLocation:fail auth deny' })", "no place"),
-    mode("place is nonsense", "wx.getLocation = ({ success }) => success({ latitude: 120.15, longitude: 'x' })", "the browser's place"),
-    Mode { album: false, ..mode("photos come twice", "wx.twice = true", "photo of the host") },
+    mode(
+        "place is refused",
+        "wx.getLocation = ({ fail }) => fail({ errMsg: 'getLocation:fail auth deny' })",
+        "no place",
+    ),
+    mode(
+        "place is nonsense",
+        "wx.getLocation = ({ success }) => success({ latitude: 120.15, longitude: 'x' })",
+        "the browser's place",
+    ),
+    Mode {
+        album: false,
+        ..mode("photos come twice", "wx.twice = true", "photo of the host")
+    },
     mode(
         "photos without content",
         "wx.getLocalImgData = ({ fail }) => fail({ errMsg: 'getLocalImgData:fail' })",
         "empty photo of the host",
     ),
-    mode("photos never come", "wx.chooseImage = () => {}", "photos never come"),
-    mode("the page is killed at the camera", "", "killed at the camera"),
+    mode(
+        "photos never come",
+        "wx.chooseImage = () => {}",
+        "photos never come",
+    ),
+    mode(
+        "the page is killed at the camera",
+        "",
+        "killed at the camera",
+    ),
     mode("storage is cleared", "", "storage cleared"),
     mode("the cookie is lost", "", "cookie lost"),
-    mode("IndexedDB refuses", "IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); }", "typed place"),
+    mode(
+        "IndexedDB refuses",
+        "IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); }",
+        "typed place",
+    ),
     mode(
         "no service worker, no locks",
         "for (const name of ['serviceWorker', 'locks']) { Object.defineProperty(Navigator.prototype, name, { value: undefined }); }",
@@ -195,7 +296,11 @@ const MODES: &[Mode] = &[
         "addEventListener('DOMContentLoaded', () => { document.documentElement.style.fontSize = '28px'; })",
         "large letters",
     ),
-    mode("closing fails", "wx.closeWindow = () => { throw new Error('closed'); }", "closing"),
+    mode(
+        "closing fails",
+        "wx.closeWindow = () => { throw new Error('closed'); }",
+        "closing",
+    ),
 ];
 
 /// A bridge that answers as WeChat's does; `more` changes it.
@@ -220,23 +325,48 @@ fn bridge(photo: &Path, more: &str) -> String {
 
 async fn as_wechat(browser: &Browser, script: &str) {
     let agent = "Mozilla/5.0 (Linux; Android 14; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/146.0.0.0 XWEB/1460123 MMWEBSDK/20260301 Mobile Safari/537.36 MicroMessenger/8.0.70";
-    browser.cdp("Emulation.setUserAgentOverride", json!({ "userAgent": agent })).await;
-    browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
+    browser
+        .cdp(
+            "Emulation.setUserAgentOverride",
+            json!({ "userAgent": agent }),
+        )
+        .await;
+    browser
+        .cdp(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": script }),
+        )
+        .await;
     let point = json!({ "latitude": 29.5, "longitude": 119.5, "accuracy": 20 });
-    browser.cdp("Browser.grantPermissions", json!({ "permissions": ["geolocation"] })).await;
+    browser
+        .cdp(
+            "Browser.grantPermissions",
+            json!({ "permissions": ["geolocation"] }),
+        )
+        .await;
     browser.cdp("Emulation.setGeolocationOverride", point).await;
 }
 
 async fn located(browser: &Browser, at: &str) {
     browser.tap("#locate").await;
-    browser.until(at, &format!("document.querySelector('main').innerText.includes('{at}')")).await;
+    browser
+        .until(
+            at,
+            &format!("document.querySelector('main').innerText.includes('{at}')"),
+        )
+        .await;
 }
 
-/// The host's chooser appears when the album brought nothing; a tap on it.
+/// The host's chooser appears after the album returned nothing; tap it.
 async fn by_the_host(browser: &Browser) {
     assert!(browser.run("return getComputedStyle(document.querySelector('[data-from=photos]')).display === 'none'").await == json!(true));
     browser.run("document.querySelector('#album').dispatchEvent(new Event('cancel', { bubbles: true }))").await;
-    browser.until("offered", "getComputedStyle(document.querySelector('[data-from=photos]')).display !== 'none'").await;
+    browser
+        .until(
+            "offered",
+            "getComputedStyle(document.querySelector('[data-from=photos]')).display !== 'none'",
+        )
+        .await;
     browser.tap("[data-from=photos]").await;
 }
 
@@ -244,7 +374,7 @@ async fn happens(browser: &Browser, what: &str, page: &str, script: &str) {
     match (what, page) {
         ("the browser's place", "where") => located(browser, "29.5").await,
         ("late place", "where") => {
-            // The browser's own is taken; what comes after it changes nothing.
+            // The browser's own answer is used; whatever comes later changes nothing.
             located(browser, "29.5").await;
             browser.run("late()").await;
             assert!(browser.text("main").await.contains("29.5"));
@@ -254,17 +384,34 @@ async fn happens(browser: &Browser, what: &str, page: &str, script: &str) {
         }
         ("no place", "where") => {
             browser.tap("#locate").await;
-            browser.until("said so", "document.querySelector('main').innerText.includes('没有拿到位置')").await;
+            browser
+                .until(
+                    "said so",
+                    "document.querySelector('main').innerText.includes('没有拿到位置')",
+                )
+                .await;
         }
         ("photo of the host", "photos") => {
             by_the_host(browser).await;
-            browser.until("one photo", "document.querySelectorAll('.shrunk').length === 1").await;
+            browser
+                .until(
+                    "one photo",
+                    "document.querySelectorAll('.shrunk').length === 1",
+                )
+                .await;
         }
         ("empty photo of the host", "photos") => {
             by_the_host(browser).await;
-            browser.until("a sentence", "document.querySelector('.photo .wrong')").await;
+            browser
+                .until("a sentence", "document.querySelector('.photo .wrong')")
+                .await;
             browser.tap(".photo:last-child button").await;
-            browser.until("one photo", "document.querySelectorAll('.photo').length === 1").await;
+            browser
+                .until(
+                    "one photo",
+                    "document.querySelectorAll('.photo').length === 1",
+                )
+                .await;
         }
         ("photos never come", "photos") => {
             by_the_host(browser).await;
@@ -272,12 +419,19 @@ async fn happens(browser: &Browser, what: &str, page: &str, script: &str) {
         }
         ("killed at the camera", "photos") => {
             browser.run("document.querySelector('#camera').addEventListener('click', (e) => e.preventDefault()); document.querySelector('#camera').click()").await;
-            browser.until("written down", "localStorage.getItem('camera-opened')").await;
+            browser
+                .until("written down", "localStorage.getItem('camera-opened')")
+                .await;
             browser.kill_tab().await;
             as_wechat(browser, script).await;
             browser.client.refresh().await.unwrap();
             browser.arrive("/report/photos").await;
-            browser.until("the photo is there", "document.querySelectorAll('.shrunk').length === 1").await;
+            browser
+                .until(
+                    "the photo is there",
+                    "document.querySelectorAll('.shrunk').length === 1",
+                )
+                .await;
             browser.until("offered", "getComputedStyle(document.querySelector('[data-from=photos]')).display !== 'none'").await;
             assert!(browser.text("main").await.contains("页面刚才被关闭过"));
         }
@@ -299,29 +453,54 @@ async fn happens(browser: &Browser, what: &str, page: &str, script: &str) {
         ("back and forth", "damage") => {
             browser.run("history.back()").await;
             browser.arrive("/report/where").await;
-            assert_eq!(browser.run("return document.querySelector('#place-text').value").await, json!("杭州市西湖区文三路 90 号"));
+            assert_eq!(
+                browser
+                    .run("return document.querySelector('#place-text').value")
+                    .await,
+                json!("杭州市西湖区文三路 90 号")
+            );
             browser.run("history.forward()").await;
             browser.arrive("/report/damage").await;
-            assert_eq!(browser.run("return document.querySelector('#narrative').value").await, json!("倒车时撞到柱子"));
+            assert_eq!(
+                browser
+                    .run("return document.querySelector('#narrative').value")
+                    .await,
+                json!("倒车时撞到柱子")
+            );
         }
         ("keyboard", "who") => {
             let size = |height: u32| json!({ "width": 390, "height": height, "deviceScaleFactor": 2, "mobile": true });
-            browser.cdp("Emulation.setDeviceMetricsOverride", size(844)).await;
-            browser.run("document.querySelector('#reporter-phone').focus()").await;
-            browser.cdp("Emulation.setDeviceMetricsOverride", size(420)).await;
+            browser
+                .cdp("Emulation.setDeviceMetricsOverride", size(844))
+                .await;
+            browser
+                .run("document.querySelector('#reporter-phone').focus()")
+                .await;
+            browser
+                .cdp("Emulation.setDeviceMetricsOverride", size(420))
+                .await;
             let seen = "(() => { const box = document.activeElement.getBoundingClientRect(); return document.activeElement.id === 'reporter-phone' && box.top >= 0 && box.bottom <= innerHeight; })()";
-            browser.until("the field is seen over the keyboard", seen).await;
-            browser.cdp("Emulation.setDeviceMetricsOverride", size(844)).await;
+            browser
+                .until("the field is seen over the keyboard", seen)
+                .await;
+            browser
+                .cdp("Emulation.setDeviceMetricsOverride", size(844))
+                .await;
         }
         ("large letters", _) => {
-            let (wide, of) = (browser.run("return document.documentElement.scrollWidth").await, browser.run("return innerWidth").await);
+            let (wide, of) = (
+                browser
+                    .run("return document.documentElement.scrollWidth")
+                    .await,
+                browser.run("return innerWidth").await,
+            );
             assert_eq!(wide, of, "{page}: sideways");
         }
         _ => {}
     }
 }
 
-/// The report is completed whatever the webview does, once, with what the host did not destroy.
+/// Whatever the webview does, the report completes, once, with what the host did not destroy.
 #[tokio::test]
 async fn o1_in_a_webview_that_misbehaves_in_twenty_ways_the_report_completes() {
     let wechat = StandIn::start();
@@ -329,27 +508,56 @@ async fn o1_in_a_webview_that_misbehaves_in_twenty_ways_the_report_completes() {
     let folder = tempfile::tempdir().unwrap();
     let photos = some_photographs(folder.path(), 1);
     let small = folder.path().join("of-the-host.jpg");
-    image::RgbImage::from_fn(900, 700, |x, y| image::Rgb([(x % 256) as u8, (y % 256) as u8, 90])).save(&small).unwrap();
+    image::RgbImage::from_fn(900, 700, |x, y| {
+        image::Rgb([(x % 256) as u8, (y % 256) as u8, 90])
+    })
+    .save(&small)
+    .unwrap();
     for mode in MODES {
         eprintln!("{}", mode.name);
-        let (claims, files) = (server.count("SELECT count(*) FROM claim"), server.stored_files().len());
+        let (claims, files) = (
+            server.count("SELECT count(*) FROM claim"),
+            server.stored_files().len(),
+        );
         let script = bridge(&small, mode.bridge);
         let browser = Browser::phone().await;
         as_wechat(&browser, &script).await;
         browser.at(&server.url("/report")).await;
         if mode.bridge.is_empty() {
-            browser.until("the bridge is there", "document.documentElement.dataset.host?.includes('locate')").await;
+            browser
+                .until(
+                    "the bridge is there",
+                    "document.documentElement.dataset.host?.includes('locate')",
+                )
+                .await;
         }
-        let album: Vec<PathBuf> = if mode.album { photos.clone() } else { Vec::new() };
-        walk(&browser, &album, async |browser, page| happens(browser, mode.happens, page, &script).await).await;
+        let album: Vec<PathBuf> = if mode.album {
+            photos.clone()
+        } else {
+            Vec::new()
+        };
+        walk(&browser, &album, async |browser, page| {
+            happens(browser, mode.happens, page, &script).await
+        })
+        .await;
         let number = send(&browser).await;
         assert!(claim_number(&number), "{}: {number}", mode.name);
         all_arrived(&browser).await;
-        assert_eq!(server.count("SELECT count(*) FROM claim"), claims + 1, "{}", mode.name);
+        assert_eq!(
+            server.count("SELECT count(*) FROM claim"),
+            claims + 1,
+            "{}",
+            mode.name
+        );
         assert_eq!(server.stored_files().len(), files + 1, "{}", mode.name);
         if mode.happens == "closing" {
             browser.tap("[data-from=close]").await;
-            browser.until("said", "document.querySelector('main').innerText.includes('可以关闭这一页了')").await;
+            browser
+                .until(
+                    "said",
+                    "document.querySelector('main').innerText.includes('可以关闭这一页了')",
+                )
+                .await;
         }
     }
 }

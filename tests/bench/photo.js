@@ -1,4 +1,5 @@
-// One task for all: a photograph becomes a JPEG with a long edge of at most 2048 and at most 400 000 bytes.
+// One task for all: a photograph becomes a JPEG with a long edge of at most 2048 and at most 400
+// 000 bytes.
 import encode from '/npm/@jsquash/jpeg/encode.js';
 
 const EDGE = 2048;
@@ -108,7 +109,7 @@ const pipelines = {
   },
 };
 
-// The longest time that the page could not answer, watched only while something is measured.
+// The longest time the page did not respond, watched only during a measurement.
 let [longest, last, watched] = [0, 0, false];
 const beat = new MessageChannel();
 beat.port1.onmessage = () => {

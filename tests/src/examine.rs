@@ -1,4 +1,5 @@
-//! What somebody meets who does not see, does not point, or needs large letters: findings about the page that is open.
+//! Accessibility for people who do not see, do not point, or need large print: findings about the
+//! open page.
 
 use serde_json::{Value, json};
 
@@ -23,7 +24,8 @@ const REACHABLE: &str = "
 impl Browser {
     /// axe's findings, one line each.
     pub async fn axe(&self) -> Vec<String> {
-        let source = std::fs::read_to_string(root().join("node_modules/axe-core/axe.min.js")).unwrap_or_else(|e| panic!("axe-core: {e}"));
+        let source = std::fs::read_to_string(root().join("node_modules/axe-core/axe.min.js"))
+            .unwrap_or_else(|e| panic!("axe-core: {e}"));
         if self.run("return typeof axe === 'undefined'").await == Value::Bool(true) {
             self.run(&source).await;
         }
@@ -38,21 +40,25 @@ impl Browser {
         texts(&found)
     }
 
-    /// axe; sideways scrolling at 320 pixels (WCAG 1.4.10) and with letters of twice the size (1.4.4).
+    /// axe; horizontal scrolling at 320 pixels (WCAG 1.4.10) and with text at twice the size
+    /// (1.4.4).
     pub async fn examine(&self) -> Vec<String> {
         let mut found = self.axe().await;
         let (width, height) = self.size;
         self.resize(320, 640).await;
         found.extend(self.sideways("at 320 px").await);
         self.resize(width, height).await;
-        self.run("document.documentElement.style.fontSize = '200%'").await;
+        self.run("document.documentElement.style.fontSize = '200%'")
+            .await;
         found.extend(self.sideways("at 200 %").await);
-        self.run("document.documentElement.style.fontSize = ''").await;
+        self.run("document.documentElement.style.fontSize = ''")
+            .await;
         found
     }
 
     pub async fn resize(&self, width: u32, height: u32) {
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": true });
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": true });
         self.cdp("Emulation.setDeviceMetricsOverride", size).await;
     }
 
@@ -61,19 +67,30 @@ impl Browser {
             if (wide <= room) { return []; }
             const out = [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > room + 1);
             return [wide + ' px in ' + room + ': ' + out.slice(-1).map((e) => e.outerHTML.slice(0, 120))];";
-        texts(&self.run(widest).await).into_iter().map(|line| format!("sideways {when}: {line}")).collect()
+        texts(&self.run(widest).await)
+            .into_iter()
+            .map(|line| format!("sideways {when}: {line}"))
+            .collect()
     }
 
-    /// Goes through the page by the Tab key alone. What it does not come to, or comes to without a mark of it that can be
-    /// seen (WCAG 2.1.1, 2.4.7).
+    /// Walks the page with the Tab key alone. Reports what it does not reach, or reaches without a
+    /// visible focus (WCAG 2.1.1, 2.4.7).
     pub async fn by_keyboard(&self) -> Vec<String> {
-        // As in a window that is in front.
-        self.cdp("Emulation.setFocusEmulationEnabled", json!({ "enabled": true })).await;
+        // As if the window were in front.
+        self.cdp(
+            "Emulation.setFocusEmulationEnabled",
+            json!({ "enabled": true }),
+        )
+        .await;
         self.run(&format!(
             "{REACHABLE} window.left = new Set(reachable()); window.unmarked = []; document.activeElement.blur(); scrollTo(0, 0);"
         ))
         .await;
-        let count = self.run("return left.size").await.as_u64().unwrap_or_default();
+        let count = self
+            .run("return left.size")
+            .await
+            .as_u64()
+            .unwrap_or_default();
         for _ in 0..count * 2 + 4 {
             self.key("Tab", 9, "").await;
             let left = self
@@ -96,7 +113,8 @@ impl Browser {
         texts(&self.run(&lines).await)
     }
 
-    /// What a screen reader is told: role, name and state of everything on the page, in its order; numbers as `#`.
+    /// What a screen reader announces: role, name and state of everything on the page, in order;
+    /// numbers as `#`.
     pub async fn told(&self) -> String {
         let tree = self.cdp("Accessibility.getFullAXTree", json!({})).await;
         let nodes = tree["nodes"].as_array().cloned().unwrap_or_default();
@@ -108,20 +126,34 @@ impl Browser {
     }
 }
 
-/// Roles that only repeat the name of what holds them.
-const SILENT: [&str; 6] = ["StaticText", "InlineTextBox", "none", "generic", "LineBreak", "ListMarker"];
+/// Roles that only repeat the name of their container.
+const SILENT: [&str; 6] = [
+    "StaticText",
+    "InlineTextBox",
+    "none",
+    "generic",
+    "LineBreak",
+    "ListMarker",
+];
 
 fn tell(nodes: &[Value], node: &Value, depth: usize, text: &mut String) {
     let role = node["role"]["value"].as_str().unwrap_or_default();
     let name = node["name"]["value"].as_str().unwrap_or_default();
-    let told = node["ignored"] != json!(true) && !SILENT.contains(&role) && !(role == "paragraph" && name.is_empty());
+    let told = node["ignored"] != json!(true)
+        && !SILENT.contains(&role)
+        && !(role == "paragraph" && name.is_empty());
     if told {
         let state = |name: &str| {
             let properties = node["properties"].as_array()?;
             let value = &properties.iter().find(|p| p["name"] == name)?["value"]["value"];
             (value != &json!(false) && value != &json!("false")).then(|| format!(" {name}"))
         };
-        let states: String = ["checked", "disabled", "invalid", "required", "expanded", "pressed"].into_iter().filter_map(state).collect();
+        let states: String = [
+            "checked", "disabled", "invalid", "required", "expanded", "pressed",
+        ]
+        .into_iter()
+        .filter_map(state)
+        .collect();
         let mut plain = String::new();
         for letter in name.chars() {
             match letter.is_ascii_digit() {
@@ -131,7 +163,9 @@ fn tell(nodes: &[Value], node: &Value, depth: usize, text: &mut String) {
             }
         }
         // A claim's number has letters, too.
-        let words = plain.split(' ').map(|word| if word.starts_with("BA#") { "BA#" } else { word });
+        let words = plain
+            .split(' ')
+            .map(|word| if word.starts_with("BA#") { "BA#" } else { word });
         plain = words.collect::<Vec<_>>().join(" ");
         text.push_str(&format!("{}{role} {plain:?}{states}\n", "  ".repeat(depth)));
     }
@@ -143,5 +177,10 @@ fn tell(nodes: &[Value], node: &Value, depth: usize, text: &mut String) {
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().map(|v| v.as_str().unwrap_or_default().to_owned()).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|v| v.as_str().unwrap_or_default().to_owned())
+        .collect()
 }

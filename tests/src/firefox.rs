@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// What the body of an async function gives, run once in a page of its own.
+/// The result of an async function with this body, run once in its own page.
 ///
 /// # Panics
 /// When no answer comes within two minutes, or Firefox is not there.
@@ -44,7 +44,9 @@ pub fn in_firefox(body: &str) -> Value {
 /// One request: the page, or the answer.
 fn exchange(stream: TcpStream, page: &str) -> Option<Value> {
     stream.set_nonblocking(false).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .ok()?;
     let mut reader = BufReader::new(&stream);
     let (mut line, mut length) = (String::new(), 0);
     reader.read_line(&mut line).ok()?;
@@ -59,7 +61,14 @@ fn exchange(stream: TcpStream, page: &str) -> Option<Value> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let said = if is_answer { "" } else { page };
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", said.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        said.len()
+    );
     (&stream).write_all((head + said).as_bytes()).ok()?;
-    if is_answer { serde_json::from_slice(&body).ok() } else { None }
+    if is_answer {
+        serde_json::from_slice(&body).ok()
+    } else {
+        None
+    }
 }

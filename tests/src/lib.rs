@@ -1,4 +1,5 @@
-//! The tools of the end-to-end tests: a real server process on its own data, a real Chromium, photographs.
+//! The tools of the end-to-end tests: a real server process on its own data, a real Chromium,
+//! photographs.
 
 mod browser;
 mod engines;
@@ -15,7 +16,9 @@ pub use browser::{Browser, Look};
 pub use engines::Engine;
 pub use firefox::in_firefox;
 pub use phone::{Phone, Raw};
-pub use photos::{broken_files, located_photograph, odd_files, photographs, sha256_hex, some_photographs};
+pub use photos::{
+    broken_files, located_photograph, odd_files, photographs, sha256_hex, some_photographs,
+};
 pub use proxy::{End, Fault, Link, Proxy};
 pub use server::{Answer, Caller, Server, Setting, all_good, notice, unique_key};
 pub use tls::Front;

@@ -1,4 +1,4 @@
-//! A phone without a browser: the app's own outbox over plain sockets, with clocks that wait for nobody.
+//! A phone without a browser: the app's own outbox over plain sockets, with clocks that never wait.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use claim_api::tus;
 
 use crate::{Fault, Proxy};
 
-/// An answer as it came over the wire, whole.
+/// A complete answer as it came over the wire.
 #[derive(Debug)]
 pub struct Raw {
     pub status: u16,
@@ -22,7 +22,10 @@ pub struct Raw {
 
 impl Raw {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -31,15 +34,15 @@ impl Raw {
 }
 
 pub struct Phone<'a> {
-    /// `http://address` of the server, and a proxy to it for what is to go wrong.
+    /// `http://address` of the server, and a proxy to it for planned faults.
     base: String,
     proxy: &'a Proxy,
-    /// Where the server believes it to be: limits count by network.
+    /// The address it claims to the server: limits count per network.
     peer: String,
     pub cookie: String,
-    /// What goes wrong, in this order: how the request line begins, and how.
+    /// Planned faults, in order: how the request line begins, and what happens.
     pub plan: Vec<(&'static str, Fault)>,
-    /// Sizes of what was said, by request line.
+    /// Bytes exchanged, by request line.
     pub sizes: Vec<(String, (u64, u64))>,
     /// The most the server has acknowledged, by upload.
     acknowledged: BTreeMap<String, u64>,
@@ -47,7 +50,7 @@ pub struct Phone<'a> {
     pub failures: Vec<Raw>,
     /// Called when no answer came.
     pub unanswered: Option<Box<dyn FnMut() + 'a>>,
-    /// How long an answer is waited for.
+    /// How long to wait for an answer.
     pub patience: Duration,
 }
 
@@ -57,7 +60,12 @@ impl<'a> Phone<'a> {
             base: base.trim_start_matches("http://").to_owned(),
             proxy,
             // Of the same length for every number.
-            peer: format!("{}.{}.{}.100", 100 + number / 10_000, 100 + number / 100 % 100, 100 + number % 100),
+            peer: format!(
+                "{}.{}.{}.100",
+                100 + number / 10_000,
+                100 + number / 100 % 100,
+                100 + number % 100
+            ),
             cookie: String::new(),
             plan: Vec::new(),
             sizes: Vec::new(),
@@ -68,10 +76,20 @@ impl<'a> Phone<'a> {
         }
     }
 
-    /// Says one request; `None` when no whole answer came back.
-    pub fn call(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Raw> {
+    /// Sends one request; `None` if no complete answer came back.
+    pub fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Option<Raw> {
         let line = format!("{method} {path}");
-        let wrong = self.plan.first().filter(|(word, _)| line.starts_with(word)).map(|(_, fault)| *fault);
+        let wrong = self
+            .plan
+            .first()
+            .filter(|(word, _)| line.starts_with(word))
+            .map(|(_, fault)| *fault);
         let address = match wrong {
             Some(fault) => {
                 self.plan.remove(0);
@@ -80,7 +98,10 @@ impl<'a> Phone<'a> {
             }
             None => &self.base,
         };
-        let mut said = format!("{line} HTTP/1.1\r\nhost: baoan.test\r\nconnection: close\r\nx-forwarded-for: {}\r\n", self.peer);
+        let mut said = format!(
+            "{line} HTTP/1.1\r\nhost: baoan.test\r\nconnection: close\r\nx-forwarded-for: {}\r\n",
+            self.peer
+        );
         if !self.cookie.is_empty() {
             said += &format!("cookie: {}\r\n", self.cookie);
         }
@@ -100,7 +121,7 @@ impl<'a> Phone<'a> {
         Some(raw)
     }
 
-    /// Asks until a whole answer comes.
+    /// Asks until a complete answer comes.
     pub fn ask(&mut self, path: &str) -> Raw {
         for _ in 0..50 {
             if let Some(answer) = self.call("GET", path, &[], b"") {
@@ -116,7 +137,7 @@ impl<'a> Phone<'a> {
     fn exchange(&self, address: &str, said: &[u8], no_body: bool) -> Option<Raw> {
         let mut stream = TcpStream::connect(address).ok()?;
         stream.set_read_timeout(Some(self.patience)).ok()?;
-        // An answer may come before everything was taken.
+        // An answer may come before the whole request was sent.
         let _ = stream.write_all(said);
         let mut heard = Vec::new();
         let broke = stream.read_to_end(&mut heard).is_err();
@@ -124,10 +145,15 @@ impl<'a> Phone<'a> {
         let head = std::str::from_utf8(&heard[..end]).ok()?;
         let mut lines = head.lines();
         let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let headers: Vec<(String, String)> =
-            lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned())).collect();
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|l| l.split_once(": "))
+            .map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned()))
+            .collect();
         let body = heard[end + 4..].to_vec();
-        let length = headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap_or(usize::MAX));
+        let length = headers
+            .iter()
+            .find(|(n, _)| n == "content-length")
+            .map_or(0, |(_, v)| v.parse().unwrap_or(usize::MAX));
         let whole = no_body || body.len() >= length;
         (whole && !(broke && length == 0 && !body.is_empty())).then_some(Raw {
             status,
@@ -146,12 +172,18 @@ impl<'a> Phone<'a> {
             Method::Put => "PUT",
         };
         let checksum;
-        let mut headers: Vec<(&str, &str)> = request.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let mut headers: Vec<(&str, &str)> = request
+            .headers
+            .iter()
+            .map(|(n, v)| (*n, v.as_str()))
+            .collect();
         let body = match &request.body {
             Body::Empty => &[][..],
             Body::Json(json) => json.as_bytes(),
             Body::Photo { id, offset, length } => {
-                let Some(bytes) = photos.get(id) else { return Reply::NoBytes };
+                let Some(bytes) = photos.get(id) else {
+                    return Reply::NoBytes;
+                };
                 let piece = &bytes[*offset as usize..(offset + length) as usize];
                 checksum = tus::checksum(piece);
                 headers.push(("Upload-Checksum", &checksum));
@@ -165,9 +197,15 @@ impl<'a> Phone<'a> {
             return Reply::Broken;
         };
         let offset = raw.header("upload-offset").and_then(|o| o.parse().ok());
-        if let (200..300, Some(offset), Method::Head | Method::Patch) = (raw.status, offset, request.method) {
+        if let (200..300, Some(offset), Method::Head | Method::Patch) =
+            (raw.status, offset, request.method)
+        {
             let most = self.acknowledged.entry(request.path.clone()).or_default();
-            assert!(offset >= *most, "{}: {offset} after {most} had been acknowledged", request.path);
+            assert!(
+                offset >= *most,
+                "{}: {offset} after {most} had been acknowledged",
+                request.path
+            );
             *most = offset;
         }
         let reply = Reply::Answer {
@@ -183,8 +221,13 @@ impl<'a> Phone<'a> {
         reply
     }
 
-    /// Carries an outbox to its end, as the app would; returns how many requests that took.
-    pub fn carry(&mut self, outbox: &mut Outbox, photos: &BTreeMap<String, Vec<u8>>, chunk: u64) -> usize {
+    /// Carries an outbox to completion as the app would; returns the number of requests.
+    pub fn carry(
+        &mut self,
+        outbox: &mut Outbox,
+        photos: &BTreeMap<String, Vec<u8>>,
+        chunk: u64,
+    ) -> usize {
         let mut now = 0;
         for said in 0..80 {
             loop {

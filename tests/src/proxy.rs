@@ -1,4 +1,5 @@
-//! A TCP proxy that breaks on purpose, always in the same way: cut after so many bytes, silent, said twice, slow.
+//! A TCP proxy that breaks on purpose, always in the same way: cuts after so many bytes, goes
+//! silent, repeats, slows down.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,15 +17,16 @@ pub enum Fault {
     Up(u64, End),
     /// After so many bytes of the answer.
     Down(u64, End),
-    /// The server gets the request a second time, on a connection of its own; nobody hears that answer.
+    /// The server gets the request a second time, on a connection of its own; nobody hears that
+    /// answer.
     Twice,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum End {
-    /// Both sides are told that nothing more comes.
+    /// Both sides get an orderly close.
     Fin,
-    /// Both sides are told that the connection broke.
+    /// Both sides get a connection reset.
     Rst,
     /// Nobody is told anything.
     Silence,
@@ -33,11 +35,11 @@ pub enum End {
 /// A link that never breaks and is never good.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
-    /// Each way.
+    /// In each direction.
     pub bytes_per_second: u64,
-    /// There and back.
+    /// Round trip.
     pub delay: Duration,
-    /// Of 100 packets of 1400 bytes, how many wait for being sent again.
+    /// Of 100 packets of 1400 bytes, how many have to be retransmitted.
     pub lost_percent: u64,
 }
 
@@ -57,7 +59,8 @@ struct Shared {
     down_until: Mutex<Option<Instant>>,
 }
 
-/// When a packet was lost, TCP needs at least this long to notice (RFC 6298, section 2.4, as Linux has it).
+/// When a packet was lost, TCP needs at least this long to notice (RFC 6298, section 2.4, as Linux
+/// has it).
 const SENT_AGAIN: Duration = Duration::from_millis(200);
 const PACKET: usize = 1400;
 
@@ -68,17 +71,34 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Proxy {
     /// To a server's `http://address`.
     pub fn to(base: &str, link: Option<Link>) -> Proxy {
-        let server = base.trim_start_matches("http://").parse().unwrap_or_else(|e| panic!("{base}: {e}"));
-        let shared = Arc::new(Shared { server, faults: Mutex::default(), link, free: Mutex::default(), down_until: Mutex::default() });
+        let server = base
+            .trim_start_matches("http://")
+            .parse()
+            .unwrap_or_else(|e| panic!("{base}: {e}"));
+        let shared = Arc::new(Shared {
+            server,
+            faults: Mutex::default(),
+            link,
+            free: Mutex::default(),
+            down_until: Mutex::default(),
+        });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap_or_else(|e| panic!("{e}"));
-        let base = format!("http://{}", listener.local_addr().unwrap_or_else(|e| panic!("{e}")));
+        let base = format!(
+            "http://{}",
+            listener.local_addr().unwrap_or_else(|e| panic!("{e}"))
+        );
         let (alive, mut over) = oneshot::channel();
         let all = shared.clone();
-        // On a thread of its own: tests of both kinds, waiting and blocking, use it.
+        // On its own thread: both async and blocking tests use it.
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap_or_else(|e| panic!("{e}"));
             runtime.block_on(async move {
-                listener.set_nonblocking(true).unwrap_or_else(|e| panic!("{e}"));
+                listener
+                    .set_nonblocking(true)
+                    .unwrap_or_else(|e| panic!("{e}"));
                 let listener = TcpListener::from_std(listener).unwrap_or_else(|e| panic!("{e}"));
                 loop {
                     let (client, _) = tokio::select! {
@@ -90,15 +110,20 @@ impl Proxy {
                 }
             });
         });
-        Proxy { base, shared, _alive: alive }
+        Proxy {
+            base,
+            shared,
+            _alive: alive,
+        }
     }
 
-    /// The next connection gets this.
+    /// Applies this fault to the next connection.
     pub fn arm(&self, fault: Fault) {
         locked(&self.shared.faults).push_back(fault);
     }
 
-    /// For so long nothing passes: what is open breaks at its next byte, what is begun breaks at once.
+    /// Blocks everything for this long: open connections break at their next byte, new ones at
+    /// once.
     pub fn outage(&self, long: Duration) {
         *locked(&self.shared.down_until) = Some(Instant::now() + long);
     }
@@ -113,7 +138,9 @@ impl Shared {
         if self.is_down() {
             return;
         }
-        let Ok(mut server) = TcpStream::connect(self.server).await else { return };
+        let Ok(mut server) = TcpStream::connect(self.server).await else {
+            return;
+        };
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let limits = match fault {
             Some(Fault::Up(n, end)) => [Some((n, end)), None],
@@ -137,7 +164,11 @@ impl Shared {
                 let _ = (client.set_zero_linger(), server.set_zero_linger());
                 return;
             }
-            let sent = if way == 0 { server.write_all(&up[..take]).await } else { client.write_all(&down[..take]).await };
+            let sent = if way == 0 {
+                server.write_all(&up[..take]).await
+            } else {
+                client.write_all(&down[..take]).await
+            };
             passed[way] += take as u64;
             if way == 0 && matches!(fault, Some(Fault::Twice)) {
                 said.extend(&up[..take]);
@@ -150,7 +181,7 @@ impl Shared {
                 match end {
                     End::Fin => {}
                     End::Rst => drop((client.set_zero_linger(), server.set_zero_linger())),
-                    // Until the client has had enough.
+                    // Until the client gives up.
                     End::Silence => while client.read(&mut up).await.is_ok_and(|n| n > 0) {},
                 }
                 return;
@@ -164,14 +195,14 @@ impl Shared {
         }
     }
 
-    /// Takes the time that the link takes for so many bytes; false where it is down.
+    /// Waits as long as the link takes for this many bytes; false if it is down.
     async fn wait(&self, way: usize, bytes: usize) -> bool {
         let Some(link) = self.link else { return true };
         let until = {
             let mut free = locked(&self.free);
             let now = Instant::now();
             let takes = Duration::from_micros(bytes as u64 * 1_000_000 / link.bytes_per_second);
-            // What is sent again holds up its own connection only.
+            // A retransmission holds up its own connection only.
             let mut again = Duration::ZERO;
             for _ in 0..bytes.div_ceil(PACKET) {
                 free.1 += 1;
@@ -180,7 +211,9 @@ impl Shared {
                     again += SENT_AGAIN + link.delay;
                 }
             }
-            let from = free.0[way].filter(|f| *f > now).unwrap_or(now + link.delay / 2);
+            let from = free.0[way]
+                .filter(|f| *f > now)
+                .unwrap_or(now + link.delay / 2);
             free.0[way] = Some(from + takes);
             from + takes + again
         };

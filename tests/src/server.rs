@@ -11,23 +11,23 @@ use serde_json::{Value, json};
 
 use crate::root;
 
-/// What a server gets beside the usual.
+/// Settings beyond the defaults.
 #[derive(Default)]
 pub struct Setting {
     pub args: &'static [&'static str],
-    /// Where messages go: the address of a gateway.
+    /// The address of the message gateway.
     pub gateway: Option<String>,
-    /// What its disk does wrong: `kind n few` of tests/faults/disk.c.
+    /// The fault of its disk: `kind n few` of tests/faults/disk.c.
     pub disk: Option<String>,
-    /// Seconds by which its clock is wrong, when [`Server::set_clock`] has said so (tests/faults/clock.c).
+    /// Its clock can be shifted with [`Server::set_clock`] (tests/faults/clock.c).
     pub clock: bool,
     /// Another build of the app.
     pub dist: Option<PathBuf>,
-    /// Nobody's demo: no policies, no staff, no outbox to look into.
+    /// Without demo data: no policies, no staff, no visible outbox.
     pub bare: bool,
-    /// The insurer's system that policies are looked up in.
+    /// The insurer's system for policy lookups.
     pub policies: Option<String>,
-    /// Where people reach it, when that is not where it listens.
+    /// Its public address, if different from where it listens.
     pub address: Option<String>,
 }
 
@@ -45,11 +45,12 @@ impl Drop for Server {
     }
 }
 
-/// Below those that the system gives to clients: such a client, connecting to a server that is down, could take its port.
+/// Below the ephemeral range: a client connecting while the server is down could take its port.
 fn free_port() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
-        let port = 12_000 + (std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        let port =
+            12_000 + (std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
         let addr = format!("127.0.0.1:{port}");
         if std::net::TcpListener::bind(&addr).is_ok() {
             return addr;
@@ -67,8 +68,13 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     if let Some(address) = &more.policies {
         command.args(["--policies", address]);
     }
-    command.args(["--addr", addr, "--data"]).arg(data).arg("--dist");
-    command.arg(more.dist.clone().unwrap_or_else(|| root().join("dist"))).args(more.args);
+    command
+        .args(["--addr", addr, "--data"])
+        .arg(data)
+        .arg("--dist");
+    command
+        .arg(more.dist.clone().unwrap_or_else(|| root().join("dist")))
+        .args(more.args);
     if let Some(gateway) = &more.gateway {
         command.args(["--messages", gateway]);
     }
@@ -79,26 +85,43 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
         command.args(["--keep-free-mb", "1"]);
     }
     if let Some(disk) = &more.disk {
-        command.env("LD_PRELOAD", preloaded("disk")).env("BAOAN_DISK", disk).env("BAOAN_DISK_FOLDER", data);
-        command.env("BAOAN_DISK_LOG", data.join("disk.log")).stderr(Stdio::null());
+        command
+            .env("LD_PRELOAD", preloaded("disk"))
+            .env("BAOAN_DISK", disk)
+            .env("BAOAN_DISK_FOLDER", data);
+        command
+            .env("BAOAN_DISK_LOG", data.join("disk.log"))
+            .stderr(Stdio::null());
     }
     if more.clock {
-        command.env("LD_PRELOAD", preloaded("clock")).env("BAOAN_CLOCK", data.join("clock"));
+        command
+            .env("LD_PRELOAD", preloaded("clock"))
+            .env("BAOAN_CLOCK", data.join("clock"));
     }
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask build` first", program.display()));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask build` first", program.display()));
     let out = child.stdout.take().unwrap_or_else(|| panic!("no output"));
     let mut line = String::new();
-    BufReader::new(out).read_line(&mut line).unwrap_or_else(|e| panic!("{e}"));
+    BufReader::new(out)
+        .read_line(&mut line)
+        .unwrap_or_else(|e| panic!("{e}"));
     match line.trim().strip_prefix("listening on ") {
         Some(base) => Some((child, base.to_owned())),
         None => child.wait().map_or(None, |_| None),
     }
 }
 
-fn on_database<T>(data: &Path, ask: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> sqlx::Result<T>) -> T {
+fn on_database<T>(
+    data: &Path,
+    ask: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> sqlx::Result<T>,
+) -> T {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("claims.sqlite"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap_or_else(|e| panic!("{e}"));
     let answer = runtime.block_on(async {
         let mut db = sqlx::ConnectOptions::connect(&options).await?;
         ask(&mut db).await
@@ -114,8 +137,17 @@ fn preloaded(name: &str) -> PathBuf {
     if !known.iter().any(|k| k == name) {
         let _ = std::fs::create_dir_all(root().join("target/tmp"));
         let source = root().join(format!("tests/faults/{name}.c"));
-        let done = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&made).arg(&source).args(["-ldl", "-lpthread"]).status();
-        assert!(done.is_ok_and(|s| s.success()), "cc could not compile {}", source.display());
+        let done = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-o"])
+            .arg(&made)
+            .arg(&source)
+            .args(["-ldl", "-lpthread"])
+            .status();
+        assert!(
+            done.is_ok_and(|s| s.success()),
+            "cc could not compile {}",
+            source.display()
+        );
         known.push(name.to_owned());
     }
     made
@@ -129,29 +161,51 @@ impl Server {
 
     pub fn with(setting: Setting) -> Server {
         let data = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
-        let (child, base) = launch(data.path(), &free_port(), &setting).unwrap_or_else(|| panic!("the server does not start"));
-        Server { child, base, data, setting }
+        let (child, base) = launch(data.path(), &free_port(), &setting)
+            .unwrap_or_else(|| panic!("the server does not start"));
+        Server {
+            child,
+            base,
+            data,
+            setting,
+        }
     }
 
     /// On a copy of another server's data.
     pub fn on_copy(of: &Path, setting: Setting) -> Server {
         let data = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
-        let done = Command::new("cp").arg("-a").arg(of.join(".")).arg(data.path()).status();
-        assert!(done.is_ok_and(|s| s.success()), "the data could not be copied");
+        let done = Command::new("cp")
+            .arg("-a")
+            .arg(of.join("."))
+            .arg(data.path())
+            .status();
+        assert!(
+            done.is_ok_and(|s| s.success()),
+            "the data could not be copied"
+        );
         let started = launch(data.path(), &free_port(), &setting);
-        // It fell while it started: whoever runs it starts it again, now on a disk that works.
+        // It crashed on startup: the operator starts it again, now on a working disk.
         let (setting, (child, base)) = match started {
             Some(started) => (setting, started),
             None => {
-                let sound = Setting { disk: None, ..setting };
-                let again = launch(data.path(), &free_port(), &sound).unwrap_or_else(|| panic!("it does not start again"));
+                let sound = Setting {
+                    disk: None,
+                    ..setting
+                };
+                let again = launch(data.path(), &free_port(), &sound)
+                    .unwrap_or_else(|| panic!("it does not start again"));
                 (sound, again)
             }
         };
-        Server { child, base, data, setting }
+        Server {
+            child,
+            base,
+            data,
+            setting,
+        }
     }
 
-    /// Starts it again, on a disk that works, if it has ended by itself or does so within a second.
+    /// Restarts it on a working disk if it has exited, or does so within a second.
     pub fn revive(&mut self) -> bool {
         for _ in 0..500 {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -167,26 +221,37 @@ impl Server {
     /// One number out of the database, by SQL.
     pub fn count(&self, sql: &'static str) -> i64 {
         let data = self.data().to_path_buf();
-        // On a thread of its own: tests that wait call it, too.
-        let asked = std::thread::spawn(move || on_database(&data, async |db| sqlx::query_scalar(sql).fetch_one(db).await));
+        // On its own thread: async tests call it, too.
+        let asked = std::thread::spawn(move || {
+            on_database(&data, async |db| {
+                sqlx::query_scalar(sql).fetch_one(db).await
+            })
+        });
         asked.join().unwrap_or_else(|_| panic!("{sql}"))
     }
 
-    /// Whether the database itself does not let this happen.
+    /// Whether the database itself rejects this.
     pub fn refuses(&self, sql: &'static str) -> bool {
         let data = self.data().to_path_buf();
-        let done = std::thread::spawn(move || on_database(&data, async |db| Ok(sqlx::query(sql).execute(db).await.is_err())));
+        let done = std::thread::spawn(move || {
+            on_database(&data, async |db| {
+                Ok(sqlx::query(sql).execute(db).await.is_err())
+            })
+        });
         done.join().unwrap_or_else(|_| panic!("{sql}"))
     }
 
     /// Changes the database behind the server's back.
     pub fn write(&self, sql: &'static str) {
         let data = self.data().to_path_buf();
-        let done = std::thread::spawn(move || on_database(&data, async |db| sqlx::query(sql).execute(db).await));
+        let done = std::thread::spawn(move || {
+            on_database(&data, async |db| sqlx::query(sql).execute(db).await)
+        });
         done.join().unwrap_or_else(|_| panic!("{sql}"));
     }
 
-    /// Sessions of whoever has signed in last, by so many new cookies: a bench needs more than a phone number allows.
+    /// Adds sessions for the last person who signed in, one for each of these cookies: a bench
+    /// needs more than a phone number allows.
     pub fn more_sessions(&self, tokens: Vec<String>) {
         let data = self.data().to_path_buf();
         let insert = "INSERT INTO session (token_hash, subject_id, created_at, seen_at, phone_sealed) \
@@ -195,7 +260,10 @@ impl Server {
             on_database(&data, async |db| {
                 let mut all = sqlx::Connection::begin(db).await?;
                 for token in &tokens {
-                    sqlx::query(insert).bind(crate::sha256_hex(token.as_bytes())).execute(&mut *all).await?;
+                    sqlx::query(insert)
+                        .bind(crate::sha256_hex(token.as_bytes()))
+                        .execute(&mut *all)
+                        .await?;
                 }
                 all.commit().await
             });
@@ -208,26 +276,35 @@ impl Server {
         self.memory("VmRSS:")
     }
 
-    /// The most that it has held.
+    /// Its peak memory.
     pub fn peak(&self) -> u64 {
         self.memory("VmHWM:")
     }
 
     fn memory(&self, line: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_else(|e| panic!("{e}"));
-        let line = status.lines().find(|l| l.starts_with(line)).unwrap_or_else(|| panic!("{status}"));
-        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
+            .unwrap_or_else(|e| panic!("{e}"));
+        let line = status
+            .lines()
+            .find(|l| l.starts_with(line))
+            .unwrap_or_else(|| panic!("{status}"));
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kb| kb.parse::<u64>().ok())
+            .unwrap_or(0)
+            * 1024
     }
 
-    /// Puts the clock of a server with [`Setting::clock`] forward or back, while it runs.
+    /// Shifts the clock of a server with [`Setting::clock`] forward or back, while it runs.
     pub fn set_clock(&self, seconds: i64) {
-        // Replaced at once: the server reads it at any moment.
+        // Replaced atomically: the server may read it at any moment.
         let fresh = self.data().join("clock.new");
-        let done = std::fs::write(&fresh, seconds.to_string()).and_then(|()| std::fs::rename(&fresh, self.data().join("clock")));
+        let done = std::fs::write(&fresh, seconds.to_string())
+            .and_then(|()| std::fs::rename(&fresh, self.data().join("clock")));
         done.unwrap_or_else(|e| panic!("the clock cannot be set: {e}"));
     }
 
-    /// The next start is with another build of the app.
+    /// Uses another build of the app from the next start.
     pub fn deploy(&mut self, dist: PathBuf) {
         self.setting.dist = Some(dist);
     }
@@ -255,15 +332,15 @@ impl Server {
     /// Starts it again on the same data and port.
     pub fn start_again(&mut self) {
         let addr = self.base.trim_start_matches("http://").to_owned();
-        (self.child, self.base) =
-            launch(self.data.path(), &addr, &self.setting).unwrap_or_else(|| panic!("the server does not start again"));
+        (self.child, self.base) = launch(self.data.path(), &addr, &self.setting)
+            .unwrap_or_else(|| panic!("the server does not start again"));
     }
 
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
-    /// Uploads on the server's disk, as they lie there: sealed.
+    /// Uploads as stored on the server's disk: sealed.
     pub fn sealed_files(&self) -> Vec<PathBuf> {
         files_of(&self.data.path().join("uploads"))
     }
@@ -274,25 +351,44 @@ impl Server {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{e}"));
         let done = self.command(&["files", &folder.to_string_lossy()]);
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
         files_of(&folder)
     }
 
-    /// What the command line says to this data.
+    /// The output of the command line on this data.
     pub fn command(&self, args: &[&str]) -> std::process::Output {
         let program = root().join("target/release/claim-server");
-        let output = Command::new(program).arg("--data").arg(self.data()).args(args).output();
+        let output = Command::new(program)
+            .arg("--data")
+            .arg(self.data())
+            .args(args)
+            .output();
         output.unwrap_or_else(|e| panic!("{args:?}: {e}"))
     }
 
     /// `Signature` of a body, with the key for `peer`.
     pub fn signature(&self, peer: &str, body: &[u8]) -> String {
         use hmac::{KeyInit, Mac};
-        let key = String::from_utf8_lossy(&self.command(&["key", peer]).stdout).trim().to_owned();
-        let bytes: Vec<u8> = (0..key.len()).step_by(2).filter_map(|i| u8::from_str_radix(&key[i..i + 2], 16).ok()).collect();
-        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&bytes).unwrap_or_else(|e| panic!("{e}"));
+        let key = String::from_utf8_lossy(&self.command(&["key", peer]).stdout)
+            .trim()
+            .to_owned();
+        let bytes: Vec<u8> = (0..key.len())
+            .step_by(2)
+            .filter_map(|i| u8::from_str_radix(&key[i..i + 2], 16).ok())
+            .collect();
+        let mut mac =
+            hmac::Hmac::<sha2::Sha256>::new_from_slice(&bytes).unwrap_or_else(|e| panic!("{e}"));
         mac.update(body);
-        let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = mac
+            .finalize()
+            .into_bytes()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         format!("hmac-sha256={hex}")
     }
 
@@ -300,11 +396,15 @@ impl Server {
     pub fn bank(&self, answer: &Value) -> Answer {
         let body = answer.to_string();
         let signature = self.signature("bank", body.as_bytes());
-        let headers = [("content-type", "application/json"), ("signature", signature.as_str())];
-        self.caller().send("POST", "/api/v1/bank/answers", &headers, body.as_bytes())
+        let headers = [
+            ("content-type", "application/json"),
+            ("signature", signature.as_str()),
+        ];
+        self.caller()
+            .send("POST", "/api/v1/bank/answers", &headers, body.as_bytes())
     }
 
-    /// What somebody sees who opens a link whose secret stands behind #, as the page's script does.
+    /// What somebody sees who opens a link with a secret after #, as the page's script does.
     pub fn follow(&self, link: &str) -> Answer {
         let (page, secret) = link.split_once('#').unwrap_or_else(|| panic!("{link}"));
         let mut caller = self.caller();
@@ -313,9 +413,15 @@ impl Server {
     }
 
     pub fn caller(&self) -> Caller {
-        let config =
-            ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(Duration::from_secs(60)));
-        Caller { agent: config.build().into(), base: self.base.clone(), cookies: Vec::new() }
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(60)));
+        Caller {
+            agent: config.build().into(),
+            base: self.base.clone(),
+            cookies: Vec::new(),
+        }
     }
 
     /// The newest code that was "sent" to a phone.
@@ -325,7 +431,13 @@ impl Server {
             .split("class=\"step\"")
             .find(|m| m.contains(phone) && m.contains("验证码 "))
             .unwrap_or_else(|| panic!("no code for {phone}"));
-        message.split("验证码 ").nth(1).unwrap_or_default().chars().take(6).collect()
+        message
+            .split("验证码 ")
+            .nth(1)
+            .unwrap_or_default()
+            .chars()
+            .take(6)
+            .collect()
     }
 
     /// Waits for a condition that the server reaches by itself.
@@ -355,7 +467,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
     }
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {self:?}"))
@@ -372,21 +487,41 @@ impl Caller {
     }
 
     pub fn cookie(&self) -> String {
-        self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ")
+        self.cookies
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
-    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if !self.cookies.is_empty() {
             request = request.header("cookie", self.cookie());
         }
-        let request = request.body(body.to_vec()).unwrap_or_else(|e| panic!("{e}"));
-        let mut response = self.agent.run(request).unwrap_or_else(|e| panic!("{method} {path}: {e}"));
-        let headers: Vec<(String, String)> =
-            response.headers().iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned())).collect();
+        let request = request
+            .body(body.to_vec())
+            .unwrap_or_else(|e| panic!("{e}"));
+        let mut response = self
+            .agent
+            .run(request)
+            .unwrap_or_else(|e| panic!("{method} {path}: {e}"));
+        let headers: Vec<(String, String)> = response
+            .headers()
+            .iter()
+            .map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned()))
+            .collect();
         for (_, set) in headers.iter().filter(|(n, _)| n == "set-cookie") {
             if let Some((name, value)) = set.split(';').next().and_then(|c| c.split_once('=')) {
                 self.cookies.retain(|(n, _)| n != name);
@@ -395,44 +530,87 @@ impl Caller {
                 }
             }
         }
-        let text = response.body_mut().with_config().limit(64 << 20).lossy_utf8(true).read_to_string().unwrap_or_default();
-        Answer { status: response.status().as_u16(), headers, text }
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(64 << 20)
+            .lossy_utf8(true)
+            .read_to_string()
+            .unwrap_or_default();
+        Answer {
+            status: response.status().as_u16(),
+            headers,
+            text,
+        }
     }
 
-    /// A file as it comes.
+    /// The raw bytes of a file.
     pub fn bytes(&mut self, path: &str) -> Vec<u8> {
-        let request = http::Request::builder().uri(format!("{}{path}", self.base)).header("cookie", self.cookie());
+        let request = http::Request::builder()
+            .uri(format!("{}{path}", self.base))
+            .header("cookie", self.cookie());
         let request = request.body(Vec::new()).unwrap_or_else(|e| panic!("{e}"));
-        let mut response = self.agent.run(request).unwrap_or_else(|e| panic!("{path}: {e}"));
-        response.body_mut().with_config().limit(64 << 20).read_to_vec().unwrap_or_else(|e| panic!("{path}: {e}"))
+        let mut response = self
+            .agent
+            .run(request)
+            .unwrap_or_else(|e| panic!("{path}: {e}"));
+        response
+            .body_mut()
+            .with_config()
+            .limit(64 << 20)
+            .read_to_vec()
+            .unwrap_or_else(|e| panic!("{path}: {e}"))
     }
     pub fn get(&mut self, path: &str) -> Answer {
         self.send("GET", path, &[("accept", "text/html")], b"")
     }
     pub fn post(&mut self, path: &str, body: &Value) -> Answer {
-        self.send("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
+        self.send(
+            "POST",
+            path,
+            &[("content-type", "application/json")],
+            body.to_string().as_bytes(),
+        )
     }
     pub fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(fields);
-        self.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], form.finish().as_bytes())
+        self.send(
+            "POST",
+            path,
+            &[("content-type", "application/x-www-form-urlencoded")],
+            form.finish().as_bytes(),
+        )
     }
     pub fn report(&mut self, key: &str, notice: &Value) -> Answer {
         self.send(
             "POST",
             "/api/v1/notices",
-            &[("content-type", "application/json"), ("idempotency-key", key)],
+            &[
+                ("content-type", "application/json"),
+                ("idempotency-key", key),
+            ],
             notice.to_string().as_bytes(),
         )
     }
     pub fn sign_in(&mut self, server: &Server, phone: &str) {
-        assert_eq!(self.post("/api/v1/session/code", &json!({ "phone": phone })).status, 204);
-        let signed_in = self.post("/api/v1/session", &json!({ "phone": phone, "code": server.code_for(phone) }));
+        assert_eq!(
+            self.post("/api/v1/session/code", &json!({ "phone": phone }))
+                .status,
+            204
+        );
+        let signed_in = self.post(
+            "/api/v1/session",
+            &json!({ "phone": phone, "code": server.code_for(phone) }),
+        );
         assert_eq!(signed_in.status, 200, "{signed_in:?}");
     }
     pub fn staff(server: &Server, name: &str) -> Caller {
         let mut caller = server.caller();
-        let answer = caller.form("/staff/login", &[("name", name), ("password", &format!("demo-{name}"))]);
+        let answer = caller.form(
+            "/staff/login",
+            &[("name", name), ("password", &format!("demo-{name}"))],
+        );
         assert_eq!(answer.status, 303, "{answer:?}");
         caller
     }
@@ -442,7 +620,7 @@ impl Caller {
     }
 }
 
-/// A decision with all eight points found good; of an approval also what its one line says.
+/// A decision with all eight points passed; for an approval also the content of its one line.
 pub fn all_good<'a>(fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     const POINTS: [&str; 8] = [
         "check-contract",
@@ -454,15 +632,28 @@ pub fn all_good<'a>(fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         "check-amount",
         "check-complete",
     ];
-    const LINE: [(&str, &str); 4] =
-        [("item", "损失"), ("excluded_because", "条款第八条"), ("share_because", "按责任比例"), ("deductible_because", "条款约定的免赔")];
-    fields.iter().copied().chain(POINTS.map(|point| (point, "yes"))).chain(LINE).collect()
+    const LINE: [(&str, &str); 4] = [
+        ("item", "损失"),
+        ("excluded_because", "条款第八条"),
+        ("share_because", "按责任比例"),
+        ("deductible_because", "条款约定的免赔"),
+    ];
+    fields
+        .iter()
+        .copied()
+        .chain(POINTS.map(|point| (point, "yes")))
+        .chain(LINE)
+        .collect()
 }
 
 /// A key that no other test uses.
 pub fn unique_key() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("test-{}-{:06}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "test-{}-{:06}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// A good notice, for the caller to spoil.
@@ -481,5 +672,8 @@ pub fn notice(now: &str) -> Value {
 }
 
 fn files_of(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{e}")).filter_map(|e| Some(e.ok()?.path())).collect()
+    std::fs::read_dir(folder)
+        .unwrap_or_else(|e| panic!("{e}"))
+        .filter_map(|e| Some(e.ok()?.path()))
+        .collect()
 }

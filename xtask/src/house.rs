@@ -1,4 +1,5 @@
-//! What holds of the house beside its code: licences, pictures, links between documents, and who imports whom.
+//! Rules beyond the code: licences, pictures, links between documents, and which module imports
+//! which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +10,7 @@ use crate::{Result, cargo, check, root};
 /// Bytes of all pictures in docs/ together: a clone over a slow link should not be pictures.
 const PICTURES: u64 = 4 << 20;
 
-/// One of these in an SPDX expression, or all of them where it says AND.
+/// An SPDX expression needs one of these, or all of them where it says AND.
 const LICENCES: [&str; 14] = [
     "MIT",
     "Apache-2.0",
@@ -31,7 +32,10 @@ const LICENCES: [&str; 14] = [
 const ACYCLIC: [&str; 4] = ["claim-api", "claim-domain", "claim-photo", "claim-server"];
 
 /// Floors of the server, and those above that each knows nothing of (docs/ARCHITECTURE.md).
-const FLOORS: [(&str, &[&str]); 2] = [("store", &["work", "http", "hosts", "pages"]), ("work", &["http", "hosts", "pages"])];
+const FLOORS: [(&str, &[&str]); 2] = [
+    ("store", &["work", "http", "hosts", "pages"]),
+    ("work", &["http", "hosts", "pages"]),
+];
 
 /// What stands in `store/` only: statements and files (docs/decisions/0010-storage.md).
 const STORED: [&str; 4] = ["sqlx::", "std::fs", "tokio::fs", "File::open"];
@@ -43,7 +47,10 @@ pub fn check(wrong: &mut Vec<String>) -> Result {
     for name in ACYCLIC {
         let graph = imports(name)?;
         for circle in circles(&graph) {
-            wrong.push(format!("crates/{name}: {} import each other", circle.join(", ")));
+            wrong.push(format!(
+                "crates/{name}: {} import each other",
+                circle.join(", ")
+            ));
         }
         if name == "claim-server" {
             floors(&graph, wrong);
@@ -55,9 +62,17 @@ pub fn check(wrong: &mut Vec<String>) -> Result {
 fn floors(graph: &Graph, wrong: &mut Vec<String>) {
     let floor = |module: &str| module.split("::").next().unwrap_or_default().to_owned();
     for (module, imported) in graph {
-        let above = FLOORS.iter().find(|(below, _)| *below == floor(module)).map_or(&[][..], |(_, above)| above);
-        for import in imported.iter().filter(|import| above.contains(&floor(import).as_str())) {
-            wrong.push(format!("crates/claim-server: {module} imports {import}, which stands above it"));
+        let above = FLOORS
+            .iter()
+            .find(|(below, _)| *below == floor(module))
+            .map_or(&[][..], |(_, above)| above);
+        for import in imported
+            .iter()
+            .filter(|import| above.contains(&floor(import).as_str()))
+        {
+            wrong.push(format!(
+                "crates/claim-server: {module} imports {import}, which stands above it"
+            ));
         }
     }
 }
@@ -65,72 +80,141 @@ fn floors(graph: &Graph, wrong: &mut Vec<String>) {
 /// No statement and no file access outside of `store/`; the command line reads what it is given.
 fn storage(wrong: &mut Vec<String>) -> Result {
     for (path, text) in check::sources("crates/claim-server/src")? {
-        let place = path.strip_prefix("crates/claim-server/src").unwrap_or(&path);
-        if place.starts_with("store") || place.starts_with("tests") || place == Path::new("main.rs") {
+        let place = path
+            .strip_prefix("crates/claim-server/src")
+            .unwrap_or(&path);
+        if place.starts_with("store") || place.starts_with("tests") || place == Path::new("main.rs")
+        {
             continue;
         }
-        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-        for (line, number) in code.lines().zip(1..).filter(|(line, _)| !line.trim_start().starts_with("//")) {
+        let code = text
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap_or_default();
+        for (line, number) in code
+            .lines()
+            .zip(1..)
+            .filter(|(line, _)| !line.trim_start().starts_with("//"))
+        {
             if let Some(what) = STORED.iter().find(|what| line.contains(**what)) {
-                wrong.push(format!("{}, line {number}: {what} stands in store/ only", path.display()));
+                wrong.push(format!(
+                    "{}, line {number}: {what} stands in store/ only",
+                    path.display()
+                ));
             }
         }
     }
     Ok(())
 }
 
-/// Every library that is linked may be linked.
+/// Every linked library has a licence that allows it.
 fn licences(wrong: &mut Vec<String>) -> Result {
-    // For the server's platform; the app's libraries are named by no platform.
-    let asked = ["metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"];
-    let output = cargo(&asked).output().map_err(|e| format!("cargo metadata: {e}"))?;
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
+    // For the server's platform; the app's libraries are not platform-specific.
+    let asked = [
+        "metadata",
+        "--format-version",
+        "1",
+        "--locked",
+        "--filter-platform",
+        "x86_64-unknown-linux-gnu",
+    ];
+    let output = cargo(&asked)
+        .output()
+        .map_err(|e| format!("cargo metadata: {e}"))?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let licence = package["license"].as_str().unwrap_or("none");
         if !may_be_linked(licence) {
-            wrong.push(format!("{} {} is under {licence:?}", package["name"], package["version"]));
+            wrong.push(format!(
+                "{} {} is under {licence:?}",
+                package["name"], package["version"]
+            ));
         }
     }
     Ok(())
 }
 
 fn may_be_linked(licence: &str) -> bool {
-    let known = |one: &str| LICENCES.contains(&one.trim().split(" WITH ").next().unwrap_or_default());
+    let known =
+        |one: &str| LICENCES.contains(&one.trim().split(" WITH ").next().unwrap_or_default());
     let plain = licence.replace(['(', ')'], " ").replace('/', " OR ");
-    plain.split(" AND ").all(|part| part.split(" OR ").any(known))
+    plain
+        .split(" AND ")
+        .all(|part| part.split(" OR ").any(known))
 }
 
 fn pictures(wrong: &mut Vec<String>) {
-    let picture = |path: &Path| path.extension().is_some_and(|e| ["png", "webp", "jpg", "svg"].iter().any(|known| e == *known));
-    let bytes: u64 = files("docs").iter().filter(|path| picture(path)).filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum();
+    let picture = |path: &Path| {
+        path.extension().is_some_and(|e| {
+            ["png", "webp", "jpg", "svg"]
+                .iter()
+                .any(|known| e == *known)
+        })
+    };
+    let bytes: u64 = files("docs")
+        .iter()
+        .filter(|path| picture(path))
+        .filter_map(|path| Some(fs::metadata(path).ok()?.len()))
+        .sum();
     if bytes > PICTURES {
-        wrong.push(format!("docs/ holds {bytes} bytes of pictures, more than {PICTURES}"));
+        wrong.push(format!(
+            "docs/ holds {bytes} bytes of pictures, more than {PICTURES}"
+        ));
     }
 }
 
-/// What git knows below a folder.
+/// Files tracked by git under a folder.
 fn files(folder: &str) -> Vec<PathBuf> {
-    let listed = std::process::Command::new("git").args(["ls-files", folder]).current_dir(root()).output();
-    let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let listed = std::process::Command::new("git")
+        .args(["ls-files", folder])
+        .current_dir(root())
+        .output();
+    let listed = listed
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
     listed.lines().map(|line| root().join(line)).collect()
 }
 
-/// Files that documents point at are there: links, and paths in code marks of docs/howto.
+/// Files that documents point at exist: links, and paths in code spans of docs/howto.
 fn links(wrong: &mut Vec<String>) -> Result {
-    for path in files(".").iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
-        let text = fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+    for path in files(".")
+        .iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+    {
+        let text = fs::read_to_string(path)
+            .map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
         let folder = path.parent().unwrap_or(path);
-        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
         for target in targets.map(|t| t.split('#').next().unwrap_or_default()) {
-            let elsewhere = target.is_empty() || target.contains("://") || target.contains(char::is_whitespace);
+            let elsewhere =
+                target.is_empty() || target.contains("://") || target.contains(char::is_whitespace);
             if !elsewhere && !folder.join(target).exists() {
-                wrong.push(format!("{} points at {target}, which is not there", path.display()));
+                wrong.push(format!(
+                    "{} points at {target}, which is not there",
+                    path.display()
+                ));
             }
         }
-        let named = text.split('`').skip(1).step_by(2).filter(|_| folder.ends_with("howto"));
-        for name in named.filter(|n| n.contains('/') && !n.contains(['*', ' ']) && !n.starts_with('/') && !n.contains("LANGUAGE")) {
+        let named = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|_| folder.ends_with("howto"));
+        for name in named.filter(|n| {
+            n.contains('/')
+                && !n.contains(['*', ' '])
+                && !n.starts_with('/')
+                && !n.contains("LANGUAGE")
+        }) {
             if !root().join(name).exists() {
-                wrong.push(format!("{} names {name}, which is not there", path.display()));
+                wrong.push(format!(
+                    "{} names {name}, which is not there",
+                    path.display()
+                ));
             }
         }
     }
@@ -139,14 +223,22 @@ fn links(wrong: &mut Vec<String>) -> Result {
 
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// Which module of a crate imports which. A module and its parts are one thing: between those nothing is counted.
+/// Which module of a crate imports which. A module and its parts are one thing: between those
+/// nothing is counted.
 fn imports(name: &str) -> Result<Graph> {
     let folder = format!("crates/{name}/src");
     let modules: Vec<(String, String)> = check::sources(&folder)?
         .into_iter()
         .map(|(path, text)| {
-            let place = path.strip_prefix(&folder).unwrap_or(&path).with_extension("");
-            let parts: Vec<_> = place.iter().map(|part| part.to_string_lossy().into_owned()).filter(|part| part != "mod").collect();
+            let place = path
+                .strip_prefix(&folder)
+                .unwrap_or(&path)
+                .with_extension("");
+            let parts: Vec<_> = place
+                .iter()
+                .map(|part| part.to_string_lossy().into_owned())
+                .filter(|part| part != "mod")
+                .collect();
             (parts.join("::"), text)
         })
         .filter(|(module, _)| !module.ends_with("tests") && !module.starts_with("tests"))
@@ -155,12 +247,26 @@ fn imports(name: &str) -> Result<Graph> {
     let names: BTreeSet<&String> = modules.iter().map(|(module, _)| module).collect();
     let mut graph = Graph::new();
     for (module, text) in &modules {
-        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let text = text
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap_or_default();
         let all = graph.entry(module.clone()).or_default();
         let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
-        let above = paths(text, "super::").into_iter().map(|path| if parent.is_empty() { path } else { format!("{parent}::{path}") });
+        let above = paths(text, "super::").into_iter().map(|path| {
+            if parent.is_empty() {
+                path
+            } else {
+                format!("{parent}::{path}")
+            }
+        });
         for path in paths(text, "crate::").into_iter().chain(above) {
-            let longest = (1..=4).rev().map(|n| path.splitn(n + 1, "::").take(n).collect::<Vec<_>>().join("::"));
+            let longest = (1..=4).rev().map(|n| {
+                path.splitn(n + 1, "::")
+                    .take(n)
+                    .collect::<Vec<_>>()
+                    .join("::")
+            });
             let found = longest.into_iter().find(|path| names.contains(path));
             all.extend(found.filter(|found| !is_part(found, module) && !is_part(module, found)));
         }
@@ -170,20 +276,32 @@ fn imports(name: &str) -> Result<Graph> {
 
 /// Whether `part` is `whole`, or stands in it.
 fn is_part(part: &str, whole: &str) -> bool {
-    part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    part.strip_prefix(whole)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// What stands behind `crate::` or `super::`, braces taken apart.
 fn paths(text: &str, root: &str) -> Vec<String> {
-    let code: String = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    let code: String = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join(" ");
     let mut found = Vec::new();
     for (at, _) in code.match_indices(root) {
         let rest = &code[at + root.len()..];
         let Some(inner) = rest.strip_prefix('{') else {
-            let path: String = rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':' | '{')).collect();
+            let path: String = rest
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':' | '{'))
+                .collect();
             match path.split_once('{') {
                 // `crate::store::{claims, events}`
-                Some((begin, _)) => found.extend(braced(&rest[begin.len() + 1..]).into_iter().map(|part| format!("{begin}{part}"))),
+                Some((begin, _)) => found.extend(
+                    braced(&rest[begin.len() + 1..])
+                        .into_iter()
+                        .map(|part| format!("{begin}{part}")),
+                ),
                 None => found.push(path),
             }
             continue;
@@ -207,7 +325,11 @@ fn braced(inner: &str) -> Vec<String> {
         }
     }
     found.push(part.trim().to_owned());
-    found.into_iter().map(|part| part.split(" as ").next().unwrap_or_default().to_owned()).filter(|part| !part.is_empty()).collect()
+    found
+        .into_iter()
+        .map(|part| part.split(" as ").next().unwrap_or_default().to_owned())
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 /// Modules that reach each other, each group once (Tarjan would be faster; there are some fifty).
@@ -215,25 +337,47 @@ fn circles(graph: &Graph) -> Vec<Vec<String>> {
     let reach = |from: &String| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
         while let Some(next) = open.pop() {
-            open.extend(graph.get(next).into_iter().flatten().filter(|to| seen.insert((*to).clone())));
+            open.extend(
+                graph
+                    .get(next)
+                    .into_iter()
+                    .flatten()
+                    .filter(|to| seen.insert((*to).clone())),
+            );
         }
         seen
     };
-    let reached: BTreeMap<&String, BTreeSet<String>> = graph.keys().map(|module| (module, reach(module))).collect();
+    let reached: BTreeMap<&String, BTreeSet<String>> =
+        graph.keys().map(|module| (module, reach(module))).collect();
     let mut all: BTreeSet<Vec<String>> = BTreeSet::new();
-    for (module, seen) in reached.iter().filter(|(module, seen)| seen.contains(**module)) {
-        all.insert(seen.iter().filter(|other| reached.get(other).is_some_and(|back| back.contains(*module))).cloned().collect());
+    for (module, seen) in reached
+        .iter()
+        .filter(|(module, seen)| seen.contains(**module))
+    {
+        all.insert(
+            seen.iter()
+                .filter(|other| {
+                    reached
+                        .get(other)
+                        .is_some_and(|back| back.contains(*module))
+                })
+                .cloned()
+                .collect(),
+        );
     }
     all.into_iter().collect()
 }
 
-/// Prints who imports whom, and every circle.
+/// Prints which module imports which, and every cycle.
 pub fn graph() -> Result {
     for name in ["claim-api", "claim-domain", "claim-photo", "claim-server"] {
         let graph = imports(name)?;
         println!("{name}");
         for (module, imported) in &graph {
-            println!("  {module} -> {}", imported.iter().cloned().collect::<Vec<_>>().join(" "));
+            println!(
+                "  {module} -> {}",
+                imported.iter().cloned().collect::<Vec<_>>().join(" ")
+            );
         }
         for circle in circles(&graph) {
             println!("  circle of {}: {}", circle.len(), circle.join(" "));
@@ -248,11 +392,22 @@ mod tests {
 
     #[test]
     fn licences_are_read_as_they_are_written() {
-        for good in ["MIT", "MIT OR Apache-2.0", "MIT/Apache-2.0", "(MIT OR Apache-2.0) AND Unicode-3.0", "Apache-2.0 WITH LLVM-exception"]
-        {
+        for good in [
+            "MIT",
+            "MIT OR Apache-2.0",
+            "MIT/Apache-2.0",
+            "(MIT OR Apache-2.0) AND Unicode-3.0",
+            "Apache-2.0 WITH LLVM-exception",
+        ] {
             assert!(may_be_linked(good), "{good}");
         }
-        for bad in ["AGPL-3.0", "GPL-2.0 OR GPL-3.0", "MIT AND GPL-3.0", "none", ""] {
+        for bad in [
+            "AGPL-3.0",
+            "GPL-2.0 OR GPL-3.0",
+            "MIT AND GPL-3.0",
+            "none",
+            "",
+        ] {
             assert!(!may_be_linked(bad), "{bad}");
         }
     }
@@ -262,25 +417,47 @@ mod tests {
         let graph = |edges: &[(&str, &str)]| {
             let mut graph = Graph::new();
             for (from, to) in edges {
-                graph.entry((*from).into()).or_default().insert((*to).into());
+                graph
+                    .entry((*from).into())
+                    .or_default()
+                    .insert((*to).into());
                 graph.entry((*to).into()).or_default();
             }
             graph
         };
         assert!(circles(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])).is_empty());
-        assert_eq!(circles(&graph(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")])), [["a", "b", "c"]]);
+        assert_eq!(
+            circles(&graph(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")])),
+            [["a", "b", "c"]]
+        );
     }
 
     #[test]
     fn imports_are_read() {
         let text = "use crate::{App, guard, store::{self, Tx}, limits::busy};\nlet x = crate::vault::token(); // crate::no";
-        assert_eq!(paths(text, "crate::"), ["App", "guard", "store::", "limits::busy", "vault::token"]);
+        assert_eq!(
+            paths(text, "crate::"),
+            ["App", "guard", "store::", "limits::busy", "vault::token"]
+        );
         let text = "use crate::store::claims::{self, ClaimRow};\nuse crate::store::{Tx, events as kept, links};";
         assert_eq!(
             paths(text, "crate::"),
-            ["store::claims::self", "store::claims::ClaimRow", "store::Tx", "store::events", "store::links"]
+            [
+                "store::claims::self",
+                "store::claims::ClaimRow",
+                "store::Tx",
+                "store::events",
+                "store::links"
+            ]
         );
-        assert_eq!(paths("use super::{log, papers};\npub(super) fn x() {}", "super::"), ["log", "papers"]);
-        assert!(is_part("store::claims", "store") && is_part("store", "store") && !is_part("stored", "store"));
+        assert_eq!(
+            paths("use super::{log, papers};\npub(super) fn x() {}", "super::"),
+            ["log", "papers"]
+        );
+        assert!(
+            is_part("store::claims", "store")
+                && is_part("store", "store")
+                && !is_part("stored", "store")
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! The one door: `cargo xtask run | dev | build | test | check | coverage | bench | faults | fuzz | screenshots | release`.
+//! The single entry point: `cargo xtask run | dev | build | test | check | coverage | bench |
+//! faults | fuzz | screenshots | release`.
 //!
-//! Promise: a command installs what it needs, pinned, with progress shown; what cannot be installed is said in one
-//! sentence. The second start takes seconds.
+//! Promise: a command installs what it needs, pinned, with progress shown; what cannot be installed
+//! is said in one sentence. The second start takes seconds.
 
 mod build;
 mod check;
@@ -49,10 +50,19 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(args: &[String]) -> Result {
-    env::set_current_dir(root()).map_err(|e| format!("the project folder cannot be entered: {e}"))?;
-    let option = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1)).cloned();
+    env::set_current_dir(root())
+        .map_err(|e| format!("the project folder cannot be entered: {e}"))?;
+    let option = |name: &str| {
+        args.iter()
+            .position(|a| a == name)
+            .and_then(|i| args.get(i + 1))
+            .cloned()
+    };
     match args.first().map(String::as_str) {
-        Some("run") => build::run_all(&option("--addr").unwrap_or("127.0.0.1:8080".into()), &option("--data").unwrap_or("data".into())),
+        Some("run") => build::run_all(
+            &option("--addr").unwrap_or("127.0.0.1:8080".into()),
+            &option("--data").unwrap_or("data".into()),
+        ),
         Some("dev") => build::dev(),
         Some("build") => build::build(),
         Some("finish") => build::finish(),
@@ -60,15 +70,24 @@ fn dispatch(args: &[String]) -> Result {
             (Some(folder), Some(to)) => build::brand(Path::new(folder), Path::new(to)),
             _ => Err("brand FOLDER DIR".into()),
         },
-        Some("gallery") => build::show_gallery(&option("--addr").unwrap_or("127.0.0.1:8082".into())),
+        Some("gallery") => {
+            build::show_gallery(&option("--addr").unwrap_or("127.0.0.1:8082".into()))
+        }
         Some("test") => tests::test(option("--only").as_deref()),
         Some("check") if args.iter().any(|a| a == "--graph") => house::graph(),
         Some("check") => check::check(),
         Some("coverage") => coverage::write(),
-        Some("bench") => tests::bench(args.get(1).map(String::as_str), args.get(2).map(String::as_str)),
+        Some("bench") => tests::bench(
+            args.get(1).map(String::as_str),
+            args.get(2).map(String::as_str),
+        ),
         Some("fuzz") => {
             let seconds = option("--seconds").unwrap_or("60".into());
-            fuzz::fuzz(seconds.parse().map_err(|_| format!("--seconds: {seconds:?} is no number"))?)
+            fuzz::fuzz(
+                seconds
+                    .parse()
+                    .map_err(|_| format!("--seconds: {seconds:?} is no number"))?,
+            )
         }
         Some("faults") => tests::faults(args.get(1).map(String::as_str)),
         Some("release") => match args.get(1) {
@@ -82,7 +101,10 @@ fn dispatch(args: &[String]) -> Result {
 
 /// The project's folder: the one above this package.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
 }
 
 /// Says what is going on.
@@ -90,7 +112,7 @@ pub fn say(text: &str) {
     eprintln!("\x1b[1;32m==>\x1b[0m {text}");
 }
 
-/// Runs a program to its end.
+/// Runs a program and waits for it.
 pub fn run(command: &mut Command) -> Result {
     let shown = format!("{command:?}").replace('"', "");
     match command.status() {

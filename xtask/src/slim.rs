@@ -1,7 +1,7 @@
-//! What wasm-bindgen leaves in a program and its glue that nobody needs, taken out: a tenth of the first tap.
+//! Removes what wasm-bindgen leaves unused in a program and its glue: a tenth of the first tap.
 
-/// Exports of the classes that leptos brings along for streamed server functions, which this app has none of. As exports
-/// they keep kilobytes of code alive.
+/// Exports of the classes that leptos includes for streamed server functions, which this app does
+/// not use. Being exported, they keep kilobytes of code alive.
 fn is_stream(export: &str) -> bool {
     export.starts_with("intounderlying") || export.starts_with("__wbg_intounderlying")
 }
@@ -26,7 +26,7 @@ fn put_number(mut value: usize, to: &mut Vec<u8>) {
     to.push(value as u8);
 }
 
-/// The program without those exports; what only they used is still there, for wasm-opt to find.
+/// The program without those exports; wasm-opt then removes the code that only they used.
 pub fn without_streams(wasm: &[u8]) -> Vec<u8> {
     const HEADER: usize = 8;
     const EXPORTS: u8 = 7;
@@ -35,7 +35,11 @@ pub fn without_streams(wasm: &[u8]) -> Vec<u8> {
     while let [id, sized @ ..] = rest {
         let (length, digits) = number(sized);
         let (section, after) = sized[digits..].split_at(length);
-        let kept = if *id == EXPORTS { exports_without_streams(section) } else { section.to_vec() };
+        let kept = if *id == EXPORTS {
+            exports_without_streams(section)
+        } else {
+            section.to_vec()
+        };
         out.push(*id);
         put_number(kept.len(), &mut out);
         out.extend(kept);
@@ -67,7 +71,7 @@ fn exports_without_streams(section: &[u8]) -> Vec<u8> {
 /// The glue without those classes.
 pub fn without_streams_glue(glue: &[u8]) -> Vec<u8> {
     let mut kept = String::new();
-    // Inside one of them, until the line that ends it.
+    // Inside one of them, until its last line.
     let mut until: Option<&str> = None;
     for line in String::from_utf8_lossy(glue).lines() {
         if let Some(end) = until {
@@ -86,26 +90,36 @@ pub fn without_streams_glue(glue: &[u8]) -> Vec<u8> {
     kept.into_bytes()
 }
 
-/// wasm-bindgen names each import with 16 random digits, in the glue and again in the program: nothing packs them.
-/// Numbered instead they cost next to nothing. The length stays, so no offset of the program moves.
+/// wasm-bindgen names each import with 16 random digits, in the glue and again in the program,
+/// which do not compress. Numbered instead, they cost next to nothing. The length stays the same,
+/// so no offset in the program moves.
 pub fn plain_imports(glue: &[u8], wasm: &[u8]) -> (Vec<u8>, Vec<u8>) {
     const PREFIX: &[u8] = b"__wbg_";
     const DIGITS: usize = 16;
     let is_part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$');
-    let starts = |bytes: &[u8]| -> Vec<usize> { (0..bytes.len()).filter(|at| bytes[*at..].starts_with(PREFIX)).collect() };
+    let starts = |bytes: &[u8]| -> Vec<usize> {
+        (0..bytes.len())
+            .filter(|at| bytes[*at..].starts_with(PREFIX))
+            .collect()
+    };
     let name_at = |bytes: &[u8], at: usize| {
         let name: Vec<u8> = bytes[at..].iter().copied().take_while(is_part).collect();
         let digits = name.len().checked_sub(DIGITS)?;
         let random = name[digits..].iter().all(u8::is_ascii_hexdigit) && name[digits - 1] == b'_';
         random.then_some(name)
     };
-    let mut names: Vec<Vec<u8>> = starts(wasm).into_iter().filter_map(|at| name_at(wasm, at)).collect();
+    let mut names: Vec<Vec<u8>> = starts(wasm)
+        .into_iter()
+        .filter_map(|at| name_at(wasm, at))
+        .collect();
     names.sort();
     names.dedup();
     let numbered = |bytes: &[u8]| {
         let mut out = bytes.to_vec();
         for at in starts(bytes) {
-            if let Some(number) = name_at(bytes, at).and_then(|name| names.binary_search(&name).ok()) {
+            if let Some(number) =
+                name_at(bytes, at).and_then(|name| names.binary_search(&name).ok())
+            {
                 let end = at + names[number].len();
                 out[end - DIGITS..end].copy_from_slice(format!("{number:016x}").as_bytes());
             }

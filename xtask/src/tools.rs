@@ -1,4 +1,5 @@
-//! What the project needs on a machine, installed at fixed versions into target/tools and node_modules.
+//! What the project needs on a machine, installed at fixed versions into target/tools and
+//! node_modules.
 
 use std::env;
 use std::ffi::OsString;
@@ -23,41 +24,73 @@ pub fn path() -> OsString {
 }
 
 fn answers(program: &str, args: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(args).env("PATH", path()).stderr(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let output = Command::new(program)
+        .args(args)
+        .env("PATH", path())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The version of a crate in Cargo.lock.
 fn locked(name: &str) -> Result<String> {
-    let lock = fs::read_to_string(root().join("Cargo.lock")).map_err(|e| format!("Cargo.lock cannot be read: {e}"))?;
-    let entry = lock.split("[[package]]").find(|p| p.contains(&format!("name = \"{name}\"\n")));
-    let version = entry.and_then(|p| p.split("version = \"").nth(1)).and_then(|v| v.split('"').next());
-    version.map(str::to_owned).ok_or_else(|| format!("Cargo.lock names no {name}"))
+    let lock = fs::read_to_string(root().join("Cargo.lock"))
+        .map_err(|e| format!("Cargo.lock cannot be read: {e}"))?;
+    let entry = lock
+        .split("[[package]]")
+        .find(|p| p.contains(&format!("name = \"{name}\"\n")));
+    let version = entry
+        .and_then(|p| p.split("version = \"").nth(1))
+        .and_then(|v| v.split('"').next());
+    version
+        .map(str::to_owned)
+        .ok_or_else(|| format!("Cargo.lock names no {name}"))
 }
 
-/// The command, ended with all that it started after so many seconds: a browser that hangs must not hold up a whole run.
-/// Where coreutils' `timeout` is missing, without an end.
+/// The command, killed with everything it started after so many seconds: a hanging browser must not
+/// hold up a whole run. Without coreutils' `timeout` there is no limit.
 pub fn within(seconds: u32, command: &Command) -> Command {
     if answers("timeout", &["--version"]).is_none_or(|v| !v.contains("coreutils")) {
         return again(Command::new(command.get_program()), command);
     }
     let mut bounded = Command::new("timeout");
-    bounded.args(["--kill-after=20", &seconds.to_string()]).arg(command.get_program());
+    bounded
+        .args(["--kill-after=20", &seconds.to_string()])
+        .arg(command.get_program());
     again(bounded, command)
 }
 
 /// With the arguments and the environment of another command.
 fn again(mut fresh: Command, command: &Command) -> Command {
-    fresh.args(command.get_args()).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    fresh.args(command.get_args()).envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     fresh
 }
 
-/// Everything that building the app takes.
+/// Everything needed to build the app.
 pub fn for_building() -> Result {
     wasm_target()?;
-    // Little optimised: they run for seconds, and compiling them fast saves minutes on a new machine.
-    cargo_tool("trunk", TRUNK, &["trunk"], &["--locked", "--no-default-features"])?;
-    cargo_tool("wasm-bindgen-cli", &locked("wasm-bindgen")?, &["wasm-bindgen", "wasm-bindgen-test-runner"], &["--no-default-features"])?;
+    // Little optimised: they run for seconds, and compiling them fast saves minutes on a new
+    // machine.
+    cargo_tool(
+        "trunk",
+        TRUNK,
+        &["trunk"],
+        &["--locked", "--no-default-features"],
+    )?;
+    cargo_tool(
+        "wasm-bindgen-cli",
+        &locked("wasm-bindgen")?,
+        &["wasm-bindgen", "wasm-bindgen-test-runner"],
+        &["--no-default-features"],
+    )?;
     npm()
 }
 
@@ -75,14 +108,37 @@ fn wasm_target() -> Result {
 
 fn cargo_tool(package: &str, version: &str, programs: &[&str], extra: &[&str]) -> Result {
     let stamp = tools().join(format!("{package}-{version}"));
-    if stamp.exists() && programs.iter().all(|p| tools().join("bin").join(p).exists()) {
+    if stamp.exists()
+        && programs
+            .iter()
+            .all(|p| tools().join("bin").join(p).exists())
+    {
         return Ok(());
     }
     // Made elsewhere already (a developer's machine, an image): its version decides.
-    say(&format!("installing {package} {version} into target/tools (a few minutes, once)"));
-    let mut command = cargo(&["install", package, "--version", version, "--force", "--root"]);
-    command.arg(tools()).arg("--target-dir").arg(tools().join("build")).args(extra);
-    for (name, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16"), ("DEBUG", "0"), ("PANIC", "unwind")] {
+    say(&format!(
+        "installing {package} {version} into target/tools (a few minutes, once)"
+    ));
+    let mut command = cargo(&[
+        "install",
+        package,
+        "--version",
+        version,
+        "--force",
+        "--root",
+    ]);
+    command
+        .arg(tools())
+        .arg("--target-dir")
+        .arg(tools().join("build"))
+        .args(extra);
+    for (name, value) in [
+        ("OPT_LEVEL", "1"),
+        ("LTO", "off"),
+        ("CODEGEN_UNITS", "16"),
+        ("DEBUG", "0"),
+        ("PANIC", "unwind"),
+    ] {
         command.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
     }
     run(&mut command).map_err(|_| {
@@ -95,7 +151,8 @@ fn cargo_tool(package: &str, version: &str, programs: &[&str], extra: &[&str]) -
 }
 
 fn npm() -> Result {
-    let lock = fs::read(root().join("package-lock.json")).map_err(|e| format!("package-lock.json cannot be read: {e}"))?;
+    let lock = fs::read(root().join("package-lock.json"))
+        .map_err(|e| format!("package-lock.json cannot be read: {e}"))?;
     let stamp = root().join("node_modules/.installed");
     if fs::read(&stamp).is_ok_and(|known| known == lock) {
         return Ok(());
@@ -112,7 +169,8 @@ pub fn for_fuzzing() -> Result {
     cargo_tool("cargo-fuzz", "0.13.2", &["cargo-fuzz"], &[])
 }
 
-/// Chromium, Firefox and WebKit with their drivers, a font with Chinese characters, and the JPEG decoder that others use.
+/// Chromium, Firefox and WebKit with their drivers, a font with Chinese characters, and the JPEG
+/// decoder in common use.
 pub fn for_browser_tests() -> Result {
     cargo_tool("geckodriver", GECKODRIVER, &["geckodriver"], &["--locked"])?;
     let font = || {
@@ -123,12 +181,32 @@ pub fn for_browser_tests() -> Result {
         && answers("chromedriver", &["--version"]).is_some()
         && answers("firefox-esr", &["--version"]).is_some()
         && font()
-        && answers("sh", &["-c", "command -v djpeg && command -v Xvfb && command -v WebKitWebDriver"]).is_some()
+        && answers(
+            "sh",
+            &[
+                "-c",
+                "command -v djpeg && command -v Xvfb && command -v WebKitWebDriver",
+            ],
+        )
+        .is_some()
     {
         return Ok(());
     }
-    let browsers = ["chromium", "chromium-driver", "firefox-esr", "webkit2gtk-driver", "xvfb", "xauth"];
-    debian(&[&browsers[..], &["fonts-noto-cjk", "fontconfig", "libjpeg-turbo-progs"]].concat())
+    let browsers = [
+        "chromium",
+        "chromium-driver",
+        "firefox-esr",
+        "webkit2gtk-driver",
+        "xvfb",
+        "xauth",
+    ];
+    debian(
+        &[
+            &browsers[..],
+            &["fonts-noto-cjk", "fontconfig", "libjpeg-turbo-progs"],
+        ]
+        .concat(),
+    )
 }
 
 /// A virtual environment with the PyPI packages that tests use as foreign clients.
@@ -144,21 +222,44 @@ pub fn python(packages: &[&str]) -> Result<PathBuf> {
         debian(&["python3", "python3-venv"])?;
         run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
     }
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages))
-        .map_err(|_| "pip failed: PyPI must be reachable".to_owned())?;
-    fs::write(stamp, packages.join(" ")).map_err(|e| format!("target/tools cannot be written: {e}"))?;
+    run(Command::new(&python)
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .args(packages))
+    .map_err(|_| "pip failed: PyPI must be reachable".to_owned())?;
+    fs::write(stamp, packages.join(" "))
+        .map_err(|e| format!("target/tools cannot be written: {e}"))?;
     Ok(python)
 }
 
 fn debian(packages: &[&str]) -> Result {
-    let by_hand = format!("these Debian packages are needed: apt-get install {}", packages.join(" "));
+    let by_hand = format!(
+        "these Debian packages are needed: apt-get install {}",
+        packages.join(" ")
+    );
     let root = answers("id", &["-u"]).is_some_and(|id| id.trim() == "0");
     if !root || answers("apt-get", &["--version"]).is_none() {
         return Err(by_hand);
     }
     say(&format!("installing {}", packages.join(", ")));
-    let apt = |args: &[&str]| run(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()));
+    let apt = |args: &[&str]| {
+        run(Command::new("apt-get")
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null()))
+    };
     apt(&["update", "-qq"])
-        .and_then(|()| apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat()))
+        .and_then(|()| {
+            apt(&[
+                &["install", "-y", "-qq", "--no-install-recommends"],
+                packages,
+            ]
+            .concat())
+        })
         .map_err(|_| by_hand)
 }

@@ -1,33 +1,33 @@
-//! Between a machine in a branch and a phone: what moves, and what became of it.
+//! Handing a draft over from a branch kiosk to a phone: what moves, and what became of it.
 
 use claim_domain::Moment;
 use claim_domain::draft::Draft;
 use serde::{Deserialize, Serialize};
 
-/// An enrolled machine.
+/// An enrolled kiosk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KioskView {
     pub name: String,
-    /// Of its printer: `58`, `80` (millimetres) or `a4`.
+    /// Printer paper: `58`, `80` (millimetres) or `a4`.
     pub paper: String,
     pub hotline: String,
 }
 
-/// Why a machine is wiped.
+/// Why a kiosk is wiped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Why {
-    /// Before somebody begins: whatever may have been left.
+    /// Before somebody starts, in case anything was left behind.
     Start,
     /// 结束.
     End,
-    /// Nobody touched it.
+    /// Left idle too long.
     Idle,
     /// Everything has been sent.
     Sent,
-    /// It goes on on a phone.
+    /// Continued on a phone.
     Moved,
 }
 
@@ -48,7 +48,7 @@ pub struct Parcel {
     pub photos: Vec<ParcelPhoto>,
 }
 
-/// A photo of the draft, as the machine made it.
+/// A photo of the draft, as the kiosk prepared it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ParcelPhoto {
@@ -58,7 +58,7 @@ pub struct ParcelPhoto {
     pub thumbnail: String,
 }
 
-/// Without a parcel: something is to be printed.
+/// Without a parcel, the handoff brings something to print.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BeginHandoff {
@@ -90,7 +90,7 @@ pub enum HandoffState {
     Open,
     /// A phone has redeemed it and is fetching.
     Taken,
-    /// It has everything, or the ticket has come.
+    /// The phone has everything, or the ticket has arrived.
     Done,
     Expired,
 }
@@ -103,7 +103,7 @@ pub struct Moved {
     pub ticket: Option<Ticket>,
 }
 
-/// What a machine prints: no name, no ID number.
+/// What a kiosk prints: no name, no ID number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ticket {
@@ -115,16 +115,16 @@ pub struct Ticket {
     pub hotline: String,
 }
 
-/// On the phone.
+/// The phone redeems the handoff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redeem {
     pub secret: String,
-    /// The claim that is to be printed.
+    /// The claim to print.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim_no: Option<String>,
-    /// The phone has written everything down.
+    /// The phone has stored everything.
     #[serde(default)]
     pub done: bool,
 }

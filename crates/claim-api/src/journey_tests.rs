@@ -1,6 +1,6 @@
-//! Whole journeys: somebody types, photographs, sends, and reports a second time; the app is killed whenever it likes and
-//! goes on with what was on its disk; the network loses, delays and doubles. What is written down and when is what
-//! `session.rs` of the app does.
+//! Whole journeys: somebody types, takes photos, sends, and reports a second time. The app is
+//! killed at any moment and resumes from its disk; the network loses, delays and duplicates. What
+//! is stored, and when, follows the app's `session.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,9 +23,9 @@ enum Op {
 struct App {
     draft: Draft,
     outboxes: Vec<Outbox>,
-    /// Each works off its things one after the other; between them anything may happen.
+    /// Each task runs its operations in order; anything may happen in between.
     tasks: Vec<VecDeque<Op>>,
-    /// With the cookie that it bears.
+    /// Each with the cookie it carries.
     under_way: Vec<(String, Request, u32)>,
     cookie: u32,
 }
@@ -35,7 +35,7 @@ struct World {
     disk: BTreeMap<String, String>,
     ids: u64,
     server: Server,
-    /// What the person wanted to be sent, by key.
+    /// What the person asked to send, by key.
     sent: BTreeMap<String, Outbox>,
 }
 
@@ -55,53 +55,112 @@ impl World {
 
     /// What the app finds when it is started.
     fn start(&mut self, cookie: u32) -> App {
-        let draft: Option<Draft> = self.disk.get("draft").map(|text| serde_json::from_str(text).unwrap());
-        let names: Vec<String> = self.disk.keys().filter(|n| n.starts_with("outbox:")).cloned().collect();
-        let mut outboxes: Vec<Outbox> = names.iter().map(|n| serde_json::from_str(&self.disk[n]).unwrap()).collect();
+        let draft: Option<Draft> = self
+            .disk
+            .get("draft")
+            .map(|text| serde_json::from_str(text).unwrap());
+        let names: Vec<String> = self
+            .disk
+            .keys()
+            .filter(|n| n.starts_with("outbox:"))
+            .cloned()
+            .collect();
+        let mut outboxes: Vec<Outbox> = names
+            .iter()
+            .map(|n| serde_json::from_str(&self.disk[n]).unwrap())
+            .collect();
         let fresh = self.id();
         let mut draft = found(draft, &mut outboxes, || Draft::new(fresh));
         for photo in draft.photos.iter().filter(|p| p.state == PhotoState::Ready) {
-            assert!(self.disk.contains_key(&format!("photo:{}", photo.id)), "a ready photo lost its bytes: {draft:?}");
+            assert!(
+                self.disk.contains_key(&format!("photo:{}", photo.id)),
+                "a ready photo lost its bytes: {draft:?}"
+            );
         }
-        let kept = self.disk.keys().filter_map(|n| n.strip_prefix("photo:")).map(str::to_owned).collect();
+        let kept = self
+            .disk
+            .keys()
+            .filter_map(|n| n.strip_prefix("photo:"))
+            .map(str::to_owned)
+            .collect();
         apply(&mut draft, Command::Restore { kept });
-        App { draft, outboxes, tasks: vec![], under_way: vec![], cookie }
+        App {
+            draft,
+            outboxes,
+            tasks: vec![],
+            under_way: vec![],
+            cookie,
+        }
     }
 
     fn work(&mut self, app: &mut App, op: Op) {
         match op {
-            Op::Draft => drop(self.disk.insert("draft".into(), serde_json::to_string(&app.draft.to_keep()).unwrap())),
+            Op::Draft => drop(self.disk.insert(
+                "draft".into(),
+                serde_json::to_string(&app.draft.to_keep()).unwrap(),
+            )),
             Op::Outbox(key) => {
                 if let Some(outbox) = app.outboxes.iter().find(|o| o.key == key) {
-                    self.disk.insert(format!("outbox:{key}"), serde_json::to_string(outbox).unwrap());
+                    self.disk.insert(
+                        format!("outbox:{key}"),
+                        serde_json::to_string(outbox).unwrap(),
+                    );
                 }
             }
-            Op::Written(key) => app.outboxes.iter_mut().filter(|o| o.key == key).for_each(Outbox::written),
+            Op::Written(key) => app
+                .outboxes
+                .iter_mut()
+                .filter(|o| o.key == key)
+                .for_each(Outbox::written),
             Op::DropDone(key) => {
-                let over: Vec<String> = app.outboxes.iter().filter(|o| o.is_done() && o.key != key).map(|o| o.key.clone()).collect();
+                let over: Vec<String> = app
+                    .outboxes
+                    .iter()
+                    .filter(|o| o.is_done() && o.key != key)
+                    .map(|o| o.key.clone())
+                    .collect();
                 app.outboxes.retain(|o| !over.contains(&o.key));
-                app.tasks.push(over.into_iter().map(|key| Op::Forget(format!("outbox:{key}"))).collect());
+                app.tasks.push(
+                    over.into_iter()
+                        .map(|key| Op::Forget(format!("outbox:{key}")))
+                        .collect(),
+                );
             }
             Op::Photo(id) => drop(self.disk.insert(format!("photo:{id}"), String::new())),
             Op::Prepared(id) => {
-                let result = Prepared { bytes: 100, sha256: id.clone(), original_sha256: id.clone(), ..Prepared::default() };
+                let result = Prepared {
+                    bytes: 100,
+                    sha256: id.clone(),
+                    original_sha256: id.clone(),
+                    ..Prepared::default()
+                };
                 app.say(Command::Prepared { id, result });
             }
             Op::Forget(name) => drop(self.disk.remove(&name)),
         }
     }
 
-    /// The next thing the person does; the answer: everything is done.
+    /// The person's next action. Returns whether everything is done.
     fn person(&mut self, app: &mut App, photos: usize, reports: usize, luck: &mut Luck) -> bool {
-        // Said to be on its way: nothing can be changed.
+        // Shown as on its way: nothing can be changed.
         if app.is_unanswered() {
             return false;
         }
-        if self.sent.values().filter(|o| self.server.claims.contains_key(&o.key)).count() == reports {
+        if self
+            .sent
+            .values()
+            .filter(|o| self.server.claims.contains_key(&o.key))
+            .count()
+            == reports
+        {
             return true;
         }
         let typed = app.draft.answers.narrative.len() as u64;
-        let wrong = app.draft.photos.iter().find(|p| matches!(p.state, PhotoState::Lost | PhotoState::Failed { .. }));
+        let wrong = app
+            .draft
+            .photos
+            .iter()
+            .find(|p| matches!(p.state, PhotoState::Lost | PhotoState::Failed { .. }));
         if let Some(wrong) = wrong {
             let id = wrong.id.clone();
             app.say(Command::Remove { id });
@@ -112,28 +171,62 @@ impl World {
         } else if app.draft.photos.len() < photos {
             let id = self.id();
             app.say(Command::OpenCamera);
-            app.say(Command::Pick { id: id.clone(), original_bytes: 9 });
-            app.tasks.push(VecDeque::from([Op::Photo(id.clone()), Op::Prepared(id)]));
-        } else if app.draft.photos.iter().all(|p| p.state == PhotoState::Ready) {
+            app.say(Command::Pick {
+                id: id.clone(),
+                original_bytes: 9,
+            });
+            app.tasks
+                .push(VecDeque::from([Op::Photo(id.clone()), Op::Prepared(id)]));
+        } else if app
+            .draft
+            .photos
+            .iter()
+            .all(|p| p.state == PhotoState::Ready)
+        {
             let outbox = Outbox::of_report(&app.draft, self.id(), "scene");
             let key = outbox.key.clone();
             self.sent.insert(key.clone(), outbox.clone());
             app.outboxes.push(outbox);
-            app.tasks.push(VecDeque::from([Op::Draft, Op::Outbox(key.clone()), Op::DropDone(key.clone()), Op::Written(key)]));
+            app.tasks.push(VecDeque::from([
+                Op::Draft,
+                Op::Outbox(key.clone()),
+                Op::DropDone(key.clone()),
+                Op::Written(key),
+            ]));
         }
         false
     }
 
-    fn answered(&mut self, app: &mut App, key: &str, request: &Request, reply: Reply, now: i64, luck: &mut Luck) {
+    fn answered(
+        &mut self,
+        app: &mut App,
+        key: &str,
+        request: &Request,
+        reply: Reply,
+        now: i64,
+        luck: &mut Luck,
+    ) {
         let unanswered = app.is_unanswered();
-        app.outboxes.iter_mut().filter(|o| o.key == key).for_each(|o| o.on(request, reply.clone(), now, luck.of(1000) as u32));
+        app.outboxes
+            .iter_mut()
+            .filter(|o| o.key == key)
+            .for_each(|o| o.on(request, reply.clone(), now, luck.of(1000) as u32));
         if unanswered && !app.is_unanswered() {
             app.draft = Draft::new(self.id());
             app.save();
         }
-        let ours = app.outboxes.iter().filter(|o| o.key == key).flat_map(|o| &o.photos);
-        let received = ours.filter(|p| p.state == Sending::Received).map(|p| Op::Forget(format!("photo:{}", p.id)));
-        let task = [Op::Outbox(key.into())].into_iter().chain(received).collect();
+        let ours = app
+            .outboxes
+            .iter()
+            .filter(|o| o.key == key)
+            .flat_map(|o| &o.photos);
+        let received = ours
+            .filter(|p| p.state == Sending::Received)
+            .map(|p| Op::Forget(format!("photo:{}", p.id)));
+        let task = [Op::Outbox(key.into())]
+            .into_iter()
+            .chain(received)
+            .collect();
         app.tasks.push(task);
     }
 }
@@ -147,7 +240,9 @@ impl App {
         for effect in apply(&mut self.draft, command) {
             match effect {
                 Effect::Save => self.save(),
-                Effect::Forget { id } => self.tasks.push(VecDeque::from([Op::Forget(format!("photo:{id}"))])),
+                Effect::Forget { id } => self
+                    .tasks
+                    .push(VecDeque::from([Op::Forget(format!("photo:{id}"))])),
             }
         }
     }
@@ -157,22 +252,34 @@ impl App {
     }
 }
 
-/// One life with one or two reports; the answer counts what went wrong.
+/// One run with one or two reports. Returns the number of faults.
 fn live(seed: u64) -> u32 {
     let mut luck = Luck(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    let (mut world, reports, photos) = (World::default(), 1 + luck.of(2) as usize, luck.of(3) as usize);
+    let (mut world, reports, photos) = (
+        World::default(),
+        1 + luck.of(2) as usize,
+        luck.of(3) as usize,
+    );
     let (mut faults, mut wrong, mut now) = (luck.of(20), 0, 0);
     let mut app = world.start(0);
     let mut ghosts: Vec<(Request, u32)> = Vec::new();
     for round in 0.. {
-        assert!(round < 20_000, "seed {seed} does not end: {:?}", app.outboxes);
+        assert!(
+            round < 20_000,
+            "seed {seed} does not end: {:?}",
+            app.outboxes
+        );
         if faults > 0 && luck.of(6) == 0 {
             faults -= 1;
             wrong += 1;
             match luck.of(5) {
                 0 | 1 => {
-                    ghosts.extend(app.under_way.drain(..).map(|(_, request, cookie)| (request, cookie)));
-                    // What the browser has not written down is lost: its cookie, too.
+                    ghosts.extend(
+                        app.under_way
+                            .drain(..)
+                            .map(|(_, request, cookie)| (request, cookie)),
+                    );
+                    // Whatever the browser has not stored is lost, including its cookie.
                     app = world.start(app.cookie + luck.of(2) as u32);
                 }
                 2 if !ghosts.is_empty() => {
@@ -184,7 +291,9 @@ fn live(seed: u64) -> u32 {
                     }
                 }
                 kind if !app.under_way.is_empty() => {
-                    let (key, request, cookie) = app.under_way.swap_remove(luck.of(app.under_way.len() as u64) as usize);
+                    let (key, request, cookie) = app
+                        .under_way
+                        .swap_remove(luck.of(app.under_way.len() as u64) as usize);
                     match kind {
                         3 => drop(world.ask(&request, cookie)),
                         _ => ghosts.push((request.clone(), cookie)),
@@ -208,19 +317,28 @@ fn live(seed: u64) -> u32 {
                 match next {
                     Next::Do(request) => {
                         let outbox = &mut app.outboxes[which];
-                        assert!(world.disk.contains_key(&format!("outbox:{}", outbox.key)), "seed {seed}: sent before it was written down");
+                        assert!(
+                            world.disk.contains_key(&format!("outbox:{}", outbox.key)),
+                            "seed {seed}: sent before it was written down"
+                        );
                         if let Body::Photo { id, .. } = &request.body {
-                            assert!(world.disk.contains_key(&format!("photo:{id}")), "seed {seed}: bytes gone before they were received");
+                            assert!(
+                                world.disk.contains_key(&format!("photo:{id}")),
+                                "seed {seed}: bytes gone before they were received"
+                            );
                         }
                         outbox.began(&request);
-                        app.under_way.push((outbox.key.clone(), request, app.cookie));
+                        app.under_way
+                            .push((outbox.key.clone(), request, app.cookie));
                     }
                     Next::Wait(until) => now = until,
                     Next::Rest => {}
                 }
             }
             2 if !app.under_way.is_empty() => {
-                let (key, request, cookie) = app.under_way.swap_remove(luck.of(app.under_way.len() as u64) as usize);
+                let (key, request, cookie) = app
+                    .under_way
+                    .swap_remove(luck.of(app.under_way.len() as u64) as usize);
                 let reply = world.ask(&request, cookie);
                 world.answered(&mut app, &key, &request, reply, now, &mut luck);
             }
@@ -233,12 +351,30 @@ fn live(seed: u64) -> u32 {
             _ => {}
         }
     }
-    assert_eq!(world.server.claims.len(), reports, "seed {seed}: one claim for each report");
+    assert_eq!(
+        world.server.claims.len(),
+        reports,
+        "seed {seed}: one claim for each report"
+    );
     for (key, (body, ..)) in &world.server.claims {
-        let outbox = world.sent.get(key).unwrap_or_else(|| panic!("seed {seed}: nobody sent {key}"));
-        assert_eq!(outbox.body, *body, "seed {seed}: other words than were sent");
-        let there = world.server.attached.iter().filter(|(no, _)| no[3..] == **key).count();
-        assert_eq!(there, photos, "seed {seed}: every photo once, at its own claim");
+        let outbox = world
+            .sent
+            .get(key)
+            .unwrap_or_else(|| panic!("seed {seed}: nobody sent {key}"));
+        assert_eq!(
+            outbox.body, *body,
+            "seed {seed}: other words than were sent"
+        );
+        let there = world
+            .server
+            .attached
+            .iter()
+            .filter(|(no, _)| no[3..] == **key)
+            .count();
+        assert_eq!(
+            there, photos,
+            "seed {seed}: every photo once, at its own claim"
+        );
     }
     wrong
 }
@@ -248,6 +384,8 @@ fn live(seed: u64) -> u32 {
 fn whatever_is_killed_every_report_is_made_once() {
     let seeds: u64 = std::env::var("BAOAN_SEEDS").map_or(5_000, |n| n.parse().unwrap());
     let faults: u64 = (0..seeds).map(|seed| u64::from(live(seed))).sum();
-    println!("{seeds} schedules of whole journeys with {faults} faults: no photo lost, one claim for each report, violations: 0");
+    println!(
+        "{seeds} schedules of whole journeys with {faults} faults: no photo lost, one claim for each report, violations: 0"
+    );
     assert!(faults > seeds);
 }

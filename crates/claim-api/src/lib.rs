@@ -1,8 +1,8 @@
-//! What crosses the wire between the app and a claims system: routes, requests, answers and problem codes; and
-//! the machine that sends a report exactly once over a bad network.
+//! What crosses the wire between the app and a claims system: routes, requests, answers and problem
+//! codes; and the machine that sends a report exactly once over a bad network.
 //!
-//! Architecture invariant: no I/O and no names of web or server libraries. Words for people are not here either:
-//! a code crosses the wire, the catalogue has the sentence.
+//! Architecture invariant: no I/O and no names of web or server libraries. No user-facing text
+//! either: the wire carries a code, the catalogue has the message.
 
 mod handoff;
 pub mod outbox;
@@ -23,11 +23,15 @@ use claim_domain::policy::{Cover, Policy};
 use claim_domain::{Lob, Moment, Notice, Text};
 use serde::{Deserialize, Serialize};
 
-pub use handoff::{BeginHandoff, Handoff, HandoffState, KioskView, Moved, Parcel, ParcelPhoto, QrCode, Redeem, Ticket, Why, Wipe};
+pub use handoff::{
+    BeginHandoff, Handoff, HandoffState, KioskView, Moved, Parcel, ParcelPhoto, QrCode, Redeem,
+    Ticket, Why, Wipe,
+};
 pub use problem::{Problem, ProblemCode};
 
-/// Whether an address that came from outside stays here: a path of plain characters. Browsers take `\\` for `/` and leave
-/// out tabs and line breaks (WHATWG URL, 4.4), so whatever is not plain leads elsewhere sooner or later (CWE-601).
+/// Whether an address from outside stays on this site: a path of plain characters. Browsers read
+/// `\\` as `/` and drop tabs and line breaks (WHATWG URL, 4.4), so anything that is not plain leads
+/// elsewhere sooner or later (CWE-601).
 ///
 /// ```
 /// use claim_api::is_inside;
@@ -40,10 +44,10 @@ pub fn is_inside(address: &str) -> bool {
     address.starts_with('/') && !address.contains("//") && address.bytes().all(plain)
 }
 
-/// Everything of the API stands under this path.
+/// The base path of the API.
 pub const BASE: &str = "/api/v1";
 
-/// Photographs that a phone takes for one report, and so uploads that the server lets lie unattached.
+/// Most photos a phone takes for one report, and so most uploads the server keeps unattached.
 pub const MOST_PHOTOS: usize = 30;
 
 /// Answer to `POST /notices`: the claim exists from now on.
@@ -55,7 +59,7 @@ pub struct Receipt {
     pub received_at: Moment,
     /// `false`: no policy was found yet (未验证保单); the claim goes on all the same.
     pub verified: bool,
-    /// Until when somebody calls, by the service promise.
+    /// By when somebody calls, under the service promise.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub contact_by: Moment,
     /// What will be needed, for this loss.
@@ -75,11 +79,11 @@ pub struct CodeRequest {
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     pub phone: String,
-    /// The six digits of the message.
+    /// The six digits from the SMS.
     pub code: String,
 }
 
-/// Who the server thinks is there, what time it is, and which app it has.
+/// Who the server thinks is signed in, what time it is, and which app build it serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionView {
@@ -90,11 +94,12 @@ pub struct SessionView {
     /// Policies in force, masked: a code by SMS proves the phone, not the person.
     #[serde(default)]
     pub policies: Vec<PolicyView>,
-    /// Phones are often wrong.
+    /// Phone clocks are often wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub server_time: Option<Moment>,
-    /// Names the app of this server: `index.html` carries the same at `#build`. Another one there is an older page.
+    /// The server's app build; `index.html` carries the same at `#build`. If they differ, the page
+    /// is older.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
 }
@@ -130,13 +135,13 @@ pub struct ClaimView {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub loss_at: Moment,
     pub verified: bool,
-    /// The rules that this claim began with; they are applied to the end.
+    /// The rules the claim began with; they apply to the end.
     pub rules_version: String,
     /// What was reported, as the server keeps it.
     pub notice: Notice,
     /// What was handed in, and what the server found on it; account numbers are masked.
     pub folder: Folder,
-    /// What the loss comes to, once it was assessed.
+    /// The amount of the loss, once assessed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount_fen: Option<i64>,
     pub documents: Vec<DocumentView>,
@@ -147,38 +152,38 @@ pub struct ClaimView {
     /// 小额快赔.
     #[serde(default)]
     pub fast: bool,
-    /// Only how far it is: amounts, texts and papers are the insured person's.
+    /// Shows only progress: amounts, texts and documents are for the insured person.
     #[serde(default)]
     pub limited: bool,
-    /// In which right this is looked at.
+    /// The role of whoever is viewing.
     pub role: Role,
-    /// Who signs, as it stands in the report or the policy.
+    /// The signer's name, as in the report or the policy.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub signer: String,
-    /// Whoever looks reported it.
+    /// The viewer made the report.
     #[serde(default)]
     pub own_report: bool,
     /// The task list, by the rules of the claim.
     #[serde(default)]
     pub papers: Vec<Task>,
-    /// What still stands between the claim and its money.
+    /// What still blocks payment.
     #[serde(default)]
     pub gaps: Vec<Gap>,
     /// What the policy pays for, and what is left of it.
     #[serde(default)]
     pub covers: Vec<CoverView>,
-    /// Who can be paid by the policy.
+    /// Who can be paid under the policy.
     #[serde(default)]
     pub payable: Vec<Payable>,
-    /// The insured person, where known: whose account needs no explanation.
+    /// The insured person, if known: their own account needs no explanation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub insured: Option<String>,
-    /// What people are told where a typhoon or a flood was.
+    /// Advice for an area hit by a typhoon or a flood.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catastrophe: Option<Text>,
 }
 
-/// A link from the insurer's menu: what stands after its `#`.
+/// A link from the insurer's menu: the part after its `#`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -186,18 +191,18 @@ pub struct Launch {
     pub token: String,
 }
 
-/// Who the link is for, not signed in yet, and the policy that it is about: the id of one in `who`.
+/// Who the link is for (not signed in yet), and the policy it concerns: the id of one in `who`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Launched {
     pub who: SessionView,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// Signs in, in this session and for half an hour.
+    /// Signs in, but only in this session and within half an hour.
     pub ticket: String,
 }
 
-/// Signs in as whom the link was for.
+/// Signs in as the person the link was for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -216,7 +221,7 @@ pub struct JssdkSignature {
     pub signature: String,
 }
 
-/// Who gets the money: all of them, each with an account.
+/// Everybody who gets paid, each with an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -224,7 +229,7 @@ pub struct Payees {
     pub payees: Vec<PayeeEntry>,
 }
 
-/// One of them, as it is typed in. What leaves the server of it is the masked name and four digits.
+/// One payee, as typed. Only the masked name and four digits leave the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -246,16 +251,16 @@ pub struct PayeeEntry {
     /// Of a shop or an injured party: lets them follow the claim and their own payment.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub phone: String,
-    /// To the insured person.
+    /// Relation to the insured person.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub relation: String,
-    /// The child whose money it is, where the account is a guardian's.
+    /// The child entitled to the money, if the account is a guardian's.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub child: String,
     pub share: PartOfSum,
 }
 
-/// Somebody who can be paid by the policy, so that nothing is typed twice.
+/// Somebody who can be paid under the policy, so that nothing is typed twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Payable {
@@ -274,7 +279,7 @@ pub struct CoverView {
     pub left_fen: i64,
 }
 
-/// A policy as its own people see it.
+/// A policy as shown to its policyholder and insured persons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PolicyDetail {
@@ -288,13 +293,16 @@ pub struct PolicyDetail {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Preferences {
-    /// Not at night, but for what was just asked for.
+    /// No messages at night, except what the person just asked for.
     pub by_day: bool,
-    /// Also what is not needed: closed, reminders.
+    /// Also optional messages: claim closed, reminders.
     pub optional: bool,
-    /// What counts as day here: `08:00-21:00`.
+    /// The hours that count as day: `08:00-21:00`.
     #[serde(default = "all_day")]
-    #[cfg_attr(feature = "openapi", schema(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")
+    )]
     pub hours: String,
 }
 
@@ -302,11 +310,11 @@ fn all_day() -> String {
     "00:00-24:00".into()
 }
 
-/// A link that shows how far a claim is, and nothing else.
+/// A link that shows a claim's progress and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Share {
-    /// `/shared#…`; empty where it was made earlier: the server knows only its hash.
+    /// `/shared#…`; empty if made earlier, because the server keeps only its hash.
     pub path: String,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub expires_at: Moment,
@@ -325,7 +333,7 @@ pub struct Letter {
     pub date: String,
 }
 
-/// What the reporter puts right about himself.
+/// Corrections the reporter makes to their own details.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -334,12 +342,12 @@ pub struct Correction {
     pub phone: String,
 }
 
-/// The task list of a claim, for those who do not evaluate it themselves.
+/// A claim's task list, for clients that do not evaluate it themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Requirements {
     pub rules_version: String,
-    /// Facts that are still asked.
+    /// Facts still to be asked.
     pub questions: Vec<String>,
     pub tasks: Vec<Task>,
     /// How many documents are missing.
@@ -347,7 +355,7 @@ pub struct Requirements {
     pub doubts: Vec<Doubt>,
 }
 
-/// 索赔: the formal demand with everything that was answered, checked and signed.
+/// 索赔: the formal claim request, with everything answered, checked and signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -359,7 +367,7 @@ pub struct ClaimRequest {
     pub signature: Signature,
     /// SHA-256 of the form that was shown (`claim_domain::documents::form_sha256`).
     pub form_sha256: String,
-    /// What the phone came to: compared with what the server comes to.
+    /// The phone's result, to compare with the server's.
     pub tasks: Vec<Task>,
     pub doubts: Vec<Doubt>,
 }
@@ -371,7 +379,7 @@ pub struct RequestReceipt {
     pub claim_no: String,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub received_at: Moment,
-    /// The day until which the law wants the determination (保险法第二十三条).
+    /// The day by which the law requires the determination (保险法第二十三条).
     pub decide_by: String,
     /// Documents and checks in which phone and server differ.
     pub differences: Vec<String>,
@@ -387,10 +395,10 @@ pub struct DocumentView {
     pub sha256: String,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub received_at: Moment,
-    /// Where it was taken, when the person wanted that to be known.
+    /// Where it was taken, if the person agreed to share that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Point>,
-    /// What the server found doubtful on it when it arrived.
+    /// What the server found doubtful in it on arrival.
     pub doubts: Vec<Doubt>,
 }
 
@@ -403,8 +411,8 @@ pub struct Timeline {
     pub server_time: Moment,
 }
 
-/// What the customer does to a claim: answers an assessment, withdraws, disagrees, writes … Documents, the claim request and
-/// the payee have routes of their own.
+/// What the customer does to a claim: answers an assessment, withdraws, disagrees, writes …
+/// Documents, the claim request and the payee have routes of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
@@ -417,7 +425,13 @@ mod tests {
 
     #[test]
     fn finding_9_no_address_leads_elsewhere() {
-        for good in ["/", "/claims", "/claims/BA2026112200001", "/claims/BA1/documents", "/report?lob=motor&x=1"] {
+        for good in [
+            "/",
+            "/claims",
+            "/claims/BA2026112200001",
+            "/claims/BA1/documents",
+            "/report?lob=motor&x=1",
+        ] {
             assert!(is_inside(good), "{good}");
         }
         for bad in [

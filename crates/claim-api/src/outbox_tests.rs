@@ -1,4 +1,5 @@
-//! The machine against a small server that loses requests and answers, and against being killed at any point.
+//! Runs the machine against a small server that loses requests and answers, with kills at any
+//! point.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,12 @@ fn notice() -> Notice {
 }
 
 fn outbox(photos: u64) -> Outbox {
-    written(Outbox::freeze("k", "s".into(), &notice(), (0..photos).map(|i| photo(i, None))))
+    written(Outbox::freeze(
+        "k",
+        "s".into(),
+        &notice(),
+        (0..photos).map(|i| photo(i, None)),
+    ))
 }
 
 fn written(mut outbox: Outbox) -> Outbox {
@@ -33,13 +39,21 @@ fn written(mut outbox: Outbox) -> Outbox {
 
 fn photo(i: u64, facts: Option<String>) -> OutPhoto {
     let (format, state) = (Format::Jpeg, Sending::Waiting);
-    OutPhoto { id: format!("p{i}"), document: "scene".into(), format, bytes: 100 + i, sha256: format!("{i}"), facts, state }
+    OutPhoto {
+        id: format!("p{i}"),
+        document: "scene".into(),
+        format,
+        bytes: 100 + i,
+        sha256: format!("{i}"),
+        facts,
+        state,
+    }
 }
 
-/// What a right server does with a request, in a dozen lines.
+/// What a correct server does with a request, in a dozen lines.
 #[derive(Default)]
 pub(super) struct Server {
-    /// Whose cookie the request bears.
+    /// Whose cookie the request carries.
     pub(super) speaker: u32,
     /// What was reported, by key; who holds it, and the secret.
     pub(super) claims: BTreeMap<String, (String, u32, String)>,
@@ -53,8 +67,13 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn handle(&mut self, request: &Request) -> Reply {
-        let answer =
-            |status, location: Option<String>, offset, body: String| Reply::Answer { status, location, offset, retry_after: None, body };
+        let answer = |status, location: Option<String>, offset, body: String| Reply::Answer {
+            status,
+            location,
+            offset,
+            retry_after: None,
+            body,
+        };
         let receipt = |key: &str| {
             let receipt = Receipt {
                 claim_no: format!("BA-{key}"),
@@ -66,7 +85,14 @@ impl Server {
             serde_json::to_string(&receipt).unwrap()
         };
         let missing = serde_json::to_string(&Problem::from(ProblemCode::NotFound)).unwrap();
-        let header = |name: &str| request.headers.iter().find(|h| h.0 == name).map(|h| h.1.clone()).unwrap();
+        let header = |name: &str| {
+            request
+                .headers
+                .iter()
+                .find(|h| h.0 == name)
+                .map(|h| h.1.clone())
+                .unwrap()
+        };
         let last = request.path.rsplit('/').next().unwrap();
         let speaker = self.speaker;
         let mine = |key: &str| self.claims.get(key).is_some_and(|c| c.1 == speaker);
@@ -74,34 +100,72 @@ impl Server {
             (Method::Get, _) if !mine(last) => answer(404, None, None, missing),
             (Method::Get, _) => answer(200, None, None, receipt(last)),
             (Method::Post, "/api/v1/notices") => {
-                let (key, secret, Body::Json(body)) = (header("Idempotency-Key"), header("Submission-Secret"), &request.body) else {
+                let (key, secret, Body::Json(body)) = (
+                    header("Idempotency-Key"),
+                    header("Submission-Secret"),
+                    &request.body,
+                ) else {
                     panic!("no notice in {request:?}")
                 };
                 let key = key.trim_matches('"');
-                let (known, holder, theirs) = self.claims.entry(key.into()).or_insert((body.clone(), speaker, secret.clone()));
+                let (known, holder, theirs) = self.claims.entry(key.into()).or_insert((
+                    body.clone(),
+                    speaker,
+                    secret.clone(),
+                ));
                 if *holder != speaker {
                     if *theirs != secret || known != body {
                         return answer(404, None, None, missing);
                     }
                     let before = std::mem::replace(holder, speaker);
-                    self.claims.values_mut().filter(|c| c.1 == before).for_each(|c| c.1 = speaker);
-                    self.uploads.values_mut().filter(|u| u.3 == before).for_each(|u| u.3 = speaker);
+                    self.claims
+                        .values_mut()
+                        .filter(|c| c.1 == before)
+                        .for_each(|c| c.1 = speaker);
+                    self.uploads
+                        .values_mut()
+                        .filter(|u| u.3 == before)
+                        .for_each(|u| u.3 = speaker);
                 } else if known != body {
-                    return answer(422, None, None, serde_json::to_string(&Problem::from(ProblemCode::IdempotencyKeyReused)).unwrap());
+                    return answer(
+                        422,
+                        None,
+                        None,
+                        serde_json::to_string(&Problem::from(ProblemCode::IdempotencyKeyReused))
+                            .unwrap(),
+                    );
                 }
                 answer(201, None, None, receipt(key))
             }
             (Method::Post, "/api/v1/claims/BA-k/claim-request") => {
                 let attached = |sum: &String| self.attached.iter().any(|(_, there)| there == sum);
-                assert!(self.uploads.values().all(|(offset, length, sum, _)| offset < length || attached(sum)), "before its files");
+                assert!(
+                    self.uploads
+                        .values()
+                        .all(|(offset, length, sum, _)| offset < length || attached(sum)),
+                    "before its files"
+                );
                 self.requests.insert(header("Idempotency-Key"));
-                answer(201, None, None, "{\"claim_no\": \"BA-k\", \"differences\": []}".into())
+                answer(
+                    201,
+                    None,
+                    None,
+                    "{\"claim_no\": \"BA-k\", \"differences\": []}".into(),
+                )
             }
             (Method::Post, "/api/v1/uploads") => {
                 self.created += 1;
                 let path = format!("/api/v1/uploads/u{}", self.created);
                 let metadata = tus::parse_metadata(&header("Upload-Metadata")).unwrap();
-                self.uploads.insert(path.clone(), (0, header("Upload-Length").parse().unwrap(), metadata[0].1.clone(), speaker));
+                self.uploads.insert(
+                    path.clone(),
+                    (
+                        0,
+                        header("Upload-Length").parse().unwrap(),
+                        metadata[0].1.clone(),
+                        speaker,
+                    ),
+                );
                 answer(201, Some(path), None, String::new())
             }
             (Method::Head, path) => match self.uploads.get(path) {
@@ -110,10 +174,19 @@ impl Server {
                 None => answer(410, None, None, missing),
             },
             (Method::Patch, path) => {
-                let Some((offset, length, ..)) = self.uploads.get_mut(path).filter(|u| u.3 == speaker) else {
+                let Some((offset, length, ..)) =
+                    self.uploads.get_mut(path).filter(|u| u.3 == speaker)
+                else {
                     return answer(404, None, None, missing);
                 };
-                let Body::Photo { offset: at, length: part, .. } = request.body else { panic!("no photo in {request:?}") };
+                let Body::Photo {
+                    offset: at,
+                    length: part,
+                    ..
+                } = request.body
+                else {
+                    panic!("no photo in {request:?}")
+                };
                 if at != *offset || header("Upload-Offset") != at.to_string() {
                     return answer(409, None, None, String::new());
                 }
@@ -122,23 +195,38 @@ impl Server {
                 answer(204, None, Some(*offset), String::new())
             }
             (Method::Put, path) => {
-                let no = path.strip_prefix("/api/v1/claims/").unwrap().split('/').next().unwrap();
-                assert!(self.claims.contains_key(&no[3..]), "a photo before its claim");
+                let no = path
+                    .strip_prefix("/api/v1/claims/")
+                    .unwrap()
+                    .split('/')
+                    .next()
+                    .unwrap();
+                assert!(
+                    self.claims.contains_key(&no[3..]),
+                    "a photo before its claim"
+                );
                 if !mine(&no[3..]) {
                     return answer(404, None, None, missing);
                 }
                 let upload = format!("/api/v1/uploads/{last}");
-                let Some((offset, length, sha256, _)) = self.uploads.get(&upload) else { return answer(410, None, None, missing) };
+                let Some((offset, length, sha256, _)) = self.uploads.get(&upload) else {
+                    return answer(410, None, None, missing);
+                };
                 assert_eq!(offset, length, "attached before it was whole");
                 self.attached.insert((no.into(), sha256.clone()));
-                answer(200, None, None, format!("{{\"id\": \"d\", \"sha256\": \"{sha256}\"}}"))
+                answer(
+                    200,
+                    None,
+                    None,
+                    format!("{{\"id\": \"d\", \"sha256\": \"{sha256}\"}}"),
+                )
             }
             other => panic!("unexpected {other:?}"),
         }
     }
 }
 
-/// A number that decides: xorshift, so that a seed is a whole run.
+/// Random decisions by xorshift, so that a seed determines a whole run.
 pub(super) struct Luck(pub(super) u64);
 
 impl Luck {
@@ -150,9 +238,9 @@ impl Luck {
     }
 }
 
-/// One life of a report or of a claim's files, with everything that can go wrong decided by `seed`: two requests under
-/// way, lost and late and doubled ones, a busy server, one that forgets uploads, and an app that is killed at any point
-/// and comes back with what was on its disk. The answer counts what went wrong.
+/// One run of a report or of a claim's files; `seed` decides everything that can go wrong: two
+/// requests in flight, lost, late and duplicate ones, a busy server, one that forgets uploads, and
+/// an app that is killed at any point and resumes from its disk. Returns the number of faults.
 fn simulate(seed: u64) -> u32 {
     let mut luck = Luck(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let mut server = Server::default();
@@ -162,11 +250,16 @@ fn simulate(seed: u64) -> u32 {
     if later {
         server.claims.insert("k".into(), Default::default());
         let closing = Some(("/api/v1/claims/BA-k/claim-request".into(), "{}".into()));
-        machine = written(Outbox::for_claim("k", "BA-k", (0..photos).map(|i| photo(i, Some("{}".into()))), closing));
+        machine = written(Outbox::for_claim(
+            "k",
+            "BA-k",
+            (0..photos).map(|i| photo(i, Some("{}".into()))),
+            closing,
+        ));
     }
     let mut disk = serde_json::to_string(&machine).unwrap();
     let mut under_way: Vec<Request> = Vec::new();
-    // Given up by the app, still in the network.
+    // Abandoned by the app, still in the network.
     let mut ghosts: Vec<Request> = Vec::new();
     let (mut faults, mut wrong, mut now, mut rounds) = (luck.of(40), 0, 0, 0);
     loop {
@@ -198,7 +291,7 @@ fn simulate(seed: u64) -> u32 {
                     machine.restarted();
                 }
                 1 => server.uploads.clear(),
-                // What was given up arrives after all, perhaps twice.
+                // An abandoned request arrives after all, perhaps twice.
                 2 | 3 if !ghosts.is_empty() => {
                     let at = luck.of(ghosts.len() as u64) as usize;
                     server.handle(&ghosts[at]);
@@ -209,7 +302,13 @@ fn simulate(seed: u64) -> u32 {
                 fault if !under_way.is_empty() => {
                     let request = under_way.swap_remove(luck.of(under_way.len() as u64) as usize);
                     let reply = match fault {
-                        4 => Reply::Answer { status: 503, location: None, offset: None, retry_after: Some(2), body: String::new() },
+                        4 => Reply::Answer {
+                            status: 503,
+                            location: None,
+                            offset: None,
+                            retry_after: Some(2),
+                            body: String::new(),
+                        },
                         _ => Reply::Broken,
                     };
                     machine.on(&request, reply, now, luck.of(1000) as u32);
@@ -236,9 +335,19 @@ fn simulate(seed: u64) -> u32 {
         machine.on(&request, reply, now, luck.of(1000) as u32);
         disk = serde_json::to_string(&machine).unwrap();
     }
-    assert!(machine.is_done() && machine.stuck.is_none(), "seed {seed}: {machine:?}");
-    assert_eq!((server.claims.len(), server.requests.len()), (1, usize::from(later)), "seed {seed}");
-    assert!(machine.photos.iter().all(|p| p.state == Sending::Received), "seed {seed}: {machine:?}");
+    assert!(
+        machine.is_done() && machine.stuck.is_none(),
+        "seed {seed}: {machine:?}"
+    );
+    assert_eq!(
+        (server.claims.len(), server.requests.len()),
+        (1, usize::from(later)),
+        "seed {seed}"
+    );
+    assert!(
+        machine.photos.iter().all(|p| p.state == Sending::Received),
+        "seed {seed}: {machine:?}"
+    );
     assert_eq!(server.attached.len() as u64, photos, "seed {seed}");
     let (sent, all) = machine.progress();
     assert_eq!(sent, all, "seed {seed}");
@@ -262,14 +371,22 @@ fn first(machine: &Outbox) -> Request {
 }
 
 fn answer(status: u16, code: ProblemCode) -> Reply {
-    Reply::Answer { status, location: None, offset: None, retry_after: None, body: serde_json::to_string(&Problem::from(code)).unwrap() }
+    Reply::Answer {
+        status,
+        location: None,
+        offset: None,
+        retry_after: None,
+        body: serde_json::to_string(&Problem::from(code)).unwrap(),
+    }
 }
 
 #[test]
 fn a_refused_notice_waits_for_the_person_and_keeps_everything() {
     let mut machine = outbox(1);
     machine.on(&first(&machine), answer(422, ProblemCode::Validation), 0, 0);
-    assert!(matches!(&machine.stuck, Some(Stuck::Fix { problem }) if problem.code == ProblemCode::Validation));
+    assert!(
+        matches!(&machine.stuck, Some(Stuck::Fix { problem }) if problem.code == ProblemCode::Validation)
+    );
     assert_eq!(machine.next(i64::MAX, 1), Next::Rest);
     assert!(!machine.is_done());
 }
@@ -277,8 +394,13 @@ fn a_refused_notice_waits_for_the_person_and_keeps_everything() {
 #[test]
 fn a_captive_portal_is_not_an_answer() {
     let mut machine = outbox(0);
-    let portal =
-        Reply::Answer { status: 200, location: None, offset: None, retry_after: None, body: "<html>请登录 Wi-Fi</html>".into() };
+    let portal = Reply::Answer {
+        status: 200,
+        location: None,
+        offset: None,
+        retry_after: None,
+        body: "<html>请登录 Wi-Fi</html>".into(),
+    };
     machine.on(&first(&machine), portal, 0, 999);
     assert_eq!(machine.receipt(), None);
     assert!(matches!(machine.next(0, 1), Next::Wait(_)));
@@ -296,18 +418,30 @@ fn a_lost_session_is_proved_by_the_secret_and_where_that_is_not_enough_by_signin
         machine.on(&request, reply, 0, 0);
         request.method
     };
-    assert_eq!([0; 3].map(|_| go(&mut server, &mut machine)), [Method::Post, Method::Post, Method::Patch]);
-    // The browser was killed before it wrote its cookie down: not found, the notice again, and on.
+    assert_eq!(
+        [0; 3].map(|_| go(&mut server, &mut machine)),
+        [Method::Post, Method::Post, Method::Patch]
+    );
+    // The browser was killed before it stored its cookie: not found, send the notice again, go on.
     server.speaker = 1;
-    assert_eq!([0; 3].map(|_| go(&mut server, &mut machine)), [Method::Put, Method::Post, Method::Head]);
+    assert_eq!(
+        [0; 3].map(|_| go(&mut server, &mut machine)),
+        [Method::Put, Method::Post, Method::Head]
+    );
     // Somebody has signed in with the report since: the secret opens nothing any more.
     server.speaker = 2;
     server.claims.values_mut().for_each(|c| c.2.clear());
-    assert_eq!([0; 2].map(|_| go(&mut server, &mut machine)), [Method::Put, Method::Post]);
+    assert_eq!(
+        [0; 2].map(|_| go(&mut server, &mut machine)),
+        [Method::Put, Method::Post]
+    );
     assert_eq!(machine.stuck, Some(Stuck::Login));
     server.speaker = 1;
     machine.signed_in();
-    assert_eq!([0; 3].map(|_| go(&mut server, &mut machine)), [Method::Post, Method::Head, Method::Put]);
+    assert_eq!(
+        [0; 3].map(|_| go(&mut server, &mut machine)),
+        [Method::Post, Method::Head, Method::Put]
+    );
     assert!(machine.is_done());
     assert_eq!(server.claims.len(), 1);
 }
@@ -315,7 +449,11 @@ fn a_lost_session_is_proved_by_the_secret_and_where_that_is_not_enough_by_signin
 #[test]
 fn a_claim_of_another_session_asks_to_sign_in_and_then_goes_on() {
     let mut machine = written(Outbox::for_claim("k", "BA-k", [photo(0, None)], None));
-    machine.photos[0].state = Sending::Uploading { path: "/api/v1/uploads/u1".into(), offset: 100, unsure: false };
+    machine.photos[0].state = Sending::Uploading {
+        path: "/api/v1/uploads/u1".into(),
+        offset: 100,
+        unsure: false,
+    };
     machine.on(&first(&machine), answer(404, ProblemCode::NotFound), 0, 0);
     assert_eq!(machine.stuck, Some(Stuck::Login));
     machine.signed_in();
@@ -339,8 +477,18 @@ fn a_photo_that_the_server_refuses_does_not_hold_up_the_others() {
         let reply = server.handle(&request);
         machine.on(&request, reply, 0, 0);
     }
-    machine.on(&first(&machine), answer(422, ProblemCode::UploadRejected), 0, 0);
-    assert_eq!(machine.photos[0].state, Sending::Refused { code: "upload-rejected".into() });
+    machine.on(
+        &first(&machine),
+        answer(422, ProblemCode::UploadRejected),
+        0,
+        0,
+    );
+    assert_eq!(
+        machine.photos[0].state,
+        Sending::Refused {
+            code: "upload-rejected".into()
+        }
+    );
     assert_eq!(first(&machine).path, "/api/v1/uploads");
     machine.on(&first(&machine), Reply::NoBytes, 0, 0);
     assert_eq!(machine.photos[1].state, Sending::Lost);
@@ -353,12 +501,17 @@ fn other_bytes_under_the_same_key_lead_to_the_first_report_and_never_to_a_second
     let mut machine = outbox(0);
     // Another tab was first.
     server.handle(&first(&machine));
-    machine.on(&first(&machine), answer(422, ProblemCode::IdempotencyKeyReused), 0, 0);
+    machine.on(
+        &first(&machine),
+        answer(422, ProblemCode::IdempotencyKeyReused),
+        0,
+        0,
+    );
     assert_eq!(machine.stuck, None);
     machine.restarted();
     let asked = first(&machine);
     assert_eq!(asked.method, Method::Get);
-    // Not seen from this session: signing in, not sending again.
+    // Not visible from this session: sign in, do not send again.
     machine.on(&asked, answer(404, ProblemCode::NotFound), 0, 0);
     assert_eq!(machine.stuck, Some(Stuck::Login));
     machine.signed_in();
@@ -377,13 +530,21 @@ fn of_two_reports_the_unanswered_notice_goes_before_photos_and_no_report_waits_f
     old.on(&request, server.handle(&request), 0, 0);
     let fresh = outbox(0);
     let all = [old.clone(), fresh.clone()];
-    assert!(matches!(next_of(&all, 0, 512), (1, Next::Do(request)) if request.path.ends_with("/notices")));
+    assert!(
+        matches!(next_of(&all, 0, 512), (1, Next::Do(request)) if request.path.ends_with("/notices"))
+    );
     // One that waits for the network does not stop the other.
     let mut waiting = fresh;
     waiting.on(&first(&waiting), Reply::Broken, 0, 999);
-    assert!(matches!(next_of(&[old.clone(), waiting.clone()], 0, 512), (0, Next::Do(_))));
+    assert!(matches!(
+        next_of(&[old.clone(), waiting.clone()], 0, 512),
+        (0, Next::Do(_))
+    ));
     old.on(&first(&old), Reply::NoBytes, 0, 0);
-    assert!(matches!(next_of(&[old.clone(), waiting], 0, 512), (1, Next::Wait(_))));
+    assert!(matches!(
+        next_of(&[old.clone(), waiting], 0, 512),
+        (1, Next::Wait(_))
+    ));
     assert_eq!(next_of(&[old], 0, 512).1, Next::Rest);
     assert_eq!(next_of(&[], 0, 512).1, Next::Rest);
 }

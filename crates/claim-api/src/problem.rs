@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! codes {
     ($($variant:ident $name:literal $status:literal $title:literal),+ $(,)?) => {
-        /// What went wrong; the sentence for people stands in the catalogue under the same name.
+        /// What went wrong; the catalogue has the message under the same name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum ProblemCode { $(#[cfg_attr(feature = "openapi", schema(rename = $name))] $variant),+ }
@@ -22,37 +22,37 @@ macro_rules! codes {
 }
 
 codes! {
-    Validation "validation" 422 "Some fields cannot stand",
-    MalformedJson "malformed-json" 400 "The body is not the JSON that was expected",
-    UnsupportedMediaType "unsupported-media-type" 415 "The content type is not accepted here",
-    PayloadTooLarge "payload-too-large" 413 "The body is too large",
-    IdempotencyKeyMissing "idempotency-key-missing" 400 "An Idempotency-Key header is needed",
-    IdempotencyKeyReused "idempotency-key-reused" 422 "The key was used with another body",
-    UploadOffsetMismatch "upload-offset-mismatch" 409 "The offset is not where the upload stands",
-    UploadLocked "upload-locked" 423 "Another request writes this upload",
-    UploadExpired "upload-expired" 410 "The upload is gone",
-    UploadChecksum "upload-checksum" 460 "The bytes do not have the checksum that was sent",
-    UploadTooLarge "upload-too-large" 413 "The file is larger than accepted",
-    UploadRejected "upload-rejected" 422 "The file is not a photo that can be stored",
-    Quota "quota" 429 "Too many or too large files",
+    Validation "validation" 422 "Some fields are invalid",
+    MalformedJson "malformed-json" 400 "The request body is not the expected JSON",
+    UnsupportedMediaType "unsupported-media-type" 415 "This content type is not accepted here",
+    PayloadTooLarge "payload-too-large" 413 "The request body is too large",
+    IdempotencyKeyMissing "idempotency-key-missing" 400 "An Idempotency-Key header is required",
+    IdempotencyKeyReused "idempotency-key-reused" 422 "This key was already used with a different body",
+    UploadOffsetMismatch "upload-offset-mismatch" 409 "The offset does not match the upload's current offset",
+    UploadLocked "upload-locked" 423 "Another request is writing to this upload",
+    UploadExpired "upload-expired" 410 "The upload no longer exists",
+    UploadChecksum "upload-checksum" 460 "The bytes do not match the checksum",
+    UploadTooLarge "upload-too-large" 413 "The file is too large",
+    UploadRejected "upload-rejected" 422 "This file cannot be accepted",
+    Quota "quota" 429 "Too many files, or files too large",
     OtpInvalid "otp-invalid" 401 "The code is wrong or has expired",
-    OtpRate "otp-rate" 429 "Too many codes were asked for",
+    OtpRate "otp-rate" 429 "Too many codes were requested",
     RateLimited "rate-limited" 429 "Too many requests",
-    SessionExpired "session-expired" 401 "Sign in",
+    SessionExpired "session-expired" 401 "Sign-in required",
     CrossSite "cross-site" 403 "Requests from other sites are refused",
-    NotFound "not-found" 404 "There is nothing here for you",
-    MethodNotAllowed "method-not-allowed" 405 "This method is not offered here",
-    PreconditionRequired "precondition-required" 428 "If-Match or If-None-Match is needed",
-    DraftChanged "draft-changed" 412 "The draft was changed from elsewhere",
-    HandoffGone "handoff-gone" 410 "Used or too old",
-    NotThisPerson "not-this-person" 403 "Another person must decide this",
-    PaymentGated "payment-gated" 409 "Something stands before the payment",
-    NotAllowed "not-allowed" 409 "The claim is not at this point",
-    StorageFull "storage-full" 507 "No space is left",
-    StorageFailing "storage-failing" 503 "The disk of the server fails",
-    Upstream "upstream" 502 "Another system does not answer",
-    Timeout "timeout" 408 "The body arrived too slowly",
-    Internal "internal" 500 "Something failed on the server",
+    NotFound "not-found" 404 "Not found",
+    MethodNotAllowed "method-not-allowed" 405 "This method is not allowed here",
+    PreconditionRequired "precondition-required" 428 "An If-Match or If-None-Match header is required",
+    DraftChanged "draft-changed" 412 "The draft was changed elsewhere",
+    HandoffGone "handoff-gone" 410 "Already used or expired",
+    NotThisPerson "not-this-person" 403 "This must be done by another person",
+    PaymentGated "payment-gated" 409 "The conditions for payment are not met yet",
+    NotAllowed "not-allowed" 409 "The claim is not at the right stage for this",
+    StorageFull "storage-full" 507 "The server is out of space",
+    StorageFailing "storage-failing" 503 "The server's disk is failing",
+    Upstream "upstream" 502 "Another system is not responding",
+    Timeout "timeout" 408 "The request body arrived too slowly",
+    Internal "internal" 500 "Something went wrong on the server",
 }
 
 /// `application/problem+json`.
@@ -65,13 +65,13 @@ pub struct Problem {
     pub title: String,
     pub status: u16,
     pub code: ProblemCode,
-    /// For `validation`: every field that cannot stand.
+    /// For `validation`: every invalid field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
     /// Seconds, as in the Retry-After header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
-    /// To be told to the hotline; found in the server's log.
+    /// To quote to the hotline; also in the server's log.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request_id: String,
 }
@@ -92,10 +92,16 @@ impl From<ProblemCode> for Problem {
 
 impl Problem {
     pub fn validation(errors: Vec<FieldError>) -> Problem {
-        Problem { errors, ..ProblemCode::Validation.into() }
+        Problem {
+            errors,
+            ..ProblemCode::Validation.into()
+        }
     }
     pub fn after(code: ProblemCode, seconds: u32) -> Problem {
-        Problem { retry_after: Some(seconds), ..code.into() }
+        Problem {
+            retry_after: Some(seconds),
+            ..code.into()
+        }
     }
 }
 
@@ -105,10 +111,18 @@ mod tests {
 
     #[test]
     fn codes_are_named_on_the_wire_as_in_the_catalogue() {
-        let catalogue = claim_domain::Catalogue::load(include_str!("../../../public/catalog.json")).unwrap();
+        let catalogue =
+            claim_domain::Catalogue::load(include_str!("../../../public/catalog.json")).unwrap();
         for code in ProblemCode::ALL {
-            assert_eq!(serde_json::to_string(code).unwrap(), format!("\"{}\"", code.as_str()));
-            assert!(catalogue.errors.contains_key(code.as_str()), "no words for {}", code.as_str());
+            assert_eq!(
+                serde_json::to_string(code).unwrap(),
+                format!("\"{}\"", code.as_str())
+            );
+            assert!(
+                catalogue.errors.contains_key(code.as_str()),
+                "no words for {}",
+                code.as_str()
+            );
         }
     }
 }

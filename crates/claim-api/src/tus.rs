@@ -1,4 +1,5 @@
-//! The small part of tus 1.0.0 (tus.io/protocols/resumable-upload) that both sides must spell alike.
+//! The small part of tus 1.0.0 (tus.io/protocols/resumable-upload) that both sides must spell
+//! alike.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,11 +15,15 @@ pub fn checksum(chunk: &[u8]) -> String {
 
 /// The value of `Upload-Metadata`: keys and base64 values.
 pub fn metadata(pairs: &[(&str, &str)]) -> String {
-    let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key} {}", STANDARD.encode(value))).collect();
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(key, value)| format!("{key} {}", STANDARD.encode(value)))
+        .collect();
     pairs.join(",")
 }
 
-/// Reads `Upload-Metadata`. `None`: an empty or doubled key, or a value that is not base64 of UTF-8 text.
+/// Reads `Upload-Metadata`. `None`: an empty or doubled key, or a value that is not base64 of UTF-8
+/// text.
 ///
 /// ```
 /// use claim_api::tus;
@@ -47,9 +52,18 @@ mod tests {
     #[test]
     fn metadata_round_trips_and_nonsense_is_refused() {
         let header = metadata(&[("sha256", "ab"), ("filename", "现场.jpg")]);
-        assert_eq!(parse_metadata(&header), Some(vec![("sha256".into(), "ab".into()), ("filename".into(), "现场.jpg".into())]));
+        assert_eq!(
+            parse_metadata(&header),
+            Some(vec![
+                ("sha256".into(), "ab".into()),
+                ("filename".into(), "现场.jpg".into())
+            ])
+        );
         assert_eq!(parse_metadata(""), Some(vec![]));
-        assert_eq!(parse_metadata("is_confidential"), Some(vec![("is_confidential".into(), String::new())]));
+        assert_eq!(
+            parse_metadata("is_confidential"),
+            Some(vec![("is_confidential".into(), String::new())])
+        );
         for odd in ["a !!!", "a YQ==,a YQ==", "ключ YQ=="] {
             assert_eq!(parse_metadata(odd), None, "{odd}");
         }

@@ -1,4 +1,5 @@
-//! Working days and opening hours: weekends, the holiday table of the State Council, and the days worked in exchange.
+//! Working days and opening hours: weekends, the State Council's holiday table, and make-up working
+//! days.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Day, Moment, local_day};
 
-/// Days that differ from the week's rule. Kept in configuration: the table is published a year at a time.
+/// Days that differ from the week's rule. Kept in configuration: the table is published a year at a
+/// time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calendar {
@@ -30,9 +32,12 @@ impl TryFrom<String> for Hours {
         let seconds = |part: &str| {
             let (h, m) = part.split_once(':')?;
             let (h, m) = (h.parse::<i64>().ok()?, m.parse::<i64>().ok()?);
-            ((0..=24).contains(&h) && (0..60).contains(&m) && h * 60 + m <= 24 * 60).then_some(h * 3600 + m * 60)
+            ((0..=24).contains(&h) && (0..60).contains(&m) && h * 60 + m <= 24 * 60)
+                .then_some(h * 3600 + m * 60)
         };
-        let both = text.split_once('-').and_then(|(from, to)| Some((seconds(from)?, seconds(to)?)));
+        let both = text
+            .split_once('-')
+            .and_then(|(from, to)| Some((seconds(from)?, seconds(to)?)));
         match both {
             Some((from, to)) if from < to => Ok(Hours { from, to }),
             _ => Err(format!("{text:?} is not like 08:00-20:00")),
@@ -68,7 +73,7 @@ impl Hours {
         (self.from..self.to).contains(&second)
     }
 
-    /// The first moment from `at` on that lies within.
+    /// The first moment within opening hours, from `at` on.
     pub fn next(self, at: Moment) -> Moment {
         self.after(at, 0)
     }
@@ -88,10 +93,13 @@ impl Calendar {
         day
     }
 
-    /// 民法典 203: a period that ends on a day off may be kept until the next day that is none.
+    /// 民法典 203: a period that ends on a day off runs to the next working day.
     pub fn working_from(&self, day: Day) -> Day {
         // A table without a single working day in a year would be a defect of the table.
-        (0..366).map(|n| day.plus_days(n)).find(|d| self.is_working(*d)).unwrap_or(day)
+        (0..366)
+            .map(|n| day.plus_days(n))
+            .find(|d| self.is_working(*d))
+            .unwrap_or(day)
     }
 }
 
@@ -106,15 +114,31 @@ mod tests {
     #[test]
     fn working_days_skip_weekends_and_holidays_and_take_the_days_worked_in_exchange() {
         let table = Calendar {
-            holidays: ["2026-10-01", "2026-10-02", "2026-10-05", "2026-10-06", "2026-10-07"].map(day).into(),
+            holidays: [
+                "2026-10-01",
+                "2026-10-02",
+                "2026-10-05",
+                "2026-10-06",
+                "2026-10-07",
+            ]
+            .map(day)
+            .into(),
             workdays: ["2026-10-10"].map(day).into(),
         };
         let start = Moment::from_local_input("2026-09-30T09:00").unwrap();
         assert_eq!(table.after_working_days(start, 1), day("2026-10-08"));
-        assert_eq!(table.after_working_days(start, 3), day("2026-10-10"), "a Saturday that is worked");
+        assert_eq!(
+            table.after_working_days(start, 3),
+            day("2026-10-10"),
+            "a Saturday that is worked"
+        );
         assert_eq!(table.after_working_days(start, 4), day("2026-10-12"));
         assert_eq!(table.working_from(day("2026-10-03")), day("2026-10-08"));
-        assert_eq!(Calendar::default().working_from(day("2026-04-12")), day("2026-04-13"), "golden vector 3");
+        assert_eq!(
+            Calendar::default().working_from(day("2026-04-12")),
+            day("2026-04-13"),
+            "golden vector 3"
+        );
     }
 
     #[test]
@@ -128,10 +152,21 @@ mod tests {
             ("2026-03-02T23:00", 0, "2026-03-03T08:00"),
             ("2026-03-02T12:00", 24 * 60, "2026-03-04T12:00"),
         ] {
-            assert_eq!(hours.after(at(start), minutes * 60).to_local_input(), due, "{start} + {minutes}");
+            assert_eq!(
+                hours.after(at(start), minutes * 60).to_local_input(),
+                due,
+                "{start} + {minutes}"
+            );
         }
         assert_eq!(String::from(hours), "08:00-20:00");
-        for odd in ["", "08:00", "20:00-08:00", "25:00-26:00", "08:00-08:00", "8-9"] {
+        for odd in [
+            "",
+            "08:00",
+            "20:00-08:00",
+            "25:00-26:00",
+            "08:00-08:00",
+            "8-9",
+        ] {
             assert!(Hours::try_from(odd.to_owned()).is_err(), "{odd}");
         }
     }

@@ -1,9 +1,10 @@
-//! The catalogue: claim types, documents, consents, stages and the words for every error, as data in
-//! `catalog.json`. The hash of that file is the `rules_version` that every claim stores.
+//! The catalogue: claim types, documents, consents, stages and the words for every error, as data
+//! in `catalog.json`. The hash of that file is the `rules_version` that every claim stores.
 //!
-//! The server reads the file as it is ([`Catalogue::load`]). The build checks it and compiles what a program needs
-//! into a few kilobytes ([`Catalogue::compiled`]); the app reads those ([`Catalogue::from_compiled`]) without a parser
-//! for JSON or conditions, which would cost more on the wire than the catalogue itself.
+//! The server reads the file as it is ([`Catalogue::load`]). The build checks it and compiles what
+//! a program needs into a few kilobytes ([`Catalogue::compiled`]); the app reads those
+//! ([`Catalogue::from_compiled`]) without a parser for JSON or conditions, which would cost more on
+//! the wire than the catalogue itself.
 
 use std::collections::BTreeMap;
 
@@ -43,8 +44,16 @@ pub enum Lob {
 crate::wire_names!(Lob);
 
 impl Lob {
-    pub const ALL: &'static [Lob] =
-        &[Lob::Motor, Lob::Health, Lob::Home, Lob::Life, Lob::Travel, Lob::Ebike, Lob::Liability, Lob::Business];
+    pub const ALL: &'static [Lob] = &[
+        Lob::Motor,
+        Lob::Health,
+        Lob::Home,
+        Lob::Life,
+        Lob::Travel,
+        Lob::Ebike,
+        Lob::Liability,
+        Lob::Business,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,8 +68,8 @@ impl Lob {
         }
     }
 
-    /// Things are looked at and the customer agrees to what they cost; where it is about a person, papers are worked
-    /// through instead (资料审核, 理算).
+    /// Property is inspected and the customer agrees to its cost; for claims about a person,
+    /// documents are reviewed instead (资料审核, 理算).
     pub fn is_surveyed(self) -> bool {
         !matches!(self, Lob::Health | Lob::Life | Lob::Travel)
     }
@@ -100,7 +109,7 @@ pub enum Phase {
     Payment,
 }
 
-/// What is handed in, and so how a file of it is judged.
+/// What kind of thing is submitted, and so how its files are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -113,7 +122,7 @@ pub enum Kind {
     Form,
 }
 
-/// What is typed, or read by the phone and confirmed, beside the files of a document.
+/// What is typed, or read by the phone and confirmed, in addition to a document's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -159,15 +168,15 @@ impl Field {
     }
 }
 
-/// One document that a claim may take.
+/// One document that a claim may need.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     pub id: String,
-    /// What it is for, by `groups`.
+    /// What it is for: an id in `groups`.
     pub group: String,
     pub kind: Kind,
-    /// What a good picture of it looks like, by `drawings`.
+    /// What a good picture of it looks like: an id in `drawings`.
     pub drawing: String,
     pub phase: Phase,
     /// Only before payment, where this holds.
@@ -180,10 +189,11 @@ pub struct Document {
     /// All documents that name the same one here replace it together.
     #[serde(default)]
     pub instead_of: Option<String>,
-    /// Asked of each payee of these kinds, once it is known who is paid: `payee_id.2` is that of the second.
+    /// Asked of each payee of these kinds, once the payees are known: `payee_id.2` is the second
+    /// payee's.
     #[serde(default)]
     pub payee: Vec<PayeeKind>,
-    /// Files; a form needs none.
+    /// Fewest files; a form needs none.
     pub min: u8,
     pub max: u8,
     #[serde(default)]
@@ -191,7 +201,7 @@ pub struct Document {
     /// The pictures of a guided tour, by the names of their outlines.
     #[serde(default)]
     pub shots: Vec<String>,
-    /// How long it takes to get, by `takes`.
+    /// How long it takes to get: an id in `takes`.
     pub takes: String,
     pub name: Text,
     /// Why it is asked: clause or purpose, shown under 为什么要这个.
@@ -200,7 +210,7 @@ pub struct Document {
     pub from: Text,
 }
 
-/// What a good and a bad picture of something are.
+/// What makes a good and a bad picture of something.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drawing {
@@ -218,14 +228,15 @@ pub struct Question {
     pub ask: Text,
 }
 
-/// From where on a file is doubted ([`crate::checks`]).
+/// Thresholds beyond which a file is doubted ([`crate::checks`]).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
     /// Pixels.
     pub short_edge_document: u32,
     pub short_edge_scene: u32,
-    /// Sharpness: of the 64 variances of the Laplacian in 8 × 8 tiles of the grey picture (long edge 1024), the 58th.
+    /// Sharpness: the 58th lowest of the 64 variances of the Laplacian in 8 × 8 tiles of the grey
+    /// picture (long edge 1024).
     pub sharp_document: u32,
     pub sharp_scene: u32,
     /// Mean grey of 0 to 255.
@@ -233,9 +244,10 @@ pub struct Thresholds {
     pub bright: u8,
     /// Share of burnt-out pixels.
     pub glare_permille: u16,
-    /// Two pictures that differ in at most so many bits of 64 are the same view.
+    /// Two pictures whose hashes differ in at most this many of 64 bits are the same view.
     pub alike_bits: u32,
-    /// Least share of the frame that a card fills, and how far its sides may be from 85.6 x 54.
+    /// Smallest share of the frame a card must fill, and how far its aspect ratio may be from
+    /// 85.6 x 54.
     pub fill_permille: u16,
     pub aspect_permille: u16,
     pub taken_before_s: i64,
@@ -243,7 +255,7 @@ pub struct Thresholds {
     pub pdf_pages: u16,
 }
 
-/// A [`Condition`]: text where people read it, parsed where the app does.
+/// A [`Condition`]: text in `catalog.json`, already parsed in what the app reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct When(pub Condition);
 
@@ -251,7 +263,9 @@ impl<'de> Deserialize<'de> for When {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<When, D::Error> {
         #[cfg(not(target_arch = "wasm32"))]
         if d.is_human_readable() {
-            return Condition::parse(&String::deserialize(d)?).map(When).map_err(serde::de::Error::custom);
+            return Condition::parse(&String::deserialize(d)?)
+                .map(When)
+                .map_err(serde::de::Error::custom);
         }
         Condition::deserialize(d).map(When)
     }
@@ -289,7 +303,7 @@ pub enum Asked {
 #[serde(deny_unknown_fields)]
 pub struct StageText {
     pub name: Text,
-    /// Under this name for health claims.
+    /// Its name in health claims.
     #[serde(default)]
     pub health: Option<Text>,
     /// What happens now, in plain words.
@@ -304,13 +318,13 @@ pub struct Catalogue {
     pub car_parts: Vec<Part>,
     pub home_parts: Vec<Part>,
     pub consents: Vec<Consent>,
-    /// Shapes of the insurer's policy numbers; none: 8 to 32 letters and digits.
+    /// Shapes of the insurer's policy numbers; if none, 8 to 32 letters and digits.
     pub policy_numbers: Vec<Shape>,
     /// By [`Code`] and by problem code of the API.
     pub errors: BTreeMap<String, Text>,
     #[serde(default)]
     pub rules_version: String,
-    /// Last, and not read by [`Catalogue::from_compiled`]: the report needs nothing of it.
+    /// Last, and not read by [`Catalogue::from_compiled`]: the report does not need it.
     #[serde(deserialize_with = "Papers::written", skip_serializing)]
     pub papers: Papers,
 }
@@ -324,12 +338,13 @@ pub struct Papers {
     pub takes: Vec<Part>,
     pub drawings: Vec<Drawing>,
     pub questions: Vec<Question>,
-    /// Facts that are not asked but follow from the notice, the policy, the events; with what holds until they do.
+    /// Facts that are not asked but follow from the notice, the policy and the events; with the
+    /// value that holds until they do.
     pub derived_facts: BTreeMap<String, Option<bool>>,
     pub checks: Thresholds,
     /// Repairs up to this amount need no invoice.
     pub invoice_free_limit_fen: i64,
-    /// The bank of a card by its first six digits: a hint that is never checked against.
+    /// A card's bank by its first six digits: a hint, never used as a check.
     #[serde(default)]
     pub banks: BTreeMap<String, String>,
     pub stages: BTreeMap<String, StageText>,
@@ -338,7 +353,7 @@ pub struct Papers {
     pub after: After,
 }
 
-/// The words of a claim's life: deadlines, what a decision rests on, ways to disagree.
+/// The texts of a claim's life: deadlines, the basis of a decision, ways to disagree.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct After {
@@ -373,7 +388,7 @@ pub struct Rung {
     pub what: Text,
     /// What to have at hand, and until when.
     pub prepare: Text,
-    /// To be called, where there is one.
+    /// The number to call, if any.
     #[serde(default)]
     pub phone: String,
 }
@@ -388,7 +403,7 @@ impl Papers {
     }
 }
 
-/// Whether a claim takes a document.
+/// Whether a claim needs a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -396,12 +411,12 @@ pub enum Need {
     Required,
     /// Welcome; it never blocks.
     Optional,
-    /// A question is open; it never blocks.
+    /// Depends on an unanswered question; it never blocks.
     Possibly,
     No,
 }
 
-/// One document of one claim's list, for those who have no catalogue.
+/// One document on a claim's list, for clients without a catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Slot {
@@ -416,11 +431,18 @@ pub struct Slot {
 }
 
 impl Catalogue {
-    /// What [`Catalogue::from_compiled`] and [`Catalogue::whole_from_compiled`] of the same build read.
+    /// What [`Catalogue::from_compiled`] and [`Catalogue::whole_from_compiled`] of the same build
+    /// read.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn compiled(&self) -> Vec<u8> {
-        let parts = [postcard::to_allocvec(self), postcard::to_allocvec(&self.papers)];
-        parts.into_iter().flat_map(Result::unwrap_or_default).collect()
+        let parts = [
+            postcard::to_allocvec(self),
+            postcard::to_allocvec(&self.papers),
+        ];
+        parts
+            .into_iter()
+            .flat_map(Result::unwrap_or_default)
+            .collect()
     }
 
     /// What the report needs.
@@ -436,7 +458,8 @@ impl Catalogue {
     /// # Errors
     /// The bytes come from another build.
     pub fn whole_from_compiled(bytes: &[u8]) -> Result<Catalogue, String> {
-        let (mut catalogue, rest): (Catalogue, &[u8]) = postcard::take_from_bytes(bytes).map_err(|e| e.to_string())?;
+        let (mut catalogue, rest): (Catalogue, &[u8]) =
+            postcard::take_from_bytes(bytes).map_err(|e| e.to_string())?;
         catalogue.papers = postcard::from_bytes(rest).map_err(|e| e.to_string())?;
         Ok(catalogue)
     }
@@ -454,43 +477,67 @@ impl Catalogue {
         }
     }
 
-    /// The bank that a card is probably of.
+    /// The bank that probably issued a card.
     pub fn bank_of(&self, card: &str) -> Option<&str> {
         let digits: String = card.chars().filter(char::is_ascii_digit).take(6).collect();
         self.papers.banks.get(&digits).map(String::as_str)
     }
 
-    /// A document by its id, also by that of one payee's (`payee_id.2`).
+    /// A document by its id, including a single payee's (`payee_id.2`).
     pub fn document(&self, id: &str) -> Option<&Document> {
-        let (base, payee) = id.split_once('.').map_or((id, None), |(base, no)| (base, no.parse::<u16>().ok()));
-        let fits = |d: &&Document| d.id == base && (base == id || (payee.is_some() && !d.payee.is_empty()));
+        let (base, payee) = id
+            .split_once('.')
+            .map_or((id, None), |(base, no)| (base, no.parse::<u16>().ok()));
+        let fits = |d: &&Document| {
+            d.id == base && (base == id || (payee.is_some() && !d.payee.is_empty()))
+        };
         self.papers.documents.iter().find(fits)
     }
 
     /// The same under the id that was asked for.
     pub fn instance(&self, id: &str) -> Option<Document> {
-        self.document(id).map(|d| Document { id: id.to_owned(), ..d.clone() })
+        self.document(id).map(|d| Document {
+            id: id.to_owned(),
+            ..d.clone()
+        })
     }
 
-    /// Whether a claim with these facts takes `document`. What is unknown never blocks.
+    /// Whether a claim with these facts needs `document`. An unknown fact never blocks.
     pub fn need(&self, document: &Document, facts: &Facts) -> Need {
         let holds = |when: &When| self.holds(when, facts);
         match holds(&document.when) {
             Some(false) => Need::No,
             None => Need::Possibly,
             Some(true) => {
-                let replaces = document.instead_of.as_ref().and_then(|id| self.document(id));
+                let replaces = document
+                    .instead_of
+                    .as_ref()
+                    .and_then(|id| self.document(id));
                 let optional = document.phase == Phase::Notice
-                    || document.optional.as_ref().is_some_and(|w| holds(w) == Some(true))
+                    || document
+                        .optional
+                        .as_ref()
+                        .is_some_and(|w| holds(w) == Some(true))
                     || replaces.is_some_and(|d| holds(&d.when) != Some(false));
-                if optional { Need::Optional } else { Need::Required }
+                if optional {
+                    Need::Optional
+                } else {
+                    Need::Required
+                }
             }
         }
     }
 
     pub fn phase(&self, document: &Document, facts: &Facts) -> Phase {
-        let later = document.later.as_ref().is_some_and(|w| self.holds(w, facts) == Some(true));
-        if later { Phase::Payment } else { document.phase }
+        let later = document
+            .later
+            .as_ref()
+            .is_some_and(|w| self.holds(w, facts) == Some(true));
+        if later {
+            Phase::Payment
+        } else {
+            document.phase
+        }
     }
 
     /// The documents of a claim in the catalogue's order.
@@ -511,8 +558,13 @@ impl Catalogue {
             .collect()
     }
 
-    /// The questions that matter for this claim, answered or not; what is known without asking is not asked.
-    pub fn questions_for(&self, facts: &Facts, answered: &BTreeMap<String, bool>) -> Vec<&Question> {
+    /// The questions that matter for this claim, answered or not; what is known without asking is
+    /// not asked.
+    pub fn questions_for(
+        &self,
+        facts: &Facts,
+        answered: &BTreeMap<String, bool>,
+    ) -> Vec<&Question> {
         let matters = |q: &&Question| {
             let open = answered.contains_key(&q.fact) || self.fact(facts, &q.fact).is_none();
             open && self.holds(&q.when, facts) == Some(true)
@@ -520,12 +572,14 @@ impl Catalogue {
         self.papers.questions.iter().filter(matters).collect()
     }
 
-    /// The consents that apply; an unknown fact asks nothing.
+    /// The consents that apply; an unknown fact requires none.
     pub fn consents_for(&self, at: Asked, facts: &Facts) -> impl Iterator<Item = &Consent> {
-        self.consents.iter().filter(move |c| c.at == at && self.holds(&c.when, facts) == Some(true))
+        self.consents
+            .iter()
+            .filter(move |c| c.at == at && self.holds(&c.when, facts) == Some(true))
     }
 
-    /// The facts with those that the incident itself says.
+    /// The facts, plus those the incident implies.
     pub fn with_implied(&self, mut facts: Facts) -> Facts {
         for incident in self.alike(&facts.incident) {
             for fact in &incident.implies {
@@ -538,7 +592,9 @@ impl Catalogue {
     /// An incident, and the one whose rules hold for it as well.
     fn alike(&self, id: &str) -> impl Iterator<Item = &Incident> {
         let incident = self.incident(id);
-        incident.into_iter().chain(incident.and_then(|i| self.incident(i.like.as_ref()?)))
+        incident
+            .into_iter()
+            .chain(incident.and_then(|i| self.incident(i.like.as_ref()?)))
     }
 
     fn holds(&self, when: &When, facts: &Facts) -> Option<bool> {
@@ -553,11 +609,13 @@ impl Catalogue {
         match name.split_once(':') {
             Some(("lob", lob)) => is(&|i| i.lob.as_str() == lob),
             Some(("incident", id)) => is(&|i| i.id == id),
-            _ if name == "above_free_limit" => facts.amount_fen.map(|fen| fen > self.papers.invoice_free_limit_fen),
+            _ if name == "above_free_limit" => facts
+                .amount_fen
+                .map(|fen| fen > self.papers.invoice_free_limit_fen),
             _ => (facts.flags.get(name).copied())
                 .or_else(|| is(&|i| i.implies.iter().any(|f| f == name)).filter(|implied| *implied))
                 .or_else(|| *self.papers.derived_facts.get(name)?)
-                // A question that does not arise is answered.
+                // A question that does not arise counts as answered no.
                 .or_else(|| {
                     let question = self.papers.questions.iter().find(|q| q.fact == name)?;
                     (self.holds(&question.when, facts) == Some(false)).then_some(false)
@@ -592,12 +650,21 @@ mod tests {
         assert!(Catalogue::whole_from_compiled(&whole.compiled()[..1000]).is_err());
     }
 
-    /// A claim goes on by the rules that it began with, whatever has got its words since.
+    /// A claim keeps the rules it began with, whatever texts have been added since.
     #[test]
     fn rules_of_an_earlier_build_are_still_read() {
-        let mut old: serde_json::Value = serde_json::from_str(include_str!("../../../public/catalog.json")).unwrap();
-        for (list, word) in [("/errors", "id-check"), ("/papers/after/clocks", "pay"), ("/papers/after/points", "event")] {
-            let list = old.pointer_mut(list).or(None).and_then(|l| l.as_object_mut()).unwrap_or_else(|| panic!("{list}"));
+        let mut old: serde_json::Value =
+            serde_json::from_str(include_str!("../../../public/catalog.json")).unwrap();
+        for (list, word) in [
+            ("/errors", "id-check"),
+            ("/papers/after/clocks", "pay"),
+            ("/papers/after/points", "event"),
+        ] {
+            let list = old
+                .pointer_mut(list)
+                .or(None)
+                .and_then(|l| l.as_object_mut())
+                .unwrap_or_else(|| panic!("{list}"));
             assert!(list.remove(word).is_some(), "{word}");
         }
         let text = old.to_string();
@@ -612,11 +679,19 @@ mod tests {
         let good = include_str!("../../../public/catalog.json");
         for (from, to, place) in [
             ("!other_fled", "!other_flew", "unknown fact \"other_flew\""),
-            ("\"drawing\": \"vin\"", "\"drawing\": \"vim\"", "document \"vin_photo\", drawing: \"vim\" is not known"),
+            (
+                "\"drawing\": \"vin\"",
+                "\"drawing\": \"vim\"",
+                "document \"vin_photo\", drawing: \"vim\" is not known",
+            ),
             ("[A-Z0-9]{8,32}", "[A-Z", "shape"),
             ("\"lob\": \"motor\"", "\"lob\": \"boat\"", "line"),
             ("\"id-check\"", "\"id-chekc\"", "no words for \"id-check\""),
-            ("\"id\": \"motor.multi\"", "\"id\": \"motor.single\"", "incident \"motor.single\" stands twice"),
+            (
+                "\"id\": \"motor.multi\"",
+                "\"id\": \"motor.single\"",
+                "incident \"motor.single\" stands twice",
+            ),
         ] {
             assert!(good.contains(from), "{from}");
             let error = Catalogue::load(&good.replacen(from, to, 1)).unwrap_err();

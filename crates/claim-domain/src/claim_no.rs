@@ -1,5 +1,6 @@
 //! Claim numbers that can be read out on the phone: `BA` + day + 6 characters + a check character.
-//! The alphabet leaves out I, L, O and U; the check is Luhn mod 32, so one wrong or swapped character is noticed.
+//! The alphabet leaves out I, L, O and U; the check is Luhn mod 32, so one wrong or swapped
+//! character is noticed.
 
 use crate::Day;
 
@@ -7,16 +8,26 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// The number for `seed`, of which the low 30 bits are used.
 pub fn claim_no(day: Day, seed: u32) -> String {
-    let tail: String = (0..6).rev().map(|i| char::from(ALPHABET[(seed >> (5 * i)) as usize & 31])).collect();
+    let tail: String = (0..6)
+        .rev()
+        .map(|i| char::from(ALPHABET[(seed >> (5 * i)) as usize & 31]))
+        .collect();
     let body = format!("{}{tail}", day.compact());
     let check = check(&body).unwrap_or('0');
     format!("BA{body}{check}")
 }
 
-/// What the person meant, as it is stored: upper case, `O` read as 0, `I` and `L` as 1. `None`: no claim number.
+/// What the person meant, as it is stored: upper case, `O` read as 0, `I` and `L` as 1. `None`: no
+/// claim number.
 pub fn parse(text: &str) -> Option<String> {
-    let text: String = crate::validate::half_width_text(text).trim().to_uppercase().replace([' ', '-'], "");
-    let body: String = text.strip_prefix("BA")?.replace('O', "0").replace(['I', 'L'], "1");
+    let text: String = crate::validate::half_width_text(text)
+        .trim()
+        .to_uppercase()
+        .replace([' ', '-'], "");
+    let body: String = text
+        .strip_prefix("BA")?
+        .replace('O', "0")
+        .replace(['I', 'L'], "1");
     if body.len() != 15 || !body.is_ascii() || !body[..8].bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -53,7 +64,13 @@ mod tests {
 
     #[test]
     fn odd_text_is_no_number() {
-        for text in ["", "BA", "BA20261121", "XX20261121ABCDEFG", "BA２０２６1121ABCDE😀F"] {
+        for text in [
+            "",
+            "BA",
+            "BA20261121",
+            "XX20261121ABCDEFG",
+            "BA２０２６1121ABCDE😀F",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

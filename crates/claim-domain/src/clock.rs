@@ -1,6 +1,7 @@
-//! Moments and days. A [`Moment`] is UTC to the second; a [`Day`] is a calendar day in Asia/Shanghai, the
-//! only place the law counts in (民法典 203: a period ends at 24:00 of its last day). China keeps +08:00 all
-//! year, so a fixed offset is right for every date a claim can have today.
+//! Moments and days. A [`Moment`] is UTC to the second; a [`Day`] is a calendar day in
+//! Asia/Shanghai, the only place the law counts in (民法典 203: a period ends at 24:00 of its last
+//! day). China keeps +08:00 all year, so a fixed offset is right for every date a claim can have
+//! today.
 
 use std::fmt;
 
@@ -54,13 +55,16 @@ fn date_of(text: &str) -> Option<Date> {
 
 /// `HH:MM` or `HH:MM:SS`, as seconds of the day.
 fn seconds_of(text: &str) -> Option<i64> {
-    let mut parts = text.split(':').map(|p| (p.len() == 2).then(|| p.parse::<u32>().ok()).flatten());
+    let mut parts = text
+        .split(':')
+        .map(|p| (p.len() == 2).then(|| p.parse::<u32>().ok()).flatten());
     let (h, m) = (parts.next()??, parts.next()??);
     let s = match parts.next() {
         None => 0,
         Some(s) => s?,
     };
-    (parts.next().is_none() && h < 24 && m < 60 && s < 60).then_some(i64::from(h * 3600 + m * 60 + s))
+    (parts.next().is_none() && h < 24 && m < 60 && s < 60)
+        .then_some(i64::from(h * 3600 + m * 60 + s))
 }
 
 impl Moment {
@@ -68,7 +72,8 @@ impl Moment {
         Moment(self.0.saturating_add(seconds))
     }
 
-    /// From what `<input type=datetime-local>` holds, read as time in Asia/Shanghai: `2026-11-21T10:30`.
+    /// From what `<input type=datetime-local>` holds, read as time in Asia/Shanghai:
+    /// `2026-11-21T10:30`.
     pub fn from_local_input(text: &str) -> Option<Moment> {
         let (date, clock) = text.trim().split_once(['T', ' '])?;
         let midnight = date_of(date)?.midnight().assume_utc().unix_timestamp();
@@ -93,7 +98,9 @@ impl Moment {
         let (clock, zone) = rest.split_at(zone);
         let whole = match clock.split_once('.') {
             None => clock,
-            Some((whole, frac)) if !frac.is_empty() && frac.bytes().all(|b| b.is_ascii_digit()) => whole,
+            Some((whole, frac)) if !frac.is_empty() && frac.bytes().all(|b| b.is_ascii_digit()) => {
+                whole
+            }
             Some(_) => return None,
         };
         let offset = match zone {
@@ -103,20 +110,32 @@ impl Moment {
                 if zone.starts_with('-') { -s } else { s }
             }
         };
-        (whole.len() == 8).then(|| seconds_of(whole)).flatten().map(|s| Moment(midnight + s - offset))
+        (whole.len() == 8)
+            .then(|| seconds_of(whole))
+            .flatten()
+            .map(|s| Moment(midnight + s - offset))
     }
 }
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (date, s) = split(self.0);
-        write!(f, "{}T{:02}:{:02}:{:02}Z", Day(date), s / 3600, s / 60 % 60, s % 60)
+        write!(
+            f,
+            "{}T{:02}:{:02}:{:02}Z",
+            Day(date),
+            s / 3600,
+            s / 60 % 60,
+            s % 60
+        )
     }
 }
 
 impl Day {
     pub fn new(year: i32, month: u8, day: u8) -> Option<Day> {
-        Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok().map(Day)
+        Date::from_calendar_date(year, Month::try_from(month).ok()?, day)
+            .ok()
+            .map(Day)
     }
     pub fn parse(text: &str) -> Option<Day> {
         date_of(text).map(Day)
@@ -130,14 +149,21 @@ impl Day {
     /// The same day of a later year; where it has none, the end of the month (民法典 202).
     pub fn plus_years(self, years: i32) -> Day {
         let year = self.0.year().saturating_add(years);
-        Day(self.0.replace_year(year).or_else(|_| Date::from_calendar_date(year, Month::February, 28)).unwrap_or(Date::MAX))
+        Day(self
+            .0
+            .replace_year(year)
+            .or_else(|_| Date::from_calendar_date(year, Month::February, 28))
+            .unwrap_or(Date::MAX))
     }
     /// Whole days from `self` to `later`, negative when that is earlier.
     pub fn days_to(self, later: Day) -> i64 {
         (later.0 - self.0).whole_days()
     }
     pub fn is_weekend(self) -> bool {
-        matches!(self.0.weekday(), time::Weekday::Saturday | time::Weekday::Sunday)
+        matches!(
+            self.0.weekday(),
+            time::Weekday::Saturday | time::Weekday::Sunday
+        )
     }
     /// 24:00 of this day.
     pub fn ends(self) -> Moment {
@@ -151,7 +177,13 @@ impl Day {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.0.year(), u8::from(self.0.month()), self.0.day())
+        write!(
+            f,
+            "{:04}-{:02}-{:02}",
+            self.0.year(),
+            u8::from(self.0.month()),
+            self.0.day()
+        )
     }
 }
 
@@ -191,7 +223,11 @@ mod tests {
             ("2026-03-02T23:59:59", 30, "2026-04-01"),
             ("2026-03-03T00:00", 30, "2026-04-02"),
         ] {
-            assert_eq!(due_after_days(at(start), days).to_string(), due, "{start} + {days}");
+            assert_eq!(
+                due_after_days(at(start), days).to_string(),
+                due,
+                "{start} + {days}"
+            );
         }
     }
 

@@ -1,7 +1,8 @@
-//! Conditions of the catalogue: `other_vehicle && !self_negotiated || incident:theft`, over facts that may be
-//! unknown. Kleene's three-valued logic: `Some(true)`, `Some(false)`, `None` = unknown.
+//! Conditions of the catalogue: `other_vehicle && !self_negotiated || incident:theft`, over facts
+//! that may be unknown. Kleene's three-valued logic: `Some(true)`, `Some(false)`, `None` = unknown.
 //!
-//! `!` binds tighter than `&&`, `&&` tighter than `||`; parentheses group. An empty text is always true.
+//! `!` binds tighter than `&&`, `&&` tighter than `||`; parentheses group. An empty text is always
+//! true.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +20,21 @@ impl Condition {
     /// # Errors
     /// A sentence with the position (in characters) where the text stops making sense.
     pub fn parse(text: &str) -> Result<Condition, String> {
-        let mut parser = Parser { rest: text, whole: text, depth: 0 };
+        let mut parser = Parser {
+            rest: text,
+            whole: text,
+            depth: 0,
+        };
         parser.space();
         if parser.rest.is_empty() {
             return Ok(Condition::Always);
         }
         let condition = parser.any()?;
-        if parser.rest.is_empty() { Ok(condition) } else { Err(parser.stuck()) }
+        if parser.rest.is_empty() {
+            Ok(condition)
+        } else {
+            Err(parser.stuck())
+        }
     }
 
     pub fn eval(&self, fact: &impl Fn(&str) -> Option<bool>) -> Option<bool> {
@@ -43,7 +52,9 @@ impl Condition {
             Condition::Always => {}
             Condition::Fact(name) => into.push(name),
             Condition::Not(inner) => inner.facts(into),
-            Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|p| p.facts(into)),
+            Condition::All(parts) | Condition::Any(parts) => {
+                parts.iter().for_each(|p| p.facts(into))
+            }
         }
     }
 }
@@ -67,7 +78,7 @@ struct Parser<'a> {
     depth: u8,
 }
 
-/// Deeper nesting is a mistake, or somebody who wants the stack to overflow.
+/// Deeper nesting is a mistake, or an attempt to overflow the stack.
 const DEEPEST: u8 = 32;
 
 impl Parser<'_> {
@@ -75,28 +86,42 @@ impl Parser<'_> {
         self.rest = self.rest.trim_start();
     }
     fn take(&mut self, token: &str) -> bool {
-        let Some(rest) = self.rest.strip_prefix(token) else { return false };
+        let Some(rest) = self.rest.strip_prefix(token) else {
+            return false;
+        };
         self.rest = rest;
         self.space();
         true
     }
     fn stuck(&self) -> String {
         let read = self.whole.chars().count() - self.rest.chars().count();
-        format!("condition {:?}: not understood at character {}", self.whole, read + 1)
+        format!(
+            "condition {:?}: not understood at character {}",
+            self.whole,
+            read + 1
+        )
     }
     fn any(&mut self) -> Result<Condition, String> {
         let mut parts = vec![self.all()?];
         while self.take("||") {
             parts.push(self.all()?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::Any(parts) })
+        Ok(if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Condition::Any(parts)
+        })
     }
     fn all(&mut self) -> Result<Condition, String> {
         let mut parts = vec![self.one()?];
         while self.take("&&") {
             parts.push(self.one()?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::All(parts) })
+        Ok(if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Condition::All(parts)
+        })
     }
     fn one(&mut self) -> Result<Condition, String> {
         if self.depth == DEEPEST {
@@ -113,9 +138,16 @@ impl Parser<'_> {
         }
         if self.take("(") {
             let inner = self.any()?;
-            return if self.take(")") { Ok(inner) } else { Err(self.stuck()) };
+            return if self.take(")") {
+                Ok(inner)
+            } else {
+                Err(self.stuck())
+            };
         }
-        let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.'))).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.')))
+            .unwrap_or(self.rest.len());
         if end == 0 {
             return Err(self.stuck());
         }
@@ -167,7 +199,10 @@ mod tests {
             (&"!".repeat(9999), "33"),
         ] {
             let error = Condition::parse(text).unwrap_err();
-            assert!(error.ends_with(&format!("character {place}")), "{text}: {error}");
+            assert!(
+                error.ends_with(&format!("character {place}")),
+                "{text}: {error}"
+            );
         }
     }
 }

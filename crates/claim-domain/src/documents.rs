@@ -1,8 +1,8 @@
 //! The documents of one claim: which are needed, what is there, what is still missing.
 //!
-//! The phone keeps a [`Folder`] and evaluates it by itself, also offline; the server evaluates what it has received
-//! with the same code. 报案 is never blocked by documents; 索赔 only by what [`Folder::hinders`] names
-//! (保险法第二十二条: "其所能提供的").
+//! The phone keeps a [`Folder`] and evaluates it by itself, also offline; the server evaluates what
+//! it has received with the same code. 报案 is never blocked by documents; 索赔 only by what
+//! [`Folder::hinders`] names (保险法第二十二条: "其所能提供的").
 
 pub mod checks;
 
@@ -26,7 +26,7 @@ pub enum Format {
     Pdf,
 }
 
-/// The consent to hand on where photos were taken.
+/// The consent to share where photos were taken.
 pub const PHOTO_PLACE: &str = "photo-place";
 
 /// One file of a document, as it is stored.
@@ -77,13 +77,13 @@ pub struct Folder {
     /// Answers to the questions of the catalogue, by fact.
     pub answers: BTreeMap<String, bool>,
     pub files: Vec<File>,
-    /// By document: why it cannot be had.
+    /// By document: why it cannot be provided.
     pub unavailable: BTreeMap<String, String>,
     /// By document, or by file where each has its own number: what was typed.
     pub typed: BTreeMap<String, BTreeMap<Field, String>>,
     /// What the insurer has already: never asked again (投诉办法第十三条).
     pub on_file: Vec<String>,
-    /// What staff asked for in addition, with the number of its files then.
+    /// What staff asked for in addition, with the number of its files at the time.
     pub asked: BTreeMap<String, usize>,
     /// Facts that the policy or staff have settled: never asked, and stronger than an answer.
     pub known: BTreeMap<String, bool>,
@@ -124,8 +124,9 @@ impl Task {
     }
 }
 
-/// A signature: strokes of points in thousandths of the pad's width and height; or, for those who cannot draw, the name
-/// typed as it stands on the report (WCAG 2.2 SC 2.1.1). Who signs is known by the code sent to his phone either way.
+/// A signature: strokes of points in thousandths of the pad's width and height; or, for those who
+/// cannot draw, the name typed as in the report (WCAG 2.2 SC 2.1.1). Either way, the code sent to
+/// the signer's phone shows who signs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -144,10 +145,14 @@ const LEAST_HEIGHT: u16 = 100;
 
 impl Signature {
     /// # Errors
-    /// Why this is no signature of `name`; any name will do where that is not known.
+    /// Why this is not a signature of `name`; any name will do if that is not known.
     pub fn check(&self, name: &str) -> Result<(), Code> {
         if !self.typed.trim().is_empty() {
-            return if name.is_empty() || validate::same_name(&self.typed, name) { Ok(()) } else { Err(Code::NameDiffers) };
+            return if name.is_empty() || validate::same_name(&self.typed, name) {
+                Ok(())
+            } else {
+                Err(Code::NameDiffers)
+            };
         }
         let points: Vec<[u16; 2]> = self.strokes.iter().flatten().copied().collect();
         let span = |axis: usize| {
@@ -156,14 +161,18 @@ impl Signature {
         };
         match points.len() {
             0 => Err(Code::SignatureMissing),
-            n if n < LEAST_POINTS || span(0) < LEAST_WIDTH || span(1) < LEAST_HEIGHT => Err(Code::SignatureShort),
-            n if n > MOST_POINTS || points.iter().flatten().any(|v| *v > 1000) => Err(Code::Malformed),
+            n if n < LEAST_POINTS || span(0) < LEAST_WIDTH || span(1) < LEAST_HEIGHT => {
+                Err(Code::SignatureShort)
+            }
+            n if n > MOST_POINTS || points.iter().flatten().any(|v| *v > 1000) => {
+                Err(Code::Malformed)
+            }
             _ => Ok(()),
         }
     }
 }
 
-/// One line of the claim form (索赔申请书); the words for `key` are the page's.
+/// One line of the claim form (索赔申请书); the page supplies the label for `key`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FormLine {
@@ -171,12 +180,29 @@ pub struct FormLine {
     pub value: String,
 }
 
-/// 索赔申请书: everything that was said, to be checked line by line and signed. Nothing is typed for it. The files are
-/// no line of it: photos of the report may arrive between the signature and the server's look; each has its own hash.
-pub fn claim_form(catalogue: &Catalogue, claim_no: &str, notice: &Notice, folder: &Folder) -> Vec<FormLine> {
+/// 索赔申请书: everything that was stated, to be checked line by line and signed. Nothing is typed
+/// for it. The files are not on it: photos of the report may arrive between the signature and the
+/// server's check; each has its own hash.
+pub fn claim_form(
+    catalogue: &Catalogue,
+    claim_no: &str,
+    notice: &Notice,
+    folder: &Folder,
+) -> Vec<FormLine> {
     let incident = catalogue.incident(&notice.incident);
-    let parts = incident.map_or(&[][..], |i| catalogue.parts(i.lob)).iter().filter(|p| notice.parts.contains(&p.id)).map(|p| p.id.as_str());
-    let typed = |document: &str, field: Field| folder.typed.get(document).and_then(|t| t.get(&field)).cloned().unwrap_or_default();
+    let parts = incident
+        .map_or(&[][..], |i| catalogue.parts(i.lob))
+        .iter()
+        .filter(|p| notice.parts.contains(&p.id))
+        .map(|p| p.id.as_str());
+    let typed = |document: &str, field: Field| {
+        folder
+            .typed
+            .get(document)
+            .and_then(|t| t.get(&field))
+            .cloned()
+            .unwrap_or_default()
+    };
     let lines = [
         ("claim_no", claim_no.to_owned()),
         ("incident", notice.incident.clone()),
@@ -190,15 +216,36 @@ pub fn claim_form(catalogue: &Catalogue, claim_no: &str, notice: &Notice, folder
         ("policy_no", notice.policy.no.clone()),
         ("items", typed("loss_list", Field::Items)),
         ("shop", typed("direct_auth", Field::Shop)),
-        ("unavailable", folder.unavailable.keys().cloned().collect::<Vec<_>>().join(" ")),
+        (
+            "unavailable",
+            folder
+                .unavailable
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
     ];
-    lines.into_iter().filter(|(_, v)| !v.trim().is_empty()).map(|(key, value)| FormLine { key: key.into(), value }).collect()
+    lines
+        .into_iter()
+        .filter(|(_, v)| !v.trim().is_empty())
+        .map(|(key, value)| FormLine {
+            key: key.into(),
+            value,
+        })
+        .collect()
 }
 
-/// What a signature of the form binds: SHA-256 of its lines, lower-case hex.
+/// What signing the form commits to: SHA-256 of its lines, lower-case hex.
 pub fn form_sha256(form: &[FormLine]) -> String {
-    let text: String = form.iter().map(|l| format!("{}\u{1f}{}\u{1e}", l.key, l.value)).collect();
-    Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    let text: String = form
+        .iter()
+        .map(|l| format!("{}\u{1f}{}\u{1e}", l.key, l.value))
+        .collect();
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }
 
 const MOST_REASON: usize = 200;
@@ -223,7 +270,10 @@ impl Folder {
     }
 
     fn has(&self, document: &Document) -> usize {
-        self.files.iter().filter(|f| f.document == document.id && !f.returned).count()
+        self.files
+            .iter()
+            .filter(|f| f.document == document.id && !f.returned)
+            .count()
     }
 
     /// How many more files a document takes.
@@ -232,16 +282,23 @@ impl Folder {
         most.saturating_sub(self.has(document))
     }
 
-    /// Every field of a form that is typed; it may be wanted without one.
+    /// Whether every field of a document is filled in; it may have none.
     fn is_filled(&self, document: &Document) -> bool {
         let typed = self.typed.get(&document.id);
-        document.fields.iter().all(|f| typed.and_then(|t| t.get(f)).is_some_and(|v| !v.trim().is_empty()))
+        document.fields.iter().all(|f| {
+            typed
+                .and_then(|t| t.get(f))
+                .is_some_and(|v| !v.trim().is_empty())
+        })
     }
 
     fn state(&self, document: &Document) -> State {
         let files = self.has(document);
         let typed_only = document.min == 0 || document.kind == Kind::Form;
-        let asked = self.asked.get(&document.id).is_some_and(|before| files <= *before);
+        let asked = self
+            .asked
+            .get(&document.id)
+            .is_some_and(|before| files <= *before);
         if asked && !self.unavailable.contains_key(&document.id) {
             State::Todo
         } else if self.on_file.contains(&document.id) {
@@ -264,28 +321,56 @@ impl Folder {
         if document.payee.is_empty() || self.payees.is_empty() {
             return vec![document.clone()];
         }
-        let of = self.payees.iter().filter(|(_, kind)| document.payee.contains(kind));
-        of.map(|(no, _)| Document { id: format!("{}.{no}", document.id), ..document.clone() }).collect()
+        let of = self
+            .payees
+            .iter()
+            .filter(|(_, kind)| document.payee.contains(kind));
+        of.map(|(no, _)| Document {
+            id: format!("{}.{no}", document.id),
+            ..document.clone()
+        })
+        .collect()
     }
 
-    /// The task list, in the catalogue's order. Documents that are not needed appear while they hold files.
+    /// The task list, in the catalogue's order. Documents that are not needed appear while they
+    /// hold files.
     pub fn tasks(&self, catalogue: &Catalogue, facts: &Facts) -> Vec<Task> {
         let settled = |state: State| matches!(state, State::Done | State::OnFile);
         let instead_of = |document: &Document| {
             let id = document.id.clone();
-            catalogue.papers.documents.iter().filter(move |d| d.instead_of.as_ref() == Some(&id))
+            catalogue
+                .papers
+                .documents
+                .iter()
+                .filter(move |d| d.instead_of.as_ref() == Some(&id))
         };
-        // All that replace one document together do its work.
-        let replaced = |document: &Document| instead_of(document).next().is_some() && instead_of(document).all(|d| settled(self.state(d)));
-        // What does the work of another is needed as that would be.
+        // Documents that replace another do so only together.
+        let replaced = |document: &Document| {
+            instead_of(document).next().is_some()
+                && instead_of(document).all(|d| settled(self.state(d)))
+        };
+        // A replacement is needed whenever the original would be.
         let replaces = |document: &Document| {
-            let other = document.instead_of.as_ref().and_then(|id| catalogue.document(id));
-            other.is_some_and(|d| !settled(self.state(d)) && replaced(d) && catalogue.need(d, facts) == Need::Required)
+            let other = document
+                .instead_of
+                .as_ref()
+                .and_then(|id| catalogue.document(id));
+            other.is_some_and(|d| {
+                !settled(self.state(d)) && replaced(d) && catalogue.need(d, facts) == Need::Required
+            })
         };
-        let account_is_known = |d: &Document| d.fields.contains(&Field::Card) && !self.payees.is_empty();
+        let account_is_known =
+            |d: &Document| d.fields.contains(&Field::Card) && !self.payees.is_empty();
         let one = |d: Document, of_payee: bool| {
             let must = self.asked.contains_key(&d.id) || of_payee || replaces(&d);
-            let (need, files) = (if must { Need::Required } else { catalogue.need(&d, facts) }, self.has(&d));
+            let (need, files) = (
+                if must {
+                    Need::Required
+                } else {
+                    catalogue.need(&d, facts)
+                },
+                self.has(&d),
+            );
             let state = match self.state(&d) {
                 _ if need == Need::No && files > 0 => State::NotNeeded,
                 _ if need == Need::No => return None,
@@ -295,20 +380,37 @@ impl Folder {
                 state => state,
             };
             let files = u8::try_from(files).unwrap_or(u8::MAX);
-            Some(Task { need, phase: catalogue.phase(&d, facts), document: d.id, state, files })
+            Some(Task {
+                need,
+                phase: catalogue.phase(&d, facts),
+                document: d.id,
+                state,
+                files,
+            })
         };
         let documents = catalogue.papers.documents.iter();
-        let instances = documents.flat_map(|d| self.instances(d).into_iter().map(|i| (i.id != d.id, i)));
-        instances.filter_map(|(of_payee, d)| one(d, of_payee)).collect()
+        let instances =
+            documents.flat_map(|d| self.instances(d).into_iter().map(|i| (i.id != d.id, i)));
+        instances
+            .filter_map(|(of_payee, d)| one(d, of_payee))
+            .collect()
     }
 
-    /// What keeps the claim request (索赔) from being sent: a document of this phase with neither file nor reason, the
-    /// signature (with the name it must be of), a consent, a reason that says nothing.
-    pub fn hinders(&self, catalogue: &Catalogue, facts: &Facts, signature: (&Signature, &str), consents: &[Agreed]) -> Vec<FieldError> {
+    /// What keeps the claim request (索赔) from being sent: a document of this phase with neither
+    /// file nor reason, the signature (and whose it must be), a consent, an empty reason.
+    pub fn hinders(
+        &self,
+        catalogue: &Catalogue,
+        facts: &Facts,
+        signature: (&Signature, &str),
+        consents: &[Agreed],
+    ) -> Vec<FieldError> {
         let bare = |t: &Task| t.is_missing() && t.state == State::Todo && t.phase == Phase::Claim;
         let tasks = self.tasks(catalogue, facts);
-        let documents =
-            tasks.iter().filter(|t| bare(t)).map(|t| FieldError::new(format!("/documents/{}", t.document), Code::DocumentMissing));
+        let documents = tasks
+            .iter()
+            .filter(|t| bare(t))
+            .map(|t| FieldError::new(format!("/documents/{}", t.document), Code::DocumentMissing));
         let reasons = self.unavailable.iter().filter_map(|(document, reason)| {
             let code = match reason.trim().chars().count() {
                 0 | 1 => Code::ReasonMissing,
@@ -317,23 +419,46 @@ impl Folder {
             };
             Some(FieldError::new(format!("/unavailable/{document}"), code))
         });
-        let typed = self.typed.iter().flat_map(|(key, fields)| fields.iter().map(move |(field, text)| (key, field, text)));
+        let typed = self
+            .typed
+            .iter()
+            .flat_map(|(key, fields)| fields.iter().map(move |(field, text)| (key, field, text)));
         let long = typed.filter(|(.., text)| text.chars().count() > MOST_TYPED);
-        let long = long.map(|(key, field, _)| FieldError::new(format!("/typed/{key}/{}", field.as_str()), Code::TooLong));
-        let asked = catalogue.consents_for(Asked::Request, facts).filter(|c| c.required);
+        let long = long.map(|(key, field, _)| {
+            FieldError::new(format!("/typed/{key}/{}", field.as_str()), Code::TooLong)
+        });
+        let asked = catalogue
+            .consents_for(Asked::Request, facts)
+            .filter(|c| c.required);
         let consents = asked
-            .filter(|c| !consents.iter().any(|a| a.id == c.id && a.version == c.version))
+            .filter(|c| {
+                !consents
+                    .iter()
+                    .any(|a| a.id == c.id && a.version == c.version)
+            })
             .map(|c| FieldError::new(format!("/consents/{}", c.id), Code::ConsentMissing));
-        let signature = signature.0.check(signature.1).err().map(|code| FieldError::new("/signature", code));
-        documents.chain(reasons).chain(long).chain(consents).chain(signature).collect()
+        let signature = signature
+            .0
+            .check(signature.1)
+            .err()
+            .map(|code| FieldError::new("/signature", code));
+        documents
+            .chain(reasons)
+            .chain(long)
+            .chain(consents)
+            .chain(signature)
+            .collect()
     }
 
-    /// Values in the form that is kept; what is wrong stays as it was typed. What the rules do not know is left out.
+    /// Normalises values for storage; wrong ones stay as typed. Drops what the rules do not know.
     pub fn normalised(mut self, catalogue: &Catalogue, now: Moment) -> Folder {
         let files: Vec<String> = self.files.iter().map(|f| f.id.clone()).collect();
-        self.answers.retain(|fact, _| catalogue.papers.questions.iter().any(|q| q.fact == *fact));
-        self.unavailable.retain(|document, _| catalogue.document(document).is_some());
-        self.typed.retain(|key, _| catalogue.document(key).is_some() || files.contains(key));
+        self.answers
+            .retain(|fact, _| catalogue.papers.questions.iter().any(|q| q.fact == *fact));
+        self.unavailable
+            .retain(|document, _| catalogue.document(document).is_some());
+        self.typed
+            .retain(|key, _| catalogue.document(key).is_some() || files.contains(key));
         for fields in self.typed.values_mut() {
             fields.retain(|_, text| !text.trim().is_empty());
             for (field, text) in fields.iter_mut() {

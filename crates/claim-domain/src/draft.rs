@@ -1,5 +1,6 @@
-//! The report while it is being written. [`apply`] is the only way a [`Draft`] changes; which page comes next is
-//! computed from the answers, never stored, so a killed tab always comes back to the right place.
+//! The report while it is being written. [`apply`] is the only way a [`Draft`] changes; which page
+//! comes next is computed from the answers, never stored, so a killed tab always comes back to the
+//! right place.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub struct Draft {
     pub answers: Answers,
     #[serde(default)]
     pub photos: Vec<Photo>,
-    /// Pages the person has gone on from; only pages that may be left empty need it.
+    /// Pages the person has moved on from; only pages that may stay empty need it.
     #[serde(default)]
     pub passed: Vec<Step>,
     /// A camera or album was opened and nothing has come back yet.
@@ -84,7 +85,7 @@ pub struct Photo {
 pub enum PhotoState {
     Preparing,
     Ready,
-    /// Not usable; `code` names the sentence for people.
+    /// Unusable; `code` names the message.
     Failed {
         code: String,
     },
@@ -129,9 +130,18 @@ pub enum Step {
     Check,
 }
 
-/// The common road.
-const ROAD: [Step; 9] =
-    [Step::Safety, Step::What, Step::When, Step::Where, Step::Damage, Step::Who, Step::Policy, Step::Photos, Step::Check];
+/// The usual sequence.
+const ROAD: [Step; 9] = [
+    Step::Safety,
+    Step::What,
+    Step::When,
+    Step::Where,
+    Step::Damage,
+    Step::Who,
+    Step::Policy,
+    Step::Photos,
+    Step::Check,
+];
 /// Signed in with one policy in force: a claim number on the third page.
 const SHORT: [Step; 3] = [Step::Safety, Step::Event, Step::Check];
 
@@ -153,10 +163,13 @@ impl Step {
     }
 
     pub fn parse(text: &str) -> Option<Step> {
-        [Step::Event].into_iter().chain(ROAD).find(|s| s.as_str() == text)
+        [Step::Event]
+            .into_iter()
+            .chain(ROAD)
+            .find(|s| s.as_str() == text)
     }
 
-    /// The fields of a [`Notice`] that this page asks, as beginnings of JSON pointers.
+    /// The fields of a [`Notice`] that this page asks for, as JSON pointer prefixes.
     pub fn fields(self) -> &'static [&'static str] {
         match self {
             Step::Safety => &["/scene"],
@@ -177,7 +190,7 @@ impl Step {
     }
 }
 
-/// What pages, the photo worker and the start of the app may say to a draft.
+/// Commands to a draft from pages, the photo worker and app start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Answer(Box<Answers>),
@@ -206,7 +219,7 @@ pub enum Command {
     },
 }
 
-/// What must happen outside for the draft to be true.
+/// What must happen outside to match the draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     Save,
@@ -235,13 +248,29 @@ pub fn apply(draft: &mut Draft, command: Command) -> Vec<Effect> {
         Command::CameraBack => draft.waiting = false,
         Command::Pick { id, original_bytes } => {
             draft.waiting = false;
-            draft.photos.push(Photo { id, state: PhotoState::Preparing, original_bytes, result: None });
+            draft.photos.push(Photo {
+                id,
+                state: PhotoState::Preparing,
+                original_bytes,
+                result: None,
+            });
         }
         Command::Prepared { id, result } => {
-            let twin =
-                draft.photos.iter().any(|p| p.id != id && p.result.as_ref().is_some_and(|r| r.original_sha256 == result.original_sha256));
+            let twin = draft.photos.iter().any(|p| {
+                p.id != id
+                    && p.result
+                        .as_ref()
+                        .is_some_and(|r| r.original_sha256 == result.original_sha256)
+            });
             if twin {
-                photo(draft, &id, PhotoState::Failed { code: "photo-duplicate".into() }, None);
+                photo(
+                    draft,
+                    &id,
+                    PhotoState::Failed {
+                        code: "photo-duplicate".into(),
+                    },
+                    None,
+                );
                 return vec![Effect::Forget { id }, Effect::Save];
             }
             photo(draft, &id, PhotoState::Ready, Some(result));
@@ -266,7 +295,15 @@ pub fn apply(draft: &mut Draft, command: Command) -> Vec<Effect> {
 
 impl Draft {
     pub fn new(id: String) -> Draft {
-        Draft { schema: SCHEMA, id, answers: Answers::default(), photos: Vec::new(), passed: Vec::new(), waiting: false, server_rev: 0 }
+        Draft {
+            schema: SCHEMA,
+            id,
+            answers: Answers::default(),
+            photos: Vec::new(),
+            passed: Vec::new(),
+            waiting: false,
+            server_rev: 0,
+        }
     }
 
     /// What may be written down: the ID number only where the person agreed.
@@ -280,62 +317,109 @@ impl Draft {
 
     /// Nothing has been said yet.
     pub fn is_empty(&self) -> bool {
-        self.photos.is_empty() && self.passed.is_empty() && Answers { policy: None, ..self.answers.clone() } == Answers::default()
+        self.photos.is_empty()
+            && self.passed.is_empty()
+            && Answers {
+                policy: None,
+                ..self.answers.clone()
+            } == Answers::default()
     }
 
-    /// What decides which consents are asked: the notice, and whether photos tell where they were taken.
+    /// What decides which consents are asked: the notice, and whether photos tell where they were
+    /// taken.
     pub fn facts(&self) -> Facts {
         let mut facts = self.notice().facts();
-        let told = self.photos.iter().filter_map(|p| p.result.as_ref()).any(|r| !r.place.is_empty());
+        let told = self
+            .photos
+            .iter()
+            .filter_map(|p| p.result.as_ref())
+            .any(|r| !r.place.is_empty());
         facts.flags.insert("photo_place".into(), told);
         facts
     }
 
     pub fn steps(&self) -> &'static [Step] {
-        if self.answers.policy.is_some() { &SHORT } else { &ROAD }
+        if self.answers.policy.is_some() {
+            &SHORT
+        } else {
+            &ROAD
+        }
     }
 
     /// What is wrong with the answers of one page.
     pub fn errors(&self, step: Step, catalogue: &Catalogue, now: Moment) -> Vec<FieldError> {
-        let Err(mut errors) = self.notice().check(catalogue, now) else { return Vec::new() };
+        let Err(mut errors) = self.notice().check(catalogue, now) else {
+            return Vec::new();
+        };
         errors.retain(|e| step.fields().iter().any(|f| e.field.starts_with(f)));
         if self.answers.loss_at.is_none() {
-            errors.iter_mut().filter(|e| e.field == "/loss_at").for_each(|e| e.code = Code::Required);
+            errors
+                .iter_mut()
+                .filter(|e| e.field == "/loss_at")
+                .for_each(|e| e.code = Code::Required);
         }
         errors
     }
 
     /// The first page that still needs something; `Check` when only consents are left.
     pub fn current(&self, catalogue: &Catalogue, now: Moment) -> Step {
-        let open = |step: &&Step| (step.may_be_empty() && !self.passed.contains(step)) || !self.errors(**step, catalogue, now).is_empty();
-        self.steps().iter().find(open).copied().unwrap_or(Step::Check)
+        let open = |step: &&Step| {
+            (step.may_be_empty() && !self.passed.contains(step))
+                || !self.errors(**step, catalogue, now).is_empty()
+        };
+        self.steps()
+            .iter()
+            .find(open)
+            .copied()
+            .unwrap_or(Step::Check)
     }
 
-    /// The page after `step`, or `Check` when `step` was visited to change one line and nothing else is open.
+    /// The page after `step`, or `Check` when `step` was visited to change one line and nothing
+    /// else is open.
     pub fn next(&self, step: Step, catalogue: &Catalogue, now: Moment) -> Step {
         let steps = self.steps();
         if self.current(catalogue, now) == Step::Check {
             return Step::Check;
         }
-        steps.iter().position(|s| *s == step).and_then(|i| steps.get(i + 1)).copied().unwrap_or(Step::Check)
+        steps
+            .iter()
+            .position(|s| *s == step)
+            .and_then(|i| steps.get(i + 1))
+            .copied()
+            .unwrap_or(Step::Check)
     }
 
     /// The notice as the answers stand, complete or not.
     pub fn notice(&self) -> Notice {
         let a = self.answers.clone();
         let policy = match a.policy {
-            Some(known) => PolicyRef { id: Some(known.id), ..PolicyRef::default() },
-            None => PolicyRef { id: None, no: a.policy_no, plate: a.plate, id_no: a.id_no },
+            Some(known) => PolicyRef {
+                id: Some(known.id),
+                ..PolicyRef::default()
+            },
+            None => PolicyRef {
+                id: None,
+                no: a.policy_no,
+                plate: a.plate,
+                id_no: a.id_no,
+            },
         };
         Notice {
             incident: a.incident,
             scene: a.scene,
             loss_at: a.loss_at.unwrap_or(Moment(0)),
             about: a.about,
-            place: Place { text: a.place, point: a.point },
+            place: Place {
+                text: a.place,
+                point: a.point,
+            },
             parts: a.parts,
             narrative: a.narrative,
-            reporter: Reporter { role: a.role, name: a.name, phone: a.phone },
+            reporter: Reporter {
+                role: a.role,
+                name: a.name,
+                phone: a.phone,
+            },
             policy,
             consents: a.consents,
         }
@@ -367,7 +451,12 @@ mod tests {
     }
 
     fn result(sha: &str) -> Prepared {
-        Prepared { bytes: 1, sha256: sha.into(), original_sha256: sha.into(), ..Prepared::default() }
+        Prepared {
+            bytes: 1,
+            sha256: sha.into(),
+            original_sha256: sha.into(),
+            ..Prepared::default()
+        }
     }
 
     #[test]
@@ -397,7 +486,17 @@ mod tests {
         seen.push(draft.current(&catalogue, now()));
         assert_eq!(
             seen,
-            [Step::Safety, Step::What, Step::When, Step::Where, Step::Damage, Step::Who, Step::Policy, Step::Photos, Step::Check]
+            [
+                Step::Safety,
+                Step::What,
+                Step::When,
+                Step::Where,
+                Step::Damage,
+                Step::Who,
+                Step::Policy,
+                Step::Photos,
+                Step::Check
+            ]
         );
         // From the check page, changing one line leads straight back.
         assert_eq!(draft.next(Step::When, &catalogue, now()), Step::Check);
@@ -406,7 +505,11 @@ mod tests {
     #[test]
     fn a_known_policy_needs_three_pages() {
         let mut draft = Draft::new("d".into());
-        draft.answers.policy = Some(KnownPolicy { id: "p".into(), title: "浙A12345".into(), lob: Lob::Motor });
+        draft.answers.policy = Some(KnownPolicy {
+            id: "p".into(),
+            title: "浙A12345".into(),
+            lob: Lob::Motor,
+        });
         assert_eq!(draft.steps(), [Step::Safety, Step::Event, Step::Check]);
         assert_eq!(draft.next(Step::Safety, &shipped(), now()), Step::Event);
     }
@@ -423,15 +526,47 @@ mod tests {
         apply(&mut draft, Command::OpenCamera);
         assert!(draft.waiting);
         for id in ["a", "b", "c"] {
-            apply(&mut draft, Command::Pick { id: id.into(), original_bytes: 9 });
+            apply(
+                &mut draft,
+                Command::Pick {
+                    id: id.into(),
+                    original_bytes: 9,
+                },
+            );
         }
         assert!(!draft.waiting);
-        apply(&mut draft, Command::Prepared { id: "a".into(), result: result("1") });
-        let effects = apply(&mut draft, Command::Prepared { id: "b".into(), result: result("1") });
+        apply(
+            &mut draft,
+            Command::Prepared {
+                id: "a".into(),
+                result: result("1"),
+            },
+        );
+        let effects = apply(
+            &mut draft,
+            Command::Prepared {
+                id: "b".into(),
+                result: result("1"),
+            },
+        );
         assert_eq!(effects, [Effect::Forget { id: "b".into() }, Effect::Save]);
-        apply(&mut draft, Command::Restore { kept: vec!["a".into()] });
+        apply(
+            &mut draft,
+            Command::Restore {
+                kept: vec!["a".into()],
+            },
+        );
         let states: Vec<_> = draft.photos.iter().map(|p| p.state.clone()).collect();
-        assert_eq!(states, [PhotoState::Ready, PhotoState::Failed { code: "photo-duplicate".into() }, PhotoState::Lost]);
+        assert_eq!(
+            states,
+            [
+                PhotoState::Ready,
+                PhotoState::Failed {
+                    code: "photo-duplicate".into()
+                },
+                PhotoState::Lost
+            ]
+        );
     }
 
     /// A draft written by version 0.1.0. It stays here for ever.
@@ -439,7 +574,14 @@ mod tests {
     fn the_first_released_draft_is_still_read() {
         let golden = include_str!("../golden/draft-1.json");
         let draft: Draft = serde_json::from_str(golden).unwrap();
-        assert_eq!((draft.schema, draft.photos.len(), draft.answers.place.as_str()), (1, 2, "杭州市西湖区文三路 90 号"));
+        assert_eq!(
+            (
+                draft.schema,
+                draft.photos.len(),
+                draft.answers.place.as_str()
+            ),
+            (1, 2, "杭州市西湖区文三路 90 号")
+        );
         assert_eq!(draft.current(&shipped(), now()), Step::Who);
     }
 

@@ -1,5 +1,6 @@
-//! Reading JSON with little code: on the wire the app pays for every generic function of a parser. serde-json-core
-//! costs 13 KB (brotli) less than serde_json here; what it cannot do is say where a text is wrong.
+//! Reading JSON with little code: on the wire the app pays for every generic function of a parser.
+//! serde-json-core costs 13 KB (brotli) less than serde_json here; what it cannot do is say where a
+//! text is wrong.
 
 use serde::de::DeserializeOwned;
 
@@ -8,7 +9,9 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
     // Unescaped strings are never longer than the text they stand in.
     let mut scratch = vec![0; text.len()];
     let (value, end) = serde_json_core::from_slice_escaped(text.as_bytes(), &mut scratch).ok()?;
-    text.get(end..).is_some_and(|rest| rest.trim().is_empty()).then_some(value)
+    text.get(end..)
+        .is_some_and(|rest| rest.trim().is_empty())
+        .then_some(value)
 }
 
 #[cfg(test)]

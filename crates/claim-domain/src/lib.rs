@@ -1,8 +1,9 @@
-//! The trade itself: what may be reported, which documents it takes, how a claim moves and until when.
+//! The insurance domain: what may be reported, which documents it needs, how a claim moves and by
+//! when.
 //!
-//! Promise: everything here is a pure function of its arguments. The browser and the server link the same
-//! code, so both always reach the same verdict. Architecture invariant: no clock, no I/O, no random numbers,
-//! and no name of a web or server library.
+//! Promise: everything here is a pure function of its arguments. The browser and the server link
+//! the same code, so both always reach the same verdict. Architecture invariant: no clock, no I/O,
+//! no random numbers, and no name of a web or server library.
 
 pub mod calendar;
 pub mod catalog;

@@ -1,7 +1,8 @@
 //! The claim after the report: an append-only log of events, replayed by one pure function.
 //!
-//! Promise: a stage changes only by an [`Event`]; replaying the same events gives the same [`Claim`]. What an
-//! event carries ([`What`]) is written for the customer's eyes: staff notes and risk signals have no field here.
+//! Promise: a stage changes only by an [`Event`]; replaying the same events gives the same
+//! [`Claim`]. What an event carries ([`What`]) is written for the customer's eyes: staff notes and
+//! risk signals have no field here.
 
 mod event;
 mod gate;
@@ -24,7 +25,9 @@ use crate::payout::Award;
 use crate::validate::Code;
 use crate::{Day, FieldError, Moment, money};
 
-pub use event::{Actor, Check, Desk, Event, Excuse, Eyes, Kind, Matter, Overlay, Point, Role, Stage, What};
+pub use event::{
+    Actor, Check, Desk, Event, Excuse, Eyes, Kind, Matter, Overlay, Point, Role, Stage, What,
+};
 pub use gate::{Gap, Todo};
 pub use milestone::{Milestone, MilestoneState, milestones};
 
@@ -37,16 +40,17 @@ pub enum Refusal {
     Actor,
     /// A fact that the step must carry is missing or wrong.
     Field(FieldError),
-    /// What is missing was asked for once already; again only a supervisor may, with his reason.
+    /// Missing documents were asked for once already; only a supervisor may ask again, with a
+    /// reason.
     SecondBatch,
-    /// Who asked for a second pair of eyes is not that pair.
+    /// This step needs a second person.
     SamePerson,
-    /// What still stands before the money.
+    /// What still blocks payment.
     Gate(Vec<Gap>),
 }
 
-/// What a step depends on beside the log: the papers of the claim, and what its policy still pays. Without it nothing is
-/// decided and nothing paid.
+/// What a step depends on besides the log: the claim's documents, and what its policy still pays.
+/// Without it nothing is decided and nothing paid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// The whole task list.
@@ -61,21 +65,21 @@ pub struct Standing {
 pub struct Left {
     pub cover: String,
     pub fen: i64,
-    /// Of an allowance: fen a day, and at most so many days.
+    /// For an allowance: fen a day, and the most days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daily_fen: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most_days: Option<u16>,
 }
 
-/// How it stands with one payee's account.
+/// The state of one payee's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The bank sent the money back and nobody has corrected it yet.
     pub wrong: bool,
     /// The instruction that is with the bank.
     pub ordered: Option<String>,
-    /// What this decision came to was paid.
+    /// The amount of this decision was paid.
     pub paid: bool,
 }
 
@@ -87,7 +91,7 @@ pub struct Entitlement {
     pub until: Option<Day>,
 }
 
-/// What was asked for in addition and has not come yet.
+/// Additional documents that were asked for and have not arrived yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supplement {
     pub batch: u16,
@@ -98,7 +102,7 @@ pub struct Supplement {
     pub wanted: Vec<String>,
 }
 
-/// What staff found of a document.
+/// Staff's verdict on a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub document: String,
@@ -115,7 +119,7 @@ pub struct Assessment {
     pub at: Moment,
 }
 
-/// Something asked that somebody has to answer: a review or a complaint.
+/// A review or a complaint that somebody has to answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     pub at: Moment,
@@ -133,7 +137,7 @@ pub struct Claim {
     pub stage: Stage,
     pub seq: u32,
     pub reported_at: Option<Moment>,
-    /// When a person of the insurer first did something.
+    /// When a member of staff first did something.
     pub contacted_at: Option<Moment>,
     pub registered_at: Option<Moment>,
     /// When the survey was done, or found unnecessary.
@@ -142,19 +146,21 @@ pub struct Claim {
     pub assessment: Option<Assessment>,
     /// The customer's objection to the newest assessment: its reason and the lines.
     pub objection: Option<(String, Vec<u16>)>,
-    /// He objected at least once: his own quote or an appraiser's report is taken from then on.
+    /// The customer objected at least once: from then on their own quote or an appraiser's report
+    /// is accepted.
     pub objected: bool,
     pub accepted: Option<u16>,
     pub accepted_at: Option<Moment>,
     /// Who asked for a second pair of eyes.
     pub asked_by: Option<String>,
     pub approved_fen: Option<i64>,
-    /// Of the newest decision: by whom, when; and since when one is awaited again, after how many earlier ones.
+    /// The latest decision: by whom, when; since when another is awaited, after how many earlier
+    /// ones.
     pub decided_by: Option<String>,
     pub decided_at: Option<Moment>,
     pub decides_from: Option<Moment>,
     pub cycle: u16,
-    /// When the customer's and the insurer's amount were the same: ten days until the money.
+    /// When customer and insurer agreed on the amount: payment is due within ten days.
     pub agreed_at: Option<Moment>,
     pub rejected_at: Option<Moment>,
     pub letter_at: Option<Moment>,
@@ -165,7 +171,8 @@ pub struct Claim {
     pub payees: Vec<Payee>,
     /// By the payee's number.
     pub accounts: BTreeMap<u16, Account>,
-    /// When the money was agreed on and nobody could be paid: no account was named, or a wrong one.
+    /// Periods in which the amount was agreed but nobody could be paid: no account was named, or a
+    /// wrong one.
     pub payee_waits: Vec<(Moment, Option<Moment>)>,
     pub instructions: Vec<String>,
     /// Everything that was paid, advances too.
@@ -179,39 +186,40 @@ pub struct Claim {
     /// Document and SHA-256 of every file that counts, and of those that were sent back (需要重传).
     pub received: Vec<(String, String)>,
     pub returned: Vec<(String, String)>,
-    /// The newest of each document, until a new file of it comes.
+    /// The latest for each document, until a new file arrives.
     pub verdicts: Vec<Verdict>,
     pub supplement: Option<Supplement>,
-    /// When the insurer began and ceased to wait for the customer.
+    /// Periods in which the insurer waited for the customer.
     pub waits: Vec<(Moment, Option<Moment>)>,
-    /// Every document that was ever asked for in addition, with the number of its files then; and why one cannot be had.
+    /// Every additional document ever asked for, with the number of its files at the time; and why
+    /// one cannot be provided.
     pub asked: BTreeMap<String, usize>,
     pub excused: BTreeMap<String, String>,
-    /// Papers that staff do not need, with the reason.
+    /// Documents that staff waived, with the reason.
     pub waived: BTreeMap<String, String>,
     /// By whom.
     pub waived_by: BTreeSet<String>,
-    /// How many batches were asked for: one is the law's number.
+    /// How many batches were asked for; the law allows one.
     pub supplements: u16,
     /// What staff marked, with reason and expected end.
     pub marks: BTreeMap<Overlay, (String, Option<Day>)>,
     pub reviews: Vec<Asked>,
     pub complaints: Vec<Asked>,
-    /// Since when the customer's message, or wish for a person, waits.
+    /// Since when the customer's message, or request to speak to a person, has been waiting.
     pub wrote_at: Option<Moment>,
     pub person_at: Option<Moment>,
     pub rated: bool,
-    /// Deadlines that were missed and said so.
+    /// Missed deadlines already escalated.
     pub escalated: BTreeSet<String>,
     /// The insured person has died.
     pub deceased: bool,
-    /// Since when the holder says that it is none of hers, until that is settled.
+    /// Since when the policyholder disowns the report, until that is settled.
     pub disowned_at: Option<Moment>,
     pub entitled: Vec<Entitlement>,
     /// What staff found out.
     pub established: BTreeMap<Matter, bool>,
     pub withdrawn_consents: BTreeSet<String>,
-    /// A policy of ours is known.
+    /// Matched to one of our policies.
     pub verified: bool,
 }
 
@@ -286,7 +294,11 @@ impl Claim {
 
     /// The steps that `actor` may take now.
     pub fn allowed(&self, actor: &Actor) -> Vec<Kind> {
-        Kind::ALL.iter().copied().filter(|k| k.is_for(actor) && self.leads_to(*k) && !self.is_same_person(*k, actor)).collect()
+        Kind::ALL
+            .iter()
+            .copied()
+            .filter(|k| k.is_for(actor) && self.leads_to(*k) && !self.is_same_person(*k, actor))
+            .collect()
     }
 
     /// Whether `actor` may do `what` now, with all the facts it must carry.
@@ -303,14 +315,24 @@ impl Claim {
         if self.is_same_person(what.kind(), actor) {
             return Err(Refusal::SamePerson);
         }
-        let supervisor = matches!(actor, Actor::Staff { desk: Desk::Supervisor, .. });
+        let supervisor = matches!(
+            actor,
+            Actor::Staff {
+                desk: Desk::Supervisor,
+                ..
+            }
+        );
         match what {
             What::SupplementAsked { again_because, .. }
-                if self.supplements > 0 && (!supervisor || again_because.as_ref().is_none_or(|r| r.trim().is_empty())) =>
+                if self.supplements > 0
+                    && (!supervisor
+                        || again_because.as_ref().is_none_or(|r| r.trim().is_empty())) =>
             {
                 return Err(Refusal::SecondBatch);
             }
-            What::ComplaintExtended { special: true, .. } if !supervisor => return Err(Refusal::Actor),
+            What::ComplaintExtended { special: true, .. } if !supervisor => {
+                return Err(Refusal::Actor);
+            }
             What::PaymentOrdered { payee, .. } => {
                 let gaps = self.gate(&standing.papers);
                 if !gaps.is_empty() || self.account_of(*payee).is_none_or(|a| a.wrong) {
@@ -331,10 +353,13 @@ impl Claim {
     fn is_same_person(&self, kind: Kind, actor: &Actor) -> bool {
         let first = match kind {
             Kind::Approved | Kind::Rejected => &self.asked_by,
-            // 复核 by who decided would be none.
+            // A 复核 by the person who decided would not be one.
             Kind::ReviewAnswered => &self.decided_by,
-            // Who decided, or did without a paper, does not send the money as well.
-            Kind::PaymentOrdered if matches!(actor, Actor::Staff { name, .. } if self.waived_by.contains(name)) => return true,
+            // Whoever decided, or waived a document, may not send the money as well.
+            Kind::PaymentOrdered if matches!(actor, Actor::Staff { name, .. } if self.waived_by.contains(name)) =>
+            {
+                return true;
+            }
             Kind::PaymentOrdered => &self.decided_by,
             _ => return false,
         };
@@ -345,7 +370,7 @@ impl Claim {
         self.accounts.get(&payee)
     }
 
-    /// What each payee is owed by the newest decision and has not been paid.
+    /// What each payee is owed under the latest decision and has not been paid.
     pub fn dues(&self) -> Vec<Due> {
         let mut dues = payees::divide(&self.awards, self.paid_before_fen, &self.payees);
         dues.retain(|d| d.fen > 0 && self.account_of(d.payee).is_none_or(|a| !a.paid));
@@ -354,23 +379,32 @@ impl Claim {
 
     /// Of those, the ones that could be ordered now.
     pub fn payable(&self) -> Vec<Due> {
-        let free = |d: &Due| self.account_of(d.payee).is_some_and(|a| !a.wrong && a.ordered.is_none());
+        let free = |d: &Due| {
+            self.account_of(d.payee)
+                .is_some_and(|a| !a.wrong && a.ordered.is_none())
+        };
         self.dues().into_iter().filter(free).collect()
     }
 
     /// Instructions that are with the bank, and whose money it is.
     pub fn outstanding(&self) -> impl Iterator<Item = (u16, &str)> {
-        self.accounts.iter().filter_map(|(no, account)| Some((*no, account.ordered.as_deref()?)))
+        self.accounts
+            .iter()
+            .filter_map(|(no, account)| Some((*no, account.ordered.as_deref()?)))
     }
 
-    /// Money of this decision has gone out, or is on its way: nobody else is named for it.
+    /// Money under this decision has gone out, or is on its way: nobody else may be named for it.
     fn is_being_paid(&self) -> bool {
-        self.accounts.values().any(|a| a.paid || a.ordered.is_some() || a.wrong)
+        self.accounts
+            .values()
+            .any(|a| a.paid || a.ordered.is_some() || a.wrong)
     }
 
-    /// Somebody who has died meanwhile, and has not been paid.
+    /// The payee has died before being paid.
     fn is_dead(&self, payee: &Payee) -> bool {
-        let settled = self.account_of(payee.no).is_some_and(|a| a.paid || a.ordered.is_some());
+        let settled = self
+            .account_of(payee.no)
+            .is_some_and(|a| a.paid || a.ordered.is_some());
         self.deceased && !settled && matches!(payee.kind, PayeeKind::Insured | PayeeKind::Agent)
     }
 
@@ -378,7 +412,7 @@ impl Claim {
         self.accounts.values().any(|a| a.wrong)
     }
 
-    /// What is still to be paid of what was approved.
+    /// How much of the approved amount is still to be paid.
     pub fn due_fen(&self) -> i64 {
         (self.approved_fen.unwrap_or(0) - self.paid_fen).max(0)
     }
@@ -412,58 +446,90 @@ impl Claim {
         match kind {
             Kind::Reported => self.seq == 0,
             _ if self.seq == 0 => false,
-            // Nobody is paid, decides or takes part before it is known whose report this is.
+            // No payment, decision or new participant until we know whose report this is.
             _ if self.disowned_at.is_some() && kind.moves_on() => false,
             Kind::Registered | Kind::NotAccepted => stage == S::Reported,
-            Kind::SurveyStarted | Kind::SurveySkipped => stage == S::Registered && self.lob.is_surveyed(),
+            Kind::SurveyStarted | Kind::SurveySkipped => {
+                stage == S::Registered && self.lob.is_surveyed()
+            }
             Kind::SurveyReported => stage == S::Surveying,
             Kind::SurveyRemarked => open && self.surveyed_at.is_some(),
-            Kind::Assessed => stage == S::Assessing || (stage == S::Registered && !self.lob.is_surveyed()),
-            Kind::AssessmentAccepted => stage == S::Assessed && self.accepted.is_none() && self.lob.is_surveyed(),
+            Kind::Assessed => {
+                stage == S::Assessing || (stage == S::Registered && !self.lob.is_surveyed())
+            }
+            Kind::AssessmentAccepted => {
+                stage == S::Assessed && self.accepted.is_none() && self.lob.is_surveyed()
+            }
             Kind::AssessmentObjected => stage == S::Assessed && self.lob.is_surveyed(),
             Kind::ApprovalAsked => stage == S::Adjudicating && self.asked_by.is_none(),
             Kind::Approved | Kind::SentBack => stage == S::Adjudicating,
-            // What was paid was certain.
+            // What was paid was certain, so no rejection after that.
             Kind::Rejected => stage == S::Adjudicating && self.paid_fen == 0,
             Kind::LetterDelivered => self.rejected_at.is_some() && self.letter_at.is_none(),
             Kind::DecisionAgreed => stage == S::Approved && self.agreed_at.is_none(),
-            // Once money goes out, only the account that the bank sent it back from.
+            // Once money goes out, only an account the bank sent it back from, or a dead payee, is
+            // replaced.
             Kind::PayeesNamed => {
-                let replaceable = self.has_wrong_account() || self.payees.iter().any(|p| self.is_dead(p));
+                let replaceable =
+                    self.has_wrong_account() || self.payees.iter().any(|p| self.is_dead(p));
                 open && stage != S::Paid && (!self.is_being_paid() || replaceable)
             }
             Kind::PaymentOrdered => {
                 let agreed = stage == S::Approved && self.agreed_at.is_some();
-                (agreed || matches!(stage, S::Paying | S::PaymentFailed)) && !self.payable().is_empty()
+                (agreed || matches!(stage, S::Paying | S::PaymentFailed))
+                    && !self.payable().is_empty()
             }
             Kind::Paid | Kind::PaymentFailed => self.outstanding().next().is_some(),
-            Kind::AdvanceAsked => self.may_advance() && !self.advance_asked && self.escalated.contains("advance"),
-            // Nothing is certain before somebody has worked it out.
-            Kind::AdvancePaid => self.may_advance() && self.payees.len() == 1 && self.assessment.is_some(),
+            Kind::AdvanceAsked => {
+                self.may_advance() && !self.advance_asked && self.escalated.contains("advance")
+            }
+            // Nothing is certain before an assessment.
+            Kind::AdvancePaid => {
+                self.may_advance() && self.payees.len() == 1 && self.assessment.is_some()
+            }
             Kind::Closed => match stage {
                 S::Paid | S::NotAccepted | S::Rejected | S::Withdrawn => self.review().is_none(),
                 S::Approved => self.due_fen() == 0,
                 _ => false,
             },
-            Kind::Archived => stage == S::Closed && self.review().is_none() && self.complaint().is_none(),
-            Kind::Reopened => matches!(stage, S::Closed | S::Approved | S::PaymentFailed) && self.outstanding().next().is_none(),
+            Kind::Archived => {
+                stage == S::Closed && self.review().is_none() && self.complaint().is_none()
+            }
+            Kind::Reopened => {
+                matches!(stage, S::Closed | S::Approved | S::PaymentFailed)
+                    && self.outstanding().next().is_none()
+            }
             Kind::Withdrawn => open && !matches!(stage, S::Paying | S::PaymentFailed | S::Paid),
             Kind::DocumentReceived => open || self.review().is_some(),
-            Kind::SupplementAsked => matches!(stage, S::Registered | S::Surveying | S::Assessing | S::Assessed | S::Adjudicating),
+            Kind::SupplementAsked => matches!(
+                stage,
+                S::Registered | S::Surveying | S::Assessing | S::Assessed | S::Adjudicating
+            ),
             Kind::SupplementExcused | Kind::SupplementEnded => open && self.supplement.is_some(),
-            Kind::DocumentJudged => (open || self.review().is_some()) && !(self.received.is_empty() && self.returned.is_empty()),
+            Kind::DocumentJudged => {
+                (open || self.review().is_some())
+                    && !(self.received.is_empty() && self.returned.is_empty())
+            }
             Kind::PolicyFound => open && !self.verified,
-            // Also after the end: whoever it was refused to may read why, and ask for a review.
+            // Even after the end: whoever was refused may read why, and ask for a review.
             Kind::Entitled => stage != S::Archived,
             Kind::Established | Kind::ConsentWithdrawn => open,
-            Kind::Disowned => self.disowned_at.is_none() && !matches!(stage, S::Archived | S::Paid) && self.outstanding().next().is_none(),
+            Kind::Disowned => {
+                self.disowned_at.is_none()
+                    && !matches!(stage, S::Archived | S::Paid)
+                    && self.outstanding().next().is_none()
+            }
             Kind::DisownSettled => self.disowned_at.is_some(),
             Kind::DocumentWaived => open || self.review().is_some(),
             // Once; what is added later comes as documents.
             Kind::Requested => open && self.requested_at.is_none(),
             Kind::Marked => open && self.marks.len() < Overlay::MARKED.len(),
             Kind::Unmarked => open && !self.marks.is_empty(),
-            Kind::ReviewAsked => self.review().is_none() && (self.decided_at.is_some() || stage == S::NotAccepted) && stage != S::Archived,
+            Kind::ReviewAsked => {
+                self.review().is_none()
+                    && (self.decided_at.is_some() || stage == S::NotAccepted)
+                    && stage != S::Archived
+            }
             // What is on its way to the bank is not called back.
             Kind::ReviewAnswered => self.review().is_some() && self.outstanding().next().is_none(),
             Kind::ComplaintFiled => self.complaint().is_none() && stage != S::Archived,
@@ -473,63 +539,108 @@ impl Claim {
             Kind::Answered => self.wrote_at.is_some(),
             Kind::PersonAsked => self.person_at.is_none() && stage != S::Archived,
             Kind::PersonCalled => self.person_at.is_some(),
-            Kind::Rated => !self.rated && self.review().is_none() && (self.paid_at.is_some() || self.rejected_at.is_some()),
+            Kind::Rated => {
+                !self.rated
+                    && self.review().is_none()
+                    && (self.paid_at.is_some() || self.rejected_at.is_some())
+            }
             Kind::Corrected => stage != S::Archived,
             Kind::Escalated => true,
         }
     }
 
-    /// Undecided, asked for, and something is certain.
+    /// Requested, undecided, and no advance paid yet.
     fn may_advance(&self) -> bool {
-        !self.stage.is_over() && self.requested_at.is_some() && self.decided_at.is_none() && self.advance_at.is_none()
+        !self.stage.is_over()
+            && self.requested_at.is_some()
+            && self.decided_at.is_none()
+            && self.advance_at.is_none()
     }
 
     fn facts(&self, what: &What, covers: &[Left]) -> Result<(), Refusal> {
-        let wrong = |field: &str, code: Code| Err(Refusal::Field(FieldError::new(format!("/{field}"), code)));
+        let wrong = |field: &str, code: Code| {
+            Err(Refusal::Field(FieldError::new(format!("/{field}"), code)))
+        };
         let missing = |fields: &[(&str, &String)]| {
             let blank = fields.iter().find(|(_, value)| value.trim().is_empty());
-            let long = fields.iter().find(|(_, value)| value.chars().count() > 2000);
+            let long = fields
+                .iter()
+                .find(|(_, value)| value.chars().count() > 2000);
             match (blank, long) {
                 (Some((field, _)), _) => wrong(field, Code::Required),
                 (None, Some((field, _))) => wrong(field, Code::TooLong),
                 (None, None) => Ok(()),
             }
         };
-        let at_most = |field: &str, text: &String| if text.chars().count() > 2000 { wrong(field, Code::TooLong) } else { Ok(()) };
+        let at_most = |field: &str, text: &String| {
+            if text.chars().count() > 2000 {
+                wrong(field, Code::TooLong)
+            } else {
+                Ok(())
+            }
+        };
         let all_checked = |checks: &[Check]| {
-            if !Point::ALL.iter().all(|p| checks.iter().filter(|c| c.point == *p).count() == 1) || checks.len() != 8 {
+            if !Point::ALL
+                .iter()
+                .all(|p| checks.iter().filter(|c| c.point == *p).count() == 1)
+                || checks.len() != 8
+            {
                 return wrong("checks", Code::Required);
             }
-            if checks.iter().any(|c| !c.good && c.note.trim().is_empty()) { wrong("checks", Code::ReasonMissing) } else { Ok(()) }
+            if checks.iter().any(|c| !c.good && c.note.trim().is_empty()) {
+                wrong("checks", Code::ReasonMissing)
+            } else {
+                Ok(())
+            }
         };
         match what {
             What::Registered { handler } => missing(&[("handler", handler)]),
-            What::NotAccepted { reason, text, next_step } => missing(&[("reason", reason), ("text", text), ("next_step", next_step)]),
+            What::NotAccepted {
+                reason,
+                text,
+                next_step,
+            } => missing(&[("reason", reason), ("text", text), ("next_step", next_step)]),
             What::SurveyStarted { surveyor, .. } => missing(&[("surveyor", surveyor)]),
             What::SurveyReported { report } => missing(&[("report", report)]),
             What::SurveySkipped { reason } => missing(&[("reason", reason)]),
-            What::SurveyRemarked { text } | What::Wrote { text } | What::Answered { text } => missing(&[("text", text)]),
+            What::SurveyRemarked { text } | What::Wrote { text } | What::Answered { text } => {
+                missing(&[("text", text)])
+            }
             What::PersonCalled { text } => missing(&[("text", text)]),
             What::PersonAsked { about } => at_most("about", about),
-            What::Assessed { version, lines, total_fen, answer } => {
+            What::Assessed {
+                version,
+                lines,
+                total_fen,
+                answer,
+            } => {
                 if *version != self.assessment.as_ref().map_or(1, |a| a.version + 1) {
                     return wrong("version", Code::Malformed);
                 }
-                if lines.is_empty() || lines.len() > 200 || lines.iter().any(|l| l.name.trim().is_empty()) {
+                if lines.is_empty()
+                    || lines.len() > 200
+                    || lines.iter().any(|l| l.name.trim().is_empty())
+                {
                     return wrong("lines", Code::Required);
                 }
                 let sum: i128 = lines.iter().map(|l| i128::from(l.fen)).sum();
-                let payable = lines.iter().all(|l| (1..=money::MAX).contains(&l.fen)) && sum <= i128::from(money::MAX);
+                let payable = lines.iter().all(|l| (1..=money::MAX).contains(&l.fen))
+                    && sum <= i128::from(money::MAX);
                 if !payable || sum != i128::from(*total_fen) {
                     return wrong("total_fen", Code::AmountRange);
                 }
                 match (&self.objection, &self.assessment) {
                     (Some((_, objected)), Some(before)) => {
-                        // What nobody objected to stays as it was accepted in silence, as often as it was there.
+                        // Lines without an objection were accepted tacitly: each stays, as often as
+                        // it was there.
                         let mut new: Vec<&Line> = lines.iter().collect();
                         let mut kept = |(i, line): (usize, &Line)| {
                             let free = objected.iter().any(|o| usize::from(*o) == i);
-                            free || new.iter().position(|l| *l == line).map(|same| new.swap_remove(same)).is_some()
+                            free || new
+                                .iter()
+                                .position(|l| *l == line)
+                                .map(|same| new.swap_remove(same))
+                                .is_some()
                         };
                         if !objected.is_empty() && !before.lines.iter().enumerate().all(&mut kept) {
                             return wrong("lines", Code::UnknownOption);
@@ -552,10 +663,20 @@ impl Claim {
                     missing(&[("reason", reason)])
                 }
             }
-            What::Withdrawn { reason } | What::SupplementEnded { reason } | What::Reopened { reason } => missing(&[("reason", reason)]),
+            What::Withdrawn { reason }
+            | What::SupplementEnded { reason }
+            | What::Reopened { reason } => missing(&[("reason", reason)]),
             What::ApprovalAsked { to } => missing(&[("to", to)]),
-            What::Approved { amount_fen, basis, payout, awards, checks } => {
-                let Some(assessed) = &self.assessment else { return wrong("amount_fen", Code::AmountRange) };
+            What::Approved {
+                amount_fen,
+                basis,
+                payout,
+                awards,
+                checks,
+            } => {
+                let Some(assessed) = &self.assessment else {
+                    return wrong("amount_fen", Code::AmountRange);
+                };
                 if awards.is_empty() || awards.len() > 50 || payout.is_some() {
                     return wrong("awards", Code::Required);
                 }
@@ -568,7 +689,8 @@ impl Claim {
                         return wrong(&field("fen"), Code::AmountRange);
                     }
                     let within = |days: &crate::payout::PerDay| {
-                        left.daily_fen.is_some_and(|most| days.fen <= most) && left.most_days.is_none_or(|most| days.days <= most)
+                        left.daily_fen.is_some_and(|most| days.fen <= most)
+                            && left.most_days.is_none_or(|most| days.days <= most)
                     };
                     if !award.payout.per_day.as_ref().is_none_or(within) {
                         return wrong(&field("days"), Code::AmountRange);
@@ -578,7 +700,11 @@ impl Claim {
                     }
                     missing(&[("name", &award.name), ("item", &award.item)])?;
                     // All lines of a cover together stay within what is left of it.
-                    let of_cover: i128 = awards.iter().filter(|a| a.cover == award.cover).map(|a| i128::from(a.fen)).sum();
+                    let of_cover: i128 = awards
+                        .iter()
+                        .filter(|a| a.cover == award.cover)
+                        .map(|a| i128::from(a.fen))
+                        .sum();
                     if of_cover > i128::from(left.fen) {
                         return wrong(&field("cap"), Code::AmountRange);
                     }
@@ -594,53 +720,115 @@ impl Claim {
                 all_checked(checks)?;
                 missing(&[("basis", basis)])
             }
-            What::Rejected { clause, facts, evidence, checks } => {
+            What::Rejected {
+                clause,
+                facts,
+                evidence,
+                checks,
+            } => {
                 all_checked(checks)?;
                 missing(&[("clause", clause), ("facts", facts), ("evidence", evidence)])
             }
             What::SentBack { to, reason } => {
-                let possible = *to == Stage::Assessing || (*to == Stage::Surveying && self.lob.is_surveyed());
-                if possible { missing(&[("reason", reason)]) } else { wrong("to", Code::UnknownOption) }
+                let possible =
+                    *to == Stage::Assessing || (*to == Stage::Surveying && self.lob.is_surveyed());
+                if possible {
+                    missing(&[("reason", reason)])
+                } else {
+                    wrong("to", Code::UnknownOption)
+                }
             }
-            What::PayeesNamed { payees: named } => self.payees_are_good(named).or_else(|(field, code)| wrong(field, code)),
-            What::PaymentOrdered { instruction, .. } if self.instructions.contains(instruction) => wrong("instruction", Code::Malformed),
-            What::PaymentOrdered { instruction, payee, amount_fen } => {
+            What::PayeesNamed { payees: named } => self
+                .payees_are_good(named)
+                .or_else(|(field, code)| wrong(field, code)),
+            What::PaymentOrdered { instruction, .. } if self.instructions.contains(instruction) => {
+                wrong("instruction", Code::Malformed)
+            }
+            What::PaymentOrdered {
+                instruction,
+                payee,
+                amount_fen,
+            } => {
                 let due = self.payable().into_iter().find(|d| d.payee == *payee);
                 if due.is_none_or(|d| d.fen != *amount_fen) {
                     return wrong("payee", Code::UnknownOption);
                 }
                 missing(&[("instruction", instruction)])
             }
-            What::PaymentFailed { payee, .. } | What::Paid { payee, .. } if self.outstanding().all(|(no, _)| no != *payee) => {
+            What::PaymentFailed { payee, .. } | What::Paid { payee, .. }
+                if self.outstanding().all(|(no, _)| no != *payee) =>
+            {
                 wrong("payee", Code::UnknownOption)
             }
             What::PaymentFailed { reason, .. } => missing(&[("reason", reason)]),
-            What::Paid { amount_fen, reference, lines, payee, .. } => {
+            What::Paid {
+                amount_fen,
+                reference,
+                lines,
+                payee,
+                ..
+            } => {
                 let sum: i128 = lines.iter().map(|l| i128::from(l.fen)).sum();
-                let due = self.dues().into_iter().find(|d| d.payee == *payee).map(|d| d.fen);
+                let due = self
+                    .dues()
+                    .into_iter()
+                    .find(|d| d.payee == *payee)
+                    .map(|d| d.fen);
                 if due != Some(*amount_fen) || sum != i128::from(*amount_fen) {
                     return wrong("amount_fen", Code::AmountRange);
                 }
                 missing(&[("reference", reference)])
             }
-            What::AdvancePaid { amount_fen, reference } => {
-                let most = self.assessment.as_ref().map_or(0, |a| a.total_fen - self.paid_fen);
-                if (1..=most).contains(amount_fen) { missing(&[("reference", reference)]) } else { wrong("amount_fen", Code::AmountRange) }
+            What::AdvancePaid {
+                amount_fen,
+                reference,
+            } => {
+                let most = self
+                    .assessment
+                    .as_ref()
+                    .map_or(0, |a| a.total_fen - self.paid_fen);
+                if (1..=most).contains(amount_fen) {
+                    missing(&[("reference", reference)])
+                } else {
+                    wrong("amount_fen", Code::AmountRange)
+                }
             }
-            What::DocumentReceived { document, sha256, .. } => missing(&[("document", document), ("sha256", sha256)]),
-            What::SupplementAsked { batch, documents, reason, .. } => {
+            What::DocumentReceived {
+                document, sha256, ..
+            } => missing(&[("document", document), ("sha256", sha256)]),
+            What::SupplementAsked {
+                batch,
+                documents,
+                reason,
+                ..
+            } => {
                 if *batch != self.supplements + 1 {
                     return wrong("batch", Code::Malformed);
                 }
-                if documents.is_empty() { wrong("documents", Code::Choose) } else { missing(&[("reason", reason)]) }
+                if documents.is_empty() {
+                    wrong("documents", Code::Choose)
+                } else {
+                    missing(&[("reason", reason)])
+                }
             }
             What::SupplementExcused { document, reason } => {
-                let wanted = self.supplement.as_ref().is_some_and(|s| s.wanted.contains(document));
-                if wanted { missing(&[("reason", reason)]) } else { wrong("document", Code::UnknownOption) }
+                let wanted = self
+                    .supplement
+                    .as_ref()
+                    .is_some_and(|s| s.wanted.contains(document));
+                if wanted {
+                    missing(&[("reason", reason)])
+                } else {
+                    wrong("document", Code::UnknownOption)
+                }
             }
-            What::DocumentJudged { document, accepted, reason } => {
+            What::DocumentJudged {
+                document,
+                accepted,
+                reason,
+            } => {
                 let of = |files: &[(String, String)]| files.iter().any(|(d, _)| d == document);
-                // What was sent back may be taken after all.
+                // A document that was sent back may still be accepted.
                 if !(of(&self.received) || (*accepted && of(&self.returned))) {
                     wrong("document", Code::UnknownOption)
                 } else if *accepted {
@@ -650,22 +838,40 @@ impl Claim {
                 }
             }
             What::Requested { form_sha256, .. } => missing(&[("form_sha256", form_sha256)]),
-            What::Marked { overlay, reason, .. } => {
+            What::Marked {
+                overlay, reason, ..
+            } => {
                 let fresh = Overlay::MARKED.contains(overlay) && !self.marks.contains_key(overlay);
-                if fresh { missing(&[("reason", reason)]) } else { wrong("overlay", Code::UnknownOption) }
+                if fresh {
+                    missing(&[("reason", reason)])
+                } else {
+                    wrong("overlay", Code::UnknownOption)
+                }
             }
-            What::Unmarked { overlay } if !self.marks.contains_key(overlay) => wrong("overlay", Code::UnknownOption),
-            What::ReviewAsked { reason, wish } => missing(&[("reason", reason)]).and(at_most("wish", wish)),
+            What::Unmarked { overlay } if !self.marks.contains_key(overlay) => {
+                wrong("overlay", Code::UnknownOption)
+            }
+            What::ReviewAsked { reason, wish } => {
+                missing(&[("reason", reason)]).and(at_most("wish", wish))
+            }
             What::ReviewAnswered { text, cause, .. } | What::ComplaintAnswered { text, cause } => {
                 missing(&[("text", text), ("cause", cause)])
             }
-            What::ComplaintFiled { number, about, wish, owner } => {
-                missing(&[("about", about), ("number", number), ("owner", owner)]).and(at_most("wish", wish))
-            }
+            What::ComplaintFiled {
+                number,
+                about,
+                wish,
+                owner,
+            } => missing(&[("about", about), ("number", number), ("owner", owner)])
+                .and(at_most("wish", wish)),
             What::ComplaintExtended { special, reason } => {
                 // Complex first (to 30), special only after that (+30).
                 let days = self.complaint().map_or(0, |c| c.days);
-                if (days == 15) == *special { wrong("special", Code::UnknownOption) } else { missing(&[("reason", reason)]) }
+                if (days == 15) == *special {
+                    wrong("special", Code::UnknownOption)
+                } else {
+                    missing(&[("reason", reason)])
+                }
             }
             What::Rated { score, text } => {
                 if (1..=5).contains(score) {
@@ -681,36 +887,59 @@ impl Claim {
                     missing(&[("to", to)])
                 }
             }
-            What::Reported { .. } | What::AssessmentAccepted { .. } | What::LetterDelivered | What::DecisionAgreed => Ok(()),
+            What::Reported { .. }
+            | What::AssessmentAccepted { .. }
+            | What::LetterDelivered
+            | What::DecisionAgreed => Ok(()),
             What::AdvanceAsked | What::Closed | What::Archived | What::Unmarked { .. } => Ok(()),
             What::PolicyFound { policy } => missing(&[("policy", policy)]),
-            What::Entitled { role, who, reason, proof, .. } => {
+            What::Entitled {
+                role,
+                who,
+                reason,
+                proof,
+                ..
+            } => {
                 if matches!(role, Role::Owner | Role::Reporter) {
                     return wrong("role", Code::UnknownOption);
                 }
                 // A paper proves something once somebody has accepted it.
-                if !proof.is_empty() && !self.verdicts.iter().any(|v| v.document == *proof && v.accepted) {
+                if !proof.is_empty()
+                    && !self
+                        .verdicts
+                        .iter()
+                        .any(|v| v.document == *proof && v.accepted)
+                {
                     return wrong("proof", Code::DocumentMissing);
                 }
                 missing(&[("who", who), ("reason", reason)])
             }
             What::Disowned => Ok(()),
             What::DisownSettled { text, .. } => missing(&[("text", text)]),
-            What::DocumentWaived { document, reason } => missing(&[("document", document), ("reason", reason)]),
-            What::Established { matter, holds, reason } => {
+            What::DocumentWaived { document, reason } => {
+                missing(&[("document", document), ("reason", reason)])
+            }
+            What::Established {
+                matter,
+                holds,
+                reason,
+            } => {
                 if self.established.get(matter).copied().unwrap_or(false) == *holds {
                     return wrong("holds", Code::UnknownOption);
                 }
                 missing(&[("reason", reason)])
             }
-            What::ConsentWithdrawn { consent } if self.withdrawn_consents.contains(consent) => wrong("consent", Code::UnknownOption),
+            What::ConsentWithdrawn { consent } if self.withdrawn_consents.contains(consent) => {
+                wrong("consent", Code::UnknownOption)
+            }
             What::ConsentWithdrawn { consent } => missing(&[("consent", consent)]),
             What::Corrected { fields } if fields.is_empty() => wrong("fields", Code::Required),
             What::Corrected { .. } => Ok(()),
         }
     }
 
-    /// A list of payees that can share what is paid, none of them dead, and after money went out the same as before.
+    /// The payees can share the payment, none is dead, and once money went out the list is
+    /// unchanged.
     fn payees_are_good(&self, named: &[Payee]) -> Result<(), (&'static str, Code)> {
         payees::check(named).map_err(|fault| match fault {
             payees::Fault::Nobody => ("payees", Code::Required),
@@ -720,8 +949,9 @@ impl Claim {
         for payee in named {
             let after_death = matches!(payee.kind, PayeeKind::Beneficiary | PayeeKind::Heir);
             let before_death = matches!(payee.kind, PayeeKind::Insured | PayeeKind::Agent);
-            // Who was paid, or is being paid, stays in the list whatever has happened since.
-            let unchanged = self.payees.contains(payee) && !self.is_dead(payee) && self.is_being_paid();
+            // Whoever was paid, or is being paid, stays in the list whatever has happened since.
+            let unchanged =
+                self.payees.contains(payee) && !self.is_dead(payee) && self.is_being_paid();
             if !unchanged && ((after_death && !self.deceased) || (before_death && self.deceased)) {
                 return Err(("kind", Code::UnknownOption));
             }
@@ -748,7 +978,8 @@ impl Claim {
         Ok(())
     }
 
-    /// Takes one event as it happened. Guards are [`Claim::admit`]'s: history is never argued with.
+    /// Applies one event as it happened. [`Claim::admit`] does the checking: history is never
+    /// questioned.
     pub fn apply(&mut self, event: &Event) {
         let at = event.at;
         self.seq = event.seq;
@@ -776,9 +1007,19 @@ impl Claim {
                 self.stage = Stage::Assessing;
                 self.surveyed_at = Some(at);
             }
-            What::Assessed { version, total_fen, lines, .. } => {
-                self.assessment = Some(Assessment { version: *version, lines: lines.clone(), total_fen: *total_fen, at });
-                // Answered: what is left of it shows when the customer answers in turn.
+            What::Assessed {
+                version,
+                total_fen,
+                lines,
+                ..
+            } => {
+                self.assessment = Some(Assessment {
+                    version: *version,
+                    lines: lines.clone(),
+                    total_fen: *total_fen,
+                    at,
+                });
+                // The objection is answered: whether any remains shows when the customer replies.
                 self.objection = None;
                 self.accepted = None;
                 self.stage = Stage::Assessed;
@@ -797,7 +1038,12 @@ impl Claim {
             What::ApprovalAsked { .. } => {
                 self.asked_by = named(&event.actor);
             }
-            What::Approved { amount_fen, payout, awards, .. } => {
+            What::Approved {
+                amount_fen,
+                payout,
+                awards,
+                ..
+            } => {
                 self.stage = Stage::Approved;
                 self.paid_before_fen = self.paid_fen;
                 self.awards = awards.clone();
@@ -809,7 +1055,7 @@ impl Claim {
                 self.decided_at = Some(at);
                 self.rejected_at = None;
                 self.asked_by = None;
-                // Decided without it: nobody waits for papers any longer.
+                // Decided without it: we no longer wait for documents.
                 self.supplement = None;
                 self.goes_on(at);
                 let sums = payout.iter().chain(awards.iter().map(|a| &a.payout));
@@ -823,7 +1069,7 @@ impl Claim {
                 self.decided_by = named(&event.actor);
                 self.decided_at = Some(at);
                 self.rejected_at = Some(at);
-                // Those without checks are older than letters, and were told on paper.
+                // Rejections without checks predate letters and were notified on paper.
                 self.letter_at = checks.is_empty().then_some(at);
                 self.asked_by = None;
             }
@@ -841,28 +1087,39 @@ impl Claim {
                         account.wrong = false;
                     }
                 }
-                self.accounts.retain(|no, _| payees.iter().any(|p| p.no == *no));
+                self.accounts
+                    .retain(|no, _| payees.iter().any(|p| p.no == *no));
                 self.payees.clone_from(payees);
                 if !self.has_wrong_account() {
                     ended(&mut self.payee_waits, at);
                 }
                 self.moves_with_payments();
             }
-            What::PaymentOrdered { instruction, payee, .. } => {
+            What::PaymentOrdered {
+                instruction, payee, ..
+            } => {
                 self.instructions.push(instruction.clone());
                 self.accounts.entry(*payee).or_default().ordered = Some(instruction.clone());
                 self.moves_with_payments();
             }
             What::PaymentFailed { payee, .. } => {
-                *self.accounts.entry(*payee).or_default() = Account { wrong: true, ..Account::default() };
+                *self.accounts.entry(*payee).or_default() = Account {
+                    wrong: true,
+                    ..Account::default()
+                };
                 if self.payee_waits.last().is_none_or(|(_, to)| to.is_some()) {
                     self.payee_waits.push((at, None));
                 }
                 self.moves_with_payments();
             }
-            What::Paid { amount_fen, payee, .. } => {
+            What::Paid {
+                amount_fen, payee, ..
+            } => {
                 self.paid_fen += amount_fen;
-                *self.accounts.entry(*payee).or_default() = Account { paid: true, ..Account::default() };
+                *self.accounts.entry(*payee).or_default() = Account {
+                    paid: true,
+                    ..Account::default()
+                };
                 self.moves_with_payments();
                 if self.stage == Stage::Paid {
                     self.paid_at = Some(at);
@@ -877,22 +1134,45 @@ impl Claim {
             What::Archived => self.stage = Stage::Archived,
             What::Reopened { .. } => self.decides_again(at),
             What::Withdrawn { .. } => self.ends(Stage::Withdrawn, at),
-            What::DocumentReceived { document, sha256, .. } => {
+            What::DocumentReceived {
+                document, sha256, ..
+            } => {
                 self.returned.retain(|(d, s)| d != document || s != sha256);
                 self.received.push((document.clone(), sha256.clone()));
                 self.verdicts.retain(|v| v.document != *document);
                 self.supplied(document, at);
             }
-            What::SupplementAsked { batch, documents, reason, until, .. } => {
+            What::SupplementAsked {
+                batch,
+                documents,
+                reason,
+                until,
+                ..
+            } => {
                 for id in documents {
-                    self.asked.insert(id.clone(), self.received.iter().filter(|(d, _)| d == id).count());
+                    self.asked.insert(
+                        id.clone(),
+                        self.received.iter().filter(|(d, _)| d == id).count(),
+                    );
                     self.excused.remove(id);
                 }
                 let (by, reason) = (event.actor.clone(), reason.clone());
-                // What an earlier list still waits for stays wanted.
+                // What is missing from an earlier list stays wanted.
                 let mut wanted = self.supplement.take().map(|s| s.wanted).unwrap_or_default();
-                wanted.extend(documents.iter().filter(|d| !wanted.contains(d)).cloned().collect::<Vec<_>>());
-                self.supplement = Some(Supplement { batch: *batch, by, reason, until: *until, wanted });
+                wanted.extend(
+                    documents
+                        .iter()
+                        .filter(|d| !wanted.contains(d))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
+                self.supplement = Some(Supplement {
+                    batch: *batch,
+                    by,
+                    reason,
+                    until: *until,
+                    wanted,
+                });
                 self.supplements = *batch;
                 if !self.waits.last().is_some_and(|(_, to)| to.is_none()) {
                     self.waits.push((at, None));
@@ -906,14 +1186,24 @@ impl Claim {
                 self.supplement = None;
                 self.goes_on(at);
             }
-            What::DocumentJudged { document, accepted, reason } => {
+            What::DocumentJudged {
+                document,
+                accepted,
+                reason,
+            } => {
                 self.verdicts.retain(|v| v.document != *document);
-                self.verdicts.push(Verdict { document: document.clone(), accepted: *accepted, reason: reason.clone() });
+                self.verdicts.push(Verdict {
+                    document: document.clone(),
+                    accepted: *accepted,
+                    reason: reason.clone(),
+                });
                 let of = |(d, _): &(String, String)| d == document;
                 if !accepted {
-                    self.returned.extend(self.received.extract_if(.., |f| of(f)));
+                    self.returned
+                        .extend(self.received.extract_if(.., |f| of(f)));
                 } else if !self.received.iter().any(of) {
-                    self.received.extend(self.returned.extract_if(.., |f| of(f)));
+                    self.received
+                        .extend(self.returned.extract_if(.., |f| of(f)));
                 }
             }
             What::Requested { .. } => {
@@ -921,9 +1211,18 @@ impl Claim {
                 self.decides_from = Some(at);
                 self.goes_to_adjudication();
             }
-            What::Marked { overlay, reason, until } => drop(self.marks.insert(*overlay, (reason.clone(), *until))),
+            What::Marked {
+                overlay,
+                reason,
+                until,
+            } => drop(self.marks.insert(*overlay, (reason.clone(), *until))),
             What::Unmarked { overlay } => drop(self.marks.remove(overlay)),
-            What::ReviewAsked { .. } => self.reviews.push(Asked { at, number: String::new(), days: 0, answered: None }),
+            What::ReviewAsked { .. } => self.reviews.push(Asked {
+                at,
+                number: String::new(),
+                days: 0,
+                answered: None,
+            }),
             What::ReviewAnswered { overturned, .. } => {
                 if let Some(review) = self.reviews.last_mut() {
                     review.answered = Some(at);
@@ -938,7 +1237,12 @@ impl Claim {
                 }
             }
             What::ComplaintFiled { number, .. } => {
-                self.complaints.push(Asked { at, number: number.clone(), days: 15, answered: None });
+                self.complaints.push(Asked {
+                    at,
+                    number: number.clone(),
+                    days: 15,
+                    answered: None,
+                });
             }
             What::ComplaintExtended { special, .. } => {
                 if let Some(complaint) = self.complaints.last_mut() {
@@ -957,8 +1261,14 @@ impl Claim {
             What::Rated { .. } => self.rated = true,
             What::Escalated { deadline, .. } => drop(self.escalated.insert(deadline.clone())),
             What::PolicyFound { .. } => self.verified = true,
-            What::Entitled { role, who, until, .. } => {
-                self.entitled.push(Entitlement { role: *role, who: who.clone(), until: *until });
+            What::Entitled {
+                role, who, until, ..
+            } => {
+                self.entitled.push(Entitlement {
+                    role: *role,
+                    who: who.clone(),
+                    until: *until,
+                });
             }
             What::Disowned => self.disowned_at = Some(at),
             What::DisownSettled { genuine, .. } => {
@@ -977,19 +1287,24 @@ impl Claim {
                 self.established.insert(*matter, *holds);
                 if *matter == Matter::InsuredDeceased {
                     self.deceased = *holds;
-                    // Whoever was to be paid alive is not paid dead.
-                    if *holds && !self.is_being_paid() && self.payees_are_good(&self.payees).is_err() {
+                    // Payees named before the death no longer apply.
+                    if *holds
+                        && !self.is_being_paid()
+                        && self.payees_are_good(&self.payees).is_err()
+                    {
                         self.payees.clear();
                         self.accounts.clear();
                     }
                 }
             }
-            What::ConsentWithdrawn { consent } => drop(self.withdrawn_consents.insert(consent.clone())),
+            What::ConsentWithdrawn { consent } => {
+                self.withdrawn_consents.insert(consent.clone());
+            }
             What::SurveyRemarked { .. } | What::Corrected { .. } => {}
         }
     }
 
-    /// A loss that is worked out, agreed on where things are looked at, and demanded, is decided.
+    /// Once assessed, agreed on (if surveyed) and requested, a claim goes to adjudication.
     fn goes_to_adjudication(&mut self) {
         let agreed = !self.lob.is_surveyed() || self.accepted.is_some();
         if self.stage == Stage::Assessed && agreed && self.requested_at.is_some() {
@@ -997,10 +1312,15 @@ impl Claim {
         }
     }
 
-    /// The stage while money is going out: paid when everybody is, returned when somebody's came back and nothing else
-    /// is on its way.
+    /// The stage while money is going out: paid when everybody is, failed when a payment came back
+    /// and nothing else is on its way.
     fn moves_with_payments(&mut self) {
-        if !self.is_being_paid() || !matches!(self.stage, Stage::Approved | Stage::Paying | Stage::PaymentFailed) {
+        if !self.is_being_paid()
+            || !matches!(
+                self.stage,
+                Stage::Approved | Stage::Paying | Stage::PaymentFailed
+            )
+        {
             return;
         }
         let outstanding = self.outstanding().next().is_some();
@@ -1030,7 +1350,11 @@ impl Claim {
 
     /// The decision is taken again; what was decided stays in the log.
     fn decides_again(&mut self, at: Moment) {
-        self.stage = if self.assessment.is_some() { Stage::Adjudicating } else { Stage::Assessing };
+        self.stage = if self.assessment.is_some() {
+            Stage::Adjudicating
+        } else {
+            Stage::Assessing
+        };
         self.decided_at = None;
         self.decides_from = Some(at);
         self.cycle += 1;
@@ -1039,7 +1363,9 @@ impl Claim {
         // Nothing is owed: nobody waits for an account.
         ended(&mut self.payee_waits, at);
         self.awards.clear();
-        self.accounts.values_mut().for_each(|a| *a = Account::default());
+        self.accounts
+            .values_mut()
+            .for_each(|a| *a = Account::default());
         self.approved_fen = None;
         self.rejected_at = None;
         self.ended_at = None;
@@ -1052,7 +1378,9 @@ impl Claim {
 
     /// Something came for a document of the supplement list; the list ends with its last.
     fn supplied(&mut self, document: &str, at: Moment) {
-        let Some(supplement) = &mut self.supplement else { return };
+        let Some(supplement) = &mut self.supplement else {
+            return;
+        };
         supplement.wanted.retain(|d| d != document);
         if supplement.wanted.is_empty() {
             self.supplement = None;
@@ -1062,7 +1390,11 @@ impl Claim {
 }
 
 fn named(actor: &Actor) -> Option<String> {
-    if let Actor::Staff { name, .. } = actor { Some(name.clone()) } else { None }
+    if let Actor::Staff { name, .. } = actor {
+        Some(name.clone())
+    } else {
+        None
+    }
 }
 
 fn ended(waits: &mut [(Moment, Option<Moment>)], at: Moment) {

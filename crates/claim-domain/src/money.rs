@@ -26,9 +26,15 @@ pub fn parse(text: &str) -> Result<i64, Finding> {
         Some(_) => return Err(Code::AmountFormat.into()),
     };
     let groups: Vec<&str> = whole.split(',').collect();
-    let grouped = groups.len() == 1 || (!groups[0].is_empty() && groups[0].len() <= 3 && groups[1..].iter().all(|g| g.len() == 3));
+    let grouped = groups.len() == 1
+        || (!groups[0].is_empty()
+            && groups[0].len() <= 3
+            && groups[1..].iter().all(|g| g.len() == 3));
     let digits = groups.concat();
-    if !grouped || digits.is_empty() || !(digits.bytes().chain(cents.bytes())).all(|b| b.is_ascii_digit()) {
+    if !grouped
+        || digits.is_empty()
+        || !(digits.bytes().chain(cents.bytes())).all(|b| b.is_ascii_digit())
+    {
         return Err(Code::AmountFormat.into());
     }
     match format!("{digits}{cents:0<2}").parse::<i64>() {
@@ -124,7 +130,9 @@ mod tests {
         ] {
             assert_eq!(parse(typed), Ok(fen), "{typed}");
         }
-        for typed in [".5", "0.005", "1,23", "1e3", "-1", "12.345", "", "1234,567", ",123", "12.", "一百"] {
+        for typed in [
+            ".5", "0.005", "1,23", "1e3", "-1", "12.345", "", "1234,567", ",123", "12.", "一百",
+        ] {
             assert_eq!(parse(typed), Err(Code::AmountFormat.into()), "{typed}");
         }
         for typed in ["100000000.00", "0", "0.00", "99999999999999999999"] {

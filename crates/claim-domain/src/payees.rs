@@ -1,18 +1,19 @@
-//! Who gets the money, and how it is divided: to the fen, by the same arithmetic in the browser and on the server.
+//! Who gets the money, and how it is divided: to the fen, by the same arithmetic in the browser and
+//! on the server.
 //!
-//! Promise: the parts of a sum add up to it, whoever shares and however; what one payee takes alone (a repair shop, an
-//! injured third party) goes to nobody else.
+//! Promise: the parts of a sum add up to it, however it is shared; what one payee alone gets (a
+//! repair shop, an injured third party) goes to nobody else.
 
 use serde::{Deserialize, Serialize};
 
 use crate::payout::{Award, Line};
 
-/// In which right somebody is paid.
+/// In what capacity somebody is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(rename_all = "kebab-case"))]
 pub enum PayeeKind {
-    /// The insured person himself, or the insured company.
+    /// The insured person, or the insured company.
     Insured,
     /// Named in the policy.
     Beneficiary,
@@ -20,7 +21,7 @@ pub enum PayeeKind {
     Heir,
     /// Under 18, paid to an account in the child's name or the guardian's (民法典第三十四条).
     Minor,
-    /// Whom the insured person has asked to take the money: relation and authorisation.
+    /// Asked by the insured person to take the money: needs relation and authorisation.
     Agent,
     /// 直赔.
     Shop,
@@ -54,25 +55,25 @@ impl PayeeKind {
     }
 }
 
-/// What of the money somebody gets.
+/// Which part of the money somebody gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Share {
-    /// Alike with all others who share alike.
+    /// An equal share with all other equal sharers.
     Equal,
-    /// Hundredths of a percent of what is not somebody's alone.
+    /// Basis points of whatever is not one payee's alone.
     Bp(u32),
     /// Everything that these covers pay.
     Covers(Vec<String>),
 }
 
-/// A payee as everybody may see him who sees the decision: name masked, account by its last digits.
+/// A payee as anybody who sees the decision may see them: name masked, account by its last digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Payee {
-    /// 1, 2 … within the claim; papers of his carry it (`payee_id.2`).
+    /// 1, 2 … within the claim; the payee's documents carry it (`payee_id.2`).
     pub no: u16,
     pub kind: PayeeKind,
     /// `张*`; a company by its name.
@@ -84,13 +85,13 @@ pub struct Payee {
     pub company: bool,
 }
 
-/// Why a list of payees cannot be.
+/// Why a list of payees is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Nobody,
-    /// Shares that do not make the whole, or some by part and some alike.
+    /// The shares do not add up to the whole, or mix basis points and equal shares.
     Shares,
-    /// A cover that two take alone, or one takes for nothing.
+    /// Two payees each take the same cover alone, or one takes an empty list of covers.
     Covers,
 }
 
@@ -110,18 +111,27 @@ pub fn check(payees: &[Payee]) -> Result<(), Fault> {
         match &payee.share {
             Share::Equal => alike += 1,
             Share::Bp(bp) => parts.push(*bp),
-            Share::Covers(codes) if codes.is_empty() || codes.iter().any(|c| alone.contains(&c)) => return Err(Fault::Covers),
+            Share::Covers(codes)
+                if codes.is_empty() || codes.iter().any(|c| alone.contains(&c)) =>
+            {
+                return Err(Fault::Covers);
+            }
             Share::Covers(codes) => alone.extend(codes),
         }
     }
     let whole = parts.iter().map(|bp| u64::from(*bp)).sum::<u64>() == 10_000 && !parts.contains(&0);
-    if (!parts.is_empty() && (alike > 0 || !whole)) || payees.iter().enumerate().any(|(i, p)| usize::from(p.no) != i + 1) {
+    if (!parts.is_empty() && (alike > 0 || !whole))
+        || payees
+            .iter()
+            .enumerate()
+            .any(|(i, p)| usize::from(p.no) != i + 1)
+    {
         return Err(Fault::Shares);
     }
     Ok(())
 }
 
-/// What one payee is owed of one decision, by cover.
+/// What one payee is owed under one decision, by cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
     pub payee: u16,
@@ -129,11 +139,18 @@ pub struct Due {
     pub fen: i64,
 }
 
-/// Divides what was awarded, less what was paid before, which comes off the first lines. Largest remainder: who is owed
-/// the larger part of a fen gets it, among equals the first. A line that nobody can take is left out; [`check`] and
-/// [`unclaimed`] say so before.
+/// Divides the awards, less what was paid before, which comes off the first lines. Largest
+/// remainder: whoever is owed the larger part of a fen gets it, in a tie the first. A line that
+/// nobody can take is left out; [`check`] and [`unclaimed`] report that beforehand.
 pub fn divide(awards: &[Award], paid_fen: i64, payees: &[Payee]) -> Vec<Due> {
-    let mut dues: Vec<Due> = payees.iter().map(|p| Due { payee: p.no, lines: Vec::new(), fen: 0 }).collect();
+    let mut dues: Vec<Due> = payees
+        .iter()
+        .map(|p| Due {
+            payee: p.no,
+            lines: Vec::new(),
+            fen: 0,
+        })
+        .collect();
     let mut before = paid_fen.max(0);
     for award in awards {
         let gone = before.min(award.fen);
@@ -156,9 +173,10 @@ pub fn unclaimed<'a>(awards: &'a [Award], payees: &[Payee]) -> Option<&'a str> {
     awards.iter().find(open).map(|a| a.cover.as_str())
 }
 
-/// Place of each payee who takes part in a cover, and his fen.
+/// Index of each payee who shares in a cover, and their fen.
 fn parts(cover: &str, fen: i64, payees: &[Payee]) -> Vec<(usize, i64)> {
-    let takes = |p: &Payee| matches!(&p.share, Share::Covers(codes) if codes.iter().any(|c| c == cover));
+    let takes =
+        |p: &Payee| matches!(&p.share, Share::Covers(codes) if codes.iter().any(|c| c == cover));
     if let Some(alone) = payees.iter().position(takes) {
         return vec![(alone, fen)];
     }
@@ -167,14 +185,27 @@ fn parts(cover: &str, fen: i64, payees: &[Payee]) -> Vec<(usize, i64)> {
         Share::Bp(bp) => i128::from(bp),
         Share::Covers(_) => 0,
     };
-    let weights: Vec<(usize, i128)> = payees.iter().map(weight).enumerate().filter(|(_, w)| *w > 0).collect();
+    let weights: Vec<(usize, i128)> = payees
+        .iter()
+        .map(weight)
+        .enumerate()
+        .filter(|(_, w)| *w > 0)
+        .collect();
     let whole: i128 = weights.iter().map(|(_, w)| w).sum();
     if whole == 0 {
         return Vec::new();
     }
     let exact = |w: i128| i128::from(fen) * w;
-    let mut parts: Vec<(usize, i64, i128)> =
-        weights.iter().map(|(i, w)| (*i, i64::try_from(exact(*w) / whole).unwrap_or(0), exact(*w) % whole)).collect();
+    let mut parts: Vec<(usize, i64, i128)> = weights
+        .iter()
+        .map(|(i, w)| {
+            (
+                *i,
+                i64::try_from(exact(*w) / whole).unwrap_or(0),
+                exact(*w) % whole,
+            )
+        })
+        .collect();
     let mut left = fen - parts.iter().map(|p| p.1).sum::<i64>();
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|i| (-parts[*i].2, *i));
@@ -195,7 +226,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn payee(no: u16, share: Share) -> Payee {
-        Payee { no, kind: PayeeKind::Beneficiary, holder: "张*".into(), last4: "0000".into(), share, company: false }
+        Payee {
+            no,
+            kind: PayeeKind::Beneficiary,
+            holder: "张*".into(),
+            last4: "0000".into(),
+            share,
+            company: false,
+        }
     }
 
     fn award(cover: &str, fen: i64) -> Award {
@@ -215,20 +253,45 @@ mod tests {
 
     #[test]
     fn r4_shares_are_designated_alike_or_by_cover() {
-        let fens = |awards: &[Award], paid, payees: &[Payee]| divide(awards, paid, payees).into_iter().map(|d| d.fen).collect::<Vec<_>>();
-        let three = [payee(1, Share::Equal), payee(2, Share::Equal), payee(3, Share::Equal)];
+        let fens = |awards: &[Award], paid, payees: &[Payee]| {
+            divide(awards, paid, payees)
+                .into_iter()
+                .map(|d| d.fen)
+                .collect::<Vec<_>>()
+        };
+        let three = [
+            payee(1, Share::Equal),
+            payee(2, Share::Equal),
+            payee(3, Share::Equal),
+        ];
         assert_eq!(fens(&[award("life", 100)], 0, &three), [34, 33, 33]);
         let parts = [payee(1, Share::Bp(3_333)), payee(2, Share::Bp(6_667))];
         assert_eq!(fens(&[award("life", 100)], 0, &parts), [33, 67]);
-        let shop = [payee(1, Share::Covers(vec!["vehicle".into()])), payee(2, Share::Equal)];
-        assert_eq!(fens(&[award("vehicle", 500), award("towing", 70)], 20, &shop), [480, 70]);
+        let shop = [
+            payee(1, Share::Covers(vec!["vehicle".into()])),
+            payee(2, Share::Equal),
+        ];
+        assert_eq!(
+            fens(&[award("vehicle", 500), award("towing", 70)], 20, &shop),
+            [480, 70]
+        );
         assert_eq!(unclaimed(&[award("towing", 1)], &shop[..1]), Some("towing"));
         assert_eq!(check(&three), Ok(()));
         assert_eq!(check(&[]), Err(Fault::Nobody));
         assert_eq!(check(&[payee(1, Share::Bp(5_000))]), Err(Fault::Shares));
-        assert_eq!(check(&[payee(1, Share::Bp(10_000)), payee(2, Share::Equal)]), Err(Fault::Shares));
-        assert_eq!(check(&[payee(1, Share::Covers(vec![]))]), Err(Fault::Covers));
-        assert_eq!(check(&[payee(2, Share::Equal)]), Err(Fault::Shares), "numbers are places");
+        assert_eq!(
+            check(&[payee(1, Share::Bp(10_000)), payee(2, Share::Equal)]),
+            Err(Fault::Shares)
+        );
+        assert_eq!(
+            check(&[payee(1, Share::Covers(vec![]))]),
+            Err(Fault::Covers)
+        );
+        assert_eq!(
+            check(&[payee(2, Share::Equal)]),
+            Err(Fault::Shares),
+            "numbers are places"
+        );
     }
 
     proptest! {

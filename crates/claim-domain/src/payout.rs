@@ -1,4 +1,5 @@
-//! What a loss pays, step by step, in fen and whole numbers: the browser shows the same steps that the server decided by.
+//! What a loss pays, step by step, in fen and whole numbers: the browser shows the same steps that
+//! the server decided by.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +24,15 @@ pub struct Line {
 
 impl Line {
     pub fn new(name: &str, fen: i64) -> Line {
-        Line { name: name.into(), work: None, fen }
+        Line {
+            name: name.into(),
+            work: None,
+            fen,
+        }
     }
 }
 
-/// What the arithmetic starts from; zero where it does not apply. Rates in hundredths of a percent.
+/// The inputs of the calculation; zero if it does not apply. Rates in hundredths of a percent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -60,7 +65,7 @@ pub struct Payout {
     /// The deductible comes off before the share (medical) or after it (motor).
     #[serde(default)]
     pub deductible_first: bool,
-    /// A fixed benefit: so many days at so much each make the loss.
+    /// A fixed benefit: the loss is a number of days times a daily amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_day: Option<PerDay>,
 }
@@ -80,7 +85,8 @@ impl PerDay {
     }
 }
 
-/// One line of a decision: a cover, what it pays for, the sum, and what each part of it rests on (保险法第二十三条).
+/// One line of a decision: a cover, what it pays for, the sum, and what each part of it rests on
+/// (保险法第二十三条).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -96,7 +102,8 @@ pub struct Award {
     pub fen: i64,
     /// The clause that it rests on.
     pub basis: String,
-    /// Why a part is left out, why only a share is paid, why a deductible comes off. Required where one does.
+    /// Why a part is left out, why only a share is paid, why a deductible comes off. Required where
+    /// one does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub excluded_because: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -106,16 +113,27 @@ pub struct Award {
 }
 
 impl Award {
-    /// The first part that takes something off and does not say why: the name of its field.
+    /// The field name of the first deduction without a reason.
     pub fn unexplained(&self) -> Option<&'static str> {
         let p = &self.payout;
         let takes = [
-            ("excluded_because", p.excluded_fen > 0, &self.excluded_because),
+            (
+                "excluded_because",
+                p.excluded_fen > 0,
+                &self.excluded_because,
+            ),
             ("share_because", p.share_bp < 10_000, &self.share_because),
-            ("deductible_because", p.deductible_fen > 0 || p.deductible_bp > 0, &self.deductible_because),
+            (
+                "deductible_because",
+                p.deductible_fen > 0 || p.deductible_bp > 0,
+                &self.deductible_because,
+            ),
             ("basis", true, &self.basis),
         ];
-        takes.into_iter().find(|(_, takes, why)| *takes && why.trim().is_empty()).map(|(field, ..)| field)
+        takes
+            .into_iter()
+            .find(|(_, takes, why)| *takes && why.trim().is_empty())
+            .map(|(field, ..)| field)
     }
 }
 
@@ -158,10 +176,13 @@ impl Payout {
     /// A fixed benefit of so many days.
     pub fn of_days(days: u16, fen: i64) -> Payout {
         let per_day = PerDay { days, fen };
-        Payout { per_day: Some(per_day), ..Payout::of(per_day.total_fen()) }
+        Payout {
+            per_day: Some(per_day),
+            ..Payout::of(per_day.total_fen())
+        }
     }
 
-    /// Every number is one that a claim can have.
+    /// Every number is in a possible range.
     pub fn is_sound(&self) -> bool {
         let amounts = [
             self.loss_fen,
@@ -172,36 +193,55 @@ impl Payout {
             self.deductible_fen,
             self.cap_fen.unwrap_or(0),
         ];
-        let days = self.per_day.is_none_or(|d| d.fen >= 0 && d.total_fen() == self.loss_fen);
+        let days = self
+            .per_day
+            .is_none_or(|d| d.fen >= 0 && d.total_fen() == self.loss_fen);
         let rates = self.share_bp <= 10_000 && self.deductible_bp <= 10_000;
-        days && rates && amounts.iter().all(|fen| (0..=crate::money::MAX).contains(fen))
+        days && rates
+            && amounts
+                .iter()
+                .all(|fen| (0..=crate::money::MAX).contains(fen))
     }
 
     /// Multiplied first, rounded half up once, at the end.
     pub fn result_fen(&self) -> i64 {
-        let taken = [self.salvage_fen, self.first_payer_fen, self.other_payer_fen, self.excluded_fen];
-        let mut rest = i128::from(self.loss_fen) - taken.iter().map(|fen| i128::from(*fen)).sum::<i128>();
+        let taken = [
+            self.salvage_fen,
+            self.first_payer_fen,
+            self.other_payer_fen,
+            self.excluded_fen,
+        ];
+        let mut rest =
+            i128::from(self.loss_fen) - taken.iter().map(|fen| i128::from(*fen)).sum::<i128>();
         let deductible = i128::from(self.deductible_fen);
         if self.deductible_first {
             rest -= deductible;
         }
-        let scaled = rest.max(0) * i128::from(self.share_bp) * (WHOLE - i128::from(self.deductible_bp));
+        let scaled =
+            rest.max(0) * i128::from(self.share_bp) * (WHOLE - i128::from(self.deductible_bp));
         let mut rounded = (scaled + WHOLE * WHOLE / 2) / (WHOLE * WHOLE);
         if !self.deductible_first {
             rounded -= deductible;
         }
-        let capped = self.cap_fen.map_or(rounded, |cap| rounded.min(i128::from(cap)));
+        let capped = self
+            .cap_fen
+            .map_or(rounded, |cap| rounded.min(i128::from(cap)));
         i64::try_from(capped.max(0)).unwrap_or(i64::MAX)
     }
 
-    /// Less than what was assessed counts, for a reason that the customer has not seen yet: he is asked.
+    /// Less than the assessed amount counts, for a reason the customer has not seen yet: they are
+    /// asked.
     pub fn is_partial(&self) -> bool {
         self.excluded_fen > 0 || self.share_bp < 10_000
     }
 
     /// The sum as it is shown: only lines that change something.
     pub fn steps(&self) -> Vec<Step> {
-        let mut steps: Vec<Step> = self.per_day.map(|d| Step::PerDay(d.days, d.fen)).into_iter().collect();
+        let mut steps: Vec<Step> = self
+            .per_day
+            .map(|d| Step::PerDay(d.days, d.fen))
+            .into_iter()
+            .collect();
         steps.push(Step::Loss(self.loss_fen));
         let takes = [
             Step::Salvage(self.salvage_fen),
@@ -215,7 +255,11 @@ impl Payout {
         steps.extend((self.share_bp < 10_000).then_some(Step::Share(self.share_bp)));
         steps.extend((self.deductible_bp > 0).then_some(Step::DeductibleRate(self.deductible_bp)));
         steps.extend(deductible.filter(|_| !self.deductible_first));
-        let uncapped = Payout { cap_fen: None, ..self.clone() }.result_fen();
+        let uncapped = Payout {
+            cap_fen: None,
+            ..self.clone()
+        }
+        .result_fen();
         steps.extend(self.cap_fen.filter(|cap| *cap < uncapped).map(Step::Cap));
         steps.push(Step::Result(self.result_fen()));
         steps
@@ -225,7 +269,11 @@ impl Payout {
 impl Step {
     fn fen(self) -> Option<i64> {
         match self {
-            Step::Loss(fen) | Step::Salvage(fen) | Step::FirstPayer(fen) | Step::OtherPayer(fen) | Step::Excluded(fen) => Some(fen),
+            Step::Loss(fen)
+            | Step::Salvage(fen)
+            | Step::FirstPayer(fen)
+            | Step::OtherPayer(fen)
+            | Step::Excluded(fen) => Some(fen),
             Step::Deductible(fen) | Step::Cap(fen) | Step::Result(fen) => Some(fen),
             Step::Share(_) | Step::DeductibleRate(_) | Step::PerDay(..) => None,
         }
@@ -245,19 +293,53 @@ mod tests {
 
     #[test]
     fn f6_u15_the_arithmetic_of_the_rule_book() {
-        let motor = Payout { first_payer_fen: 200_000, share_bp: 7_000, ..Payout::of(1_234_567) };
+        let motor = Payout {
+            first_payer_fen: 200_000,
+            share_bp: 7_000,
+            ..Payout::of(1_234_567)
+        };
         assert_eq!(motor.result_fen(), 724_197);
-        assert_eq!(Payout { deductible_bp: 500, deductible_fen: 50_000, ..motor.clone() }.result_fen(), 637_987);
-        let medical =
-            Payout { first_payer_fen: 1_500_000, deductible_fen: 50_000, share_bp: 9_000, deductible_first: true, ..Payout::of(2_356_780) };
+        assert_eq!(
+            Payout {
+                deductible_bp: 500,
+                deductible_fen: 50_000,
+                ..motor.clone()
+            }
+            .result_fen(),
+            637_987
+        );
+        let medical = Payout {
+            first_payer_fen: 1_500_000,
+            deductible_fen: 50_000,
+            share_bp: 9_000,
+            deductible_first: true,
+            ..Payout::of(2_356_780)
+        };
         assert_eq!(medical.result_fen(), 726_102);
-        assert_eq!(Payout { deductible_fen: 900_000, ..medical.clone() }.result_fen(), 0);
-        assert_eq!(Payout { cap_fen: Some(500_000), ..medical.clone() }.result_fen(), 500_000);
+        assert_eq!(
+            Payout {
+                deductible_fen: 900_000,
+                ..medical.clone()
+            }
+            .result_fen(),
+            0
+        );
+        assert_eq!(
+            Payout {
+                cap_fen: Some(500_000),
+                ..medical.clone()
+            }
+            .result_fen(),
+            500_000
+        );
         assert_eq!(medical.steps().first(), Some(&Step::Loss(2_356_780)));
         assert_eq!(medical.steps().last(), Some(&Step::Result(726_102)));
         assert_eq!(medical.steps().len(), 5);
         assert!(medical.is_partial() && !Payout::of(1).is_partial());
-        assert_eq!((percent(7_000), percent(8_750), percent(1)), ("70%".into(), "87.5%".into(), "0.01%".into()));
+        assert_eq!(
+            (percent(7_000), percent(8_750), percent(1)),
+            ("70%".into(), "87.5%".into(), "0.01%".into())
+        );
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! A policy: who is insured against what, by which covers, and who gets the money after a death.
 //!
-//! Promise: [`Policy::check`] names every field that cannot be, and lets nothing through that a claim could not be
-//! decided by: a cover without a sum, a share above the whole, a period that ends before it begins.
+//! Promise: [`Policy::check`] names every invalid field, and lets nothing through that would make a
+//! claim impossible to decide: a cover without a sum, a share above the whole, a period that ends
+//! before it begins.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,21 +34,27 @@ impl Party {
 
     fn is_citizen(&self) -> bool {
         // The day does not matter for the check character.
-        Day::new(2100, 1, 1).is_some_and(|late| matches!(validate::id_no(&self.id_no, late), Verdict::Ok(_)))
+        Day::new(2100, 1, 1)
+            .is_some_and(|late| matches!(validate::id_no(&self.id_no, late), Verdict::Ok(_)))
     }
 
-    /// Born on this day, where the number says so.
+    /// Date of birth, if the number contains it.
     pub fn born(&self) -> Option<Day> {
         let number = self.id_no.get(6..14).filter(|_| self.is_citizen())?;
-        Day::parse(&format!("{}-{}-{}", &number[..4], &number[4..6], &number[6..]))
+        Day::parse(&format!(
+            "{}-{}-{}",
+            &number[..4],
+            &number[4..6],
+            &number[6..]
+        ))
     }
 
-    /// Younger than so many years on `day`; unknown where the number does not say.
+    /// Younger than `years` on `day`; unknown if the number does not say.
     pub fn is_under(&self, years: i32, day: Day) -> Option<bool> {
         self.born().map(|born| born.plus_years(years) > day)
     }
 
-    /// The same number, or where one has none the same name.
+    /// The same number, or if either has none, the same name.
     pub fn is_same(&self, other: &Party) -> bool {
         match (self.id_no.is_empty(), other.id_no.is_empty()) {
             (false, false) => self.id_no == other.id_no,
@@ -68,7 +75,8 @@ pub struct Vehicle {
     pub engine_no: String,
 }
 
-/// Who gets the money after a death. Without a share they share alike (保险法第四十条、第十八条).
+/// Who gets the money after a death. Without stated shares they share equally
+/// (保险法第四十条、第十八条).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -80,7 +88,7 @@ pub struct Beneficiary {
     pub share_bp: Option<u32>,
 }
 
-/// What the sum insured counts for.
+/// What the sum insured applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
@@ -121,7 +129,7 @@ pub struct Cover {
     /// 医院等级 that is asked for, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hospital: String,
-    /// 津贴: fen a day, and at most so many days.
+    /// 津贴: fen a day, and the most days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daily_fen: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,7 +162,7 @@ pub struct Policy {
     pub covers: Vec<Cover>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beneficiaries: Vec<Beneficiary>,
-    /// 第一受益人 of a car that is paid off: the bank.
+    /// 第一受益人 of a financed car: the bank.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mortgagee: String,
     /// Ids of documents that the insurer has.
@@ -176,15 +184,18 @@ impl Policy {
         self.covers.iter().find(|c| c.code == code)
     }
 
-    /// What the rules need not ask: facts that the policy settles for a loss of this day. One insured person, or all of
-    /// a kind, decide; where they differ nothing is said.
+    /// Facts the policy settles for a loss on this day, so the rules need not ask. They are settled
+    /// only if all insured persons agree.
     pub fn facts(&self, day: Day) -> Vec<(&'static str, bool)> {
         let all = |holds: &dyn Fn(&Party) -> Option<bool>| {
             let mut answers = self.insured.iter().map(holds);
             let first = answers.next().flatten()?;
             answers.all(|a| a == Some(first)).then_some(first)
         };
-        let mut facts = vec![("mortgaged", !self.mortgagee.is_empty()), ("named_beneficiary", !self.beneficiaries.is_empty())];
+        let mut facts = vec![
+            ("mortgaged", !self.mortgagee.is_empty()),
+            ("named_beneficiary", !self.beneficiaries.is_empty()),
+        ];
         facts.extend(all(&|p| Some(p.is_company())).map(|is| ("org_insured", is)));
         facts.extend(all(&|p| p.is_under(18, day)).map(|is| ("insured_is_minor", is)));
         facts.extend(all(&|p| p.is_under(14, day)).map(|is| ("insured_under_14", is)));
@@ -194,14 +205,23 @@ impl Policy {
     /// What is left of each cover after what other claims were granted.
     pub fn left(&self, granted: impl Fn(&str) -> i64) -> Vec<Left> {
         let of = |cover: &Cover| {
-            let gone = if cover.per == Per::Year { granted(&cover.code) } else { 0 };
-            Left { cover: cover.code.clone(), fen: (cover.sum_fen - gone).max(0), daily_fen: cover.daily_fen, most_days: cover.most_days }
+            let gone = if cover.per == Per::Year {
+                granted(&cover.code)
+            } else {
+                0
+            };
+            Left {
+                cover: cover.code.clone(),
+                fen: (cover.sum_fen - gone).max(0),
+                daily_fen: cover.daily_fen,
+                most_days: cover.most_days,
+            }
         };
         self.covers.iter().map(of).collect()
     }
 
-    /// Everything that cannot be, by JSON pointer; what can be is normalised in place. `now` decides whether a number
-    /// can be somebody's who is born.
+    /// Every invalid value, by JSON pointer; valid ones are normalised in place. `now` shows
+    /// whether an ID number's date of birth is still to come.
     ///
     /// # Errors
     /// Every field that is wrong.
@@ -219,9 +239,20 @@ impl Policy {
         if self.to < self.from {
             wrong("/to".into(), Code::DateFormat);
         }
-        let people = self.insured.iter_mut().enumerate().map(|(i, p)| (format!("/insured/{i}"), p));
-        let named = self.beneficiaries.iter_mut().enumerate().map(|(i, b)| (format!("/beneficiaries/{i}"), &mut b.party));
-        for (place, party) in std::iter::once(("/holder".to_owned(), &mut self.holder)).chain(people).chain(named) {
+        let people = self
+            .insured
+            .iter_mut()
+            .enumerate()
+            .map(|(i, p)| (format!("/insured/{i}"), p));
+        let named = self
+            .beneficiaries
+            .iter_mut()
+            .enumerate()
+            .map(|(i, b)| (format!("/beneficiaries/{i}"), &mut b.party));
+        for (place, party) in std::iter::once(("/holder".to_owned(), &mut self.holder))
+            .chain(people)
+            .chain(named)
+        {
             for (field, code) in checked(party, today) {
                 wrong(format!("{place}/{field}"), code);
             }
@@ -253,14 +284,34 @@ impl Policy {
         }
         for (i, cover) in self.covers.iter().enumerate() {
             let known = self.covers[..i].iter().any(|c| c.code == cover.code);
-            let code_is_good =
-                !cover.code.is_empty() && cover.code.len() <= 40 && cover.code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            let amounts = [cover.sum_fen, cover.deductible_fen, cover.daily_fen.unwrap_or(0)];
+            let code_is_good = !cover.code.is_empty()
+                && cover.code.len() <= 40
+                && cover
+                    .code
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            let amounts = [
+                cover.sum_fen,
+                cover.deductible_fen,
+                cover.daily_fen.unwrap_or(0),
+            ];
             let faults = [
                 ("code", known || !code_is_good, Code::UnknownOption),
-                ("name", cover.name.trim().is_empty() || cover.name.chars().count() > LONGEST, Code::Required),
-                ("sum_fen", !amounts.iter().all(|fen| (0..=money::MAX).contains(fen)) || cover.sum_fen == 0, Code::AmountRange),
-                ("share_bp", cover.share_bp > 10_000 || cover.deductible_bp > 10_000, Code::AmountRange),
+                (
+                    "name",
+                    cover.name.trim().is_empty() || cover.name.chars().count() > LONGEST,
+                    Code::Required,
+                ),
+                (
+                    "sum_fen",
+                    !amounts.iter().all(|fen| (0..=money::MAX).contains(fen)) || cover.sum_fen == 0,
+                    Code::AmountRange,
+                ),
+                (
+                    "share_bp",
+                    cover.share_bp > 10_000 || cover.deductible_bp > 10_000,
+                    Code::AmountRange,
+                ),
             ];
             for (field, _, code) in faults.into_iter().filter(|(_, is, _)| *is) {
                 wrong(format!("/covers/{i}/{field}"), code);
@@ -268,14 +319,20 @@ impl Policy {
         }
         let shares: Vec<Option<u32>> = self.beneficiaries.iter().map(|b| b.share_bp).collect();
         let designated = shares.iter().flatten().count();
-        if designated > 0 && (designated != shares.len() || shares.iter().flatten().sum::<u32>() != 10_000) {
+        if designated > 0
+            && (designated != shares.len() || shares.iter().flatten().sum::<u32>() != 10_000)
+        {
             wrong("/beneficiaries".into(), Code::AmountRange);
         }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
     }
 }
 
-/// Name, number and phone of one party, normalised; what is wrong with them.
+/// Normalises a party's name, number and phone; returns what is wrong with them.
 fn checked(party: &mut Party, today: Day) -> Vec<(&'static str, Code)> {
     let mut errors = Vec::new();
     let mut take = |field, value: &mut String, verdict: Verdict| match verdict {
@@ -284,9 +341,13 @@ fn checked(party: &mut Party, today: Day) -> Vec<(&'static str, Code)> {
     };
     let company = party.is_company();
     if company {
-        // A company's name has what a person's has not: brackets, digits.
+        // A company's name may hold what a person's may not: brackets, digits.
         let name = party.name.trim().to_owned();
-        let verdict = if (2..=100).contains(&name.chars().count()) { Verdict::Ok(name) } else { Verdict::Err(Code::NameLength.into()) };
+        let verdict = if (2..=100).contains(&name.chars().count()) {
+            Verdict::Ok(name)
+        } else {
+            Verdict::Err(Code::NameLength.into())
+        };
         take("name", &mut party.name, verdict);
         let id = validate::uscc(&party.id_no);
         take("id_no", &mut party.id_no, id);
@@ -299,7 +360,11 @@ fn checked(party: &mut Party, today: Day) -> Vec<(&'static str, Code)> {
         }
     }
     if !party.phone.trim().is_empty() {
-        let phone = if company { validate::shop_phone(&party.phone) } else { validate::mobile(&party.phone) };
+        let phone = if company {
+            validate::shop_phone(&party.phone)
+        } else {
+            validate::mobile(&party.phone)
+        };
         take("phone", &mut party.phone, phone);
     }
     errors
@@ -331,7 +396,11 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn policy(lob: Lob) -> Policy {
-        let party = Party { name: "张伟".into(), id_no: "11010519491231002x".into(), phone: "13800138000".into() };
+        let party = Party {
+            name: "张伟".into(),
+            id_no: "11010519491231002x".into(),
+            phone: "13800138000".into(),
+        };
         Policy {
             no: "PDAA20263301000001".into(),
             lob,
@@ -339,7 +408,10 @@ pub(crate) mod tests {
             to: Day::new(2026, 12, 31).unwrap(),
             holder: party.clone(),
             insured: vec![party],
-            vehicle: (lob == Lob::Motor).then(|| Vehicle { plate: "浙a·12345".into(), ..Vehicle::default() }),
+            vehicle: (lob == Lob::Motor).then(|| Vehicle {
+                plate: "浙a·12345".into(),
+                ..Vehicle::default()
+            }),
             address: String::new(),
             covers: vec![cover("vehicle", 20_000_000)],
             beneficiaries: Vec::new(),
@@ -352,49 +424,92 @@ pub(crate) mod tests {
     fn r1_a_policy_is_normalised_and_every_wrong_field_is_named() {
         let mut good = policy(Lob::Motor);
         good.check(now()).unwrap();
-        assert_eq!((good.vehicle.as_ref().unwrap().plate.as_str(), good.insured[0].id_no.as_str()), ("浙A12345", "11010519491231002X"));
+        assert_eq!(
+            (
+                good.vehicle.as_ref().unwrap().plate.as_str(),
+                good.insured[0].id_no.as_str()
+            ),
+            ("浙A12345", "11010519491231002X")
+        );
         type Spoil = fn(&mut Policy);
         let table: [(Spoil, &str); 12] = [
             (|p| p.no = "1".into(), "/no"),
             (|p| p.to = p.from.plus_days(-1), "/to"),
             (|p| p.holder.name.clear(), "/holder/name"),
-            (|p| p.insured[0].id_no = "110105194912310021".into(), "/insured/0/id_no"),
+            (
+                |p| p.insured[0].id_no = "110105194912310021".into(),
+                "/insured/0/id_no",
+            ),
             (|p| p.insured.clear(), "/insured"),
             (|p| p.vehicle = None, "/vehicle"),
-            (|p| p.vehicle.as_mut().unwrap().plate = "PDAA2026".into(), "/vehicle/plate"),
-            (|p| p.vehicle.as_mut().unwrap().vin = "浙A12345".into(), "/vehicle/vin"),
+            (
+                |p| p.vehicle.as_mut().unwrap().plate = "PDAA2026".into(),
+                "/vehicle/plate",
+            ),
+            (
+                |p| p.vehicle.as_mut().unwrap().vin = "浙A12345".into(),
+                "/vehicle/vin",
+            ),
             (|p| p.covers.clear(), "/covers"),
             (|p| p.covers[0].sum_fen = 0, "/covers/0/sum_fen"),
             (|p| p.covers.push(p.covers[0].clone()), "/covers/1/code"),
-            (|p| p.beneficiaries.push(Beneficiary { party: p.holder.clone(), share_bp: Some(5_000) }), "/beneficiaries"),
+            (
+                |p| {
+                    p.beneficiaries.push(Beneficiary {
+                        party: p.holder.clone(),
+                        share_bp: Some(5_000),
+                    })
+                },
+                "/beneficiaries",
+            ),
         ];
         for (spoil, field) in table {
             let mut bad = policy(Lob::Motor);
             spoil(&mut bad);
             let errors = bad.check(now()).unwrap_err();
-            assert_eq!(errors.iter().map(|e| e.field.as_str()).collect::<Vec<_>>(), [field]);
+            assert_eq!(
+                errors.iter().map(|e| e.field.as_str()).collect::<Vec<_>>(),
+                [field]
+            );
         }
     }
 
     #[test]
     fn r1_what_the_policy_knows_is_not_asked() {
         let day = Day::new(2026, 11, 27).unwrap();
-        let known = |p: &Policy, fact: &str| p.facts(day).into_iter().find(|(f, _)| *f == fact).map(|(_, is)| is);
+        let known = |p: &Policy, fact: &str| {
+            p.facts(day)
+                .into_iter()
+                .find(|(f, _)| *f == fact)
+                .map(|(_, is)| is)
+        };
         let mut p = policy(Lob::Health);
         assert_eq!(
-            (known(&p, "insured_is_minor"), known(&p, "org_insured"), known(&p, "mortgaged")),
+            (
+                known(&p, "insured_is_minor"),
+                known(&p, "org_insured"),
+                known(&p, "mortgaged")
+            ),
             (Some(false), Some(false), Some(false))
         );
         p.insured[0].id_no = "510101201508150031".into();
-        p.insured[0].id_no =
-            crate::validate::id_no(&p.insured[0].id_no, day).finding().and_then(|f| f.fix.clone()).unwrap_or(p.insured[0].id_no.clone());
-        assert_eq!((known(&p, "insured_is_minor"), known(&p, "insured_under_14")), (Some(true), Some(true)));
+        p.insured[0].id_no = crate::validate::id_no(&p.insured[0].id_no, day)
+            .finding()
+            .and_then(|f| f.fix.clone())
+            .unwrap_or(p.insured[0].id_no.clone());
+        assert_eq!(
+            (known(&p, "insured_is_minor"), known(&p, "insured_under_14")),
+            (Some(true), Some(true))
+        );
         // Two insured persons of different age: nobody knows whose loss it is.
         p.insured.push(p.holder.clone());
         p.check(now()).unwrap();
         assert_eq!(known(&p, "insured_is_minor"), None);
-        p.insured =
-            vec![Party { name: "杭州某某餐饮有限公司".into(), id_no: "91350100M000100Y43".into(), phone: "057187654321".into() }];
+        p.insured = vec![Party {
+            name: "杭州某某餐饮有限公司".into(),
+            id_no: "91350100M000100Y43".into(),
+            phone: "057187654321".into(),
+        }];
         p.check(now()).unwrap();
         assert_eq!(known(&p, "org_insured"), Some(true));
     }
@@ -402,8 +517,18 @@ pub(crate) mod tests {
     #[test]
     fn r2_a_years_sum_is_used_up_and_an_events_is_not() {
         let mut p = policy(Lob::Health);
-        p.covers = vec![cover("medical", 1_000), Cover { per: Per::Event, ..cover("injury", 1_000) }];
-        let left: Vec<i64> = p.left(|code| if code == "medical" { 1_200 } else { 900 }).into_iter().map(|l| l.fen).collect();
+        p.covers = vec![
+            cover("medical", 1_000),
+            Cover {
+                per: Per::Event,
+                ..cover("injury", 1_000)
+            },
+        ];
+        let left: Vec<i64> = p
+            .left(|code| if code == "medical" { 1_200 } else { 900 })
+            .into_iter()
+            .map(|l| l.fen)
+            .collect();
         assert_eq!(left, [0, 1_000]);
     }
 }

@@ -10,15 +10,15 @@ use crate::lifecycle::{Claim, Overlay};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Promises {
-    /// Somebody calls within so many hours of the notice.
+    /// Somebody calls within this many hours of the notice.
     pub contact_hours: u16,
-    /// The law's, unless the contract says otherwise (保险法第二十三条).
+    /// As the law says, unless the contract says otherwise (保险法第二十三条).
     pub determination_days: u16,
     pub payment_days: u16,
     pub reply_hours: u16,
     pub review_days: u16,
     pub decide_working_days: u16,
-    /// An ended claim is archived after so many days.
+    /// An ended claim is archived after this many days.
     pub archive_days: u16,
     pub fast: Vec<FastTrack>,
 }
@@ -30,7 +30,7 @@ pub struct FastTrack {
     pub lob: Lob,
     pub incidents: Vec<String>,
     pub limit_fen: i64,
-    /// Facts that must not be so.
+    /// Facts that must not hold.
     pub not: Vec<String>,
     pub hours: Hours,
     /// From the end of the survey to the assessment, while open.
@@ -46,7 +46,7 @@ pub struct FastTrack {
 /// Why a claim has no fast track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slow {
-    /// No rule is for such a loss.
+    /// No rule covers such a loss.
     Kind,
     /// A fact that the rule excludes: somebody is hurt, property of others is damaged.
     Facts,
@@ -61,15 +61,34 @@ impl Promises {
     /// # Errors
     /// The first reason against it.
     pub fn fast_track(&self, claim: &Claim, facts: &Facts) -> Result<&FastTrack, Slow> {
-        let fits = |rule: &&FastTrack| rule.lob == claim.lob && rule.incidents.contains(&facts.incident);
+        let fits =
+            |rule: &&FastTrack| rule.lob == claim.lob && rule.incidents.contains(&facts.incident);
         let rule = self.fast.iter().find(fits).ok_or(Slow::Kind)?;
-        if rule.not.iter().any(|fact| facts.flags.get(fact) == Some(&true)) {
+        if rule
+            .not
+            .iter()
+            .any(|fact| facts.flags.get(fact) == Some(&true))
+        {
             return Err(Slow::Facts);
         }
-        if claim.assessment.as_ref().is_some_and(|a| a.total_fen > rule.limit_fen) {
+        if claim
+            .assessment
+            .as_ref()
+            .is_some_and(|a| a.total_fen > rule.limit_fen)
+        {
             return Err(Slow::Amount);
         }
-        let unclear = [Overlay::Investigating, Overlay::Litigation, Overlay::AwaitingPolice].iter().any(|o| claim.marks.contains_key(o));
-        if unclear || claim.objection.is_some() || !claim.reviews.is_empty() { Err(Slow::Unclear) } else { Ok(rule) }
+        let unclear = [
+            Overlay::Investigating,
+            Overlay::Litigation,
+            Overlay::AwaitingPolice,
+        ]
+        .iter()
+        .any(|o| claim.marks.contains_key(o));
+        if unclear || claim.objection.is_some() || !claim.reviews.is_empty() {
+            Err(Slow::Unclear)
+        } else {
+            Ok(rule)
+        }
     }
 }

@@ -43,8 +43,9 @@ impl Road {
 #[serde(rename_all = "kebab-case")]
 pub enum Special {
     None,
-    /// Article 13: no licence, drink or drugs, overloaded school or passenger bus, no or false plate, a car
-    /// that cannot be moved, somebody left the scene, intent. Article 15: dangerous goods.
+    /// Article 13: no licence, drink or drugs, overloaded school or passenger bus, no or false
+    /// plate, a car that cannot be moved, somebody left the scene, intent. Article 15: dangerous
+    /// goods.
     Police,
     /// Article 14: no inspection or insurance mark, or a building or public facility was hit.
     Facility,
@@ -102,17 +103,41 @@ mod tests {
 
     #[test]
     fn advice_by_article() {
-        let scene = |injured, road, special| Scene { injured: Some(injured), road, special };
-        for road in [None, Some(Road::Blocking), Some(Road::Clear), Some(Road::NoRoad)] {
+        let scene = |injured, road, special| Scene {
+            injured: Some(injured),
+            road,
+            special,
+        };
+        for road in [
+            None,
+            Some(Road::Blocking),
+            Some(Road::Clear),
+            Some(Road::NoRoad),
+        ] {
             assert_eq!(scene(true, road, None).advice(), Some(Advice::Injury));
         }
         for road in [Road::Blocking, Road::Clear] {
-            assert_eq!(scene(false, Some(road), Some(Special::Police)).advice(), Some(Advice::Police));
-            assert_eq!(scene(false, Some(road), Some(Special::Facility)).advice(), Some(Advice::MoveThenPolice));
+            assert_eq!(
+                scene(false, Some(road), Some(Special::Police)).advice(),
+                Some(Advice::Police)
+            );
+            assert_eq!(
+                scene(false, Some(road), Some(Special::Facility)).advice(),
+                Some(Advice::MoveThenPolice)
+            );
         }
-        assert_eq!(scene(false, Some(Road::Blocking), Some(Special::None)).advice(), Some(Advice::MoveAway));
-        assert_eq!(scene(false, Some(Road::Clear), None).advice(), Some(Advice::Photographs));
-        assert_eq!(scene(false, Some(Road::NoRoad), None).advice(), Some(Advice::Elsewhere));
+        assert_eq!(
+            scene(false, Some(Road::Blocking), Some(Special::None)).advice(),
+            Some(Advice::MoveAway)
+        );
+        assert_eq!(
+            scene(false, Some(Road::Clear), None).advice(),
+            Some(Advice::Photographs)
+        );
+        assert_eq!(
+            scene(false, Some(Road::NoRoad), None).advice(),
+            Some(Advice::Elsewhere)
+        );
         assert_eq!(scene(false, None, None).advice(), None);
         assert_eq!(Scene::default().advice(), None);
     }

@@ -1,5 +1,5 @@
-//! Enums that are one name on the wire, read and written through their own list of names: a third of the code that
-//! serde derives for each.
+//! Enums that are one name on the wire, read and written through their own list of names: a third
+//! of the code that serde derives for each.
 
 use std::fmt;
 
@@ -8,8 +8,12 @@ use serde::de::{Deserializer, Error, Visitor};
 /// Reads one of `all` by its name.
 ///
 /// # Errors
-/// Another text than those names.
-pub fn read<'de, D: Deserializer<'de>, T: Copy + 'static>(d: D, all: &'static [T], name: fn(T) -> &'static str) -> Result<T, D::Error> {
+/// The text is none of those names.
+pub fn read<'de, D: Deserializer<'de>, T: Copy + 'static>(
+    d: D,
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> Result<T, D::Error> {
     struct Names<T: 'static>(&'static [T], fn(T) -> &'static str);
     impl<T: Copy> Visitor<'_> for Names<T> {
         type Value = T;
@@ -17,7 +21,11 @@ pub fn read<'de, D: Deserializer<'de>, T: Copy + 'static>(d: D, all: &'static [T
             f.write_str("a known name")
         }
         fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-            self.0.iter().copied().find(|value| (self.1)(*value) == text).ok_or_else(|| E::custom("not a known name"))
+            self.0
+                .iter()
+                .copied()
+                .find(|value| (self.1)(*value) == text)
+                .ok_or_else(|| E::custom("not a known name"))
         }
     }
     d.deserialize_str(Names(all, name))

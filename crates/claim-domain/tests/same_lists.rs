@@ -1,5 +1,6 @@
-//! Ten thousand random claims: the app (WASM, compiled catalogue) comes to the lists and verdicts that the server
-//! (native, `catalog.json`) comes to. Run on both; the fingerprint of all of them stands in golden/lists.txt.
+//! Ten thousand random claims: the app (WASM, compiled catalogue) reaches the same lists and
+//! verdicts as the server (native, `catalog.json`). Run on both; golden/lists.txt holds the
+//! fingerprint of all of them.
 
 use claim_domain::Catalogue;
 use claim_domain::catalog::Need;
@@ -15,7 +16,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % sides
     }
 }
@@ -27,13 +31,19 @@ fn fingerprint(catalogue: &Catalogue) -> String {
         let incident = &catalogue.incidents[dice.roll(catalogue.incidents.len())];
         let notice = Notice {
             incident: incident.id.clone(),
-            scene: Scene { injured: [None, Some(false), Some(true)][dice.roll(3)], ..Scene::default() },
+            scene: Scene {
+                injured: [None, Some(false), Some(true)][dice.roll(3)],
+                ..Scene::default()
+            },
             loss_at: claim_domain::Moment(1_790_000_000),
             about: false,
             place: Place::default(),
             parts: vec![],
             narrative: String::new(),
-            reporter: Reporter { role: catalogue.roles[dice.roll(catalogue.roles.len())].id.clone(), ..Reporter::default() },
+            reporter: Reporter {
+                role: catalogue.roles[dice.roll(catalogue.roles.len())].id.clone(),
+                ..Reporter::default()
+            },
             policy: PolicyRef::default(),
             consents: vec![],
         };
@@ -45,7 +55,8 @@ fn fingerprint(catalogue: &Catalogue) -> String {
             }
         }
         for _ in 0..dice.roll(6) {
-            let document = &catalogue.papers.documents[dice.roll(catalogue.papers.documents.len())].id;
+            let document =
+                &catalogue.papers.documents[dice.roll(catalogue.papers.documents.len())].id;
             let id = dice.roll(1000).to_string();
             folder.files.push(File {
                 id: id.clone(),
@@ -67,7 +78,10 @@ fn fingerprint(catalogue: &Catalogue) -> String {
         let facts = folder.facts(&notice, amount);
         for task in folder.tasks(catalogue, &facts) {
             assert!(task.need != Need::No || task.files > 0);
-            sum.update(format!("{} {:?} {:?} {:?} {}\n", task.document, task.need, task.phase, task.state, task.files));
+            sum.update(format!(
+                "{} {:?} {:?} {:?} {}\n",
+                task.document, task.need, task.phase, task.state, task.files
+            ));
         }
         for question in catalogue.questions_for(&facts, &folder.answers) {
             sum.update(&question.fact);
@@ -89,8 +103,15 @@ fn b3_u9_the_server_comes_to_the_golden_lists() {
         std::fs::write(format!("{folder}/lists.txt"), format!("{found}\n")).unwrap();
         std::fs::write(format!("{folder}/catalog.bin"), catalogue.compiled()).unwrap();
     }
-    assert_eq!(GOLDEN.trim(), found, "the lists have changed: look at golden/documents.md, then run with BAOAN_BLESS=1");
-    assert!(std::fs::read(format!("{folder}/catalog.bin")).unwrap() == catalogue.compiled(), "golden/catalog.bin: run with BAOAN_BLESS=1");
+    assert_eq!(
+        GOLDEN.trim(),
+        found,
+        "the lists have changed: look at golden/documents.md, then run with BAOAN_BLESS=1"
+    );
+    assert!(
+        std::fs::read(format!("{folder}/catalog.bin")).unwrap() == catalogue.compiled(),
+        "golden/catalog.bin: run with BAOAN_BLESS=1"
+    );
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -102,7 +123,8 @@ mod in_the_browser {
 
     #[wasm_bindgen_test]
     fn b3_u9_the_app_comes_to_the_golden_lists() {
-        let catalogue = Catalogue::whole_from_compiled(include_bytes!("../golden/catalog.bin")).unwrap();
+        let catalogue =
+            Catalogue::whole_from_compiled(include_bytes!("../golden/catalog.bin")).unwrap();
         assert_eq!(GOLDEN.trim(), fingerprint(&catalogue));
     }
 }

@@ -1,5 +1,6 @@
-//! Calibrates the thresholds of the checks: what real photographs measure as they are, and when they are spoilt by a
-//! known amount. `cargo xtask bench checks FOLDER` prints this as the table of docs/CHECKS.md.
+//! Calibrates the thresholds of the checks: what real photographs measure as they are, and when
+//! they are spoilt by a known amount. `cargo xtask bench checks FOLDER` prints this as the table of
+//! docs/CHECKS.md.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -11,21 +12,41 @@ use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 
 fn main() {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| ".".into()));
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).into_iter().flatten().filter_map(|e| Some(e.ok()?.path())).collect();
-    files.retain(|f| f.extension().is_some_and(|e| ["jpg", "jpeg", "png", "webp"].iter().any(|x| e.eq_ignore_ascii_case(x))));
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|e| Some(e.ok()?.path()))
+        .collect();
+    files.retain(|f| {
+        f.extension().is_some_and(|e| {
+            ["jpg", "jpeg", "png", "webp"]
+                .iter()
+                .any(|x| e.eq_ignore_ascii_case(x))
+        })
+    });
     files.sort();
     println!(
         "| file | as it is | blur 1 | blur 2 | blur 3 | blur 5 | grey | a third of the light | burnt ‰ | with a glare | fill ‰ | aspect ‰ | ms |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     for file in files {
-        let Ok(bytes) = std::fs::read(&file) else { continue };
-        let Ok(photo) = prepare(&bytes, &Limits::default()) else { continue };
-        let Ok(picture) = image::load_from_memory(&photo.jpeg).map(|p| p.into_rgb8()) else { continue };
+        let Ok(bytes) = std::fs::read(&file) else {
+            continue;
+        };
+        let Ok(photo) = prepare(&bytes, &Limits::default()) else {
+            continue;
+        };
+        let Ok(picture) = image::load_from_memory(&photo.jpeg).map(|p| p.into_rgb8()) else {
+            continue;
+        };
         let begin = Instant::now();
-        let Ok(plain) = measure(&photo.jpeg, false) else { continue };
+        let Ok(plain) = measure(&photo.jpeg, false) else {
+            continue;
+        };
         let ms = begin.elapsed().as_millis();
-        let spoilt = |change: &dyn Fn(&RgbImage) -> RgbImage| -> Look { measure(&jpeg(&change(&picture)), false).unwrap_or_default() };
+        let spoilt = |change: &dyn Fn(&RgbImage) -> RgbImage| -> Look {
+            measure(&jpeg(&change(&picture)), false).unwrap_or_default()
+        };
         let blur = |sigma: f32| spoilt(&|p| image::imageops::blur(p, sigma)).sharp;
         let dim = spoilt(&|p| map(p, |v| v / 3)).grey;
         let glare = spoilt(&flash).burnt_permille;
@@ -64,7 +85,9 @@ fn jpeg(picture: &RgbImage) -> Vec<u8> {
 
 fn map(picture: &RgbImage, change: impl Fn(u8) -> u8) -> RgbImage {
     let mut picture = picture.clone();
-    picture.pixels_mut().for_each(|p| *p = Rgb(p.0.map(&change)));
+    picture
+        .pixels_mut()
+        .for_each(|p| *p = Rgb(p.0.map(&change)));
     picture
 }
 

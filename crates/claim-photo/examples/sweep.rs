@@ -1,5 +1,6 @@
-//! What becomes of every picture and PDF of a folder, a line each, and the prepared pictures beside it, for comparing with
-//! other readers: `cargo run --profile server -p claim-photo --example sweep -- FOLDER OUT > sweep.tsv`, then
+//! Prints what becomes of every picture and PDF in a folder, one line each, and writes the prepared
+//! pictures, for comparison with other readers:
+//! `cargo run --profile server -p claim-photo --example sweep -- FOLDER OUT > sweep.tsv`, then
 //! `python3 tests/corpora/compare.py FOLDER OUT sweep.tsv`.
 
 use std::panic::catch_unwind;
@@ -12,7 +13,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(files(&path))
+        } else {
+            found.push(path)
+        }
     }
     found.sort();
     found
@@ -21,10 +26,21 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn outcome(file: &[u8], is_pdf: bool, to: &Path) -> String {
     let told = catch_unwind(|| {
         if is_pdf {
-            return pdf::inspect(file).map(|p| if p.locked { "locked".into() } else { format!("pages {}", p.pages) });
+            return pdf::inspect(file).map(|p| {
+                if p.locked {
+                    "locked".into()
+                } else {
+                    format!("pages {}", p.pages)
+                }
+            });
         }
         let photo = prepare(file, &Limits::default())?;
-        let said = format!("{}x{}{}", photo.width, photo.height, if photo.salvaged { " salvaged" } else { "" });
+        let said = format!(
+            "{}x{}{}",
+            photo.width,
+            photo.height,
+            if photo.salvaged { " salvaged" } else { "" }
+        );
         let _ = std::fs::write(to, photo.jpeg);
         Ok(said)
     });
@@ -37,15 +53,25 @@ fn outcome(file: &[u8], is_pdf: bool, to: &Path) -> String {
 
 fn main() {
     let mut args = std::env::args().skip(1).map(PathBuf::from);
-    let (Some(folder), Some(out)) = (args.next(), args.next()) else { return eprintln!("sweep FOLDER OUT") };
+    let (Some(folder), Some(out)) = (args.next(), args.next()) else {
+        return eprintln!("sweep FOLDER OUT");
+    };
     if let Err(error) = std::fs::create_dir_all(&out) {
         return eprintln!("{}: {error}", out.display());
     }
     for (n, path) in files(&folder).iter().enumerate() {
-        let Ok(file) = std::fs::read(path) else { continue };
-        let is_pdf = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("pdf"));
+        let Ok(file) = std::fs::read(path) else {
+            continue;
+        };
+        let is_pdf = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("pdf"));
         let began = Instant::now();
         let said = outcome(&file, is_pdf, &out.join(format!("{n}.jpg")));
-        println!("{n}\t{}\t{said}\t{}", path.strip_prefix(&folder).unwrap_or(path).display(), began.elapsed().as_millis());
+        println!(
+            "{n}\t{}\t{said}\t{}",
+            path.strip_prefix(&folder).unwrap_or(path).display(),
+            began.elapsed().as_millis()
+        );
     }
 }

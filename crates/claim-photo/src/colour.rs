@@ -1,8 +1,9 @@
-//! Colours of cameras that see more than sRGB (Display P3 of every iPhone, Adobe RGB): brought into sRGB, which is what
-//! a JPEG without a profile is taken for.
+//! Converts colours of cameras with a wider gamut than sRGB (Display P3 of every iPhone, Adobe RGB)
+//! to sRGB, which is what a JPEG without a profile is assumed to be.
 //!
-//! Matrix profiles (ICC.1:2022 8.3.3), which are those of cameras, are read here; tables (8.3.2), which scanners and
-//! printers write, by `moxcms` in the larger program only. Of grey and of ink, profiles are not asked.
+//! Matrix profiles (ICC.1:2022 8.3.3), which cameras write, are read here; tables (8.3.2), which
+//! scanners and printers write, by `moxcms` in the larger program only. Profiles for grey and CMYK
+//! are ignored.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,15 +13,18 @@ use moxcms::{ColorProfile, Layout, Transform8BitExecutor, TransformOptions};
 use crate::plane::{Picture, to_rgb, to_ycc};
 
 /// XYZ (D50) to linear sRGB: the inverse of the primaries in sRGB's own profile.
-const TO_SRGB: [[f32; 3]; 3] =
-    [[3.134_136, -1.617_386, -0.490_662], [-0.978_795, 1.916_254, 0.033_443], [0.071_955, -0.228_977, 1.405_386]];
+const TO_SRGB: [[f32; 3]; 3] = [
+    [3.134_136, -1.617_386, -0.490_662],
+    [-0.978_795, 1.916_254, 0.033_443],
+    [0.071_955, -0.228_977, 1.405_386],
+];
 
-/// Nearer to the identity than this is sRGB by another name.
+/// Closer to the identity than this counts as sRGB.
 const SAME: f32 = 0.02;
 
 pub(crate) enum Profile {
     Matrix(Box<Matrix>),
-    /// Whatever a table makes of a pixel, by the library that browsers use.
+    /// A table lookup for each pixel, by the library that browsers use.
     Table(Arc<Transform8BitExecutor>),
 }
 
@@ -32,7 +36,7 @@ pub(crate) struct Matrix {
 }
 
 impl Profile {
-    /// `None` for sRGB itself and for what is no matrix profile.
+    /// `None` for sRGB itself and for anything but a matrix profile.
     pub(crate) fn read(icc: &[u8]) -> Option<Profile> {
         let column = |name: &[u8; 4]| {
             let body = tag(icc, name)?;
@@ -49,18 +53,25 @@ impl Profile {
         if is_srgb {
             return None;
         }
-        let curves = [curve(tag(icc, b"rTRC")?)?, curve(tag(icc, b"gTRC")?)?, curve(tag(icc, b"bTRC")?)?];
+        let curves = [
+            curve(tag(icc, b"rTRC")?)?,
+            curve(tag(icc, b"gTRC")?)?,
+            curve(tag(icc, b"bTRC")?)?,
+        ];
         Some(Profile::Matrix(Box::new(Matrix { matrix, curves })))
     }
 
-    /// The same, of tables, too.
+    /// The same, including tables.
     pub(crate) fn read_or_table(icc: &[u8]) -> Option<Profile> {
         if !is_table(icc) {
             return Profile::read(icc);
         }
         let profile = ColorProfile::new_from_slice(icc).ok()?;
         let (options, srgb) = (TransformOptions::default(), ColorProfile::new_srgb());
-        profile.create_transform_8bit(Layout::Rgb, &srgb, Layout::Rgb, options).ok().map(Profile::Table)
+        profile
+            .create_transform_8bit(Layout::Rgb, &srgb, Layout::Rgb, options)
+            .ok()
+            .map(Profile::Table)
     }
 
     pub(crate) fn apply(&self, picture: &mut Picture) {
@@ -71,7 +82,7 @@ impl Profile {
             }
             Profile::Table(table) => convert(picture, |rgb| {
                 let mut srgb = rgb;
-                // Three bytes in and out: their number is all that it asks for.
+                // Cannot fail: it checks only the lengths, and three bytes go in and out.
                 let _ = table.transform(&rgb, &mut srgb);
                 srgb
             }),
@@ -81,7 +92,9 @@ impl Profile {
 
 fn convert(picture: &mut Picture, pixel: impl Fn([u8; 3]) -> [u8; 3]) {
     let side = if picture.is_halved() { 2 } else { 1 };
-    let [luma, cb, cr] = &mut picture.planes[..] else { return };
+    let [luma, cb, cr] = &mut picture.planes[..] else {
+        return;
+    };
     for y in 0..cb.height {
         for x in 0..cb.width {
             let at = y * cb.width + x;
@@ -89,7 +102,8 @@ fn convert(picture: &mut Picture, pixel: impl Fn([u8; 3]) -> [u8; 3]) {
             for ly in y * side..((y + 1) * side).min(luma.height) {
                 for lx in x * side..((x + 1) * side).min(luma.width) {
                     let place = &mut luma.pixels[ly * luma.width + lx];
-                    let [new, blue, red] = to_ycc(pixel(to_rgb([*place, cb.pixels[at], cr.pixels[at]])));
+                    let [new, blue, red] =
+                        to_ycc(pixel(to_rgb([*place, cb.pixels[at], cr.pixels[at]])));
                     *place = new;
                     sums[0] += u32::from(blue);
                     sums[1] += u32::from(red);
@@ -107,7 +121,8 @@ impl Matrix {
         let light: [f32; 3] = std::array::from_fn(|c| self.curves[c][usize::from(rgb[c])]);
         self.matrix.map(|row| {
             let value = row[0] * light[0] + row[1] * light[1] + row[2] * light[2];
-            gamma[(value * (gamma.len() - 1) as f32 + 0.5).clamp(0.0, (gamma.len() - 1) as f32) as usize]
+            gamma[(value * (gamma.len() - 1) as f32 + 0.5).clamp(0.0, (gamma.len() - 1) as f32)
+                as usize]
         })
     }
 }
@@ -125,12 +140,12 @@ pub(crate) fn has_table(file: &[u8]) -> bool {
     carried(file).is_some_and(|icc| is_table(&icc))
 }
 
-/// Of red, green and blue, with a table and no matrix.
+/// An RGB profile with a table and no matrix.
 fn is_table(icc: &[u8]) -> bool {
     icc.get(16..20) == Some(b"RGB ") && tag(icc, b"A2B0").is_some() && tag(icc, b"rXYZ").is_none()
 }
 
-/// What its APP2 segments hold, put together (ICC.1:2022 annex B.4).
+/// The profile in its APP2 segments, joined (ICC.1:2022 annex B.4).
 fn carried(file: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut chunks: Vec<(u8, &[u8])> = crate::jpeg::segments(file)
         .filter(|(marker, body)| *marker == 0xE2 && body.starts_with(b"ICC_PROFILE\0"))
@@ -140,13 +155,18 @@ fn carried(file: &[u8]) -> Option<Cow<'_, [u8]>> {
     match &chunks[..] {
         [] => None,
         [(_, one)] => Some(Cow::Borrowed(one)),
-        _ => Some(Cow::Owned(chunks.iter().flat_map(|(_, c)| c.iter().copied()).collect())),
+        _ => Some(Cow::Owned(
+            chunks.iter().flat_map(|(_, c)| c.iter().copied()).collect(),
+        )),
     }
 }
 
 fn tag<'a>(icc: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
     let count = u32_at(icc, 128)?.min(100) as usize;
-    let entry = (0..count).find_map(|i| icc.get(132 + 12 * i..144 + 12 * i).filter(|e| &e[..4] == name))?;
+    let entry = (0..count).find_map(|i| {
+        icc.get(132 + 12 * i..144 + 12 * i)
+            .filter(|e| &e[..4] == name)
+    })?;
     let (from, length) = (u32_at(entry, 4)? as usize, u32_at(entry, 8)? as usize);
     icc.get(from..from.checked_add(length)?)
 }
@@ -157,7 +177,9 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// s15Fixed16Number.
 fn s15(bytes: &[u8]) -> f32 {
-    bytes.try_into().map_or(0.0, |b| i32::from_be_bytes(b) as f32 / 65_536.0)
+    bytes
+        .try_into()
+        .map_or(0.0, |b| i32::from_be_bytes(b) as f32 / 65_536.0)
 }
 
 /// A tone curve (10.6 curveType, 10.18 parametricCurveType).
@@ -166,7 +188,10 @@ fn curve(body: &[u8]) -> Option<[f32; 256]> {
     match body.get(..4)? {
         b"curv" => {
             let count = u32_at(body, 8)? as usize;
-            let sample = |i: usize| body.get(12 + 2 * i..14 + 2 * i).map(|b| f32::from(u16::from_be_bytes([b[0], b[1]])));
+            let sample = |i: usize| {
+                body.get(12 + 2 * i..14 + 2 * i)
+                    .map(|b| f32::from(u16::from_be_bytes([b[0], b[1]])))
+            };
             match count {
                 0 => Some(of(&|x| x)),
                 1 => {
@@ -178,7 +203,10 @@ fn curve(body: &[u8]) -> Option<[f32; 256]> {
                     Some(of(&|x| {
                         let place = x * (count - 1) as f32;
                         let (low, part) = (place as usize, place.fract());
-                        let (a, b) = (sample(low).unwrap_or(0.0), sample((low + 1).min(count - 1)).unwrap_or(0.0));
+                        let (a, b) = (
+                            sample(low).unwrap_or(0.0),
+                            sample((low + 1).min(count - 1)).unwrap_or(0.0),
+                        );
                         (a + (b - a) * part) / 65_535.0
                     }))
                 }
@@ -190,10 +218,28 @@ fn curve(body: &[u8]) -> Option<[f32; 256]> {
             let (g, a, b, c, d, e, f) = (p(0), p(1), p(2), p(3), p(4), p(5), p(6));
             Some(match kind {
                 0 => of(&|x| x.powf(g)),
-                1 => of(&|x| if x >= -b / a { (a * x + b).powf(g) } else { 0.0 }),
-                2 => of(&|x| if x >= -b / a { (a * x + b).powf(g) + c } else { c }),
+                1 => of(&|x| {
+                    if x >= -b / a {
+                        (a * x + b).powf(g)
+                    } else {
+                        0.0
+                    }
+                }),
+                2 => of(&|x| {
+                    if x >= -b / a {
+                        (a * x + b).powf(g) + c
+                    } else {
+                        c
+                    }
+                }),
                 3 => of(&|x| if x >= d { (a * x + b).powf(g) } else { c * x }),
-                4 => of(&|x| if x >= d { (a * x + b).powf(g) + e } else { c * x + f }),
+                4 => of(&|x| {
+                    if x >= d {
+                        (a * x + b).powf(g) + e
+                    } else {
+                        c * x + f
+                    }
+                }),
                 _ => return None,
             })
         }
@@ -206,7 +252,11 @@ fn gamma() -> Vec<u8> {
     const STEPS: usize = 8192;
     let value = |i: usize| {
         let light = i as f32 / (STEPS - 1) as f32;
-        let value = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
+        let value = if light <= 0.003_130_8 {
+            light * 12.92
+        } else {
+            1.055 * light.powf(1.0 / 2.4) - 0.055
+        };
         (value * 255.0 + 0.5) as u8
     };
     (0..STEPS).map(value).collect()

@@ -1,4 +1,5 @@
-//! Files to pictures: a JPEG no larger than needed, scaled while it is decoded; PNG and WebP on white.
+//! Files to pictures: a JPEG no larger than needed, scaled while it is decoded; PNG and WebP on
+//! white.
 
 use std::io::Cursor;
 
@@ -12,7 +13,7 @@ use crate::{Kind, Limits, PhotoError, jpeg, resync, sniff};
 
 /// A progressive JPEG is held as coefficients, six bytes a pixel, whatever size is asked for.
 const MOST_PROGRESSIVE: u64 = 60_000_000;
-/// What a decoder that cannot scale may hold.
+/// Most pixels for a decoder that cannot scale.
 const MOST_WHOLE: u64 = 60_000_000;
 
 /// A picture as it lies in its file.
@@ -21,7 +22,7 @@ pub(crate) struct Decoded {
     /// EXIF, 1 to 8.
     pub orientation: u8,
     pub profile: Option<colour::Profile>,
-    /// Decoded here, so that the file itself may stand for it.
+    /// Decoded here, so the file itself may be kept unchanged.
     pub own: bool,
     /// Part of the file was unreadable; what could be read is here.
     pub salvaged: bool,
@@ -46,7 +47,15 @@ pub(crate) fn header(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoEr
     let (width, height, most) = match sniff(file) {
         Kind::Jpeg => {
             let frame = jpeg::frame(file).ok_or(PhotoError::Damaged)?;
-            (frame.width, frame.height, if frame.progressive { limits.max_pixels.min(MOST_PROGRESSIVE) } else { limits.max_pixels })
+            (
+                frame.width,
+                frame.height,
+                if frame.progressive {
+                    limits.max_pixels.min(MOST_PROGRESSIVE)
+                } else {
+                    limits.max_pixels
+                },
+            )
         }
         _ => {
             let (width, height) = claimed(file).ok_or(PhotoError::Damaged)?;
@@ -65,16 +74,26 @@ pub(crate) fn header(file: &[u8], limits: &Limits) -> Result<(u32, u32), PhotoEr
 /// A whole JPEG, decoded no larger than `long_edge` needs.
 pub(crate) fn of_jpeg(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError> {
     let (width, height) = header(file, limits)?;
-    let picture = scaled(file, crate::edge_of(limits.long_edge, width, height)).ok_or(PhotoError::Damaged)?;
-    Ok(Decoded { picture, orientation: crate::orientation(file), profile: colour::of_jpeg(file), own: true, salvaged: false })
+    let picture =
+        scaled(file, crate::edge_of(limits.long_edge, width, height)).ok_or(PhotoError::Damaged)?;
+    Ok(Decoded {
+        picture,
+        orientation: crate::orientation(file),
+        profile: colour::of_jpeg(file),
+        own: true,
+        salvaged: false,
+    })
 }
 
-/// Any picture; of a JPEG that breaks off or is torn what can be read of it.
+/// Any picture; from a truncated or torn JPEG, whatever can be read.
 pub(crate) fn of_any(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError> {
     if sniff(file) == Kind::Jpeg
         && let Ok(decoded) = of_jpeg(file, limits)
     {
-        return Ok(Decoded { profile: colour::of_jpeg_or_table(file), ..decoded });
+        return Ok(Decoded {
+            profile: colour::of_jpeg_or_table(file),
+            ..decoded
+        });
     }
     let (width, height) = header(file, limits)?;
     if u64::from(width) * u64::from(height) > MOST_WHOLE {
@@ -82,40 +101,73 @@ pub(crate) fn of_any(file: &[u8], limits: &Limits) -> Result<Decoded, PhotoError
     }
     let is_jpeg = sniff(file) == Kind::Jpeg;
     let Whole { picture, icc, torn } = whole(file, limits)?;
-    let profile = if is_jpeg { colour::of_jpeg_or_table(file) } else { icc.and_then(|icc| colour::Profile::read_or_table(&icc)) };
-    Ok(Decoded { picture, orientation: turned(file), profile, own: false, salvaged: is_jpeg || torn })
+    let profile = if is_jpeg {
+        colour::of_jpeg_or_table(file)
+    } else {
+        icc.and_then(|icc| colour::Profile::read_or_table(&icc))
+    };
+    Ok(Decoded {
+        picture,
+        orientation: turned(file),
+        profile,
+        own: false,
+        salvaged: is_jpeg || torn,
+    })
 }
 
-/// The orientation, also where it is said outside of an EXIF block that is found at once: in the text chunk in which ImageMagick keeps it in PNG, or in XMP.
+/// The orientation, even if it is not in an ordinary EXIF block but in ImageMagick's PNG text chunk
+/// or in XMP.
 fn turned(file: &[u8]) -> u8 {
     let found = crate::orientation(file);
     if found != 1 {
         return found;
     }
     let head = &file[..file.len().min(1 << 18)];
-    let after = |mark: &[u8]| head.windows(mark.len()).position(|w| w == mark).map(|at| &head[at + mark.len()..]);
+    let after = |mark: &[u8]| {
+        head.windows(mark.len())
+            .position(|w| w == mark)
+            .map(|at| &head[at + mark.len()..])
+    };
     let tiff = |block: &[u8]| {
         let exif = crate::read_exif(block)?;
-        crate::whole_number(&exif.get_field(exif::Tag::Orientation, exif::In::PRIMARY)?.value)
+        crate::whole_number(
+            &exif
+                .get_field(exif::Tag::Orientation, exif::In::PRIMARY)?
+                .value,
+        )
     };
     let profile = || {
         let text = after(b"zTXtRaw profile type exif\0\0")?;
-        let text = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(text, 1 << 17).unwrap_or_else(|e| e.output);
+        let text = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(text, 1 << 17)
+            .unwrap_or_else(|e| e.output);
         // A name, a length, and hex in lines.
-        let hex: Vec<u8> = text.split(|b| *b == b'\n').skip(3).flatten().copied().filter(u8::is_ascii_hexdigit).collect();
-        let bytes: Vec<u8> = hex.chunks_exact(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+        let hex: Vec<u8> = text
+            .split(|b| *b == b'\n')
+            .skip(3)
+            .flatten()
+            .copied()
+            .filter(u8::is_ascii_hexdigit)
+            .collect();
+        let bytes: Vec<u8> = hex
+            .chunks_exact(2)
+            .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
         tiff(bytes.strip_prefix(b"Exif\0\0").unwrap_or(&bytes))
     };
     let xmp = || {
         let value = after(b"tiff:Orientation")?;
-        value.iter().take(3).find(|b| b.is_ascii_digit()).map(|b| i64::from(b - b'0'))
+        value
+            .iter()
+            .take(3)
+            .find(|b| b.is_ascii_digit())
+            .map(|b| i64::from(b - b'0'))
     };
     let value = profile().or_else(xmp);
     value.filter(|v| (1..=8).contains(v)).map_or(1, |v| v as u8)
 }
 
-/// What is nearly this long is not made from twice as many pixels: 4000 pixels become 2000, not 2048, in half the time, and
-/// with the same bytes they come out as well (docs/PHOTOS.md).
+/// Near enough to this length not to decode twice as many pixels: 4000 pixels become 2000, not
+/// 2048, in half the time, and look as good for the same bytes (docs/PHOTOS.md).
 pub(crate) fn nearly(long_edge: u32) -> u32 {
     long_edge - long_edge / 40
 }
@@ -127,20 +179,28 @@ pub(crate) fn scaled(file: &[u8], long_edge: u32) -> Option<Picture> {
     let frame = jpeg::frame(file)?;
     let longer = frame.width.max(frame.height);
     let wanted = u64::from(nearly(long_edge));
-    let edge = |side: u32| u16::try_from((u64::from(side) * wanted).div_ceil(u64::from(longer))).unwrap_or(u16::MAX);
+    let edge = |side: u32| {
+        u16::try_from((u64::from(side) * wanted).div_ceil(u64::from(longer))).unwrap_or(u16::MAX)
+    };
     if longer > long_edge {
         decoder.scale(edge(frame.width), edge(frame.height)).ok()?;
     }
     let info = decoder.info()?;
     let (width, height) = (usize::from(info.width), usize::from(info.height));
-    // Luma and chroma as they are: what is called RGB here is merely passed on.
+    // Keep luma and chroma as they are: asking for RGB here just passes them through.
     let plain = info.pixel_format == PixelFormat::RGB24 && frame.is_ycc;
     if plain {
         decoder.set_color_transform(ColorTransform::RGB);
     }
     let pixels = decoder.decode().ok()?;
     Some(match info.pixel_format {
-        PixelFormat::L8 => Picture { planes: vec![Plane { width, height, pixels }] },
+        PixelFormat::L8 => Picture {
+            planes: vec![Plane {
+                width,
+                height,
+                pixels,
+            }],
+        },
         PixelFormat::RGB24 if plain => Picture::from_ycc(width, height, &pixels, true),
         PixelFormat::RGB24 => Picture::from_rgb(width, height, &pixels, true),
         PixelFormat::CMYK32 => {
@@ -172,40 +232,69 @@ struct Whole {
     torn: bool,
 }
 
-/// Every pixel, with the decoders of `image`; of a torn JPEG with restart markers what is behind the damage, too.
+/// Decodes every pixel with `image`; for a torn JPEG with restart markers, also what follows the
+/// damage.
 fn whole(file: &[u8], limits: &Limits) -> Result<Whole, PhotoError> {
     if sniff(file) == Kind::Jpeg
         && let Some(rgb) = resync::picture(file)
     {
         let (width, height) = (rgb.width() as usize, rgb.height() as usize);
-        return Ok(Whole { picture: Picture::from_rgb(width, height, &rgb, true), icc: None, torn: true });
+        return Ok(Whole {
+            picture: Picture::from_rgb(width, height, &rgb, true),
+            icc: None,
+            torn: true,
+        });
     }
-    let mut decoder = reader(file).into_decoder().map_err(|_| PhotoError::Damaged)?;
+    let mut decoder = reader(file)
+        .into_decoder()
+        .map_err(|_| PhotoError::Damaged)?;
     let mut most = image::Limits::no_limits();
     // Eight bytes a pixel: RGBA with 16 bits a channel.
     most.max_alloc = Some(limits.max_pixels.min(MOST_WHOLE) * 8);
-    decoder.set_limits(most).map_err(|_| PhotoError::TooManyPixels)?;
+    decoder
+        .set_limits(most)
+        .map_err(|_| PhotoError::TooManyPixels)?;
     let icc = decoder.icc_profile().ok().flatten();
     let (picture, torn) = match DynamicImage::from_decoder(decoder) {
         Ok(picture) => (picture, false),
-        Err(_) if sniff(file) == Kind::Png => (as_far_as_it_goes(file).ok_or(PhotoError::Damaged)?, true),
+        Err(_) if sniff(file) == Kind::Png => {
+            (as_far_as_it_goes(file).ok_or(PhotoError::Damaged)?, true)
+        }
         Err(_) => return Err(PhotoError::Damaged),
     };
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     if !picture.color().has_color() && !picture.color().has_alpha() {
-        let picture = Picture { planes: vec![Plane { width, height, pixels: picture.into_luma8().into_raw() }] };
-        return Ok(Whole { picture, icc: None, torn });
+        let picture = Picture {
+            planes: vec![Plane {
+                width,
+                height,
+                pixels: picture.into_luma8().into_raw(),
+            }],
+        };
+        return Ok(Whole {
+            picture,
+            icc: None,
+            torn,
+        });
     }
-    let rgb = if picture.color().has_alpha() { on_white(&picture.into_rgba8()) } else { picture.into_rgb8().into_raw() };
-    Ok(Whole { picture: Picture::from_rgb(width, height, &rgb, true), icc, torn })
+    let rgb = if picture.color().has_alpha() {
+        on_white(&picture.into_rgba8())
+    } else {
+        picture.into_rgb8().into_raw()
+    };
+    Ok(Whole {
+        picture: Picture::from_rgb(width, height, &rgb, true),
+        icc,
+        torn,
+    })
 }
 
-/// The rows of a PNG before the place where it breaks off; `None` where there is hardly one.
+/// The rows of a PNG before it breaks off; `None` if there are hardly any.
 fn as_far_as_it_goes(file: &[u8]) -> Option<DynamicImage> {
     let decoder = reader(file).into_decoder().ok()?;
     let ((width, height), colour) = (decoder.dimensions(), decoder.color_type());
     let mut bytes = vec![0; usize::try_from(decoder.total_bytes()).ok()?];
-    // The error is known; what was read before it is here.
+    // The error is expected; what was read before it is in `bytes`.
     let _ = decoder.read_image(&mut bytes);
     let row = usize::from(colour.bytes_per_pixel()) * width as usize;
     let read = bytes.iter().rposition(|b| *b != 0)? / row + 1;
@@ -225,7 +314,9 @@ fn as_far_as_it_goes(file: &[u8]) -> Option<DynamicImage> {
 /// Transparent parts become white, as paper is.
 fn on_white(rgba: &[u8]) -> Vec<u8> {
     let pixel = |p: &[u8]| {
-        let over = |c: u8| ((u32::from(c) * u32::from(p[3]) + 255 * (255 - u32::from(p[3])) + 127) / 255) as u8;
+        let over = |c: u8| {
+            ((u32::from(c) * u32::from(p[3]) + 255 * (255 - u32::from(p[3])) + 127) / 255) as u8
+        };
         [over(p[0]), over(p[1]), over(p[2])]
     };
     rgba.chunks_exact(4).flat_map(pixel).collect()

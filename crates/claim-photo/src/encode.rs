@@ -1,11 +1,13 @@
-//! Writing a JPEG of at most so many bytes, as good as it gets in one go.
+//! Writes a JPEG of limited size, as good as one pass can make it.
 //!
-//! Each block is transformed once. The coarseness of the quantiser is then chosen by counting the bits that a sample of
-//! the blocks would take; with it every block is quantised by rate and distortion, and coded once with Huffman codes
-//! made for this picture (docs/PHOTOS.md explains it with pictures).
+//! Each block is transformed once. The coarseness of the quantiser is then chosen by counting the
+//! bits that a sample of the blocks would take; with it every block is quantised by rate and
+//! distortion, and coded once with Huffman codes made for this picture (docs/PHOTOS.md explains it
+//! with pictures).
 //!
-//! Progressive without successive approximation (ISO/IEC 10918-1 annex G): runs of blocks without high frequencies cost
-//! next to nothing, and a receiver that has half of the file sees the whole picture.
+//! Progressive without successive approximation (ISO/IEC 10918-1 annex G): runs of blocks without
+//! high frequencies cost next to nothing, and a receiver that has half of the file sees the whole
+//! picture.
 
 use bytemuck::cast;
 use wide::{f32x4, i16x8, i32x4, i32x8, u8x16};
@@ -14,11 +16,12 @@ use crate::plane::{Picture, Plane};
 
 /// Natural index of each coefficient in zigzag order (figure A.6).
 const ZIGZAG: [usize; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56,
-    57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
+    13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
+    52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// The same of a block whose rows are columns.
+/// The same for a transposed block.
 const TURNED: [usize; 64] = {
     let mut turned = ZIGZAG;
     let mut k = 0;
@@ -36,7 +39,7 @@ const FRACTION: f32 = 16.0;
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     pub max_bytes: usize,
-    /// Coarseness that is good enough: beyond it more bytes are not seen. 1.0 is the table as it stands.
+    /// Fine enough: beyond this, more bytes make no visible difference. 1.0 is the unscaled table.
     pub finest: f32,
     /// Coarser than this frays letters; then fewer pixels are better.
     pub coarsest: f32,
@@ -44,16 +47,21 @@ pub struct Target {
 
 impl Default for Target {
     fn default() -> Target {
-        Target { max_bytes: 400_000, finest: 0.2, coarsest: 4.0 }
+        Target {
+            max_bytes: 400_000,
+            finest: 0.2,
+            coarsest: 4.0,
+        }
     }
 }
 
-/// How the tables grow with frequency, and how readily bits are traded for error. Tuned on photographs (docs/PHOTOS.md).
+/// How the tables grow with frequency, and how readily bits are traded for error. Tuned on
+/// photographs (docs/PHOTOS.md).
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
-    /// Of luma, Cb and Cr: the step for flat colour.
+    /// For luma, Cb and Cr: the step for flat colour.
     pub base: [f32; 3],
-    /// Of luma and chroma: how much coarser a step is at frequency r, as `slope * r ^ power`.
+    /// For luma and chroma: how much coarser a step is at frequency r, as `slope * r ^ power`.
     pub slope: [f32; 2],
     pub power: [f32; 2],
     /// Squared steps of error that one bit is worth in a block of middling contrast.
@@ -64,7 +72,13 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Tuning {
-        Tuning { base: [10.0, 6.1, 10.8], slope: [0.115, 0.3], power: [1.72, 1.25], lambda: 0.095, masking: 0.3 }
+        Tuning {
+            base: [10.0, 6.1, 10.8],
+            slope: [0.115, 0.3],
+            power: [1.72, 1.25],
+            lambda: 0.095,
+            masking: 0.3,
+        }
     }
 }
 
@@ -75,7 +89,7 @@ struct Component {
     /// Blocks that hold pixels; a scan of this component alone codes only these (A.2.3).
     own: (usize, usize),
     sampling: u8,
-    /// Of quantisation; DC codes are one for luma and one for chroma.
+    /// Quantisation table; DC has one code for luma and one for chroma.
     table: usize,
     coefficients: Vec<i16>,
 }
@@ -84,9 +98,9 @@ struct Component {
 #[derive(Default)]
 struct Levels {
     dc: Vec<i16>,
-    /// Those of AC that are not zero.
+    /// The nonzero AC levels.
     ac: Vec<Level>,
-    /// Where each block's begin in `ac`; one more at the end.
+    /// Where each block's levels begin in `ac`, and the end.
     starts: Vec<u32>,
 }
 
@@ -122,8 +136,8 @@ pub fn encode(picture: &Picture, target: &Target, tuning: &Tuning) -> Option<(Ve
     let mut costs: Vec<Costs> = components.iter().map(|_| Costs::typical()).collect();
     let wanted = target.max_bytes as f32 * AIM;
     let within = |scale: f32| scale.clamp(target.finest, target.coarsest);
-    // On a sample first, and a larger one when it is near. Bytes fall with about the 0.8th power of the coarseness,
-    // until two looks tell it better.
+    // Try a small sample first, then a larger one when close. Bytes fall with about the 0.8th power
+    // of the coarseness, until two samples give a better exponent.
     let (mut scale, mut power, mut share, mut phase) = (within(0.8), 0.8, 32, 0);
     let mut before: Option<(f32, f32)> = None;
     for _ in 0..6 {
@@ -132,7 +146,8 @@ pub fn encode(picture: &Picture, target: &Target, tuning: &Tuning) -> Option<(Ve
         for (i, (c, costs)) in components.iter().zip(&mut costs).enumerate() {
             let blocks = sampled(c, share, phase);
             let levels = quantise(c, &tables[c.table], tuning, costs, blocks.iter().copied());
-            bits += scan::bits(i, &levels) * (c.own.0 * c.own.1) as f64 / blocks.len().max(1) as f64;
+            bits +=
+                scan::bits(i, &levels) * (c.own.0 * c.own.1) as f64 / blocks.len().max(1) as f64;
             *costs = Costs::of(&levels);
         }
         let ratio = (bits / 8.0 + HEADERS) as f32 / wanted;
@@ -142,25 +157,31 @@ pub fn encode(picture: &Picture, target: &Target, tuning: &Tuning) -> Option<(Ve
         let last = before.replace((scale, ratio)).map(|b| b.0);
         let next = within(scale * ratio.powf(1.0 / power));
         let off = (ratio - 1.0).abs();
-        // The bits of symbols are those of the look before: far from here they were others.
+        // The symbol costs come from the previous sample: far from there they do not apply.
         let known = last.is_some_and(|l| (l / scale).ln().abs() < 0.7);
         let settled = next == scale || (known && off < 0.04 && phase > 0);
         // Two large samples hold other blocks: the truth lies between them.
-        scale = if phase > 0 && known { (scale * next).sqrt() } else { next };
+        scale = if phase > 0 && known {
+            (scale * next).sqrt()
+        } else {
+            next
+        };
         if settled {
             break;
         }
         (share, phase) = (8, phase + if share == 8 { 3 } else { 0 });
     }
-    // The largest file that fits, with its coarseness; and the size and coarseness of the last that did not.
+    // The largest file that fits, with its coarseness; and the size and coarseness of the last that
+    // did not.
     let mut best: Option<(Vec<u8>, f32)> = None;
     let mut over: Option<(f32, f32)> = None;
-    // A photograph takes one turn or two. Of a pattern that repeats itself all blocks change at once or none: its sizes have
-    // steps, and some cannot be had.
+    // A photograph takes one or two turns. In a repeating pattern all blocks change at once or not
+    // at all: its sizes have steps, and some cannot be reached.
     for turn in 1..=8 {
         let file = write(picture, &components, tuning, &costs, scale);
         let size = file.len() as f32;
-        let full = file.len() * 100 >= target.max_bytes.saturating_mul(97) || scale <= target.finest * 1.001;
+        let full = file.len() * 100 >= target.max_bytes.saturating_mul(97)
+            || scale <= target.finest * 1.001;
         if file.len() <= target.max_bytes {
             if best.as_ref().is_none_or(|(b, _)| b.len() <= file.len()) {
                 best = Some((file, scale));
@@ -178,7 +199,7 @@ pub fn encode(picture: &Picture, target: &Target, tuning: &Tuning) -> Option<(Ve
         let told = scale * (size / wanted).powf(1.25);
         scale = within(match (&best, over) {
             (Some((_, fits)), Some((_, fine))) if *fits < fine * 1.01 => break,
-            // Between two that are known: in proportion, and in the middle where that leads nowhere.
+            // Between two known sizes: interpolate, or bisect if that leads nowhere.
             (Some((file, fits)), Some((large, fine))) => {
                 let share = (wanted.ln() - large.ln()) / ((file.len() as f32).ln() - large.ln());
                 let share = if turn > 3 { 0.5 } else { share.clamp(0.1, 0.9) };
@@ -192,23 +213,27 @@ pub fn encode(picture: &Picture, target: &Target, tuning: &Tuning) -> Option<(Ve
     best
 }
 
-/// Share of the budget that is aimed at. What is counted is entropy: codes of whole bits and stuffed bytes take 1.2 to 2 %
-/// more. What the sample misses the rest by must not pass the budget.
+/// Share of the budget to aim at. We count entropy: whole-bit codes and stuffed bytes take 1.2 to
+/// 2 % more, and the sample's error must fit into the rest.
 const AIM: f32 = 0.971;
-/// The same for a second file, whose size the first one tells.
+/// The same for a second file, predicted from the size of the first.
 const AGAIN: f32 = 0.99;
 /// Bytes of markers, tables and codes.
 const HEADERS: f64 = 900.0;
 
-/// One of so many blocks, in pieces long enough that runs are seen. Each row has its own places: the lines of a printed
-/// page would fall between whole rows, or all on them.
-/// `phase` is which one.
+/// One in `share` blocks, in pieces long enough to contain runs; `phase` selects which. The places
+/// shift from row to row: otherwise the lines of a printed page could all fall between sampled
+/// rows, or all on them.
 fn sampled(component: &Component, share: usize, phase: usize) -> Vec<usize> {
     const PIECE: usize = 32;
     let (across, down) = component.own;
     let all = across * down <= 4096;
     let is_taken = |x: usize, y: usize| all || (x / PIECE + 5 * y + phase).is_multiple_of(share);
-    let row = |y: usize| (0..across).filter(move |x| is_taken(*x, y)).map(move |x| y * component.across + x);
+    let row = |y: usize| {
+        (0..across)
+            .filter(move |x| is_taken(*x, y))
+            .map(move |x| y * component.across + x)
+    };
     (0..down).flat_map(row).collect()
 }
 
@@ -218,7 +243,9 @@ fn tables(tuning: &Tuning, scale: f32) -> [[u16; 64]; 3] {
         std::array::from_fn(|k| {
             let (u, v) = ((ZIGZAG[k] % 8) as f32, (ZIGZAG[k] / 8) as f32);
             let growth = tuning.slope[shape] * (u * u + v * v).sqrt().powf(tuning.power[shape]);
-            (scale * tuning.base[i] * (1.0 + growth)).round().clamp(1.0, 255.0) as u16
+            (scale * tuning.base[i] * (1.0 + growth))
+                .round()
+                .clamp(1.0, 255.0) as u16
         })
     })
 }
@@ -226,7 +253,10 @@ fn tables(tuning: &Tuning, scale: f32) -> [[u16; 64]; 3] {
 fn components(picture: &Picture) -> Vec<Component> {
     let subsampled = picture.is_halved();
     let mcu = if subsampled { 16 } else { 8 };
-    let (mcus_across, mcus_down) = (picture.planes[0].width.div_ceil(mcu), picture.planes[0].height.div_ceil(mcu));
+    let (mcus_across, mcus_down) = (
+        picture.planes[0].width.div_ceil(mcu),
+        picture.planes[0].height.div_ceil(mcu),
+    );
     picture
         .planes
         .iter()
@@ -235,7 +265,14 @@ fn components(picture: &Picture) -> Vec<Component> {
             let sampling = if subsampled && i == 0 { 2 } else { 1 };
             let (across, down) = (mcus_across * sampling, mcus_down * sampling);
             let own = (plane.width.div_ceil(8), plane.height.div_ceil(8));
-            Component { across, down, own, sampling: sampling as u8, table: i, coefficients: transform(plane, across, down) }
+            Component {
+                across,
+                down,
+                own,
+                sampling: sampling as u8,
+                table: i,
+                coefficients: transform(plane, across, down),
+            }
         })
         .collect()
 }
@@ -252,50 +289,82 @@ fn transform(plane: &Plane, across: usize, down: usize) -> Vec<i16> {
             inside.copy_from_slice(&from[..inside.len()]);
             outside.fill(from[plane.width - 1]);
         }
-        for (bx, to) in all[by * across * 64..][..across * 64].as_chunks_mut::<64>().0.iter_mut().enumerate() {
+        for (bx, to) in all[by * across * 64..][..across * 64]
+            .as_chunks_mut::<64>()
+            .0
+            .iter_mut()
+            .enumerate()
+        {
             let mut halves = [[f32x4::ZERO; 8]; 2];
             for y in 0..8 {
                 let mut sixteen = [0u8; 16];
                 sixteen[..8].copy_from_slice(&padded[y * across * 8 + bx * 8..][..8]);
-                let eight: [i32x4; 2] = cast(i32x8::from_i16x8(i16x8::from_u8x16_low(u8x16::new(sixteen))));
+                let eight: [i32x4; 2] = cast(i32x8::from_i16x8(i16x8::from_u8x16_low(u8x16::new(
+                    sixteen,
+                ))));
                 (halves[0][y], halves[1][y]) = (eight[0].round_float(), eight[1].round_float());
             }
-            let [left, right] = turned(halves.map(|half| dct(half, 1.0))).map(|half| dct(half, FRACTION));
-            let rows: [i16x8; 8] = std::array::from_fn(|x| i16x8::from_i32x8_saturate(cast([rounded(left[x]), rounded(right[x])])));
+            let [left, right] =
+                turned(halves.map(|half| dct(half, 1.0))).map(|half| dct(half, FRACTION));
+            let rows: [i16x8; 8] = std::array::from_fn(|x| {
+                i16x8::from_i32x8_saturate(cast([rounded(left[x]), rounded(right[x])]))
+            });
             let turned: [i16; 64] = cast(rows);
             *to = std::array::from_fn(|k| turned[TURNED[k]]);
-            // Samples are meant around zero, which moves their mean alone.
+            // Samples are centred on zero, which changes only their mean.
             to[0] -= (128.0 * 8.0 * FRACTION) as i16;
         }
     }
     all
 }
 
-/// To the nearest whole number, of numbers of at most 22 bits: in the sum they are the last bits.
+/// Rounds numbers of at most 22 bits: in the sum, the result is in the low bits.
 fn rounded(values: f32x4) -> i32x4 {
     const WHOLE: f32 = 12_582_912.0;
     cast::<f32x4, i32x4>(values + f32x4::splat(WHOLE)) - i32x4::splat(WHOLE.to_bits() as i32)
 }
 
-/// Rows become columns; a block is its left and its right half.
+/// Transposes a block, given as its left and right halves.
 fn turned([left, right]: [[f32x4; 8]; 2]) -> [[f32x4; 8]; 2] {
-    let quarter = |half: &[f32x4; 8], at: usize| f32x4::transpose([half[at], half[at + 1], half[at + 2], half[at + 3]]);
-    let joined = |upper: [f32x4; 4], lower: [f32x4; 4]| [upper[0], upper[1], upper[2], upper[3], lower[0], lower[1], lower[2], lower[3]];
-    [joined(quarter(&left, 0), quarter(&right, 0)), joined(quarter(&left, 4), quarter(&right, 4))]
+    let quarter = |half: &[f32x4; 8], at: usize| {
+        f32x4::transpose([half[at], half[at + 1], half[at + 2], half[at + 3]])
+    };
+    let joined = |upper: [f32x4; 4], lower: [f32x4; 4]| {
+        [
+            upper[0], upper[1], upper[2], upper[3], lower[0], lower[1], lower[2], lower[3],
+        ]
+    };
+    [
+        joined(quarter(&left, 0), quarter(&right, 0)),
+        joined(quarter(&left, 4), quarter(&right, 4)),
+    ]
 }
 
-/// One dimension, down the columns, so many times enlarged; four columns are four lanes.
+/// One-dimensional, down the columns, scaled by `times`; four columns are four lanes.
 #[inline(always)]
 fn dct(v: [f32x4; 8], times: f32) -> [f32x4; 8] {
     // Half the cosine of i sixteenths of pi.
-    const C: [f32; 8] = [0.353_553_4, 0.490_392_64, 0.461_939_76, 0.415_734_8, 0.353_553_4, 0.277_785_1, 0.191_341_71, 0.097_545_16];
+    const C: [f32; 8] = [
+        0.353_553_4,
+        0.490_392_64,
+        0.461_939_76,
+        0.415_734_8,
+        0.353_553_4,
+        0.277_785_1,
+        0.191_341_71,
+        0.097_545_16,
+    ];
     let c = C.map(|c| c * times);
     let (s07, s16, s25, s34) = (v[0] + v[7], v[1] + v[6], v[2] + v[5], v[3] + v[4]);
     let (d07, d16, d25, d34) = (v[0] - v[7], v[1] - v[6], v[2] - v[5], v[3] - v[4]);
     let (outer, inner) = (s07 + s34, s16 + s25);
     let (across, along) = (s07 - s34, s16 - s25);
-    let odd =
-        |a: f32, b: f32, c: f32, d: f32| d07 * f32x4::splat(a) + d16 * f32x4::splat(b) + d25 * f32x4::splat(c) + d34 * f32x4::splat(d);
+    let odd = |a: f32, b: f32, c: f32, d: f32| {
+        d07 * f32x4::splat(a)
+            + d16 * f32x4::splat(b)
+            + d25 * f32x4::splat(c)
+            + d34 * f32x4::splat(d)
+    };
     [
         (outer + inner) * f32x4::splat(c[4]),
         odd(c[1], c[3], c[5], c[7]),
@@ -310,13 +379,15 @@ fn dct(v: [f32x4; 8], times: f32) -> [f32x4; 8] {
 
 /// Bits that each run and size costs, in units of the search.
 struct Costs {
-    /// By size and run, of runs up to those that several symbols say, with the sign and magnitude bits.
+    /// By size and run, including runs that take several symbols, and with the sign and magnitude
+    /// bits.
     run: [[f32; 64]; 16],
     end: f32,
 }
 
 impl Costs {
-    /// Of photographs at this size: the first guess, before a picture's own are known.
+    /// Typical for photographs of this size: the first guess, before a picture's own costs are
+    /// known.
     fn typical() -> Costs {
         let symbol = |rs: usize| {
             let (run, size) = (rs >> 4, rs & 15);
@@ -326,8 +397,13 @@ impl Costs {
     }
 
     fn with(symbols: [f32; 256], end: f32) -> Costs {
-        let of = |run: usize, size: usize| symbols[(run & 15) << 4 | size] + (run >> 4) as f32 * symbols[0xF0];
-        Costs { run: std::array::from_fn(|size| std::array::from_fn(|run| of(run, size))), end }
+        let of = |run: usize, size: usize| {
+            symbols[(run & 15) << 4 | size] + (run >> 4) as f32 * symbols[0xF0]
+        };
+        Costs {
+            run: std::array::from_fn(|size| std::array::from_fn(|run| of(run, size))),
+            end,
+        }
     }
 
     /// What this picture's symbols cost.
@@ -335,7 +411,10 @@ impl Costs {
         let counts = histogram(levels);
         let total: f32 = counts.iter().map(|n| *n as f32).sum::<f32>().max(1.0);
         let bits = |rs: usize| (total / (counts[rs] as f32).max(0.5)).log2().min(16.0);
-        Costs::with(std::array::from_fn(|rs| bits(rs) + (rs & 15) as f32), bits(0))
+        Costs::with(
+            std::array::from_fn(|rs| bits(rs) + (rs & 15) as f32),
+            bits(0),
+        )
     }
 }
 
@@ -343,7 +422,7 @@ impl Costs {
 struct Steps {
     /// One over the step, for coefficients in sixteenths.
     inverse: [f32; 64],
-    /// What a bit is worth, by energy of the block; and the largest coefficients that are not worth theirs.
+    /// By energy of the block: what a bit is worth, and the largest coefficients not worth theirs.
     worth: [(f32, [i16x8; 8]); MASKS],
 }
 
@@ -353,36 +432,57 @@ impl Steps {
         let worth = |mask: usize| {
             let lambda = tuning.lambda * contrast(mask).powf(tuning.masking);
             let least = FRACTION * (0.5 + 0.5 * FEWEST * lambda);
-            let zero = |eight: usize| i16x8::new(std::array::from_fn(|k| (f32::from(table[8 * eight + k]) * least) as i16));
+            let zero = |eight: usize| {
+                i16x8::new(std::array::from_fn(|k| {
+                    (f32::from(table[8 * eight + k]) * least) as i16
+                }))
+            };
             (lambda, std::array::from_fn(zero))
         };
-        Steps { inverse, worth: std::array::from_fn(worth) }
+        Steps {
+            inverse,
+            worth: std::array::from_fn(worth),
+        }
     }
 }
 
-/// Bits that a coefficient is taken to cost at least: half of their worth, in steps, is what it must have beyond a half. One
-/// that divides a long run costs less; to search those, too, takes 5 % longer and wins next to nothing.
+/// Fewest bits we assume a coefficient costs: it must exceed half a step by half their worth, in
+/// steps. One that splits a long run costs less, but searching those too takes 5 % longer and gains
+/// next to nothing.
 const FEWEST: f32 = 3.0;
 
 fn lane_of(eight: &[i16]) -> i16x8 {
     i16x8::new(eight.try_into().unwrap_or([0; 8]))
 }
 
-/// Quantises blocks by rate and distortion. For each block a shortest path: every coefficient that may be worth its bits
-/// keeps its level, takes the one below, or is left out; left out costs its square, kept costs its bits.
-fn quantise(c: &Component, table: &[u16; 64], tuning: &Tuning, costs: &Costs, blocks: impl Iterator<Item = usize>) -> Levels {
+/// Quantises blocks by rate and distortion, as a shortest path for each block: every coefficient
+/// that may be worth its bits keeps its level, takes the one below, or is dropped. Dropping it
+/// costs its square, keeping it its bits.
+fn quantise(
+    c: &Component,
+    table: &[u16; 64],
+    tuning: &Tuning,
+    costs: &Costs,
+    blocks: impl Iterator<Item = usize>,
+) -> Levels {
     let steps = Steps::new(table, tuning);
     let mut levels = Levels::default();
     levels.starts.push(0);
     let mut search = Search::default();
     for block in blocks {
-        let source: &[i16; 64] = c.coefficients[block * 64..][..64].try_into().unwrap_or(&[0; 64]);
+        let source: &[i16; 64] = c.coefficients[block * 64..][..64]
+            .try_into()
+            .unwrap_or(&[0; 64]);
         let dc = f32::from(source[0]) * steps.inverse[0];
         levels.dc.push((dc + f32::copysign(0.5, dc)) as i16);
         let eights: [i16x8; 8] = std::array::from_fn(|i| lane_of(&source[8 * i..8 * i + 8]));
         // Without the mean, which is no contrast.
         let first = eights[0] & i16x8::new([0, -1, -1, -1, -1, -1, -1, -1]);
-        let squares = eights[1..].iter().fold(first.dot(first).round_float(), |sum, eight| sum + eight.dot(*eight).round_float());
+        let squares = eights[1..]
+            .iter()
+            .fold(first.dot(first).round_float(), |sum, eight| {
+                sum + eight.dot(*eight).round_float()
+            });
         let (lambda, zero) = &steps.worth[mask_of(squares.reduce_add())];
         let mut wanted = 0u64;
         for (i, (eight, zero)) in eights.iter().zip(zero).enumerate() {
@@ -390,7 +490,14 @@ fn quantise(c: &Component, table: &[u16; 64], tuning: &Tuning, costs: &Costs, bl
         }
         wanted &= !1;
         if wanted != 0 {
-            search.path(source, wanted, &steps.inverse, *lambda, costs, &mut levels.ac);
+            search.path(
+                source,
+                wanted,
+                &steps.inverse,
+                *lambda,
+                costs,
+                &mut levels.ac,
+            );
         }
         levels.starts.push(levels.ac.len() as u32);
     }
@@ -402,7 +509,9 @@ const MASKS: usize = 64;
 
 /// Twice the binary logarithm, from the exponent and the first bit of the fraction.
 fn mask_of(energy: f32) -> usize {
-    ((energy.to_bits() >> 22) as usize).saturating_sub(254).min(MASKS - 1)
+    ((energy.to_bits() >> 22) as usize)
+        .saturating_sub(254)
+        .min(MASKS - 1)
 }
 
 /// Variance of a block of this energy over that of a middling one, within reason.
@@ -411,9 +520,10 @@ fn contrast(step: usize) -> f32 {
     ((variance + 4.0) / 120.0).clamp(0.03, 16.0)
 }
 
-/// How far back a coefficient looks for the one coded before it. More is never better in a thousandth.
+/// How far back a coefficient looks for the one coded before it. Looking further never gains even a
+/// thousandth.
 const REACH: usize = 5;
-/// In steps: what is this large is taken to be kept, so nothing before it needs a look.
+/// In steps: anything this large is assumed kept, so nothing before it needs a look.
 const LARGE: f32 = 1.5;
 
 /// A coefficient that may be worth its bits.
@@ -423,9 +533,9 @@ struct Candidate {
     level: u16,
     /// In steps.
     size: f32,
-    /// The least that coding up to it costs, less what leaving all of that out would.
+    /// The least that coding up to it costs, minus the cost of dropping all of that.
     cost: f32,
-    /// Place of the one coded before it then, from 1; 0 is the beginning of the block.
+    /// Place of the one coded before it, from 1; 0 is the start of the block.
     from: u8,
 }
 
@@ -438,13 +548,22 @@ impl Default for Search {
 }
 
 impl Search {
-    fn path(&mut self, source: &[i16; 64], wanted: u64, inverse: &[f32; 64], lambda: f32, costs: &Costs, out: &mut Vec<Level>) {
+    fn path(
+        &mut self,
+        source: &[i16; 64],
+        wanted: u64,
+        inverse: &[f32; 64],
+        lambda: f32,
+        costs: &Costs,
+        out: &mut Vec<Level>,
+    ) {
         let all = &mut self.0;
         let (mut n, mut rest) = (0, wanted);
         while rest != 0 {
             let k = rest.trailing_zeros() as usize & 63;
             rest &= rest - 1;
-            (all[n & 63].at, all[n & 63].size) = (k as u8, f32::from(source[k].unsigned_abs()) * inverse[k]);
+            (all[n & 63].at, all[n & 63].size) =
+                (k as u8, f32::from(source[k].unsigned_abs()) * inverse[k]);
             n += 1;
         }
         // Where the block ends.
@@ -452,29 +571,35 @@ impl Search {
         let (mut least, mut last) = (end, 0usize);
         for i in 0..n.min(64) {
             let Candidate { at, size, .. } = all[i];
-            // From 2^23 on a number has no fraction, and its last bits are it.
+            // From 2^23 on a float has no fraction, and its low bits are the integer.
             const WHOLE: f32 = 8_388_608.0;
             let near = size + WHOLE;
             let (mut level, mut whole) = (near.to_bits() & 0xFFFF, near - WHOLE);
             let (mut cost, mut from, mut chosen) = (f32::INFINITY, 0u8, level);
             loop {
                 let rates = &costs.run[(32 - level.leading_zeros()) as usize & 15];
-                // Its square is no longer lost, only what the level misses of it.
+                // The loss is no longer its square, only what the level misses.
                 let own = whole * (whole - 2.0 * size);
-                // From one of those before it, back to what is surely coded, or from the beginning.
+                // From one of those before it, back to one surely coded, or from the start.
                 let mut j = i;
                 loop {
-                    let (before, behind) = if j == 0 || i - j == REACH { (0.0, 0) } else { (all[j - 1].cost, all[j - 1].at) };
+                    let (before, behind) = if j == 0 || i - j == REACH {
+                        (0.0, 0)
+                    } else {
+                        (all[j - 1].cost, all[j - 1].at)
+                    };
                     let total = before + own + lambda * rates[usize::from(at - behind - 1) & 63];
                     if total < cost {
-                        (cost, from, chosen) = (total, if behind == 0 { 0 } else { j as u8 }, level);
+                        (cost, from, chosen) =
+                            (total, if behind == 0 { 0 } else { j as u8 }, level);
                     }
                     if behind == 0 || all[j - 1].size >= LARGE {
                         break;
                     }
                     j -= 1;
                 }
-                // Taking one less pays only where rounding went up, and the lower one has a bit less.
+                // Going one lower pays only if rounding went up and the lower level has one bit
+                // less.
                 if whole > size && level > 1 && level.is_power_of_two() {
                     (level, whole) = (level - 1, whole - 1.0);
                 } else {
@@ -489,8 +614,14 @@ impl Search {
         }
         let begin = out.len();
         while last > 0 {
-            let Candidate { at, level, from, .. } = all[last - 1];
-            let signed = if source[usize::from(at)] < 0 { -(level as i16) } else { level as i16 };
+            let Candidate {
+                at, level, from, ..
+            } = all[last - 1];
+            let signed = if source[usize::from(at)] < 0 {
+                -(level as i16)
+            } else {
+                level as i16
+            };
             out.push(Level::new(at, signed));
             last = usize::from(from);
         }
@@ -520,7 +651,11 @@ fn magnitude(value: i16) -> u32 {
 
 /// The bits after a size: the value, or its ones' complement where negative (F.1.2.1).
 fn tail(value: i16, size: u32) -> u16 {
-    let value = if value < 0 { value.wrapping_sub(1) } else { value };
+    let value = if value < 0 {
+        value.wrapping_sub(1)
+    } else {
+        value
+    };
     (value as u16) & ((1u32 << size) - 1) as u16
 }
 

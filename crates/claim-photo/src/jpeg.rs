@@ -1,4 +1,5 @@
-//! The markers of a JPEG: what its frame says, what it carries about people, and the same file without that.
+//! The markers of a JPEG: what its frame says, what it carries about people, and the same file
+//! without that.
 
 /// What the frame header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,12 +8,13 @@ pub(crate) struct Frame {
     pub height: u32,
     pub components: u8,
     pub progressive: bool,
-    /// Three components that are luma and chroma, by the rule of libjpeg: JFIF, or no word of Adobe against it.
+    /// Three components, luma and chroma, by libjpeg's rule: JFIF, or nothing from Adobe to the
+    /// contrary.
     pub is_ycc: bool,
 }
 
-/// Marker and body of each segment before the first scan. What stands between segments is passed over, as decoders do:
-/// some phones write a byte too much.
+/// Marker and body of each segment before the first scan. Bytes between segments are skipped, as
+/// decoders do: some phones write one too many.
 pub(crate) fn segments(file: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = file.get(2..).unwrap_or_default();
     std::iter::from_fn(move || {
@@ -43,7 +45,12 @@ pub(crate) fn frame(file: &[u8]) -> Option<Frame> {
             0xEE if body.starts_with(b"Adobe") => adobe = body.get(11).copied(),
             0xC0..=0xC2 => {
                 let components = *body.get(5)?;
-                let side = |at: usize| Some(u32::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])));
+                let side = |at: usize| {
+                    Some(u32::from(u16::from_be_bytes([
+                        *body.get(at)?,
+                        *body.get(at + 1)?,
+                    ])))
+                };
                 let id = |i: usize| body.get(6 + 3 * i).copied();
                 let named = (id(0)?, id(1).unwrap_or_default(), id(2).unwrap_or_default());
                 let is_ycc = components == 3
@@ -52,7 +59,13 @@ pub(crate) fn frame(file: &[u8]) -> Option<Frame> {
                         (b'R', b'G', b'B') | (1, 34, 35) | (b'r', b'g', b'b') => false,
                         _ => jfif || adobe != Some(0),
                     };
-                return Some(Frame { height: side(1)?, width: side(3)?, components, progressive: marker == 0xC2, is_ycc });
+                return Some(Frame {
+                    height: side(1)?,
+                    width: side(3)?,
+                    components,
+                    progressive: marker == 0xC2,
+                    is_ycc,
+                });
             }
             _ => {}
         }
@@ -60,9 +73,10 @@ pub(crate) fn frame(file: &[u8]) -> Option<Frame> {
     None
 }
 
-/// What is left of a segment where nothing may be said about a person. Tables, frames, scans and their like (B.1.1.3) are
-/// the picture. A plain JFIF header without thumbnail (T.871 10.1) and Adobe's colour transform (T.872 6.5.3) are needed to
-/// show it right; whatever else an application has written is not.
+/// What we keep of a segment, so that nothing is said about a person. Tables, frames, scans and
+/// their like (B.1.1.3) are the picture. A plain JFIF header without thumbnail (T.871 10.1) and
+/// Adobe's colour transform (T.872 6.5.3) are needed to show it right; whatever else an application
+/// wrote is not.
 fn kept(marker: u8, segment: &[u8], plain: &mut Vec<u8>) {
     match (marker, segment.get(4..)) {
         (0xC0..=0xCF | 0xDA..=0xDD, _) => plain.extend(segment),
@@ -84,8 +98,8 @@ pub(crate) fn has_metadata(file: &[u8]) -> bool {
     stripped(file).is_none_or(|plain| plain != file)
 }
 
-/// The same picture, bit for bit, without metadata and without what follows its end (motion photos). `None` where the
-/// structure is not that of a whole JPEG: nothing of it can be vouched for.
+/// The same picture, bit for bit, without metadata and without what follows its end (motion
+/// photos). `None` if the structure is not that of a whole JPEG: then we can vouch for nothing.
 pub(crate) fn stripped(file: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::with_capacity(file.len());
     plain.extend(file.get(..2)?);
@@ -94,7 +108,9 @@ pub(crate) fn stripped(file: &[u8]) -> Option<Vec<u8>> {
         while file.get(at..at + 2)? == [0xFF, 0xFF] {
             at += 1;
         }
-        let [0xFF, marker] = *file.get(at..at + 2)? else { return None };
+        let [0xFF, marker] = *file.get(at..at + 2)? else {
+            return None;
+        };
         if marker == 0xD9 {
             plain.extend([0xFF, 0xD9]);
             return Some(plain);
@@ -105,7 +121,8 @@ pub(crate) fn stripped(file: &[u8]) -> Option<Vec<u8>> {
             return None;
         }
         if marker == 0xDA {
-            // Coded data: up to the next marker that is neither a stuffed byte nor a restart (B.1.1.5).
+            // Coded data: up to the next marker that is neither a stuffed byte nor a restart
+            // (B.1.1.5).
             loop {
                 end += file.get(end..)?.iter().position(|b| *b == 0xFF)?;
                 match file.get(end + 1)? {

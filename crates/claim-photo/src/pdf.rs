@@ -1,8 +1,9 @@
-//! What the structure of a PDF says (ISO 32000-1): whether it is locked and how many pages it has. Nothing of it is
-//! drawn.
+//! What the structure of a PDF says (ISO 32000-1): whether it is locked and how many pages it has.
+//! Nothing is rendered.
 //!
-//! Trailers and cross-reference streams stand in the open, so `/Encrypt` is found there (7.6.1); what opens without a
-//! password is opened. The page tree may be packed into object streams (7.5.7): those are unpacked within a limit.
+//! Trailers and cross-reference streams are never encrypted, so `/Encrypt` is found there (7.6.1);
+//! whatever opens without a password is opened. The page tree may be packed into object streams
+//! (7.5.7), which are unpacked within a limit.
 
 mod lock;
 mod metadata;
@@ -16,21 +17,40 @@ use claim_domain::checks::Pdf;
 use crate::PhotoError;
 use lock::Lock;
 pub use metadata::without_metadata;
-use syntax::{after, closing, dictionaries, first_string, has_key, has_name, is_trailer, named, number_of, parts, reference};
+use syntax::{
+    after, closing, dictionaries, first_string, has_key, has_name, is_trailer, named, number_of,
+    parts, reference,
+};
 
-/// Unpacked bytes of all object streams together; a larger document has more pages than anybody reads.
+/// Unpacked bytes of all object streams together; a larger document has more pages than anybody
+/// reads.
 const MOST_UNPACKED: usize = 32 << 20;
 
 /// # Errors
 /// [`PhotoError::DamagedPdf`] when no page is found.
 pub fn inspect(file: &[u8]) -> Result<Pdf, PhotoError> {
-    let Some(value) = encrypt(file) else { return pages(file, PLAIN) };
+    let Some(value) = encrypt(file) else {
+        return pages(file, PLAIN);
+    };
     // A dictionary of its own, or one in the trailer.
     let plain = Objects::of(file, &[]);
-    let direct = value.trim_ascii_start().starts_with(b"<<").then(|| value.trim_ascii_start());
-    let dictionary = direct.map(|d| &d[..closing(d, 0)]).or_else(|| plain.0.get(&reference(value)?).copied());
-    let id = trailers(file).filter_map(|d| first_string(after(d, b"ID")?)).last().unwrap_or_default();
-    let Some(lock) = dictionary.and_then(|d| Lock::opened(d, &id)) else { return Ok(Pdf { pages: 0, locked: true }) };
+    let direct = value
+        .trim_ascii_start()
+        .starts_with(b"<<")
+        .then(|| value.trim_ascii_start());
+    let dictionary = direct
+        .map(|d| &d[..closing(d, 0)])
+        .or_else(|| plain.0.get(&reference(value)?).copied());
+    let id = trailers(file)
+        .filter_map(|d| first_string(after(d, b"ID")?))
+        .last()
+        .unwrap_or_default();
+    let Some(lock) = dictionary.and_then(|d| Lock::opened(d, &id)) else {
+        return Ok(Pdf {
+            pages: 0,
+            locked: true,
+        });
+    };
     let open = |dictionary: &[u8], stream: &[u8]| {
         let (number, generation) = named(file, dictionary)?;
         lock.stream(number, generation, stream, number_of(dictionary, b"Length"))
@@ -38,11 +58,11 @@ pub fn inspect(file: &[u8]) -> Result<Pdf, PhotoError> {
     pages(file, Some(open))
 }
 
-/// What was found, and what is stored where that is not the file itself.
+/// What was found, and what to store unless it is the file itself.
 pub type Stored = (Pdf, Option<Vec<u8>>);
 
-/// The same for what most documents are, with what is stored of them ([`without_metadata`]), in a fraction of the code. `None`
-/// where it is encrypted, or packs who made it with other things.
+/// The same for most documents, with what to store of them ([`without_metadata`]), in a fraction of
+/// the code. `None` if it is encrypted, or packs who made it into an object stream.
 ///
 /// # Errors
 /// As [`inspect`].
@@ -66,21 +86,40 @@ fn encrypt(file: &[u8]) -> Option<&[u8]> {
 const PLAIN: Option<Opener> = None;
 type Opener = fn(&[u8], &[u8]) -> Option<Vec<u8>>;
 
-/// `open` opens a stream, by its dictionary.
-fn pages(file: &[u8], open: Option<impl Fn(&[u8], &[u8]) -> Option<Vec<u8>>>) -> Result<Pdf, PhotoError> {
+/// `open` decrypts a stream, given its dictionary.
+fn pages(
+    file: &[u8],
+    open: Option<impl Fn(&[u8], &[u8]) -> Option<Vec<u8>>>,
+) -> Result<Pdf, PhotoError> {
     let mut pages = Pages::default();
     pages.read(file);
-    let unpacked: Vec<_> = object_streams(file, open).map(|(_, object)| object).collect();
+    let unpacked: Vec<_> = object_streams(file, open)
+        .map(|(_, object)| object)
+        .collect();
     unpacked.iter().for_each(|(_, _, bytes)| pages.read(bytes));
     let objects = Objects::of(file, &unpacked);
-    let root = trailers(file).last().and_then(|d| reference(after(d, b"Root")?));
-    let tree = root.and_then(|root| reference(after(objects.0.get(&root)?, b"Pages")?)).map(|tree| objects.pages(tree, &mut 100_000, 0));
-    // The tree of the last revision; where it cannot be followed, what looks like pages.
-    let count = tree.filter(|count| *count > 0).unwrap_or(pages.counted.max(pages.seen));
-    if count == 0 { Err(PhotoError::DamagedPdf) } else { Ok(Pdf { pages: u16::try_from(count).unwrap_or(u16::MAX), locked: false }) }
+    let root = trailers(file)
+        .last()
+        .and_then(|d| reference(after(d, b"Root")?));
+    let tree = root
+        .and_then(|root| reference(after(objects.0.get(&root)?, b"Pages")?))
+        .map(|tree| objects.pages(tree, &mut 100_000, 0));
+    // The tree of the last revision; if it cannot be followed, whatever looks like pages.
+    let count = tree
+        .filter(|count| *count > 0)
+        .unwrap_or(pages.counted.max(pages.seen));
+    if count == 0 {
+        Err(PhotoError::DamagedPdf)
+    } else {
+        Ok(Pdf {
+            pages: u16::try_from(count).unwrap_or(u16::MAX),
+            locked: false,
+        })
+    }
 }
 
-/// Each object stream as it lies in the file, with how many objects are in it, where the first one begins, and its content.
+/// Each object stream as it lies in the file, with how many objects are in it, where the first one
+/// begins, and its content.
 fn object_streams<'a>(
     file: &'a [u8],
     open: Option<impl Fn(&[u8], &[u8]) -> Option<Vec<u8>> + 'a>,
@@ -92,11 +131,15 @@ fn object_streams<'a>(
             Some(open) => Cow::Owned(open(dictionary, stream)?),
             None => Cow::Borrowed(stream),
         };
-        let is_deflated = [&b"FlateDecode"[..], b"Fl"].iter().any(|n| has_name(dictionary, b"Filter", n));
+        let is_deflated = [&b"FlateDecode"[..], b"Fl"]
+            .iter()
+            .any(|n| has_name(dictionary, b"Filter", n));
         let bytes = match (has_key(dictionary, b"Filter"), is_deflated) {
             (false, _) => opened[..opened.len().min(left)].to_vec(),
-            // What a broken or endless stream gave before it ended counts too: many small bombs are a large one.
-            (true, true) => miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&opened, left).unwrap_or_else(|e| e.output),
+            // The output of a broken or endless stream counts too: many small bombs make a large
+            // one.
+            (true, true) => miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&opened, left)
+                .unwrap_or_else(|e| e.output),
             (true, false) => return None,
         };
         left -= bytes.len().min(left);
@@ -105,8 +148,8 @@ fn object_streams<'a>(
     })
 }
 
-/// The dictionaries of numbered objects: of each number the last one in the file, which is the one of the last revision
-/// (7.5.6).
+/// The dictionaries of numbered objects: of each number the last one in the file, which is the one
+/// of the last revision (7.5.6).
 struct Objects<'a>(BTreeMap<u64, &'a [u8]>);
 
 impl<'a> Objects<'a> {
@@ -114,11 +157,21 @@ impl<'a> Objects<'a> {
         let mut all = BTreeMap::new();
         for (n, first, bytes) in packed {
             // Pairs of number and offset, then the objects (7.5.7).
-            let head = bytes.get(..usize::try_from(*first).unwrap_or(0)).unwrap_or_default();
-            let head: Vec<u64> = head.split(u8::is_ascii_whitespace).filter_map(|t| std::str::from_utf8(t).ok()?.parse().ok()).collect();
+            let head = bytes
+                .get(..usize::try_from(*first).unwrap_or(0))
+                .unwrap_or_default();
+            let head: Vec<u64> = head
+                .split(u8::is_ascii_whitespace)
+                .filter_map(|t| std::str::from_utf8(t).ok()?.parse().ok())
+                .collect();
             for pair in head.chunks_exact(2).take(usize::try_from(*n).unwrap_or(0)) {
-                let at = first.checked_add(pair[1]).and_then(|at| usize::try_from(at).ok());
-                let object = at.and_then(|at| bytes.get(at..)).unwrap_or_default().trim_ascii_start();
+                let at = first
+                    .checked_add(pair[1])
+                    .and_then(|at| usize::try_from(at).ok());
+                let object = at
+                    .and_then(|at| bytes.get(at..))
+                    .unwrap_or_default()
+                    .trim_ascii_start();
                 if object.starts_with(b"<<") {
                     all.insert(pair[0], &object[..closing(object, 0)]);
                 }
@@ -136,14 +189,31 @@ impl<'a> Objects<'a> {
             return 0;
         }
         *left -= 1;
-        let Some(dictionary) = self.0.get(&node) else { return 0 };
-        let Some(kids) = after(dictionary, b"Kids").and_then(|k| k.trim_ascii_start().strip_prefix(b"[")) else { return 1 };
+        let Some(dictionary) = self.0.get(&node) else {
+            return 0;
+        };
+        let Some(kids) =
+            after(dictionary, b"Kids").and_then(|k| k.trim_ascii_start().strip_prefix(b"["))
+        else {
+            return 1;
+        };
         let kids = &kids[..kids.iter().position(|b| *b == b']').unwrap_or(kids.len())];
-        // Pages may stand in the array themselves.
-        let direct = dictionaries(kids).filter(|d| has_name(d, b"Type", b"Page")).count() as u64;
-        let words: Vec<&[u8]> = kids.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).collect();
-        let numbered = words.windows(3).filter(|w| w[2] == b"R").filter_map(|w| std::str::from_utf8(w[0]).ok()?.parse().ok());
-        direct + numbered.map(|kid| self.pages(kid, left, depth + 1)).sum::<u64>()
+        // Pages may be inline in the array.
+        let direct = dictionaries(kids)
+            .filter(|d| has_name(d, b"Type", b"Page"))
+            .count() as u64;
+        let words: Vec<&[u8]> = kids
+            .split(u8::is_ascii_whitespace)
+            .filter(|w| !w.is_empty())
+            .collect();
+        let numbered = words
+            .windows(3)
+            .filter(|w| w[2] == b"R")
+            .filter_map(|w| std::str::from_utf8(w[0]).ok()?.parse().ok());
+        direct
+            + numbered
+                .map(|kid| self.pages(kid, left, depth + 1))
+                .sum::<u64>()
     }
 }
 
@@ -158,7 +228,9 @@ impl Pages {
     fn read(&mut self, bytes: &[u8]) {
         for dictionary in dictionaries(bytes) {
             if has_name(dictionary, b"Type", b"Pages") {
-                self.counted = self.counted.max(number_of(dictionary, b"Count").unwrap_or(0));
+                self.counted = self
+                    .counted
+                    .max(number_of(dictionary, b"Count").unwrap_or(0));
             } else if has_name(dictionary, b"Type", b"Page") {
                 self.seen += 1;
             }

@@ -1,8 +1,9 @@
-//! The audit log: who came in, who was refused, who looked, searched and took copies, and what was set. One JSON object a
-//! line, in a file of its own, readable by its owner only (ASVS 5.0 16.3).
+//! The audit log: who signed in, who was refused, who looked, searched and exported, and which
+//! settings changed. One JSON object per line, in its own file, readable only by its owner (ASVS
+//! 5.0 16.3).
 //!
-//! Promise: no line holds a name, number, phone, text or token of a customer. People of the insurer stand by what they type
-//! at the login, sessions by the beginning of a hash, claims by their number.
+//! Promise: no line holds a customer's name, number, phone, text or token. Staff appear by their
+//! login name, sessions by the start of a hash, claims by number.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,7 +20,7 @@ use crate::store::disk;
 
 pub struct Audit {
     file: Mutex<File>,
-    /// Refusals cost nothing to cause: more than these are counted and not written.
+    /// Anybody can cause refusals: beyond this rate they are counted, not written.
     refusals: Buckets<()>,
     unwritten: Mutex<u64>,
 }
@@ -31,7 +32,7 @@ pub enum Who {
     Staff(String),
     /// The beginning of the hash of a session's token.
     Session(String),
-    /// Whoever works at the machine itself.
+    /// Whoever works on the server machine itself.
     Operator,
     Nobody,
 }
@@ -44,11 +45,19 @@ impl Who {
 
 impl Audit {
     pub fn open(path: &Path) -> io::Result<Audit> {
-        let (file, refusals) = (Mutex::new(disk::appended(path)?), Buckets::new(200, Duration::from_millis(100)));
-        Ok(Audit { file, refusals, unwritten: Mutex::default() })
+        let (file, refusals) = (
+            Mutex::new(disk::appended(path)?),
+            Buckets::new(200, Duration::from_millis(100)),
+        );
+        Ok(Audit {
+            file,
+            refusals,
+            unwritten: Mutex::default(),
+        })
     }
 
-    /// Writes one event: `sign-in`, `refused`, `look`, `search`, `export`, `set` … with what belongs to it.
+    /// Writes one event (`sign-in`, `refused`, `look`, `search`, `export`, `set` …) with its
+    /// details.
     pub fn say(&self, event: &'static str, who: &Who, what: Value) {
         let line = serde_json::json!({ "at": now(), "event": event, "who": who, "what": what });
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,16 +67,23 @@ impl Audit {
         }
     }
 
-    /// The same for what anybody can cause as often as he likes.
+    /// The same, for what anybody can cause as often as they like.
     pub fn refused(&self, who: &Who, what: Value) {
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unwritten = self
+            .unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if self.refusals.take(()).is_err() {
             *unwritten += 1;
             return;
         }
         let others = std::mem::take(&mut *unwritten);
         if others > 0 {
-            self.say("refused", &Who::Nobody, serde_json::json!({ "others": others }));
+            self.say(
+                "refused",
+                &Who::Nobody,
+                serde_json::json!({ "others": others }),
+            );
         }
         self.say("refused", who, what);
     }

@@ -1,4 +1,5 @@
-//! What a deployment decides: insurer, hotline, promises; and what every client may know before it begins.
+//! A deployment's settings (insurer, hotline, promises), and what every client may know at the
+//! start.
 
 use claim_domain::Text;
 use claim_domain::calendar::{Calendar, Hours};
@@ -13,13 +14,13 @@ pub const WECHAT_LIBRARY: &str = "https://res.wx.qq.com/open/js/jweixin-1.6.0.js
 #[serde(deny_unknown_fields)]
 pub struct Account {
     pub app_id: String,
-    /// Where WeChat's API is, or what stands in for it.
+    /// WeChat's API, or its stand-in.
     pub api: String,
     /// Origins of this app: its "JS 接口安全域名".
     pub origins: Vec<String>,
 }
 
-/// What a deployment decides: `config.json`, which the app reads, too, and `terms.json`.
+/// A deployment's settings: `config.json`, which the app reads too, and `terms.json`.
 #[derive(Clone, Debug)]
 pub struct Deployment {
     pub insurer: Text,
@@ -44,7 +45,7 @@ pub struct Shown {
     photos: Photos,
 }
 
-/// Those that the app names before there is a claim.
+/// The promises that the app shows before there is a claim.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ShownPromises {
@@ -53,7 +54,7 @@ struct ShownPromises {
     payment_days: u16,
 }
 
-/// `terms.json`: what is promised in a claim's life, by whom it is decided, and the calendar.
+/// `terms.json`: promises during a claim's life, who decides it, and the calendar.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Terms {
@@ -63,19 +64,20 @@ struct Terms {
     archive_days: u16,
     fast: Vec<FastTrack>,
     authority: Authority,
-    /// When messages go out that can wait.
+    /// Hours in which messages that can wait are sent.
     message_hours: Hours,
-    /// Days off, and those worked in exchange: the State Council's table, a year at a time.
+    /// Public holidays and make-up working days: the State Council's table, one year at a time.
     calendar: Calendar,
-    /// Whether browsers may keep the app to begin without a network; `false` takes it away from those that have.
+    /// Whether browsers may keep the app for offline starts; `false` removes it from those that
+    /// have.
     service_worker: bool,
-    /// Exact origins whose pages may hold the app in a frame: `https://partner.example`.
+    /// Exact origins whose pages may frame the app: `https://partner.example`.
     partners: Vec<String>,
     /// The official account whose menu leads here; its secret is a file of the data directory.
     wechat: Option<Account>,
 }
 
-/// What the app makes photos fit.
+/// The limits that the app makes photos fit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Photos {
@@ -90,12 +92,13 @@ pub struct Photos {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authority {
-    /// Above this amount a second person decides; so does a supervisor only after somebody else has asked him.
+    /// Above this amount a second person decides: a supervisor, and only if somebody else has
+    /// asked.
     pub adjudicator_fen: i64,
 }
 
 impl Deployment {
-    /// What the files of the app say, or those of this build where there is no app.
+    /// Reads the app's files, or those of this build if there is no app.
     ///
     /// # Errors
     /// A sentence that names the place.
@@ -105,13 +108,27 @@ impl Deployment {
         let shown: Shown = serde_json::from_str(config).map_err(|e| format!("config.json: {e}"))?;
         let terms: Terms = serde_json::from_str(terms).map_err(|e| format!("terms.json: {e}"))?;
         let (photos, most) = (&shown.photos, claim_photo::Limits::default());
-        let bytes = [photos.document_bytes, photos.scene_bytes, photos.thumbnail_bytes];
-        if photos.long_edge.max(photos.thumbnail_edge) > most.long_edge || bytes.iter().any(|b| *b > most.max_bytes) {
-            return Err(format!("config.json: photos: at most {} pixels and {} bytes are accepted", most.long_edge, most.max_bytes));
+        let bytes = [
+            photos.document_bytes,
+            photos.scene_bytes,
+            photos.thumbnail_bytes,
+        ];
+        if photos.long_edge.max(photos.thumbnail_edge) > most.long_edge
+            || bytes.iter().any(|b| *b > most.max_bytes)
+        {
+            return Err(format!(
+                "config.json: photos: at most {} pixels and {} bytes are accepted",
+                most.long_edge, most.max_bytes
+            ));
         }
-        let own = terms.wechat.iter().flat_map(|account| account.origins.iter().chain([&account.api]));
+        let own = terms
+            .wechat
+            .iter()
+            .flat_map(|account| account.origins.iter().chain([&account.api]));
         if let Some(wrong) = terms.partners.iter().chain(own).find(|p| !is_origin(p)) {
-            return Err(format!("terms.json: {wrong:?} is no origin such as https://partner.example"));
+            return Err(format!(
+                "terms.json: {wrong:?} is not an origin such as https://partner.example"
+            ));
         }
         let promises = Promises {
             contact_hours: shown.promises.contact_hours,
@@ -148,30 +165,47 @@ impl Deployment {
     }
 }
 
-/// Scheme, host and port, and nothing that a policy could read as more than one.
+/// Scheme, host and port, and nothing that a CSP could read as more than one source.
 fn is_origin(text: &str) -> bool {
-    let local = |text: &str| text.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok());
-    let Some(host) = text.strip_prefix("https://") else { return local(text) };
-    !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
+    let local = |text: &str| {
+        text.strip_prefix("http://127.0.0.1:")
+            .is_some_and(|port| port.parse::<u16>().is_ok())
+    };
+    let Some(host) = text.strip_prefix("https://") else {
+        return local(text);
+    };
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
 }
 
 #[cfg(test)]
 mod tests {
-    /// What people read of a limit is the limit.
+    /// The limits that people read are the limits enforced.
     #[test]
     fn limits_are_told_as_they_are() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
         let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap();
-        let catalogue: serde_json::Value = serde_json::from_str(&read("public/catalog.json")).unwrap();
+        let catalogue: serde_json::Value =
+            serde_json::from_str(&read("public/catalog.json")).unwrap();
         let limits = claim_photo::Limits::default();
         let (megabytes, megapixels) = (limits.max_file >> 20, limits.max_pixels / 1_000_000);
-        for (code, number) in [("photo-too-large", format!("{megabytes} MB")), ("photo-limit", claim_api::MOST_PHOTOS.to_string())] {
+        for (code, number) in [
+            ("photo-too-large", format!("{megabytes} MB")),
+            ("photo-limit", claim_api::MOST_PHOTOS.to_string()),
+        ] {
             for language in ["zh", "en"] {
                 let sentence = catalogue["errors"][code][language].as_str().unwrap();
-                assert!(sentence.contains(&number), "{code} says {sentence:?}, and it is {number}");
+                assert!(
+                    sentence.contains(&number),
+                    "{code} says {sentence:?}, and it is {number}"
+                );
             }
         }
-        assert!(read("docs/CHECKS.md").contains(&format!("| {megabytes} MB, {megapixels} megapixels")));
+        assert!(
+            read("docs/CHECKS.md").contains(&format!("| {megabytes} MB, {megapixels} megapixels"))
+        );
         assert!(read("docs/ARCHITECTURE.md").contains(&format!("above {megapixels} megapixels")));
     }
 }

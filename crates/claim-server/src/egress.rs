@@ -1,7 +1,8 @@
-//! Requests that this server makes to others: the gateway of messages, WeChat.
+//! Outgoing requests of this server: to the message gateway and to WeChat.
 //!
-//! Promise: within ten seconds there is an answer or a reason; no reason holds an address or a body, which may carry a
-//! secret or a number. Certificates are those that the operating system trusts; no proxy stands between.
+//! Promise: within ten seconds there is an answer or a reason; no reason contains an address or a
+//! body, which may hold a secret or a number. The operating system's certificates are trusted; no
+//! proxy is used.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -17,31 +18,58 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .root_certs(RootCerts::PlatformVerifier)
         .build();
-    Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).max_redirects(0).proxy(None).tls_config(tls).build().into()
+    Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(10)))
+        .max_redirects(0)
+        .proxy(None)
+        .tls_config(tls)
+        .build()
+        .into()
 });
 
-/// POSTs JSON, or GETs where there is no body. The answer is the body of a 2xx; a redirect is none.
+/// POSTs JSON, or GETs if there is no body. Returns the body of a 2xx; a redirect is a failure.
 ///
 /// # Errors
 /// What went wrong, for the log.
-pub async fn call(url: String, headers: Vec<(&'static str, String)>, body: Option<String>) -> Result<String, String> {
+pub async fn call(
+    url: String,
+    headers: Vec<(&'static str, String)>,
+    body: Option<String>,
+) -> Result<String, String> {
     let call = move || {
         let answer = match body {
             Some(body) => {
                 let request = AGENT.post(&url).header("content-type", "application/json");
-                headers.iter().fold(request, |request, (name, value)| request.header(*name, value)).send(body)
+                headers
+                    .iter()
+                    .fold(request, |request, (name, value)| {
+                        request.header(*name, value)
+                    })
+                    .send(body)
             }
-            None => headers.iter().fold(AGENT.get(&url), |request, (name, value)| request.header(*name, value)).call(),
+            None => headers
+                .iter()
+                .fold(AGENT.get(&url), |request, (name, value)| {
+                    request.header(*name, value)
+                })
+                .call(),
         };
         let mut answer = answer.map_err(reason)?;
         if !answer.status().is_success() {
             return Err(format!("answered {}", answer.status().as_u16()));
         }
-        // What a gateway writes beside its 2xx, in whatever letters, does not make it a failure.
-        let body = answer.body_mut().with_config().limit(LONGEST).read_to_vec().unwrap_or_default();
+        // Whatever a gateway writes beside its 2xx, in any encoding, does not make it a failure.
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(LONGEST)
+            .read_to_vec()
+            .unwrap_or_default();
         Ok(String::from_utf8_lossy(&body).into_owned())
     };
-    tokio::task::spawn_blocking(call).await.unwrap_or_else(|error| Err(error.to_string()))
+    tokio::task::spawn_blocking(call)
+        .await
+        .unwrap_or_else(|error| Err(error.to_string()))
 }
 
 fn reason(error: ureq::Error) -> String {

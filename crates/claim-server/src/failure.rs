@@ -1,5 +1,5 @@
-//! Every way a request can fail, as a response. What is told to the person is a code; what is told to the
-//! operator is a log line with the request id and the kind of error, never a value that somebody typed.
+//! Every way a request can fail, as a response. The person gets a code; the operator gets a log
+//! line with the request id and the kind of error, never a value that somebody typed.
 
 use std::fmt::Display;
 
@@ -14,7 +14,7 @@ pub enum Failure {
     Internal(String),
 }
 
-/// Too much at the moment; worth another try after so many seconds.
+/// Too busy at the moment; worth retrying after this many seconds.
 pub fn busy(seconds: u32) -> Problem {
     Problem::after(ProblemCode::RateLimited, seconds)
 }
@@ -38,7 +38,7 @@ impl Failure {
         Failure::Internal(format!("{what}: {error}"))
     }
 
-    /// The problem as it is told; a defect is written to the log here.
+    /// The problem as the client sees it; a defect is logged here.
     pub fn problem(self) -> Problem {
         match self {
             Failure::Problem(problem) => *problem,
@@ -53,11 +53,16 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let problem = self.problem();
-        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry = problem.retry_after;
-        let mut response = (status, serde_json::to_string(&problem).unwrap_or_default()).into_response();
+        let mut response =
+            (status, serde_json::to_string(&problem).unwrap_or_default()).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(seconds) = retry {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

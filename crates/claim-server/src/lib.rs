@@ -1,7 +1,7 @@
 //! The reference claims API.
 //!
-//! Promise: nothing is acknowledged before it is durable, no client is trusted, no request makes it panic, and
-//! nobody sees a row that is not his own: foreign and unknown both answer 404.
+//! Promise: nothing is acknowledged before it is durable, no client is trusted, no request makes it
+//! panic, and nobody sees a row that is not theirs: foreign and unknown both answer 404.
 
 mod audit;
 mod config;
@@ -54,30 +54,34 @@ pub struct Options {
     /// The built app; without it only the API and the plain pages are served.
     pub dist: Option<PathBuf>,
     pub demo: bool,
-    /// Cookies are for TLS only and named `__Host-…`.
+    /// Served over TLS: cookies are Secure and named `__Host-…`.
     pub secure: bool,
     /// Proxies whose X-Forwarded-For is believed.
     pub proxies: Vec<IpNet>,
     pub messages: Driver,
-    /// Where people reach this server, for links in messages and codes; empty: where it listens.
+    /// Public address of this server, for links in messages and codes; empty: the listening
+    /// address.
     pub address: String,
-    /// The insurer's system that knows policies which are not in the own table.
+    /// The insurer's system, asked for policies that are not in our own table.
     pub policies: Option<String>,
-    /// The key of the installation; `secret.key` of the data directory where nothing is said.
+    /// The installation key; by default `secret.key` in the data directory.
     pub key: Option<PathBuf>,
-    /// Where the daily anchors are written; `anchors` of the data directory where nothing is said.
+    /// Where the daily anchors are written; by default `anchors` in the data directory.
     pub anchors: Option<PathBuf>,
-    /// Where the audit log is written; `audit.log` of the data directory where nothing is said.
+    /// Where the audit log is written; by default `audit.log` in the data directory.
     pub audit: Option<PathBuf>,
-    /// A program that looks at each file before it is taken: it reads the file and ends with 0 (good) or 1 (refused).
+    /// A program that checks each file before it is accepted: reads it and exits with 0 (good) or 1
+    /// (refused).
     pub scan: Option<PathBuf>,
-    /// Bytes that stay free on the disk; below it uploads answer 507.
+    /// Bytes to keep free on the disk; below that, uploads answer 507.
     pub keep_free: u64,
 }
 
 impl Options {
     fn is_proxy(&self, ip: IpAddr) -> bool {
-        self.proxies.iter().any(|net| net.contains(&ip.to_canonical()))
+        self.proxies
+            .iter()
+            .any(|net| net.contains(&ip.to_canonical()))
     }
 }
 
@@ -98,9 +102,9 @@ pub struct Shared {
     deployment: config::Deployment,
     rules: papers::Rules,
     news: news::News,
-    /// Of each session.
+    /// Per session.
     streams: limits::Places<String>,
-    /// Pictures and PDFs that are read, hashed and decoded.
+    /// For reading, hashing and decoding images and PDFs.
     decoding: limits::Gate,
     delivering: tokio::sync::Mutex<()>,
     source: Option<Box<dyn policies::PolicySource>>,
@@ -109,7 +113,7 @@ pub struct Shared {
     audit: audit::Audit,
     quotas: limits::Quotas,
     passwords: passwords::Passwords,
-    /// Where this server listens: its address where none was said.
+    /// Where this server listens: its address if none was given.
     bound: OnceLock<String>,
     started: (SystemTime, Instant),
 }
@@ -121,9 +125,11 @@ impl std::ops::Deref for App {
     }
 }
 
-/// The server's time: the truth for every clock of a claim.
+/// The server's time, which governs every clock of a claim.
 fn now() -> Moment {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Moment(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
@@ -136,43 +142,80 @@ impl App {
         App::opened(options, false).await
     }
 
-    /// Opens what is there, and writes nothing.
+    /// Opens what exists, and writes nothing.
     ///
     /// # Errors
-    /// One sentence that says what is not there, or cannot be read.
+    /// One sentence that says what is missing or cannot be read.
     pub async fn open_to_read(options: Options) -> std::result::Result<App, String> {
         App::opened(options, true).await
     }
 
     async fn opened(options: Options, only_read: bool) -> std::result::Result<App, String> {
-        let key = options.key.clone().unwrap_or_else(|| options.data.join("secret.key"));
-        if only_read && let Some(missing) = [&options.data.join("claims.sqlite"), &key].into_iter().find(|path| !path.is_file()) {
+        let key = options
+            .key
+            .clone()
+            .unwrap_or_else(|| options.data.join("secret.key"));
+        if only_read
+            && let Some(missing) = [&options.data.join("claims.sqlite"), &key]
+                .into_iter()
+                .find(|path| !path.is_file())
+        {
             return Err(format!("{} is not there", missing.display()));
         }
         if options.demo && options.secure {
-            return Err("--demo makes accounts whose passwords everybody knows: it does not go with --secure".into());
+            return Err("--demo creates accounts with publicly known passwords: it cannot be combined with --secure".into());
         }
-        disk::folder(&options.data).map_err(|e| format!("the data directory {} cannot be made: {e}", options.data.display()))?;
+        disk::folder(&options.data).map_err(|e| {
+            format!(
+                "the data directory {} cannot be created: {e}",
+                options.data.display()
+            )
+        })?;
         if !only_read {
-            disk::keep_private(&options.data).map_err(|e| format!("{} cannot be kept from others: {e}", options.data.display()))?;
+            disk::keep_private(&options.data)
+                .map_err(|e| format!("{} cannot be made private: {e}", options.data.display()))?;
         }
-        let audit = options.audit.clone().unwrap_or_else(|| options.data.join("audit.log"));
-        let audit = if only_read { PathBuf::from("/dev/null") } else { audit };
-        let audit = audit::Audit::open(&audit).map_err(|e| format!("the audit log {} cannot be written: {e}", audit.display()))?;
-        let vault = Vault::new(disk::key(&key).map_err(|e| format!("the key {} cannot be opened: {e}", key.display()))?);
+        let audit = options
+            .audit
+            .clone()
+            .unwrap_or_else(|| options.data.join("audit.log"));
+        let audit = if only_read {
+            PathBuf::from("/dev/null")
+        } else {
+            audit
+        };
+        let audit = audit::Audit::open(&audit)
+            .map_err(|e| format!("the audit log {} cannot be written: {e}", audit.display()))?;
+        let vault = Vault::new(
+            disk::key(&key)
+                .map_err(|e| format!("the key {} cannot be opened: {e}", key.display()))?,
+        );
         let store = Store::open(&options.data, vault.clone(), only_read)
             .await
-            .map_err(|e| format!("the database in {} cannot be opened: {e}", options.data.display()))?;
-        let uploads = Uploads::open(&options.data, options.keep_free).map_err(|e| format!("the upload directory cannot be made: {e}"))?;
+            .map_err(|e| {
+                format!(
+                    "the database in {} cannot be opened: {e}",
+                    options.data.display()
+                )
+            })?;
+        let uploads = Uploads::open(&options.data, options.keep_free)
+            .map_err(|e| format!("the upload directory cannot be created: {e}"))?;
         let assets = Assets::load(options.dist.as_deref(), &options.data.join("assets"))?;
-        let catalogue_json = assets.text("/catalog.json").unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
+        let catalogue_json = assets
+            .text("/catalog.json")
+            .unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
         let catalogue = Catalogue::load(&catalogue_json)?;
-        let deployment = config::Deployment::load(assets.text("/config.json").as_deref(), assets.text("/terms.json").as_deref())?;
+        let deployment = config::Deployment::load(
+            assets.text("/config.json").as_deref(),
+            assets.text("/terms.json").as_deref(),
+        )?;
         let wechat = hosts::wechat::WeChat::open(&options.data, deployment.wechat.as_ref())?;
-        let source = options
-            .policies
-            .clone()
-            .map(|url| Box::new(policies::Insurer { url, vault: vault.clone() }) as Box<dyn policies::PolicySource>);
+        let source = options.policies.clone().map(|url| {
+            Box::new(policies::Insurer {
+                url,
+                vault: vault.clone(),
+            }) as Box<dyn policies::PolicySource>
+        });
         let app = App(Arc::new(Shared {
             options,
             store,
@@ -200,10 +243,16 @@ impl App {
         if only_read {
             return Ok(app);
         }
-        migration::seal_anew(&app.store, &app.uploads).await.map_err(|e| format!("what was sealed before cannot be sealed anew: {e}"))?;
-        papers::keep_rules(&app).await.map_err(|e| format!("the rules cannot be kept: {}", e.problem().title))?;
+        migration::seal_anew(&app.store, &app.uploads)
+            .await
+            .map_err(|e| format!("the migration of sealed data failed: {e}"))?;
+        papers::keep_rules(&app)
+            .await
+            .map_err(|e| format!("the rules cannot be stored: {}", e.problem().title))?;
         if app.options.demo {
-            demo::seed(&app).await.map_err(|e| format!("the demo data cannot be written: {e}"))?;
+            demo::seed(&app)
+                .await
+                .map_err(|e| format!("the demo data cannot be written: {e}"))?;
         }
         let options = &app.options;
         let set = serde_json::json!({
@@ -214,10 +263,14 @@ impl App {
         Ok(app)
     }
 
-    /// Where people reach this server, without a slash at the end.
+    /// The public address of this server, without a trailing slash.
     fn address(&self) -> &str {
         let said = self.options.address.trim_end_matches('/');
-        if said.is_empty() { self.bound.get().map_or("", String::as_str) } else { said }
+        if said.is_empty() {
+            self.bound.get().map_or("", String::as_str)
+        } else {
+            said
+        }
     }
 
     pub fn router(&self) -> Router {
@@ -231,16 +284,19 @@ impl App {
         }
     }
 
-    /// Follows every chain, every file and every anchor.
+    /// Verifies every chain, every file and every anchor.
     ///
     /// # Errors
-    /// The first place that does not hold.
+    /// The first mismatch.
     pub async fn verify(&self) -> std::result::Result<Followed, String> {
         chain::verify(&self.store, &self.uploads, &self.anchors()).await
     }
 
     fn anchors(&self) -> PathBuf {
-        self.options.anchors.clone().unwrap_or_else(|| self.options.data.join("anchors"))
+        self.options
+            .anchors
+            .clone()
+            .unwrap_or_else(|| self.options.data.join("anchors"))
     }
 
     async fn expire_drafts(&self) -> Result<()> {
@@ -249,20 +305,33 @@ impl App {
         tx.commit().await
     }
 
-    /// Writes every stored file, opened, into a folder.
+    /// Writes every stored file, decrypted, into a folder.
     ///
     /// # Errors
     /// A sentence for the command line.
     pub async fn export_files(&self, folder: &Path) -> std::result::Result<u64, String> {
-        self.audit.say("export", &audit::Who::Operator, serde_json::json!({ "list": "files" }));
-        self.uploads.export(&self.store, folder).await.map_err(|f| f.problem().title)
+        self.audit.say(
+            "export",
+            &audit::Who::Operator,
+            serde_json::json!({ "list": "files" }),
+        );
+        self.uploads
+            .export(&self.store, folder)
+            .await
+            .map_err(|f| f.problem().title)
     }
 
     /// Adds a member of staff, or changes desk and password of one.
     ///
     /// # Errors
     /// A sentence for the command line.
-    pub async fn add_staff(&self, name: &str, shown_as: &str, desk: Desk, password: &str) -> std::result::Result<(), String> {
+    pub async fn add_staff(
+        &self,
+        name: &str,
+        shown_as: &str,
+        desk: Desk,
+        password: &str,
+    ) -> std::result::Result<(), String> {
         accounts::add(self, name, shown_as, desk, password).await
     }
 
@@ -274,27 +343,40 @@ impl App {
         accounts::remove(self, name).await
     }
 
-    /// A machine in a branch; the answer is the code to be typed in there.
+    /// Adds a kiosk in a branch; returns the code to type in there.
     ///
     /// # Errors
     /// A sentence for the command line.
-    pub async fn add_kiosk(&self, name: &str, paper: &str, idle_seconds: u32) -> std::result::Result<String, String> {
-        self.audit.say("set", &audit::Who::Operator, serde_json::json!({ "kiosk": name }));
+    pub async fn add_kiosk(
+        &self,
+        name: &str,
+        paper: &str,
+        idle_seconds: u32,
+    ) -> std::result::Result<String, String> {
+        self.audit.say(
+            "set",
+            &audit::Who::Operator,
+            serde_json::json!({ "kiosk": name }),
+        );
         hosts::kiosk::add(self, name, paper, idle_seconds).await
     }
 
-    /// The key in hex that another system signs its requests with: `bank`, `messages`.
+    /// The key in hex with which another system signs its requests: `bank`, `messages`.
     pub fn peer_key(&self, peer: &str) -> String {
         vault::hex(&self.vault.peer_key(peer))
     }
 
-    /// What must be done from time to time: uploads and drafts that nobody went on with are removed. Not after the clock
-    /// has jumped: everything would seem old.
+    /// Periodic cleanup: removes abandoned uploads and drafts. Not after a clock jump, when
+    /// everything would seem old.
     pub async fn housekeeping(&self) {
         let (wall, steady) = self.started;
-        let differ = wall.elapsed().map_or(Duration::MAX, |by_wall| by_wall.abs_diff(steady.elapsed()));
+        let differ = wall
+            .elapsed()
+            .map_or(Duration::MAX, |by_wall| by_wall.abs_diff(steady.elapsed()));
         if differ > Duration::from_secs(3600) {
-            tracing::warn!("the clock has jumped since the start; nothing old is removed until the next start");
+            tracing::warn!(
+                "the clock has jumped since the start; cleanup is off until the next start"
+            );
             return;
         }
         let done = [

@@ -1,5 +1,5 @@
-//! What one caller, one network and everybody together may cost. Whatever is refused here is told with a time after which
-//! it is worth trying again, at once: nobody waits in order to be refused.
+//! What one caller, one network and everybody together may cost. A refusal comes at once, with the
+//! time after which to retry: nobody waits in order to be refused.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,14 +11,14 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::failure::{Result, busy};
 
-/// Work that takes memory or time, a few at once; a few more may wait for their turn.
+/// Work that takes memory or time: a few at once, and a few more may wait their turn.
 pub struct Gate {
     places: Semaphore,
     waiting: AtomicUsize,
     most_waiting: usize,
 }
 
-/// Counts whoever waits until he is let in, or goes away.
+/// Counts callers until they are let in or go away.
 struct Waits<'a>(&'a AtomicUsize);
 
 impl Drop for Waits<'_> {
@@ -29,7 +29,11 @@ impl Drop for Waits<'_> {
 
 impl Gate {
     pub fn new(at_once: usize, most_waiting: usize) -> Gate {
-        Gate { places: Semaphore::new(at_once), waiting: AtomicUsize::new(0), most_waiting }
+        Gate {
+            places: Semaphore::new(at_once),
+            waiting: AtomicUsize::new(0),
+            most_waiting,
+        }
     }
 
     /// A place, held until it is dropped.
@@ -45,14 +49,14 @@ impl Gate {
         self.enter_patiently().await
     }
 
-    /// The same for what nobody asks again for, however many wait.
+    /// The same for work that nobody would retry, however many wait.
     pub async fn enter_patiently(&self) -> Result<SemaphorePermit<'_>> {
-        // Never closed.
+        // The semaphore is never closed.
         self.places.acquire().await.map_err(|_| busy(1).into())
     }
 }
 
-/// Token buckets by key: `burst` at once, then one each `every`.
+/// Token buckets by key: `burst` at once, then one per `every`.
 pub struct Buckets<K> {
     burst: u32,
     every: Duration,
@@ -61,13 +65,17 @@ pub struct Buckets<K> {
 
 impl<K: Hash + Eq> Buckets<K> {
     pub fn new(burst: u32, every: Duration) -> Buckets<K> {
-        Buckets { burst, every, full: Mutex::default() }
+        Buckets {
+            burst,
+            every,
+            full: Mutex::default(),
+        }
     }
 
-    /// Takes one.
+    /// Takes one token.
     ///
     /// # Errors
-    /// `rate-limited` with the seconds until there is one again.
+    /// `rate-limited` with the seconds until the next token.
     pub fn take(&self, key: K) -> Result<()> {
         self.take_at(key, Instant::now())
     }
@@ -75,8 +83,10 @@ impl<K: Hash + Eq> Buckets<K> {
     fn take_at(&self, key: K, at: Instant) -> Result<()> {
         let mut all = self.full.lock().unwrap_or_else(PoisonError::into_inner);
         let (burst, every) = (f64::from(self.burst), self.every.as_secs_f64());
-        let left = |(left, seen): &(f64, Instant)| (left + at.saturating_duration_since(*seen).as_secs_f64() / every).min(burst);
-        // Those that are full again are as good as unknown.
+        let left = |(left, seen): &(f64, Instant)| {
+            (left + at.saturating_duration_since(*seen).as_secs_f64() / every).min(burst)
+        };
+        // A full bucket is as good as none.
         if all.len() >= 50_000 {
             all.retain(|_, bucket| left(bucket) < burst);
         }
@@ -90,7 +100,7 @@ impl<K: Hash + Eq> Buckets<K> {
     }
 }
 
-/// How many places each key has taken, at most so many.
+/// How many places each key has taken, up to a limit.
 pub struct Places<K: Hash + Eq + Clone>(Arc<Mutex<HashMap<K, usize>>>);
 
 impl<K: Hash + Eq + Clone> Default for Places<K> {
@@ -126,10 +136,10 @@ impl<K: Hash + Eq> Drop for Place<K> {
     }
 }
 
-/// What one network, and everybody together, may cause without having shown who they are. Many phones share the address of
-/// a mobile network, so these stop floods and nothing less.
+/// What one network, and everybody together, may cause before showing who they are. Many phones
+/// share a mobile network's address, so these stop floods and nothing less.
 pub struct Quotas {
-    /// Sessions that are written down.
+    /// Sessions that are stored.
     pub sessions: Buckets<String>,
     pub reports: Buckets<String>,
     pub uploads: Buckets<String>,
@@ -158,12 +168,18 @@ mod tests {
     fn a_bucket_gives_its_burst_and_then_one_at_a_time() {
         let buckets = Buckets::new(3, Duration::from_secs(10));
         let began = Instant::now();
-        let taken = |key: &'static str, seconds: u64| buckets.take_at(key, began + Duration::from_secs(seconds));
+        let taken = |key: &'static str, seconds: u64| {
+            buckets.take_at(key, began + Duration::from_secs(seconds))
+        };
         assert_eq!((0..5).filter(|_| taken("a", 0).is_ok()).count(), 3);
         assert!(taken("b", 0).is_ok(), "another key");
         assert_eq!(taken("a", 4).unwrap_err().problem().retry_after, Some(6));
         assert!(taken("a", 10).is_ok() && taken("a", 11).is_err());
-        assert_eq!((0..9).filter(|_| taken("a", 10_000).is_ok()).count(), 3, "no more than full");
+        assert_eq!(
+            (0..9).filter(|_| taken("a", 10_000).is_ok()).count(),
+            3,
+            "no more than full"
+        );
     }
 
     #[tokio::test]
@@ -173,12 +189,24 @@ mod tests {
         let (first, second) = (gate.enter(), gate.enter());
         tokio::pin!(first, second);
         for waits in [first.as_mut(), second.as_mut()] {
-            assert!(tokio::time::timeout(Duration::from_millis(1), waits).await.is_err());
+            assert!(
+                tokio::time::timeout(Duration::from_millis(1), waits)
+                    .await
+                    .is_err()
+            );
         }
-        assert_eq!(gate.enter().await.unwrap_err().problem().retry_after, Some(1));
+        assert_eq!(
+            gate.enter().await.unwrap_err().problem().retry_after,
+            Some(1)
+        );
         drop(inside);
         let inside = first.await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(1), gate.enter()).await.is_err(), "there is room to wait again");
+        assert!(
+            tokio::time::timeout(Duration::from_millis(1), gate.enter())
+                .await
+                .is_err(),
+            "there is room to wait again"
+        );
         drop(inside);
         drop(second.await.unwrap());
     }

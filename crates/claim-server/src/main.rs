@@ -14,51 +14,52 @@ use ipnet::IpNet;
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
-    /// Where to listen.
+    /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
-    /// Database, uploads and key.
+    /// Directory with database, uploads and key.
     #[arg(long, default_value = "data")]
     data: PathBuf,
-    /// The built app.
+    /// Folder with the built app.
     #[arg(long)]
     dist: Option<PathBuf>,
-    /// Invented policies and staff, and /demo where their messages are shown.
+    /// Adds invented policies and staff, and /demo, which shows their messages.
     #[arg(long)]
     demo: bool,
     /// Served over TLS: cookies are `__Host-` and Secure, HSTS is sent.
     #[arg(long)]
     secure: bool,
-    /// Networks of the proxies before this server, 10.0.0.0/8,127.0.0.1/32: what they append to X-Forwarded-For is
-    /// believed. Without a value, those of this machine.
+    /// Networks of the proxies in front of this server, 10.0.0.0/8,127.0.0.1/32: what they append
+    /// to X-Forwarded-For is trusted. Without a value: this machine.
     #[arg(long, value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.0/8,::1/128")]
     behind_proxy: Vec<IpNet>,
-    /// The key of the installation: a file of 32 bytes, made where there is none, else secret.key of the data directory. Kept
-    /// elsewhere, a copy of the data directory opens nothing.
+    /// File with the installation key, 32 bytes, created if missing; by default secret.key in the
+    /// data directory. If kept elsewhere, a copy of the data directory opens nothing.
     #[arg(long)]
     key: Option<PathBuf>,
-    /// A program that looks at each photo and PDF before it is taken, such as a virus scanner: reads it from the standard
-    /// input and ends with 0 (good) or 1 (refused). Where it fails nothing is taken.
+    /// Program that checks each photo and PDF before it is accepted, such as a virus scanner: reads
+    /// it from standard input and exits with 0 (good) or 1 (refused). If it fails, nothing is
+    /// accepted.
     #[arg(long)]
     scan: Option<PathBuf>,
-    /// Where the daily anchors of the logs are written, else anchors of the data directory.
+    /// File for the daily anchors of the logs; by default anchors in the data directory.
     #[arg(long)]
     anchors: Option<PathBuf>,
-    /// Where the audit log is written, else audit.log of the data directory.
+    /// File for the audit log; by default audit.log in the data directory.
     #[arg(long)]
     audit: Option<PathBuf>,
-    /// Gateway that messages are POSTed to, https://host/path; without it they are written to messages.log of the data
-    /// directory.
+    /// Gateway to POST messages to, https://host/path; without it they go to messages.log in the
+    /// data directory.
     #[arg(long)]
     messages: Option<String>,
-    /// Where people reach this server, https://claims.example.com: for links in messages and codes.
+    /// Public address of this server, https://claims.example.com, for links in messages and codes.
     #[arg(long)]
     address: Option<String>,
-    /// The insurer's system that policies are looked up in when they are not here, https://host/path: signed, in the
-    /// background (docs/POLICIES.md).
+    /// The insurer's system, asked for policies that are not here, https://host/path: requests are
+    /// signed and run in the background (docs/POLICIES.md).
     #[arg(long)]
     policies: Option<String>,
-    /// Megabytes of disk that stay free.
+    /// Megabytes of disk space to keep free.
     #[arg(long, default_value_t = 1024)]
     keep_free_mb: u64,
     #[command(subcommand)]
@@ -67,55 +68,58 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Adds a member of staff; the password is read from the standard input.
+    /// Adds a staff account; the password is read from standard input.
     AddStaff {
-        /// What is typed at the login.
+        /// Login name.
         name: String,
-        /// intake, surveyor, assessor, adjudicator, finance or supervisor.
+        /// Desk: intake, surveyor, assessor, adjudicator, finance or supervisor.
         desk: String,
         /// What customers see, such as "李 工号 1001".
         shown_as: String,
     },
     /// Ends an account and its sessions; what was done with it stays.
     RemoveStaff { name: String },
-    /// Prints the code that makes a machine in a branch a kiosk: typed in there at /kiosk/enrol, once, within a day.
+    /// Prints the code that enrols a machine in a branch as a kiosk: typed in there at
+    /// /kiosk/enrol, once, within a day.
     Kiosk {
-        /// Such as "hz-01"; the same name again enrols that machine anew.
+        /// Name, such as "hz-01"; the same name again enrols that machine anew.
         name: String,
-        /// Of its printer: 58, 80 (millimetres) or a4.
+        /// Paper of its printer: 58, 80 (millimetres) or a4.
         #[arg(long, default_value = "80")]
         paper: String,
-        /// Without a touch, until it asks whether somebody is still there; after half as long again everything is wiped.
+        /// Seconds without a touch until it asks whether somebody is still there; after half as
+        /// long again, everything is wiped.
         #[arg(long, default_value_t = 60)]
         idle_seconds: u32,
     },
-    /// The own table of policies.
+    /// The server's own table of policies.
     Policies {
         #[command(subcommand)]
         command: PoliciesCommand,
     },
-    /// Follows every hash chain, file and anchor; ends with an error that names the first place that does not hold. Writes
-    /// nothing.
+    /// Verifies every hash chain, file and anchor; fails with an error that names the first
+    /// mismatch. Writes nothing.
     Verify,
-    /// Writes every photo and PDF, opened, into a folder: what the data directory holds is sealed.
+    /// Writes every photo and PDF, decrypted, into a folder: the data directory holds them sealed.
     Files { folder: PathBuf },
     /// Prints every route with who may use it.
     Routes,
-    /// Prints the key that another system signs with, or checks our signature by: bank, messages, launch, policies.
+    /// Prints the key with which another system signs, or checks our signature: bank, messages,
+    /// launch, policies.
     Key { peer: String },
 }
 
 #[derive(Subcommand)]
 enum PoliciesCommand {
-    /// Takes policies from a file, CSV or NDJSON (docs/POLICIES.md). One bad line and nothing is taken; the same file again
-    /// changes nothing.
+    /// Imports policies from a CSV or NDJSON file (docs/POLICIES.md). One bad line rejects the
+    /// whole file; importing the same file again changes nothing.
     Import {
         file: PathBuf,
-        /// Says what is wrong and writes nothing.
+        /// Reports what is wrong and writes nothing.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Writes every policy as NDJSON to the standard output.
+    /// Writes every policy as NDJSON to standard output.
     Export,
 }
 
@@ -133,9 +137,19 @@ async fn of_policies(app: &App, command: PoliciesCommand) -> Result<(), String> 
             }
             let all = outcome.wrong_in_all;
             match (all, dry_run) {
-                (0, true) => println!("{} policies, all of them good; nothing was written", outcome.read),
-                (0, false) => println!("{} policies: {} new, {} known before", outcome.read, outcome.fresh, outcome.read - outcome.fresh),
-                (n, _) => return Err(format!("{n} of {} policies cannot be taken; nothing was written", outcome.read)),
+                (0, true) => println!("{} policies, all valid; nothing was written", outcome.read),
+                (0, false) => println!(
+                    "{} policies: {} new, {} known before",
+                    outcome.read,
+                    outcome.fresh,
+                    outcome.read - outcome.fresh
+                ),
+                (n, _) => {
+                    return Err(format!(
+                        "{n} of {} policies are invalid; nothing was written",
+                        outcome.read
+                    ));
+                }
             }
             Ok(())
         }
@@ -144,7 +158,10 @@ async fn of_policies(app: &App, command: PoliciesCommand) -> Result<(), String> 
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .init();
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
@@ -171,22 +188,40 @@ async fn run(cli: Cli) -> Result<(), String> {
         keep_free: cli.keep_free_mb << 20,
     };
     if let Some(Command::Routes) = cli.command {
-        claim_server::routes().for_each(|(path, method, access)| println!("{:7} {path}\t{access:?}", method.to_uppercase()));
+        claim_server::routes().for_each(|(path, method, access)| {
+            println!("{:7} {path}\t{access:?}", method.to_uppercase())
+        });
         return Ok(());
     }
     let app = match cli.command {
-        Some(Command::Verify | Command::Key { .. } | Command::Files { .. }) => App::open_to_read(options).await?,
+        Some(Command::Verify | Command::Key { .. } | Command::Files { .. }) => {
+            App::open_to_read(options).await?
+        }
         _ => App::open(options).await?,
     };
     match cli.command {
         None => serve(app, cli.addr).await,
-        Some(Command::AddStaff { name, desk, shown_as }) => {
-            let desk = Desk::parse(&desk).ok_or_else(|| format!("{desk:?} is no desk; see --help"))?;
-            let password = io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default();
+        Some(Command::AddStaff {
+            name,
+            desk,
+            shown_as,
+        }) => {
+            let desk =
+                Desk::parse(&desk).ok_or_else(|| format!("{desk:?} is not a desk; see --help"))?;
+            let password = io::stdin()
+                .lock()
+                .lines()
+                .next()
+                .and_then(Result::ok)
+                .unwrap_or_default();
             app.add_staff(&name, &shown_as, desk, &password).await
         }
         Some(Command::RemoveStaff { name }) => app.remove_staff(&name).await,
-        Some(Command::Kiosk { name, paper, idle_seconds }) => {
+        Some(Command::Kiosk {
+            name,
+            paper,
+            idle_seconds,
+        }) => {
             println!("{}", app.add_kiosk(&name, &paper, idle_seconds).await?);
             Ok(())
         }
@@ -196,11 +231,19 @@ async fn run(cli: Cli) -> Result<(), String> {
             Ok(())
         }
         Some(Command::Verify) => {
-            let Followed { claims, events, files, looks, anchors } = app.verify().await?;
-            println!("{claims} claims, {events} events, {files} files, {looks} looks, {anchors} anchors: everything holds");
+            let Followed {
+                claims,
+                events,
+                files,
+                looks,
+                anchors,
+            } = app.verify().await?;
+            println!(
+                "{claims} claims, {events} events, {files} files, {looks} looks, {anchors} anchors: everything matches"
+            );
             Ok(())
         }
-        // Above, before anything was opened.
+        // Handled above, before anything was opened.
         Some(Command::Routes) => Ok(()),
         Some(Command::Key { peer }) => {
             println!("{}", app.peer_key(&peer));

@@ -12,7 +12,9 @@ pub struct News(Mutex<HashMap<String, watch::Sender<()>>>);
 impl News {
     pub fn listen(&self, about: &str) -> watch::Receiver<()> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(about.to_owned()).or_insert_with(|| watch::Sender::new(())).subscribe()
+        all.entry(about.to_owned())
+            .or_insert_with(|| watch::Sender::new(()))
+            .subscribe()
     }
 
     /// Wakes those who wait for this; where nobody does, nothing is kept.
@@ -26,7 +28,10 @@ impl News {
     /// The last of those who waited goes.
     pub fn forget(&self, about: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.get(about).is_some_and(|waits| waits.receiver_count() <= 1) {
+        if all
+            .get(about)
+            .is_some_and(|waits| waits.receiver_count() <= 1)
+        {
             all.remove(about);
         }
     }

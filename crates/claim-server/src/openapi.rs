@@ -1,4 +1,4 @@
-//! The description of the API, made from the handlers themselves and locked by a snapshot test.
+//! The API description, generated from the handlers and locked by a snapshot test.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -11,8 +11,8 @@ use utoipa::OpenApi;
 use crate::hosts::{handoffs, kiosk, launch, wechat};
 use crate::http::access::Access;
 use crate::http::api::{
-    bank, claims, documents, drafts, letters, meta, payees, policies, preferences, proofs, records, reports, sessions, shares, stream,
-    uploads,
+    bank, claims, documents, drafts, letters, meta, payees, policies, preferences, proofs, records,
+    reports, sessions, shares, stream, uploads,
 };
 use crate::routes;
 
@@ -99,14 +99,20 @@ fn complete(document: &mut Value) {
         "peer": { "type": "apiKey", "in": "header", "name": "Signature", "description": "`hmac-sha256=` and the hex digest of the body." }
     });
     bounded(document);
-    // Points of a line of the signature: x and y.
-    let point = &mut document["components"]["schemas"]["Signature"]["properties"]["strokes"]["items"]["items"];
+    // Points of a signature stroke: x and y.
+    let point = &mut document["components"]["schemas"]["Signature"]["properties"]["strokes"]["items"]
+        ["items"];
     (point["minItems"], point["maxItems"]) = (2.into(), 2.into());
-    let access: HashMap<_, _> = routes::listed().map(|(path, method, access)| ((path, method), access)).collect();
+    let access: HashMap<_, _> = routes::listed()
+        .map(|(path, method, access)| ((path, method), access))
+        .collect();
     for (path, operations) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
-            // HEAD of an upload is answered by the routes of its GET-less address.
-            let known = access.get(&(path.clone(), method.as_str())).copied().unwrap_or(Access::Guest);
+            // HEAD of an upload is not in the table: its address has no GET.
+            let known = access
+                .get(&(path.clone(), method.as_str()))
+                .copied()
+                .unwrap_or(Access::Guest);
             operation["operationId"] = name(path, method).into();
             operation["security"] = match known {
                 Access::Open => json!([]),
@@ -116,18 +122,30 @@ fn complete(document: &mut Value) {
                 Access::Peer => json!([{ "peer": [] }]),
                 Access::Staff => json!([]),
             };
-            for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            for parameter in operation
+                .get_mut("parameters")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
                 // What the type cannot say.
                 let schema = match parameter["name"].as_str() {
                     Some("Tus-Resumable") => ("enum", json!([claim_api::tus::VERSION])),
                     Some("Upload-Length") => ("maximum", uploads::MOST_BYTES.into()),
                     Some("Idempotency-Key" | "key") => ("pattern", "^[A-Za-z0-9_-]{8,64}$".into()),
-                    Some("id") if path.contains("/drafts/") => ("pattern", "^[A-Za-z0-9_-]{8,64}$".into()),
+                    Some("id") if path.contains("/drafts/") => {
+                        ("pattern", "^[A-Za-z0-9_-]{8,64}$".into())
+                    }
                     _ => continue,
                 };
                 parameter["schema"][schema.0] = schema.1;
-                // A header is there or is not.
-                parameter["schema"]["type"] = if schema.0 == "maximum" { "integer" } else { "string" }.into();
+                // A header is present or absent, never null.
+                parameter["schema"]["type"] = if schema.0 == "maximum" {
+                    "integer"
+                } else {
+                    "string"
+                }
+                .into();
             }
             if let Some(body) = operation.get_mut("requestBody") {
                 body["required"] = true.into();
@@ -136,12 +154,17 @@ fn complete(document: &mut Value) {
             let has_input = has_body || operation.get("parameters").is_some();
             let answers = &mut operation["responses"];
             for (status, answer) in answers.as_object_mut().into_iter().flatten() {
-                // Bodies of errors are problems, also where the handler names their type only.
-                if let Some(problem) = answer["content"].get_mut("application/json").filter(|c| c["schema"]["$ref"] == PROBLEM) {
+                // Error bodies are problems, even where the handler only names their type.
+                if let Some(problem) = answer["content"]
+                    .get_mut("application/json")
+                    .filter(|c| c["schema"]["$ref"] == PROBLEM)
+                {
                     let problem = problem.take();
                     answer["content"] = json!({ "application/problem+json": problem });
                 } else if answer["content"].is_null() {
-                    answer.as_object_mut().map(|answer| answer.remove("content"));
+                    answer
+                        .as_object_mut()
+                        .map(|answer| answer.remove("content"));
                 }
                 if answer["description"].as_str().is_none_or(str::is_empty) {
                     answer["description"] = said(status).into();
@@ -168,11 +191,11 @@ fn complete(document: &mut Value) {
     }
 }
 
-/// Numbers have the bounds of their types, which readers of `format` alone do not know.
+/// Gives numbers the bounds of their types, for readers that do not know `format`.
 fn bounded(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            // By the names of the OpenAPI format registry, and with what the type holds.
+            // By the names in the OpenAPI format registry, with the range of the type.
             let (name, least, most) = match fields.get("format").and_then(Value::as_str) {
                 Some("u-int8") => ("uint8", json!(0), json!(u8::MAX)),
                 Some("u-int16") => ("uint16", json!(0), json!(u16::MAX)),
@@ -194,32 +217,50 @@ fn bounded(schema: &mut Value) {
     }
 }
 
-/// One of its own for each operation: `get_claims_by_no_timeline`.
+/// A unique name for each operation: `get_claims_by_no_timeline`.
 fn name(path: &str, method: &str) -> String {
     let path = path.strip_prefix(claim_api::BASE).unwrap_or(path);
-    let words = path.split(['/', '.']).filter(|word| !word.is_empty()).map(|word| match word.strip_prefix('{') {
-        Some(parameter) => format!("by_{}", parameter.trim_end_matches('}')),
-        None => word.replace('-', "_"),
-    });
-    std::iter::once(method.to_owned()).chain(words).collect::<Vec<_>>().join("_")
+    let words = path
+        .split(['/', '.'])
+        .filter(|word| !word.is_empty())
+        .map(|word| match word.strip_prefix('{') {
+            Some(parameter) => format!("by_{}", parameter.trim_end_matches('}')),
+            None => word.replace('-', "_"),
+        });
+    std::iter::once(method.to_owned())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join("_")
 }
 
-/// What a status is given for here.
+/// What this API uses a status for.
 fn said(status: &str) -> String {
-    let titles: Vec<&str> = ProblemCode::ALL.iter().filter(|code| code.status().to_string() == status).map(|code| code.title()).collect();
+    let titles: Vec<&str> = ProblemCode::ALL
+        .iter()
+        .filter(|code| code.status().to_string() == status)
+        .map(|code| code.title())
+        .collect();
     if !titles.is_empty() {
         return titles.join("; ");
     }
-    let known = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok()?.canonical_reason());
+    let known = status
+        .parse()
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok()?.canonical_reason());
     known.unwrap_or("Done").to_owned()
 }
 
 /// A problem with this status; 0: with any other.
 fn problem(status: u16) -> Value {
-    let said = if status == 0 { "Any other failure".into() } else { said(&status.to_string()) };
+    let said = if status == 0 {
+        "Any other failure".into()
+    } else {
+        said(&status.to_string())
+    };
     let mut answer = json!({ "description": said, "content": { "application/problem+json": { "schema": { "$ref": PROBLEM } } } });
     if matches!(status, 429 | 503) {
-        answer["headers"] = json!({ "Retry-After": { "description": "Seconds", "schema": { "type": "integer" } } });
+        answer["headers"] =
+            json!({ "Retry-After": { "description": "Seconds", "schema": { "type": "integer" } } });
     }
     answer
 }

@@ -1,18 +1,18 @@
-//! Every route with who may use it. The router and the table that the tests go through are made of the same lines, so a
-//! route that nobody has thought about does not compile.
+//! Every route and who may use it. The router and the table that the tests walk through are made
+//! from the same lines, so a route without an access rule does not compile.
 
 use axum::Router;
 use axum::routing::{MethodRouter, any, head};
 
 use crate::http::access::{Access, Right, begins_with};
 use crate::http::api::{
-    bank, claims, documents, drafts, letters, meta, payees, policies, preferences, proofs, records, reports, sessions, shares, stream,
-    uploads,
+    bank, claims, documents, drafts, letters, meta, payees, policies, preferences, proofs, records,
+    reports, sessions, shares, stream, uploads,
 };
 use crate::http::{access, guard};
 use crate::{App, hosts, pages};
 
-/// Path, method and who may.
+/// Path, method and access.
 type Row = (&'static str, &'static str, Access);
 
 macro_rules! routes {
@@ -100,16 +100,29 @@ routes! { DEMO demo:
 
 /// Every route: its path, its method, who may use it.
 pub fn listed() -> impl Iterator<Item = (String, &'static str, Access)> {
-    let api = API.iter().map(|(path, method, access)| (format!("{}{path}", claim_api::BASE), *method, *access));
-    api.chain(PAGES.iter().chain(DEMO).map(|(path, method, access)| ((*path).to_owned(), *method, *access)))
+    let api = API
+        .iter()
+        .map(|(path, method, access)| (format!("{}{path}", claim_api::BASE), *method, *access));
+    api.chain(
+        PAGES
+            .iter()
+            .chain(DEMO)
+            .map(|(path, method, access)| ((*path).to_owned(), *method, *access)),
+    )
 }
 
 pub fn all(app: &App) -> Router {
     let api = api()
-        // Not through the macro: axum answers HEAD by GET otherwise, and tus wants its own.
-        .route("/uploads/{id}", head(begins_with::<access::Guest, _, _>(uploads::head)))
-        // As the clients of some libraries are set up.
-        .route("/uploads/", axum::routing::post(uploads::made_or_overridden).options(uploads::options))
+        // Not through the macro: otherwise axum answers HEAD through GET, and tus needs its own.
+        .route(
+            "/uploads/{id}",
+            head(begins_with::<access::Guest, _, _>(uploads::head)),
+        )
+        // Some client libraries are set up this way.
+        .route(
+            "/uploads/",
+            axum::routing::post(uploads::made_or_overridden).options(uploads::options),
+        )
         .layer(axum::middleware::from_fn(uploads::resumable))
         .method_not_allowed_fallback(guard::method_not_allowed)
         .fallback(guard::unknown_api);
@@ -117,5 +130,11 @@ pub fn all(app: &App) -> Router {
     if app.options.demo {
         router = router.merge(demo());
     }
-    router.fallback(any(pages::app::serve)).layer(axum::middleware::from_fn_with_state(app.clone(), guard::guard)).with_state(app.clone())
+    router
+        .fallback(any(pages::app::serve))
+        .layer(axum::middleware::from_fn_with_state(
+            app.clone(),
+            guard::guard,
+        ))
+        .with_state(app.clone())
 }

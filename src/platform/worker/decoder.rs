@@ -1,11 +1,13 @@
-//! The browser's own decoders, in a worker: faster than ours where they are there, and checked against ours before they
-//! are trusted with an evidence picture.
+//! The browser's own decoders, in a worker: faster than ours where available, and checked against
+//! ours before we trust them with evidence photos.
 
 use claim_photo::{Limits, Picture, Plane, edge_of};
 use js_sys::{Array, ArrayBuffer, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, ImageBitmap, OffscreenCanvas, OffscreenCanvasRenderingContext2d, WorkerGlobalScope};
+use web_sys::{
+    Blob, ImageBitmap, OffscreenCanvas, OffscreenCanvasRenderingContext2d, WorkerGlobalScope,
+};
 
 // WebCodecs is not in the stable part of web-sys.
 #[wasm_bindgen]
@@ -41,18 +43,18 @@ fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// The browser read the file and found that it breaks off or makes no sense.
+/// The browser read the file and found it truncated or corrupt.
 pub struct Torn;
 
-/// A JPEG that the browser decodes, beside whatever is done here meanwhile.
+/// A JPEG that the browser is decoding while other work goes on here.
 pub struct Decoding {
     decoder: ImageDecoder,
     decoded: Promise,
     size: (u32, u32),
 }
 
-/// Begins to decode a JPEG as it lies in the file, at this size: its own, or an eighth of it. The file is handed over.
-/// `None` where this browser has no decoder.
+/// Starts decoding a JPEG in stored orientation, at this size: full, or a number of eighths of it.
+/// Transfers the file. `None` where this browser has no decoder.
 pub fn jpeg(file: ArrayBuffer, (width, height): (u32, u32)) -> Option<Decoding> {
     let init = Object::new();
     set(&init, "data", &file);
@@ -61,36 +63,46 @@ pub fn jpeg(file: ArrayBuffer, (width, height): (u32, u32)) -> Option<Decoding> 
     set(&init, "desiredWidth", width);
     set(&init, "desiredHeight", height);
     let decoder = ImageDecoder::new(&init).ok()?;
-    Some(Decoding { decoded: decoder.decode(), decoder, size: (width, height) })
+    Some(Decoding {
+        decoded: decoder.decode(),
+        decoder,
+        size: (width, height),
+    })
 }
 
 impl Decoding {
-    /// `None` where the browser hands out planes that we do not take.
+    /// `None` if the browser returns planes in a format we do not take.
     pub async fn picture(self) -> Result<Option<Picture>, Torn> {
         let decoded = JsFuture::from(self.decoded).await;
         self.decoder.close();
         let frame: VideoFrame = get(&decoded.map_err(|_| Torn)?, "image").unchecked_into();
         let picture = planes(&frame).await;
         frame.close_frame();
-        Ok(picture.filter(|p| p.width() >= self.size.0 as usize && p.height() >= self.size.1 as usize))
+        Ok(picture
+            .filter(|p| p.width() >= self.size.0 as usize && p.height() >= self.size.1 as usize))
     }
 }
 
-/// Chromium hands out the planes of a file of 4:2:0 at its own size, pixels otherwise.
+/// Chromium returns planes for a 4:2:0 file at full size, pixels otherwise.
 async fn planes(frame: &VideoFrame) -> Option<Picture> {
     let full = get(&frame.colour(), "fullRange") == JsValue::TRUE;
     let format = frame.format().filter(|_| full)?;
-    // As the samples lie in the file: the frame's display size has changed places where EXIF says that it is turned.
+    // In stored orientation: the frame's display size has width and height swapped where EXIF says
+    // the photo is rotated.
     let visible = frame.visible();
     let side = |name: &str| get(&visible, name).as_f64().map(|n| n as usize);
     let (width, height) = (side("width")?, side("height")?);
-    // Into memory of ours that was used before: a new buffer's pages would have to be made first, which takes seven times as
-    // long as the copy.
+    // Into our own memory, already touched: a new buffer's pages would have to be faulted in first,
+    // which takes seven times as long as the copy.
     let mut samples = vec![0u8; frame.size().ok()? as usize];
     let memory = || get(&wasm_bindgen::memory(), "buffer");
     let before = memory();
-    let layout: Array = JsFuture::from(frame.copy_to(&mut samples)).await.ok()?.dyn_into().ok()?;
-    // Memory that has grown meanwhile is another buffer, and the copy went into the old one.
+    let layout: Array = JsFuture::from(frame.copy_to(&mut samples))
+        .await
+        .ok()?
+        .dyn_into()
+        .ok()?;
+    // If memory has grown meanwhile it has a new buffer, and the copy went into the old one.
     if memory() != before {
         return None;
     }
@@ -103,13 +115,24 @@ async fn planes(frame: &VideoFrame) -> Option<Picture> {
     let cut = |i: u32, width: usize, height: usize| {
         let (rows, stride) = plane(i, width, height)?;
         let mut pixels = Vec::with_capacity(width * height);
-        rows.chunks_exact(stride).for_each(|row| pixels.extend_from_slice(&row[..width]));
-        Some(Plane { width, height, pixels })
+        rows.chunks_exact(stride)
+            .for_each(|row| pixels.extend_from_slice(&row[..width]));
+        Some(Plane {
+            width,
+            height,
+            pixels,
+        })
     };
     match format.as_str() {
         "I420" => {
             let half = (width.div_ceil(2), height.div_ceil(2));
-            Some(Picture { planes: vec![cut(0, width, height)?, cut(1, half.0, half.1)?, cut(2, half.0, half.1)?] })
+            Some(Picture {
+                planes: vec![
+                    cut(0, width, height)?,
+                    cut(1, half.0, half.1)?,
+                    cut(2, half.0, half.1)?,
+                ],
+            })
         }
         "BGRX" | "BGRA" => {
             let (rows, stride) = plane(0, width * 4, height)?;
@@ -119,10 +142,13 @@ async fn planes(frame: &VideoFrame) -> Option<Picture> {
     }
 }
 
-/// Any picture that this browser reads, upright, in sRGB, on white, its long edge no more than needed.
+/// Any picture that this browser reads, upright, in sRGB, on white, its long edge no more than
+/// needed.
 pub async fn pixels(file: &Blob, limits: &Limits) -> Option<Picture> {
     let scope: WorkerGlobalScope = js_sys::global().dyn_into().ok()?;
-    let bitmap = JsFuture::from(scope.create_image_bitmap_with_blob(file).ok()?).await.ok()?;
+    let bitmap = JsFuture::from(scope.create_image_bitmap_with_blob(file).ok()?)
+        .await
+        .ok()?;
     let bitmap: ImageBitmap = bitmap.dyn_into().ok()?;
     let (width, height) = (bitmap.width(), bitmap.height());
     if width == 0 || height == 0 || u64::from(width) * u64::from(height) > limits.max_pixels {
@@ -133,27 +159,42 @@ pub async fn pixels(file: &Blob, limits: &Limits) -> Option<Picture> {
     let scaled = |side: u32| (u64::from(side) * u64::from(edge) / u64::from(longer)).max(1) as u32;
     let (width, height) = (scaled(width), scaled(height));
     let canvas = OffscreenCanvas::new(width, height).ok()?;
-    let context: OffscreenCanvasRenderingContext2d = canvas.get_context("2d").ok()??.dyn_into().ok()?;
+    let context: OffscreenCanvasRenderingContext2d =
+        canvas.get_context("2d").ok()??.dyn_into().ok()?;
     context.set_fill_style_str("#fff");
     context.fill_rect(0.0, 0.0, f64::from(width), f64::from(height));
     set(context.as_ref(), "imageSmoothingQuality", "high");
     let (w, h) = (f64::from(width), f64::from(height));
-    context.draw_image_with_image_bitmap_and_dw_and_dh(&bitmap, 0.0, 0.0, w, h).ok()?;
+    context
+        .draw_image_with_image_bitmap_and_dw_and_dh(&bitmap, 0.0, 0.0, w, h)
+        .ok()?;
     bitmap.close();
-    let rgba = context.get_image_data(0.0, 0.0, f64::from(width), f64::from(height)).ok()?.data().0;
-    let rgb: Vec<u8> = rgba.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
-    Some(Picture::from_rgb(width as usize, height as usize, &rgb, true))
+    let rgba = context
+        .get_image_data(0.0, 0.0, f64::from(width), f64::from(height))
+        .ok()?
+        .data()
+        .0;
+    let rgb: Vec<u8> = rgba
+        .chunks_exact(4)
+        .flat_map(|p| [p[0], p[1], p[2]])
+        .collect();
+    Some(Picture::from_rgb(
+        width as usize,
+        height as usize,
+        &rgb,
+        true,
+    ))
 }
 
-/// SHA-256 by the browser, where it has it (secure pages only); it is worked out while others go on, from a copy that takes
-/// its time.
+/// SHA-256 by the browser, where available (secure pages only). It is computed concurrently, from a
+/// copy, which itself takes time.
 pub fn sha256(bytes: &[u8]) -> Option<Promise> {
     let crypto = get(&js_sys::global(), "crypto");
     let subtle: web_sys::SubtleCrypto = get(&crypto, "subtle").dyn_into().ok()?;
     subtle.digest_with_str_and_u8_array("SHA-256", bytes).ok()
 }
 
-/// What [`sha256`] came to, as lower-case hex.
+/// The result of [`sha256`] as lower-case hex.
 pub async fn hex(digest: Promise) -> Option<String> {
     let digest = Uint8Array::new(&JsFuture::from(digest).await.ok()?).to_vec();
     Some(digest.iter().map(|b| format!("{b:02x}")).collect())

@@ -1,11 +1,12 @@
-//! JPEG, which is what cameras write, by the browser's decoder where that was found to be right, else
-//! by ours. What it does not carry (other formats where the browser cannot, torn files, tables of colours, packed PDF, QR codes) the other one does.
+//! JPEG, which is what cameras write, through the browser's decoder where that proved correct, else
+//! through ours. The other worker does what this one lacks (other formats where the browser cannot,
+//! torn files, lookup-table colour profiles, compressed PDFs, QR codes).
 
 use std::cell::Cell;
 
 use claim_photo::{
-    Kind, Limits, Photo, PhotoError, Picture, dimensions, eighths, has_profile, has_table, pdf, prepare_decoded, prepare_jpeg, sha256_hex,
-    sniff,
+    Kind, Limits, Photo, PhotoError, Picture, dimensions, eighths, has_profile, has_table, pdf,
+    prepare_decoded, prepare_jpeg, sha256_hex, sniff,
 };
 use js_sys::{Promise, Uint8Array};
 
@@ -22,15 +23,18 @@ thread_local! {
 const PIECES: u32 = 20;
 /// Rows of a piece: it takes about as long as one frame of the page.
 const PIECE: usize = 128;
-/// What twelve megapixels take: a program's memory grows slowly, and never shrinks.
+/// What twelve megapixels need: WASM memory grows slowly, and never shrinks.
 const HELD: usize = 40 << 20;
 
 pub fn start() {
     wasm_bindgen_futures::spawn_local(async {
         warm_up().await;
         serve(answer);
-        // Engines compile what runs often a second time, better: in pieces, as long as nobody waits.
-        let Some((file, picture)) = made(PIECE) else { return };
+        // Engines recompile hot code with better optimisation: warm up in pieces, as long as nobody
+        // waits.
+        let Some((file, picture)) = made(PIECE) else {
+            return;
+        };
         for _ in 0..PIECES {
             super::pause().await;
             if ORDERED.get() {
@@ -61,17 +65,24 @@ async fn answer(order: Order) -> Answer {
     let (width, height) = match dimensions(&file, &limits) {
         Ok(_) if jpeg && has_table(&file) => return Answer::Other,
         Ok(size) => size,
-        // What this crate does not know this browser may.
-        Err(PhotoError::Heic | PhotoError::Foreign | PhotoError::NotImage) if order.native => (0, 0),
+        // The browser may know what this crate does not.
+        Err(PhotoError::Heic | PhotoError::Foreign | PhotoError::NotImage) if order.native => {
+            (0, 0)
+        }
         Err(error) => return error.into(),
     };
     let native = order.native && NATIVE.get();
     let (eighths, scaled) = eighths(width, height, limits.long_edge);
-    // Other eighths take longer than everything does, as long as that fits.
+    // Other eighths take longer than decoding at full size, as long as that fits.
     let whole = !matches!(eighths, 1 | 2 | 4) && u64::from(width) * u64::from(height) <= MOST_WHOLE;
     let size = if whole { (width, height) } else { scaled };
-    // Scaled, it gives pixels in colours of its own choice: not where they matter.
-    let decoding = if jpeg && native && (whole || !has_profile(&file)) { decoder::jpeg(buffer, size) } else { None };
+    // When scaling, it returns pixels in a colour space of its own choice: not where a profile
+    // matters.
+    let decoding = if jpeg && native && (whole || !has_profile(&file)) {
+        decoder::jpeg(buffer, size)
+    } else {
+        None
+    };
     // While the decoder works.
     let digest = decoder::sha256(&file);
     let photo = if jpeg {
@@ -82,10 +93,17 @@ async fn answer(order: Order) -> Answer {
         match planes {
             Ok(Some(picture)) => prepare_decoded(&file, picture, true, &limits),
             Ok(None) => prepare_jpeg(&file, &limits),
-            Err(Torn) => prepare_jpeg(&file, &limits).map(|photo| Photo { salvaged: true, ..photo }),
+            Err(Torn) => prepare_jpeg(&file, &limits).map(|photo| Photo {
+                salvaged: true,
+                ..photo
+            }),
         }
     } else {
-        let picture = if order.native { decoder::pixels(&order.file, &limits).await } else { None };
+        let picture = if order.native {
+            decoder::pixels(&order.file, &limits).await
+        } else {
+            None
+        };
         match (picture, dimensions(&file, &limits)) {
             (Some(picture), _) => prepare_decoded(&file, picture, false, &limits),
             (None, Ok(_)) => return Answer::Other,
@@ -95,8 +113,16 @@ async fn answer(order: Order) -> Answer {
     let original_sha256 = sum(digest, &file).await;
     match photo {
         Ok(_) if order.codes => Answer::Other,
-        // Without a pause in between: the compiler sees that no codes are read here, and leaves their reader out.
-        Ok(photo) => measured(Photo { original_sha256, ..photo }, &order, begin),
+        // No await in between: the compiler then sees that no codes are read here, and leaves their
+        // reader out.
+        Ok(photo) => measured(
+            Photo {
+                original_sha256,
+                ..photo
+            },
+            &order,
+            begin,
+        ),
         // Perhaps torn: the other program reads what can be read.
         Err(_) => Answer::Other,
     }
@@ -113,11 +139,13 @@ async fn sum(digest: Option<Promise>, file: &[u8]) -> String {
 /// Pixels up to which the browser may decode at full size: its planes still fit.
 const MOST_WHOLE: u64 = 16_000_000;
 
-/// Does the whole work once on a made picture, so that the first real one finds the program compiled; and looks whether
-/// the browser's decoder gives the same as ours.
+/// Does the whole work once on a generated picture, so that the first real one finds the program
+/// compiled, and checks that the browser's decoder produces the same as ours.
 async fn warm_up() {
     std::hint::black_box(vec![1_u8; HELD]);
-    let Some((file, picture)) = made(640) else { return };
+    let Some((file, picture)) = made(640) else {
+        return;
+    };
     work(&file, picture.clone());
     let (width, height) = (picture.width(), picture.height());
     let mut right = true;
@@ -127,25 +155,33 @@ async fn warm_up() {
             Some(decoding) => decoding.picture().await.ok().flatten(),
             None => None,
         };
-        right &= claim_photo::planes(&file, width).zip(theirs).is_some_and(|(ours, theirs)| claim_photo::alike(&ours, &theirs));
+        right &= claim_photo::planes(&file, width)
+            .zip(theirs)
+            .is_some_and(|(ours, theirs)| claim_photo::alike(&ours, &theirs));
     }
     NATIVE.set(right);
 }
 
-/// A picture that must be made smaller, with something of everything in it, and its file.
+/// A picture that must be shrunk, with a bit of everything in it, and its file.
 fn made(height: usize) -> Option<(Vec<u8>, Picture)> {
     let width = 2600;
     let colour = |x: usize, y: usize| {
         let wave = ((x * y / 64) % 97 + (x / 3 + y / 5) % 61) as u8;
         [wave, wave + (x / 32) as u8, wave + (y / 8) as u8]
     };
-    let rgb: Vec<u8> = (0..width * height).flat_map(|i| colour(i % width, i / width)).collect();
+    let rgb: Vec<u8> = (0..width * height)
+        .flat_map(|i| colour(i % width, i / width))
+        .collect();
     let picture = Picture::from_rgb(width, height, &rgb, true);
-    let (file, _) = claim_photo::encode(&picture, &claim_photo::Target::default(), &claim_photo::Tuning::default())?;
+    let (file, _) = claim_photo::encode(
+        &picture,
+        &claim_photo::Target::default(),
+        &claim_photo::Tuning::default(),
+    )?;
     Some((file, picture))
 }
 
-/// What a photo takes on both ways.
+/// The work on a photo, with our decoder and with the browser's.
 fn work(file: &[u8], picture: Picture) {
     let limits = Limits::default();
     let _ = prepare_jpeg(file, &limits);

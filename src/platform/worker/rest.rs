@@ -1,4 +1,5 @@
-//! Everything that the quick program does not carry: other formats, torn files, tables of colours, PDF that are encrypted or packed, QR codes.
+//! Everything the quick program lacks: other formats, torn files, lookup-table colour profiles,
+//! encrypted or compressed PDFs, QR codes.
 
 use claim_photo::{Kind, PhotoError, pdf, prepare, sniff};
 use js_sys::Uint8Array;
@@ -24,7 +25,7 @@ async fn answer(order: Order) -> Answer {
     }
 }
 
-/// A PDF: judged by its structure, stored without a word about who made it.
+/// A PDF: checked by its structure, stored without author metadata.
 fn document(file: Vec<u8>) -> Result<Answer, PhotoError> {
     let found = pdf::inspect(&file)?;
     let plain = pdf::without_metadata(&file);

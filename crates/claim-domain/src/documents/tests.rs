@@ -1,5 +1,5 @@
-//! The rules as a domain expert reads them: golden tables, and the product's promises by their rows (A4, C1, C7, C10,
-//! C11, E6, E7, G2).
+//! The rules as a domain expert reads them: golden tables, and the product's promises by their rows
+//! (A4, C1, C7, C10, C11, E6, E7, G2).
 
 use std::fmt::Write as _;
 
@@ -10,16 +10,24 @@ use crate::catalog::shipped;
 use crate::notice::tests::{good, now};
 
 fn notice(incident: &str) -> Notice {
-    Notice { incident: incident.into(), ..good() }
+    Notice {
+        incident: incident.into(),
+        ..good()
+    }
 }
 
-/// A folder in which every question that matters is answered no, but the money goes to the insured.
+/// A folder in which every relevant question is answered no, except that the money goes to the
+/// insured.
 fn plain(catalogue: &Catalogue, notice: &Notice) -> Folder {
     let mut folder = Folder::default();
     folder.answers.insert("payee_is_insured".into(), true);
     loop {
         let facts = folder.facts(notice, Some(100_000));
-        let open: Vec<String> = catalogue.questions_for(&facts, &folder.answers).iter().map(|q| q.fact.clone()).collect();
+        let open: Vec<String> = catalogue
+            .questions_for(&facts, &folder.answers)
+            .iter()
+            .map(|q| q.fact.clone())
+            .collect();
         let before = folder.answers.len();
         for fact in open {
             folder.answers.entry(fact).or_insert(false);
@@ -38,12 +46,21 @@ fn listed(catalogue: &Catalogue, notice: &Notice, folder: &Folder, amount: i64) 
         (Need::Possibly, _) => "??",
         _ => "?",
     };
-    tasks.iter().map(|t| format!("{}{}", t.document, mark(t))).collect()
+    tasks
+        .iter()
+        .map(|t| format!("{}{}", t.document, mark(t)))
+        .collect()
 }
 
 fn changed(before: &[String], after: &[String]) -> String {
-    let added = after.iter().filter(|d| !before.contains(d)).map(|d| format!("+{d}"));
-    let gone = before.iter().filter(|d| !after.contains(d)).map(|d| format!("−{d}"));
+    let added = after
+        .iter()
+        .filter(|d| !before.contains(d))
+        .map(|d| format!("+{d}"));
+    let gone = before
+        .iter()
+        .filter(|d| !after.contains(d))
+        .map(|d| format!("−{d}"));
     added.chain(gone).collect::<Vec<_>>().join(" ")
 }
 
@@ -59,18 +76,35 @@ fn golden_lists_of_every_claim_type_and_condition() {
         let notice = notice(&incident.id);
         let folder = plain(&catalogue, &notice);
         let base = listed(&catalogue, &notice, &folder, 100_000);
-        let _ = write!(page, "\n## {} {}\n\n{}\n\n| answer | change |\n|---|---|\n", incident.id, incident.name.zh, base.join(", "));
-        let hurt = Notice { scene: crate::safety::Scene { injured: Some(true), ..notice.scene.clone() }, ..notice.clone() };
+        let _ = write!(
+            page,
+            "\n## {} {}\n\n{}\n\n| answer | change |\n|---|---|\n",
+            incident.id,
+            incident.name.zh,
+            base.join(", ")
+        );
+        let hurt = Notice {
+            scene: crate::safety::Scene {
+                injured: Some(true),
+                ..notice.scene.clone()
+            },
+            ..notice.clone()
+        };
         let after = plain(&catalogue, &hurt);
         let line = changed(&base, &listed(&catalogue, &hurt, &after, 100_000));
         if !line.is_empty() {
             let _ = writeln!(page, "| has_injury | {line} |");
-            for question in
-                catalogue.questions_for(&after.facts(&hurt, None), &after.answers).iter().filter(|q| !folder.answers.contains_key(&q.fact))
+            for question in catalogue
+                .questions_for(&after.facts(&hurt, None), &after.answers)
+                .iter()
+                .filter(|q| !folder.answers.contains_key(&q.fact))
             {
                 let mut flipped = after.clone();
                 flipped.answers.insert(question.fact.clone(), true);
-                let with = changed(&listed(&catalogue, &hurt, &after, 100_000), &listed(&catalogue, &hurt, &flipped, 100_000));
+                let with = changed(
+                    &listed(&catalogue, &hurt, &after, 100_000),
+                    &listed(&catalogue, &hurt, &flipped, 100_000),
+                );
                 let _ = writeln!(page, "| has_injury, {} | {with} |", question.fact);
             }
         }
@@ -79,7 +113,11 @@ fn golden_lists_of_every_claim_type_and_condition() {
             let yes = flipped.answers.get_mut(&question.fact).unwrap();
             *yes = !*yes;
             let line = changed(&base, &listed(&catalogue, &notice, &flipped, 100_000));
-            let answer = if flipped.answers[&question.fact] { question.fact.clone() } else { format!("not {}", question.fact) };
+            let answer = if flipped.answers[&question.fact] {
+                question.fact.clone()
+            } else {
+                format!("not {}", question.fact)
+            };
             let _ = writeln!(page, "| {answer} | {line} |");
         }
         let line = changed(&base, &listed(&catalogue, &notice, &folder, 200_001));
@@ -90,16 +128,31 @@ fn golden_lists_of_every_claim_type_and_condition() {
         std::fs::write(path, &page).unwrap();
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(kept == page, "golden/documents.md is not what the rules say; look at the change, then run with BAOAN_BLESS=1");
+    assert!(
+        kept == page,
+        "golden/documents.md is not what the rules say; look at the change, then run with BAOAN_BLESS=1"
+    );
 }
 
-fn difference(notice_a: &Notice, a: &Folder, notice_b: &Notice, b: &Folder) -> (Vec<String>, Vec<String>) {
+fn difference(
+    notice_a: &Notice,
+    a: &Folder,
+    notice_b: &Notice,
+    b: &Folder,
+) -> (Vec<String>, Vec<String>) {
     let catalogue = shipped();
     let ids = |notice: &Notice, folder: &Folder| -> Vec<String> {
-        folder.tasks(&catalogue, &folder.facts(notice, Some(500_000))).into_iter().map(|t| t.document).collect()
+        folder
+            .tasks(&catalogue, &folder.facts(notice, Some(500_000)))
+            .into_iter()
+            .map(|t| t.document)
+            .collect()
     };
     let (a, b) = (ids(notice_a, a), ids(notice_b, b));
-    (b.iter().filter(|d| !a.contains(d)).cloned().collect(), a.iter().filter(|d| !b.contains(d)).cloned().collect())
+    (
+        b.iter().filter(|d| !a.contains(d)).cloned().collect(),
+        a.iter().filter(|d| !b.contains(d)).cloned().collect(),
+    )
 }
 
 #[test]
@@ -112,7 +165,18 @@ fn a4_injury_yes_adds_exactly_the_injury_documents() {
     let mut treated = plain(&catalogue, &with);
     treated.answers.insert("treated".into(), true);
     let (added, gone) = difference(&without, &folder, &with, &treated);
-    assert_eq!(added, ["accident_report", "pay_proof_tp", "injured_id", "diagnosis", "medical_record", "medical_invoice", "medical_list"]);
+    assert_eq!(
+        added,
+        [
+            "accident_report",
+            "pay_proof_tp",
+            "injured_id",
+            "diagnosis",
+            "medical_record",
+            "medical_invoice",
+            "medical_list"
+        ]
+    );
     assert_eq!(gone, Vec::<String>::new());
 }
 
@@ -126,8 +190,19 @@ fn with(folder: &Folder, fact: &str, yes: bool) -> Folder {
 fn e6_direct_settlement_removes_invoice_and_list_and_adds_the_authorisation() {
     let notice = notice("motor.multi");
     let folder = plain(&shipped(), &notice);
-    let (added, gone) = difference(&notice, &folder, &notice, &with(&folder, "direct_settlement", true));
-    assert_eq!((added, gone), (vec!["direct_auth".to_owned()], vec!["repair_invoice".to_owned(), "repair_list".to_owned()]));
+    let (added, gone) = difference(
+        &notice,
+        &folder,
+        &notice,
+        &with(&folder, "direct_settlement", true),
+    );
+    assert_eq!(
+        (added, gone),
+        (
+            vec!["direct_auth".to_owned()],
+            vec!["repair_invoice".to_owned(), "repair_list".to_owned()]
+        )
+    );
 }
 
 #[test]
@@ -142,14 +217,23 @@ fn e7_up_to_two_thousand_yuan_no_invoice_is_asked() {
     assert_eq!(asked(Some(199_999)), Need::No);
     assert_eq!(asked(Some(200_000)), Need::No);
     assert_eq!(asked(Some(200_001)), Need::Required);
-    assert_eq!(asked(None), Need::Possibly, "before the assessment nobody knows");
+    assert_eq!(
+        asked(None),
+        Need::Possibly,
+        "before the assessment nobody knows"
+    );
 }
 
 #[test]
 fn g2_another_payee_adds_exactly_three_documents() {
     let notice = notice("motor.single");
     let folder = plain(&shipped(), &notice);
-    let (added, gone) = difference(&notice, &folder, &notice, &with(&folder, "payee_is_insured", false));
+    let (added, gone) = difference(
+        &notice,
+        &folder,
+        &notice,
+        &with(&folder, "payee_is_insured", false),
+    );
     assert_eq!(added, ["relation_proof", "payee_id", "payee_auth"]);
     assert_eq!(gone, Vec::<String>::new());
 }
@@ -173,11 +257,25 @@ fn file(id: &str, document: &str) -> File {
 }
 
 fn signed() -> Signature {
-    Signature { strokes: vec![(0..40).map(|i| [100 + i * 10, 200 + (i % 7) * 60]).collect()], typed: String::new() }
+    Signature {
+        strokes: vec![
+            (0..40)
+                .map(|i| [100 + i * 10, 200 + (i % 7) * 60])
+                .collect(),
+        ],
+        typed: String::new(),
+    }
 }
 
 fn agreed(catalogue: &Catalogue, facts: &Facts) -> Vec<Agreed> {
-    catalogue.consents_for(Asked::Request, facts).map(|c| Agreed { id: c.id.clone(), version: c.version, at: now() }).collect()
+    catalogue
+        .consents_for(Asked::Request, facts)
+        .map(|c| Agreed {
+            id: c.id.clone(),
+            version: c.version,
+            at: now(),
+        })
+        .collect()
 }
 
 /// Files for everything that is asked with the claim request.
@@ -186,10 +284,15 @@ fn complete(catalogue: &Catalogue, notice: &Notice) -> Folder {
     for task in folder.tasks(catalogue, &folder.facts(notice, Some(100_000))) {
         let document = catalogue.document(&task.document).unwrap();
         for i in 0..document.min {
-            folder.files.push(file(&format!("{}-{i}", document.id), &document.id));
+            folder
+                .files
+                .push(file(&format!("{}-{i}", document.id), &document.id));
         }
     }
-    folder.typed.insert("bank_card".into(), [(Field::Card, "6222020000000000000".to_owned())].into());
+    folder.typed.insert(
+        "bank_card".into(),
+        [(Field::Card, "6222020000000000000".to_owned())].into(),
+    );
     folder
 }
 
@@ -199,18 +302,55 @@ fn c1_the_count_is_the_number_of_unmet_documents_in_any_order() {
     let notice = notice("motor.single");
     let whole = complete(&catalogue, &notice);
     let facts = whole.facts(&notice, Some(100_000));
-    let missing = |folder: &Folder| folder.tasks(&catalogue, &facts).iter().filter(|t| t.is_missing()).count();
+    let missing = |folder: &Folder| {
+        folder
+            .tasks(&catalogue, &facts)
+            .iter()
+            .filter(|t| t.is_missing())
+            .count()
+    };
     assert_eq!(missing(&whole), 0);
-    let mut folder = Folder { files: Vec::new(), typed: BTreeMap::new(), ..whole.clone() };
+    let mut folder = Folder {
+        files: Vec::new(),
+        typed: BTreeMap::new(),
+        ..whole.clone()
+    };
     let all = missing(&folder);
-    assert_eq!(all, folder.tasks(&catalogue, &facts).iter().filter(|t| t.need == Need::Required).count());
+    assert_eq!(
+        all,
+        folder
+            .tasks(&catalogue, &facts)
+            .iter()
+            .filter(|t| t.need == Need::Required)
+            .count()
+    );
     // From the back, one document after the other.
     let mut left = all;
-    for document in catalogue.papers.documents.iter().rev().map(|d| d.id.clone()) {
+    for document in catalogue
+        .papers
+        .documents
+        .iter()
+        .rev()
+        .map(|d| d.id.clone())
+    {
         let before = folder.files.len() + folder.typed.len();
-        folder.files.extend(whole.files.iter().filter(|f| f.document == document).cloned());
-        folder.typed.extend(whole.typed.get(&document).map(|t| (document.clone(), t.clone())));
-        let wanted = folder.tasks(&catalogue, &facts).iter().any(|t| t.document == document && t.need == Need::Required);
+        folder.files.extend(
+            whole
+                .files
+                .iter()
+                .filter(|f| f.document == document)
+                .cloned(),
+        );
+        folder.typed.extend(
+            whole
+                .typed
+                .get(&document)
+                .map(|t| (document.clone(), t.clone())),
+        );
+        let wanted = folder
+            .tasks(&catalogue, &facts)
+            .iter()
+            .any(|t| t.document == document && t.need == Need::Required);
         if folder.files.len() + folder.typed.len() > before && wanted {
             left -= 1;
         }
@@ -227,13 +367,34 @@ fn c10_a_document_that_cannot_be_had_does_not_stop_the_claim() {
     folder.files.retain(|f| f.document != "accident_report");
     let facts = folder.facts(&notice, Some(100_000));
     let consents = agreed(&catalogue, &facts);
-    let hinders = |folder: &Folder| folder.hinders(&catalogue, &facts, (&signed(), "张伟"), &consents);
-    assert_eq!(hinders(&folder), [FieldError::new("/documents/accident_report", Code::DocumentMissing)]);
-    folder.unavailable.insert("accident_report".into(), "".into());
-    assert_eq!(hinders(&folder), [FieldError::new("/unavailable/accident_report", Code::ReasonMissing)]);
-    folder.unavailable.insert("accident_report".into(), "交警说还要等一周".into());
+    let hinders =
+        |folder: &Folder| folder.hinders(&catalogue, &facts, (&signed(), "张伟"), &consents);
+    assert_eq!(
+        hinders(&folder),
+        [FieldError::new(
+            "/documents/accident_report",
+            Code::DocumentMissing
+        )]
+    );
+    folder
+        .unavailable
+        .insert("accident_report".into(), "".into());
+    assert_eq!(
+        hinders(&folder),
+        [FieldError::new(
+            "/unavailable/accident_report",
+            Code::ReasonMissing
+        )]
+    );
+    folder
+        .unavailable
+        .insert("accident_report".into(), "交警说还要等一周".into());
     assert_eq!(hinders(&folder), []);
-    let task = folder.tasks(&catalogue, &facts).into_iter().find(|t| t.document == "accident_report").unwrap();
+    let task = folder
+        .tasks(&catalogue, &facts)
+        .into_iter()
+        .find(|t| t.document == "accident_report")
+        .unwrap();
     assert_eq!(task.state, State::Unavailable);
     assert!(!task.is_missing());
 }
@@ -243,13 +404,24 @@ fn c11_what_the_insurer_has_is_never_asked_again() {
     let catalogue = shipped();
     let notice = notice("motor.single");
     let mut folder = plain(&catalogue, &notice);
-    folder.on_file = vec!["id_front".into(), "id_back".into(), "vehicle_license".into()];
+    folder.on_file = vec![
+        "id_front".into(),
+        "id_back".into(),
+        "vehicle_license".into(),
+    ];
     let tasks = folder.tasks(&catalogue, &folder.facts(&notice, None));
     for id in &folder.on_file {
         let task = tasks.iter().find(|t| t.document == *id).unwrap();
         assert!(task.state == State::OnFile && !task.is_missing(), "{id}");
     }
-    assert!(catalogue.papers.documents.iter().all(|d| !d.name.zh.contains("保险单")), "the policy itself is never asked for");
+    assert!(
+        catalogue
+            .papers
+            .documents
+            .iter()
+            .all(|d| !d.name.zh.contains("保险单")),
+        "the policy itself is never asked for"
+    );
 }
 
 #[test]
@@ -259,24 +431,55 @@ fn only_signature_consent_and_bare_documents_hinder_a_claim_request() {
     let mut folder = complete(&catalogue, &notice);
     let facts = folder.facts(&notice, None);
     let consents = agreed(&catalogue, &facts);
-    assert_eq!(folder.hinders(&catalogue, &facts, (&signed(), "张伟"), &consents), []);
-    let unsigned = folder.hinders(&catalogue, &facts, (&Signature::default(), "张伟"), &consents);
-    assert_eq!(unsigned, [FieldError::new("/signature", Code::SignatureMissing)]);
-    let dot = Signature { strokes: vec![vec![[1, 1]; 40]], typed: String::new() };
-    assert_eq!(folder.hinders(&catalogue, &facts, (&dot, "张伟"), &consents)[0].code, Code::SignatureShort);
+    assert_eq!(
+        folder.hinders(&catalogue, &facts, (&signed(), "张伟"), &consents),
+        []
+    );
+    let unsigned = folder.hinders(
+        &catalogue,
+        &facts,
+        (&Signature::default(), "张伟"),
+        &consents,
+    );
+    assert_eq!(
+        unsigned,
+        [FieldError::new("/signature", Code::SignatureMissing)]
+    );
+    let dot = Signature {
+        strokes: vec![vec![[1, 1]; 40]],
+        typed: String::new(),
+    };
+    assert_eq!(
+        folder.hinders(&catalogue, &facts, (&dot, "张伟"), &consents)[0].code,
+        Code::SignatureShort
+    );
     // For those who cannot draw: the name, as it stands on the report.
-    let typed = |name: &str| Signature { strokes: Vec::new(), typed: name.into() };
-    assert_eq!(folder.hinders(&catalogue, &facts, (&typed("张 伟"), "张伟"), &consents), []);
-    assert_eq!(folder.hinders(&catalogue, &facts, (&typed("李四"), "张伟"), &consents)[0].code, Code::NameDiffers);
+    let typed = |name: &str| Signature {
+        strokes: Vec::new(),
+        typed: name.into(),
+    };
+    assert_eq!(
+        folder.hinders(&catalogue, &facts, (&typed("张 伟"), "张伟"), &consents),
+        []
+    );
+    assert_eq!(
+        folder.hinders(&catalogue, &facts, (&typed("李四"), "张伟"), &consents)[0].code,
+        Code::NameDiffers
+    );
     assert!(
         folder
             .hinders(&catalogue, &facts, (&signed(), "张伟"), &[])
             .iter()
             .all(|e| e.code == Code::ConsentMissing && e.field.starts_with("/consents/"))
     );
-    // One page of two is a beginning, and documents before payment have time.
+    // One page of two only counts as started, and documents needed before payment can wait.
     folder.files.retain(|f| f.document != "medical_list");
-    assert!(folder.hinders(&catalogue, &facts, (&signed(), "张伟"), &consents).iter().any(|e| e.field == "/documents/medical_list"));
+    assert!(
+        folder
+            .hinders(&catalogue, &facts, (&signed(), "张伟"), &consents)
+            .iter()
+            .any(|e| e.field == "/documents/medical_list")
+    );
 }
 
 #[test]
@@ -286,7 +489,11 @@ fn a_condition_that_falls_away_keeps_its_files() {
     let mut folder = with(&plain(&catalogue, &notice), "vehicle_towed", true);
     folder.files.push(file("t", "tow_invoice"));
     let state = |folder: &Folder| {
-        folder.tasks(&catalogue, &folder.facts(&notice, None)).into_iter().find(|t| t.document == "tow_invoice").map(|t| t.state)
+        folder
+            .tasks(&catalogue, &folder.facts(&notice, None))
+            .into_iter()
+            .find(|t| t.document == "tow_invoice")
+            .map(|t| t.state)
     };
     assert_eq!(state(&folder), Some(State::Done));
     folder.answers.insert("vehicle_towed".into(), false);
@@ -301,7 +508,10 @@ fn deregistration_and_cremation_together_replace_the_death_certificate() {
     let notice = notice("health.death");
     let mut folder = plain(&catalogue, &notice);
     let missing = |folder: &Folder| {
-        folder.tasks(&catalogue, &folder.facts(&notice, None)).iter().any(|t| t.document == "death_cert" && t.is_missing())
+        folder
+            .tasks(&catalogue, &folder.facts(&notice, None))
+            .iter()
+            .any(|t| t.document == "death_cert" && t.is_missing())
     };
     assert!(missing(&folder));
     folder.files.push(file("h", "hukou_cancel"));
@@ -338,16 +548,28 @@ fn what_is_asked_for_in_addition_is_required_until_a_file_comes() {
     let catalogue = shipped();
     let facts = Facts::default();
     let mut folder = Folder::default();
-    let task = |folder: &Folder| folder.tasks(&catalogue, &facts).into_iter().find(|t| t.document == "weather");
+    let task = |folder: &Folder| {
+        folder
+            .tasks(&catalogue, &facts)
+            .into_iter()
+            .find(|t| t.document == "weather")
+    };
     folder.asked.insert("weather".into(), 0);
-    assert_eq!(task(&folder).map(|t| (t.need, t.state)), Some((Need::Required, State::Todo)));
+    assert_eq!(
+        task(&folder).map(|t| (t.need, t.state)),
+        Some((Need::Required, State::Todo))
+    );
     folder.files = vec![file("a", "weather"), file("b", "weather")];
     assert_eq!(task(&folder).map(|t| t.state), Some(State::Done));
-    // Asked for again although two are there, which is all it takes: there is room for more, and one is missing.
+    // Asked for again although the maximum of two is there: there is room for more, and one is
+    // missing.
     let document = catalogue.document("weather").unwrap();
     assert_eq!((document.max, folder.room(document)), (2, 0));
     folder.asked.insert("weather".into(), 2);
-    assert_eq!((task(&folder).map(|t| t.state), folder.room(document)), (Some(State::Todo), 2));
+    assert_eq!(
+        (task(&folder).map(|t| t.state), folder.room(document)),
+        (Some(State::Todo), 2)
+    );
     // What was sent back does not count.
     folder.asked.clear();
     folder.files.iter_mut().for_each(|f| f.returned = true);

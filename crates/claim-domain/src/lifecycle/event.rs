@@ -69,7 +69,14 @@ impl Stage {
 
     /// Nothing more will happen unless the claim is opened again.
     pub fn is_over(self) -> bool {
-        matches!(self, Stage::Closed | Stage::Archived | Stage::NotAccepted | Stage::Rejected | Stage::Withdrawn)
+        matches!(
+            self,
+            Stage::Closed
+                | Stage::Archived
+                | Stage::NotAccepted
+                | Stage::Rejected
+                | Stage::Withdrawn
+        )
     }
 }
 
@@ -88,7 +95,14 @@ pub enum Desk {
 }
 
 impl Desk {
-    pub const ALL: [Desk; 6] = [Desk::Intake, Desk::Surveyor, Desk::Assessor, Desk::Adjudicator, Desk::Finance, Desk::Supervisor];
+    pub const ALL: [Desk; 6] = [
+        Desk::Intake,
+        Desk::Surveyor,
+        Desk::Assessor,
+        Desk::Adjudicator,
+        Desk::Finance,
+        Desk::Supervisor,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -118,7 +132,7 @@ pub enum Actor {
     },
 }
 
-/// Why a document cannot be had.
+/// Why a document cannot be provided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Excuse {
@@ -142,8 +156,16 @@ pub enum Point {
 }
 
 impl Point {
-    pub const ALL: [Point; 8] =
-        [Point::Contract, Point::Event, Point::Loss, Point::Costs, Point::Evidence, Point::Conditions, Point::Amount, Point::Complete];
+    pub const ALL: [Point; 8] = [
+        Point::Contract,
+        Point::Event,
+        Point::Loss,
+        Point::Costs,
+        Point::Evidence,
+        Point::Conditions,
+        Point::Amount,
+        Point::Complete,
+    ];
     pub fn as_str(self) -> &'static str {
         match self {
             Point::Contract => "contract",
@@ -168,7 +190,7 @@ pub struct Check {
     pub note: String,
 }
 
-/// What is true of a claim beside its stage.
+/// What is true of a claim besides its stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -182,7 +204,7 @@ pub enum Overlay {
     AwaitingMedical,
     AdvancePaid,
     Litigation,
-    /// The policyholder says that this report is none of hers (这不是我报的).
+    /// The policyholder says that this report is not theirs (这不是我报的).
     Disowned,
 }
 
@@ -200,7 +222,12 @@ impl Overlay {
         Overlay::Disowned,
     ];
     /// Those that staff mark by hand; the others follow from what happened.
-    pub const MARKED: [Overlay; 4] = [Overlay::Investigating, Overlay::AwaitingPolice, Overlay::AwaitingMedical, Overlay::Litigation];
+    pub const MARKED: [Overlay; 4] = [
+        Overlay::Investigating,
+        Overlay::AwaitingPolice,
+        Overlay::AwaitingMedical,
+        Overlay::Litigation,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -221,15 +248,15 @@ impl Overlay {
     }
 }
 
-/// In which right somebody takes part in a claim. A role is proved, never declared: by a code to the policy's phone, by a
-/// paper that was accepted, by staff who saw the papers.
+/// In what capacity somebody takes part in a claim. A role is proven, never declared: by a code to
+/// the policy's phone, by an accepted document, by staff who saw the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(rename_all = "kebab-case"))]
 pub enum Role {
     /// Policyholder or insured person, by the policy's phone.
     Owner,
-    /// Reported, and nothing is proved: his own report and its stages.
+    /// Made the report, nothing proven: sees their own report and its stages.
     Reporter,
     /// May act for the insured person: 委托书.
     Agent,
@@ -246,8 +273,15 @@ pub enum Role {
 crate::wire_names!(Role);
 
 impl Role {
-    pub const ALL: &'static [Role] =
-        &[Role::Owner, Role::Reporter, Role::Agent, Role::Beneficiary, Role::Guardian, Role::Shop, Role::ThirdParty];
+    pub const ALL: &'static [Role] = &[
+        Role::Owner,
+        Role::Reporter,
+        Role::Agent,
+        Role::Beneficiary,
+        Role::Guardian,
+        Role::Shop,
+        Role::ThirdParty,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -265,29 +299,37 @@ impl Role {
     }
     /// Sees the whole claim, and acts in it.
     pub fn is_whole(self) -> bool {
-        matches!(self, Role::Owner | Role::Agent | Role::Beneficiary | Role::Guardian)
+        matches!(
+            self,
+            Role::Owner | Role::Agent | Role::Beneficiary | Role::Guardian
+        )
     }
 }
 
-/// What staff establish about a loss, with what follows: papers, clocks, who may be paid.
+/// What staff establish about a loss. It affects documents, deadlines and who may be paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(rename_all = "snake_case"))]
 pub enum Matter {
-    /// 全损: the bank's letter where the car is paid off, 残值 in the sum.
+    /// 全损: the bank's letter if the car is financed, 残值 in the calculation.
     TotalLoss,
     /// 代位求偿: 权益转让书 (保险法第六十条).
     SubrogationClaim,
     /// Before a court: judgement or settlement is needed.
     CourtCase,
-    /// The insured person has died: never paid, heirs or beneficiaries are.
+    /// The insured person has died: heirs or beneficiaries are paid instead.
     InsuredDeceased,
 }
 
 crate::wire_names!(Matter);
 
 impl Matter {
-    pub const ALL: &'static [Matter] = &[Matter::TotalLoss, Matter::SubrogationClaim, Matter::CourtCase, Matter::InsuredDeceased];
+    pub const ALL: &'static [Matter] = &[
+        Matter::TotalLoss,
+        Matter::SubrogationClaim,
+        Matter::CourtCase,
+        Matter::InsuredDeceased,
+    ];
 
     /// The fact of the document rules.
     pub fn as_str(self) -> &'static str {
@@ -303,14 +345,14 @@ impl Matter {
     }
 }
 
-/// Whose eyes an event is shown to.
+/// Who an event is shown to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Eyes {
-    /// Who is proved: everything.
+    /// Somebody with a proven role: everything.
     Whole,
-    /// How far it is.
+    /// Only progress.
     Stages,
-    /// The same, and what concerns the payee of this number.
+    /// Progress, and what concerns the payee of this number.
     Payee(u16),
 }
 
@@ -329,7 +371,7 @@ fn first() -> u16 {
 pub enum What {
     Reported {
         verified: bool,
-        /// The insured person has died: it is what was reported.
+        /// The report is of the insured person's death.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         deceased: bool,
     },
@@ -352,7 +394,7 @@ pub enum What {
     SurveyReported {
         report: String,
     },
-    /// The customer's correction, beside the report.
+    /// The customer's correction to the survey report.
     SurveyRemarked {
         text: String,
     },
@@ -360,7 +402,7 @@ pub enum What {
         version: u16,
         lines: Vec<Line>,
         total_fen: i64,
-        /// To the customer's objection, where there was one.
+        /// The answer to the customer's objection, if there was one.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         answer: String,
     },
@@ -376,7 +418,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lines: Vec<u16>,
     },
-    /// Above the limit of one person: a second one decides.
+    /// Above one person's limit: a second person decides.
     ApprovalAsked {
         to: String,
     },
@@ -384,7 +426,7 @@ pub enum What {
         amount_fen: i64,
         /// The decision in a sentence; each line has its own clause.
         basis: String,
-        /// Of decisions before covers had lines of their own: the one sum.
+        /// For decisions made before covers had their own lines: the one sum.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payout: Option<Payout>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -407,7 +449,7 @@ pub enum What {
         to: Stage,
         reason: String,
     },
-    /// The customer takes an amount that is less than what he accepted.
+    /// The customer accepts less than they had agreed to.
     DecisionAgreed,
     /// Who gets the money, and which part. The whole list, each time it changes.
     PayeesNamed {
@@ -430,7 +472,7 @@ pub enum What {
         reference: String,
         #[serde(default = "first")]
         payee: u16,
-        /// From which cover how much.
+        /// How much from which cover.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lines: Vec<Line>,
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -455,8 +497,8 @@ pub enum What {
         sha256: String,
         bytes: u64,
     },
-    /// 补充材料: everything that is still needed, in one list (保险法第二十二条：及时一次性通知). A second batch is the
-    /// supervisor's, with a reason.
+    /// 补充材料: everything that is still needed, in one list (保险法第二十二条：及时一次性通知). A
+    /// second batch needs a supervisor and a reason.
     SupplementAsked {
         batch: u16,
         documents: Vec<String>,
@@ -472,7 +514,7 @@ pub enum What {
         document: String,
         reason: String,
     },
-    /// Nothing of it is needed any more.
+    /// Nothing on the list is needed any more.
     SupplementEnded {
         reason: String,
     },
@@ -482,11 +524,12 @@ pub enum What {
         accepted: bool,
         reason: String,
     },
-    /// 索赔: the formal demand. The insurer's clock starts (保险法第二十三条，司法解释二第十五条).
+    /// 索赔: the formal claim request. Starts the insurer's clock
+    /// (保险法第二十三条，司法解释二第十五条).
     Requested {
         /// Version of the rules that were applied.
         rules_version: String,
-        /// Documents that the customer cannot provide, with his reason.
+        /// Documents the customer cannot provide, with their reason.
         unavailable: Vec<Excuse>,
         /// SHA-256 of the form that was signed.
         form_sha256: String,
@@ -502,7 +545,7 @@ pub enum What {
     Unmarked {
         overlay: Overlay,
     },
-    /// 复核: the customer does not agree; the decision stays to be seen.
+    /// 复核: the customer disagrees; the decision stays visible.
     ReviewAsked {
         reason: String,
         wish: String,
@@ -520,7 +563,7 @@ pub enum What {
         /// Who answers.
         owner: String,
     },
-    /// To 30 days, for a complex one; a special one to 60, by a supervisor.
+    /// To 30 days if complex; to 60 if special, by a supervisor.
     ComplaintExtended {
         special: bool,
         reason: String,
@@ -547,7 +590,8 @@ pub enum What {
         score: u8,
         text: String,
     },
-    /// The report named no policy of ours; this is the one, as its last digits. Who holds it sees the claim from now on.
+    /// The report named none of our policies; this is the one, by its last digits. Its policyholder
+    /// sees the claim from now on.
     PolicyFound {
         policy: String,
     },
@@ -566,14 +610,14 @@ pub enum What {
         #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = Date))]
         until: Option<Day>,
     },
-    /// 这不是我报的: nothing moves until a supervisor has found out.
+    /// 这不是我报的: nothing moves until a supervisor has settled it.
     Disowned,
-    /// What was found: it is the holder's after all, or it ends here.
+    /// The finding: the report is the policyholder's after all, or the claim ends here.
     DisownSettled {
         genuine: bool,
         text: String,
     },
-    /// A required paper is not needed: the customer's reason was taken, or staff know why.
+    /// A required document is not needed: staff accepted the customer's reason, or know why.
     DocumentWaived {
         document: String,
         reason: String,
@@ -588,11 +632,11 @@ pub enum What {
     ConsentWithdrawn {
         consent: String,
     },
-    /// The customer put right what is known of him: names of fields.
+    /// The customer corrected their details: names of the fields.
     Corrected {
         fields: Vec<String>,
     },
-    /// A deadline has passed; once for each.
+    /// A deadline has passed; at most one for each.
     Escalated {
         deadline: String,
         to: String,
@@ -645,7 +689,8 @@ macro_rules! kinds {
                 match self { $(Kind::$name => is!($machine)),* }
             }
 
-            /// Leads towards a decision or the money, or lets somebody in: rests while it is unknown whose report it is.
+            /// Leads towards a decision or payment, or lets somebody in: on hold while we do not
+            /// know whose report it is.
             pub(super) fn moves_on(self) -> bool {
                 match self { $(Kind::$name => is!($moves)),* }
             }
@@ -659,8 +704,9 @@ macro_rules! kinds {
     };
 }
 
-// Every step: its name on the wire, the desk that does it, whether the customer does, whether a rule of the machine does (it
-// never rejects: 个人信息保护法第二十四条), whether it rests while it is unknown whose report it is.
+// Every step: its name on the wire, the desk that does it, whether the customer does, whether the
+// system does by rule (it never rejects: 个人信息保护法第二十四条), and whether it is on hold while
+// we do not know whose report it is.
 kinds! {
     Reported           "reported"            -           -        machine -
     Registered         "registered"          Intake      -        machine moves
@@ -726,7 +772,9 @@ impl Kind {
         match actor {
             Actor::System => self.is_machines(),
             Actor::Customer => self.is_customers(),
-            Actor::Staff { desk, .. } => self.desk().is_some_and(|needed| needed == *desk || *desk == Desk::Supervisor),
+            Actor::Staff { desk, .. } => self
+                .desk()
+                .is_some_and(|needed| needed == *desk || *desk == Desk::Supervisor),
         }
     }
 }
@@ -743,7 +791,8 @@ pub struct Event {
 }
 
 impl What {
-    /// The event as these eyes may see it. Every kind has its line here: a new one does not compile without.
+    /// The event as this viewer may see it. Every kind has its line here: a new one does not
+    /// compile without.
     pub fn seen_by(self, eyes: Eyes) -> What {
         let none = String::new;
         let mine = |payee: u16| eyes == Eyes::Payee(payee);
@@ -751,19 +800,48 @@ impl What {
             return self;
         }
         match self {
-            What::Reported { verified, .. } => What::Reported { verified, deceased: false },
+            What::Reported { verified, .. } => What::Reported {
+                verified,
+                deceased: false,
+            },
             What::Registered { handler } => What::Registered { handler },
-            What::NotAccepted { .. } => What::NotAccepted { reason: none(), text: none(), next_step: none() },
+            What::NotAccepted { .. } => What::NotAccepted {
+                reason: none(),
+                text: none(),
+                next_step: none(),
+            },
             What::SurveyStarted { on_site, surveyor } => What::SurveyStarted { on_site, surveyor },
             What::SurveySkipped { .. } => What::SurveySkipped { reason: none() },
             What::SurveyReported { .. } => What::SurveyReported { report: none() },
             What::SurveyRemarked { .. } => What::SurveyRemarked { text: none() },
-            What::Assessed { version, .. } => What::Assessed { version, lines: Vec::new(), total_fen: 0, answer: none() },
-            What::AssessmentAccepted { version, by_phone } => What::AssessmentAccepted { version, by_phone },
-            What::AssessmentObjected { version, .. } => What::AssessmentObjected { version, reason: none(), lines: Vec::new() },
+            What::Assessed { version, .. } => What::Assessed {
+                version,
+                lines: Vec::new(),
+                total_fen: 0,
+                answer: none(),
+            },
+            What::AssessmentAccepted { version, by_phone } => {
+                What::AssessmentAccepted { version, by_phone }
+            }
+            What::AssessmentObjected { version, .. } => What::AssessmentObjected {
+                version,
+                reason: none(),
+                lines: Vec::new(),
+            },
             What::ApprovalAsked { to } => What::ApprovalAsked { to },
-            What::Approved { .. } => What::Approved { amount_fen: 0, basis: none(), payout: None, awards: Vec::new(), checks: Vec::new() },
-            What::Rejected { .. } => What::Rejected { clause: none(), facts: none(), evidence: none(), checks: Vec::new() },
+            What::Approved { .. } => What::Approved {
+                amount_fen: 0,
+                basis: none(),
+                payout: None,
+                awards: Vec::new(),
+                checks: Vec::new(),
+            },
+            What::Rejected { .. } => What::Rejected {
+                clause: none(),
+                facts: none(),
+                evidence: none(),
+                checks: Vec::new(),
+            },
             What::LetterDelivered => What::LetterDelivered,
             What::SentBack { to, .. } => What::SentBack { to, reason: none() },
             What::DecisionAgreed => What::DecisionAgreed,
@@ -771,49 +849,141 @@ impl What {
                 payees.retain(|p| mine(p.no));
                 What::PayeesNamed { payees }
             }
-            What::PaymentOrdered { payee, amount_fen, .. } if mine(payee) => {
-                What::PaymentOrdered { instruction: none(), payee, amount_fen }
+            What::PaymentOrdered {
+                payee, amount_fen, ..
+            } if mine(payee) => What::PaymentOrdered {
+                instruction: none(),
+                payee,
+                amount_fen,
+            },
+            What::PaymentOrdered { payee, .. } => What::PaymentOrdered {
+                instruction: none(),
+                payee,
+                amount_fen: 0,
+            },
+            What::PaymentFailed { reason, payee } if mine(payee) => {
+                What::PaymentFailed { reason, payee }
             }
-            What::PaymentOrdered { payee, .. } => What::PaymentOrdered { instruction: none(), payee, amount_fen: 0 },
-            What::PaymentFailed { reason, payee } if mine(payee) => What::PaymentFailed { reason, payee },
-            What::PaymentFailed { payee, .. } => What::PaymentFailed { reason: none(), payee },
-            What::Paid { amount_fen, reference, payee, lines, last4 } if mine(payee) => {
-                What::Paid { amount_fen, reference, payee, lines, last4 }
-            }
-            What::Paid { payee, .. } => What::Paid { amount_fen: 0, reference: none(), payee, lines: Vec::new(), last4: none() },
+            What::PaymentFailed { payee, .. } => What::PaymentFailed {
+                reason: none(),
+                payee,
+            },
+            What::Paid {
+                amount_fen,
+                reference,
+                payee,
+                lines,
+                last4,
+            } if mine(payee) => What::Paid {
+                amount_fen,
+                reference,
+                payee,
+                lines,
+                last4,
+            },
+            What::Paid { payee, .. } => What::Paid {
+                amount_fen: 0,
+                reference: none(),
+                payee,
+                lines: Vec::new(),
+                last4: none(),
+            },
             What::AdvanceAsked => What::AdvanceAsked,
-            What::AdvancePaid { .. } => What::AdvancePaid { amount_fen: 0, reference: none() },
+            What::AdvancePaid { .. } => What::AdvancePaid {
+                amount_fen: 0,
+                reference: none(),
+            },
             What::Closed => What::Closed,
             What::Archived => What::Archived,
             What::Reopened { .. } => What::Reopened { reason: none() },
             What::Withdrawn { .. } => What::Withdrawn { reason: none() },
-            // Which papers there are is the owner's.
-            What::DocumentReceived { .. } => What::DocumentReceived { document: none(), sha256: none(), bytes: 0 },
-            What::SupplementAsked { batch, until, .. } => {
-                What::SupplementAsked { batch, documents: Vec::new(), until, reason: none(), again_because: None }
-            }
-            What::SupplementExcused { .. } => What::SupplementExcused { document: none(), reason: none() },
+            // Which documents exist is not for these viewers.
+            What::DocumentReceived { .. } => What::DocumentReceived {
+                document: none(),
+                sha256: none(),
+                bytes: 0,
+            },
+            What::SupplementAsked { batch, until, .. } => What::SupplementAsked {
+                batch,
+                documents: Vec::new(),
+                until,
+                reason: none(),
+                again_because: None,
+            },
+            What::SupplementExcused { .. } => What::SupplementExcused {
+                document: none(),
+                reason: none(),
+            },
             What::SupplementEnded { .. } => What::SupplementEnded { reason: none() },
-            What::DocumentJudged { accepted, .. } => What::DocumentJudged { document: none(), accepted, reason: none() },
-            What::Requested { rules_version, .. } => What::Requested { rules_version, form_sha256: none(), unavailable: Vec::new() },
-            What::Marked { overlay, until, .. } => What::Marked { overlay, until, reason: none() },
+            What::DocumentJudged { accepted, .. } => What::DocumentJudged {
+                document: none(),
+                accepted,
+                reason: none(),
+            },
+            What::Requested { rules_version, .. } => What::Requested {
+                rules_version,
+                form_sha256: none(),
+                unavailable: Vec::new(),
+            },
+            What::Marked { overlay, until, .. } => What::Marked {
+                overlay,
+                until,
+                reason: none(),
+            },
             What::Unmarked { overlay } => What::Unmarked { overlay },
-            What::ReviewAsked { .. } => What::ReviewAsked { reason: none(), wish: none() },
-            What::ReviewAnswered { overturned, .. } => What::ReviewAnswered { overturned, text: none(), cause: none() },
-            What::ComplaintFiled { number, owner, .. } => What::ComplaintFiled { number, owner, about: none(), wish: none() },
-            What::ComplaintExtended { special, .. } => What::ComplaintExtended { special, reason: none() },
-            What::ComplaintAnswered { .. } => What::ComplaintAnswered { text: none(), cause: none() },
+            What::ReviewAsked { .. } => What::ReviewAsked {
+                reason: none(),
+                wish: none(),
+            },
+            What::ReviewAnswered { overturned, .. } => What::ReviewAnswered {
+                overturned,
+                text: none(),
+                cause: none(),
+            },
+            What::ComplaintFiled { number, owner, .. } => What::ComplaintFiled {
+                number,
+                owner,
+                about: none(),
+                wish: none(),
+            },
+            What::ComplaintExtended { special, .. } => What::ComplaintExtended {
+                special,
+                reason: none(),
+            },
+            What::ComplaintAnswered { .. } => What::ComplaintAnswered {
+                text: none(),
+                cause: none(),
+            },
             What::Wrote { .. } => What::Wrote { text: none() },
             What::Answered { .. } => What::Answered { text: none() },
             What::PersonAsked { .. } => What::PersonAsked { about: none() },
             What::PersonCalled { .. } => What::PersonCalled { text: none() },
-            What::Rated { .. } => What::Rated { score: 0, text: none() },
+            What::Rated { .. } => What::Rated {
+                score: 0,
+                text: none(),
+            },
             What::PolicyFound { .. } => What::PolicyFound { policy: none() },
-            What::Entitled { role, .. } => What::Entitled { role, who: none(), reason: none(), proof: none(), until: None },
+            What::Entitled { role, .. } => What::Entitled {
+                role,
+                who: none(),
+                reason: none(),
+                proof: none(),
+                until: None,
+            },
             What::Disowned => What::Disowned,
-            What::DisownSettled { genuine, .. } => What::DisownSettled { genuine, text: none() },
-            What::DocumentWaived { .. } => What::DocumentWaived { document: none(), reason: none() },
-            What::Established { matter, .. } => What::Established { matter, holds: false, reason: none() },
+            What::DisownSettled { genuine, .. } => What::DisownSettled {
+                genuine,
+                text: none(),
+            },
+            What::DocumentWaived { .. } => What::DocumentWaived {
+                document: none(),
+                reason: none(),
+            },
+            What::Established { matter, .. } => What::Established {
+                matter,
+                holds: false,
+                reason: none(),
+            },
             What::ConsentWithdrawn { .. } => What::ConsentWithdrawn { consent: none() },
             What::Corrected { .. } => What::Corrected { fields: Vec::new() },
             What::Escalated { deadline, to, by } => What::Escalated { deadline, to, by },

@@ -24,19 +24,26 @@ pub fn id_kind(number: &str) -> IdKind {
     }
 }
 
-/// Judges an ID number. `today` is the day in Asia/Shanghai: nobody is born later.
-/// A 15-digit number of the first generation is kept with a warning that carries its 18-character form.
+/// Judges an ID number. `today` is the day in Asia/Shanghai: nobody is born later. A 15-digit
+/// number of the first generation is kept with a warning that carries its 18-character form.
 pub fn id_no(text: &str, today: Day) -> Verdict {
     let value = compact(text);
     let length = value.chars().count();
     // 外国人永久居留证 before 2023: three letters and twelve digits, without a public check.
-    if length == 15 && value.bytes().take(3).all(|b| b.is_ascii_uppercase()) && value.bytes().skip(3).all(|b| b.is_ascii_digit()) {
+    if length == 15
+        && value.bytes().take(3).all(|b| b.is_ascii_uppercase())
+        && value.bytes().skip(3).all(|b| b.is_ascii_digit())
+    {
         return Verdict::Warn(value, Code::IdUnverified.into());
     }
     if is_other_paper(&value) {
         return Verdict::Warn(value, Code::IdUnverified.into());
     }
-    if let Some((i, c)) = value.chars().enumerate().find(|&(i, c)| !(c.is_ascii_digit() || (c == 'X' && i == 17))) {
+    if let Some((i, c)) = value
+        .chars()
+        .enumerate()
+        .find(|&(i, c)| !(c.is_ascii_digit() || (c == 'X' && i == 17)))
+    {
         let doubt = Finding::at(Code::IdCharacter, i);
         return Verdict::Err(match c {
             'O' => doubt.fix(replaced(&value, i, '0')),
@@ -65,8 +72,9 @@ pub fn id_no(text: &str, today: Day) -> Verdict {
     }
 }
 
-/// Papers without a public check, by their shape only: a passport (letters, then digits; or nine digits), 港澳居民来往内地
-/// 通行证 (H or M with 8 or 10 digits), 台湾居民来往大陆通行证 (8 or 10 digits), 出生医学证明 (a letter and nine digits).
+/// Papers without a public check, by their shape only: a passport (letters, then digits; or nine
+/// digits), 港澳居民来往内地 通行证 (H or M with 8 or 10 digits), 台湾居民来往大陆通行证 (8 or 10 digits), 出生医学证明 (a
+/// letter and nine digits).
 fn is_other_paper(value: &str) -> bool {
     let letters = value.bytes().take_while(u8::is_ascii_uppercase).count();
     let digits = &value[letters..];
@@ -79,7 +87,11 @@ fn is_other_paper(value: &str) -> bool {
 }
 
 fn check(body: &str) -> char {
-    let sum: u32 = body.bytes().zip(WEIGHTS).map(|(b, w)| u32::from(b - b'0') * w).sum();
+    let sum: u32 = body
+        .bytes()
+        .zip(WEIGHTS)
+        .map(|(b, w)| u32::from(b - b'0') * w)
+        .sum();
     char::from(CHECKS[(sum % 11) as usize])
 }
 
@@ -91,11 +103,19 @@ fn is_region(code: u32) -> bool {
 fn fault(value: &str, today: Day) -> Option<Finding> {
     let region: u32 = value[..2].parse().unwrap_or(0);
     // 永久居留证: a 9 before the province.
-    let (region, at) = if value.starts_with('9') { (value[1..3].parse().unwrap_or(0), 1) } else { (region, 0) };
+    let (region, at) = if value.starts_with('9') {
+        (value[1..3].parse().unwrap_or(0), 1)
+    } else {
+        (region, 0)
+    };
     if !is_region(region) {
         return Some(Finding::at(Code::IdRegion, at));
     }
-    let born = match (value[6..10].parse(), value[10..12].parse(), value[12..14].parse()) {
+    let born = match (
+        value[6..10].parse(),
+        value[10..12].parse(),
+        value[12..14].parse(),
+    ) {
         (Ok(y), Ok(m), Ok(d)) if y >= 1900 => Day::new(y, m, d),
         _ => None,
     };
@@ -103,7 +123,8 @@ fn fault(value: &str, today: Day) -> Option<Finding> {
         return Some(Finding::at(Code::IdDate, 6));
     }
     let right = check(&value[..17]);
-    (!value.ends_with(right)).then(|| Finding::at(Code::IdCheck, 17).fix(replaced(value, 17, right)))
+    (!value.ends_with(right))
+        .then(|| Finding::at(Code::IdCheck, 17).fix(replaced(value, 17, right)))
 }
 
 #[cfg(test)]
@@ -141,8 +162,18 @@ mod tests {
             ("440524188001010014", Code::IdDate, Some(7), None),
             ("110105199013010018", Code::IdDate, Some(7), None),
             ("110101202502290013", Code::IdDate, Some(7), None),
-            ("110105194912310021", Code::IdCheck, Some(18), Some("11010519491231002X")),
-            ("11010519491231002O", Code::IdCharacter, Some(18), Some("110105194912310020")),
+            (
+                "110105194912310021",
+                Code::IdCheck,
+                Some(18),
+                Some("11010519491231002X"),
+            ),
+            (
+                "11010519491231002O",
+                Code::IdCharacter,
+                Some(18),
+                Some("110105194912310020"),
+            ),
             ("001010199001010011", Code::IdRegion, Some(1), None),
             ("999840198602140018", Code::IdRegion, Some(2), None),
             ("900840198602140013", Code::IdRegion, Some(2), None),
@@ -150,10 +181,15 @@ mod tests {
             ("", Code::IdLength, None, None),
             ("1101051949123100X2", Code::IdCharacter, Some(17), None),
         ] {
-            let expected = Finding { code, at, fix: fix.map(Into::into) };
+            let expected = Finding {
+                code,
+                at,
+                fix: fix.map(Into::into),
+            };
             assert_eq!(judged(typed), Verdict::Err(expected), "{typed}");
         }
-        // The letter O mended to 0 is still not the right check character: the person is told so next.
+        // With the letter O corrected to 0, the check character is still wrong: the person is told
+        // that next.
         assert!(matches!(judged("110105194912310020"), Verdict::Err(f) if f.code == Code::IdCheck));
     }
 
@@ -164,7 +200,10 @@ mod tests {
             ("320311770706001", "320311197707060018"),
             ("130503670401001", "130503196704010016"),
         ] {
-            assert_eq!(judged(short), Verdict::Warn(short.into(), Finding::from(Code::IdOld).fix(long.into())));
+            assert_eq!(
+                judged(short),
+                Verdict::Warn(short.into(), Finding::from(Code::IdOld).fix(long.into()))
+            );
         }
     }
 
@@ -182,15 +221,29 @@ mod tests {
             ("0123456789", "0123456789"),
             ("Ｔ330012345", "T330012345"), // 出生医学证明
         ] {
-            assert_eq!(judged(typed), Verdict::Warn(kept.into(), Code::IdUnverified.into()), "{typed}");
+            assert_eq!(
+                judged(typed),
+                Verdict::Warn(kept.into(), Code::IdUnverified.into()),
+                "{typed}"
+            );
         }
-        for wrong in ["E1", "ABCD123456", "1234567", "12345678901", "E1234A678", "EE"] {
+        for wrong in [
+            "E1",
+            "ABCD123456",
+            "1234567",
+            "12345678901",
+            "E1234A678",
+            "EE",
+        ] {
             assert!(matches!(judged(wrong), Verdict::Err(_)), "{wrong}");
         }
     }
 
     #[test]
     fn old_cards_of_permanent_residents_are_kept_unverified() {
-        assert_eq!(judged("usa 110100 112233"), Verdict::Warn("USA110100112233".into(), Code::IdUnverified.into()));
+        assert_eq!(
+            judged("usa 110100 112233"),
+            Verdict::Warn("USA110100112233".into(), Code::IdUnverified.into())
+        );
     }
 }

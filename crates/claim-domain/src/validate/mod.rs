@@ -1,5 +1,6 @@
-//! What people type, judged. Each validator normalises first, then answers with the value to keep and, when
-//! something looks wrong, *which character* and the likely fix. Vectors and their sources stand beside the rules.
+//! Judges what people type. Each validator normalises first, then returns the value to keep and, if
+//! something looks wrong, *which character* and the likely fix. Vectors and their sources are next
+//! to the rules.
 //!
 //! Promise: no validator panics on any text, and normalising twice changes nothing.
 
@@ -30,7 +31,8 @@ use serde::{Deserialize, Serialize};
 /// Lists every code once: its name in Rust and its name on the wire and in the catalogue.
 macro_rules! codes {
     ($($name:ident $wire:literal,)*) => {
-        /// Why a value or a file was doubted or refused. The words for people stand in the catalogue under the wire name.
+        /// Why a value or a file was doubted or refused. The catalogue has the message under the
+        /// wire name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum Code { $(#[cfg_attr(feature = "openapi", schema(rename = $wire))] $name,)* }
@@ -149,13 +151,21 @@ pub struct Finding {
 
 impl From<Code> for Finding {
     fn from(code: Code) -> Finding {
-        Finding { code, at: None, fix: None }
+        Finding {
+            code,
+            at: None,
+            fix: None,
+        }
     }
 }
 
 impl Finding {
     fn at(code: Code, zero_based: usize) -> Finding {
-        Finding { code, at: u8::try_from(zero_based + 1).ok(), fix: None }
+        Finding {
+            code,
+            at: u8::try_from(zero_based + 1).ok(),
+            fix: None,
+        }
     }
     fn fix(mut self, fix: String) -> Finding {
         self.fix = Some(fix);
@@ -186,15 +196,15 @@ impl Verdict {
     }
 }
 
-/// Marks that are not seen: they come along with what was copied, above all from contacts and chats, and mean nothing in a
-/// number or name. Direction (UAX #9), zero width, soft hyphen, byte order.
+/// Invisible marks: they come along with copied text, above all from contacts and chats, and mean
+/// nothing in a number or name. Direction (UAX #9), zero width, soft hyphen, byte order.
 #[inline(never)]
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
-/// Full-width forms to ASCII (U+FF01..U+FF5E and the ideographic space), without marks that are not seen; everything else
-/// stays.
+/// Full-width forms to ASCII (U+FF01..U+FF5E and the ideographic space), without invisible marks;
+/// everything else stays.
 fn half_width(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().filter(|c| !is_unseen(*c)).map(narrow)
 }
@@ -212,19 +222,26 @@ pub(crate) fn half_width_text(text: &str) -> String {
     half_width(text).collect()
 }
 
-/// For numbers and codes: half width, upper case, without the separators people type between groups.
+/// For numbers and codes: half width, upper case, without the separators people type between
+/// groups.
 fn compact(text: &str) -> String {
     compact_without(text, "")
 }
 
-/// The same without these as well.
+/// The same, also without `these`.
 fn compact_without(text: &str, these: &str) -> String {
-    let apart = |c: char| c.is_whitespace() || c.is_control() || has("-‐‑‒–—―−·•.・‧∙･", c) || has(these, c);
-    // Everything that is compared is ASCII; full Unicode case tables would only weigh.
-    half_width(text).filter(|c| !apart(*c)).map(|c| c.to_ascii_uppercase()).collect()
+    let apart = |c: char| {
+        c.is_whitespace() || c.is_control() || has("-‐‑‒–—―−·•.・‧∙･", c) || has(these, c)
+    };
+    // Everything compared is ASCII; full Unicode case tables would only add bytes.
+    half_width(text)
+        .filter(|c| !apart(*c))
+        .map(|c| c.to_ascii_uppercase())
+        .collect()
 }
 
-/// Whether one of these. In few bytes: the search of the standard library is made for long texts.
+/// Whether `c` is one of `these`. Kept small: the standard library's search is built for long
+/// texts.
 #[inline(never)]
 fn has(these: &str, c: char) -> bool {
     these.chars().any(|one| one == c)
@@ -232,7 +249,10 @@ fn has(these: &str, c: char) -> bool {
 
 /// `text` with the character at `index` replaced.
 fn replaced(text: &str, index: usize, with: char) -> String {
-    text.chars().enumerate().map(|(i, c)| if i == index { with } else { c }).collect()
+    text.chars()
+        .enumerate()
+        .map(|(i, c)| if i == index { with } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -255,14 +275,20 @@ mod tests {
             ("account", bank_account),
             ("vin", vin),
             ("date", date),
-            ("amount", |s| crate::money::parse(s).map_or_else(Verdict::Err, |fen| Verdict::Ok(crate::money::show(fen)))),
+            ("amount", |s| {
+                crate::money::parse(s)
+                    .map_or_else(Verdict::Err, |fen| Verdict::Ok(crate::money::show(fen)))
+            }),
         ]
     }
 
     #[test]
     fn every_code_is_listed_once_and_named_as_on_the_wire() {
         for &code in Code::ALL {
-            assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{}\"", code.as_str()));
+            assert_eq!(
+                serde_json::to_string(&code).unwrap(),
+                format!("\"{}\"", code.as_str())
+            );
         }
         let distinct: std::collections::BTreeSet<_> = Code::ALL.iter().collect();
         assert_eq!(distinct.len(), Code::ALL.len());
@@ -284,7 +310,8 @@ mod tests {
 
         #[test]
         fn one_changed_character_is_always_noticed(which in 0usize..4, place in 0usize..19, by in 1usize..36) {
-            // The check of a VIN is position 9 itself: a mismatch is a warning, as elsewhere in the world it means nothing.
+            // A VIN's check digit is position 9: a mismatch is a warning, because elsewhere in the
+            // world it means nothing.
             let (good, alphabet, judge): (&str, &str, Validator) = [
                 ("11010519491231002X", "0123456789", all()[0].1),
                 ("91350100M000100Y43", "0123456789ABCDEFGHJKLMNPQRTUWXY", uscc as Validator),
@@ -296,7 +323,8 @@ mod tests {
             let alphabet: Vec<char> = alphabet.chars().collect();
             let from = alphabet.iter().position(|c| *c == old).unwrap_or(0);
             let new = alphabet[(from + by) % alphabet.len()];
-            // Of a VIN only digits: letters share values (A and J), and the first one says whether there is a check digit.
+            // For a VIN only digits: letters share values (A and J), and the first one says whether
+            // there is a check digit.
             prop_assume!(new != old && (which < 3 || old.is_ascii_digit() && place > 0));
             prop_assert!(judge(good) == Verdict::Ok(good.into()));
             let changed = judge(&replaced(good, place, new));

@@ -1,8 +1,9 @@
-//! Mainland mobile numbers: 11 digits, `1[3-9]`. Lenient on purpose: number ranges are opened every year.
+//! Mainland mobile numbers: 11 digits, `1[3-9]`. Lenient on purpose: number ranges are opened every
+//! year.
 
 use super::{Code, Finding, Verdict, compact_without};
 
-/// Judges a mobile number; `+86`, `0086` and `86` before it are taken away.
+/// Judges a mobile number; a leading `+86`, `0086` or `86` is removed.
 ///
 /// ```
 /// use claim_domain::validate::mobile;
@@ -13,7 +14,10 @@ use super::{Code, Finding, Verdict, compact_without};
 pub fn mobile(text: &str) -> Verdict {
     let value = compact_without(text, "()");
     let bare = value.trim_start_matches('+');
-    let bare = bare.strip_prefix("0086").or_else(|| bare.strip_prefix("86").filter(|r| r.len() >= 11)).unwrap_or(bare);
+    let bare = bare
+        .strip_prefix("0086")
+        .or_else(|| bare.strip_prefix("86").filter(|r| r.len() >= 11))
+        .unwrap_or(bare);
     if bare.is_empty() {
         return Verdict::Err(Code::Required.into());
     }
@@ -23,7 +27,10 @@ pub fn mobile(text: &str) -> Verdict {
     match bare.as_bytes() {
         [b'1', b'3'..=b'9', ..] if bare.len() == 11 => Verdict::Ok(bare.to_owned()),
         [b'1', b'3'..=b'9', ..] => Verdict::Err(Code::PhoneLength.into()),
-        _ => Verdict::Err(Finding::at(Code::PhoneFormat, usize::from(bare.starts_with('1')))),
+        _ => Verdict::Err(Finding::at(
+            Code::PhoneFormat,
+            usize::from(bare.starts_with('1')),
+        )),
     }
 }
 
@@ -31,17 +38,26 @@ pub fn mobile(text: &str) -> Verdict {
 pub fn shop_phone(text: &str) -> Verdict {
     let value = compact_without(text, "()");
     // An area code without its 0, as it is written for callers from abroad.
-    let home = value.strip_prefix("+86").or_else(|| value.strip_prefix("0086"));
+    let home = value
+        .strip_prefix("+86")
+        .or_else(|| value.strip_prefix("0086"));
     let value = match home {
-        Some(rest) if !rest.starts_with(['0', '1', '4', '8', '9']) || rest.starts_with("10") => format!("0{rest}"),
+        Some(rest) if !rest.starts_with(['0', '1', '4', '8', '9']) || rest.starts_with("10") => {
+            format!("0{rest}")
+        }
         Some(rest) => rest.to_owned(),
         None => value,
     };
     let digits = value.bytes().all(|b| b.is_ascii_digit());
-    let landline = value.starts_with('0') && (10..=18).contains(&value.len()) && !value.starts_with("00");
+    let landline =
+        value.starts_with('0') && (10..=18).contains(&value.len()) && !value.starts_with("00");
     let service = (value.starts_with("400") || value.starts_with("800")) && value.len() == 10
         || value.starts_with("95") && (5..=8).contains(&value.len());
-    if digits && (landline || service) { Verdict::Ok(value) } else { mobile(text) }
+    if digits && (landline || service) {
+        Verdict::Ok(value)
+    } else {
+        mobile(text)
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +88,11 @@ mod tests {
             ("010-62345678", Code::PhoneFormat),
             ("", Code::Required),
         ] {
-            assert_eq!(mobile(typed).finding().map(|f| f.code), Some(code), "{typed}");
+            assert_eq!(
+                mobile(typed).finding().map(|f| f.code),
+                Some(code),
+                "{typed}"
+            );
         }
     }
 

@@ -1,11 +1,13 @@
-//! 号牌, GA 36. Letters I and O are never used. An unusual shape is kept with a warning: a plate never stops a notice.
+//! 号牌, GA 36. Letters I and O are never used. An unusual shape is kept with a warning: a plate
+//! never stops a notice.
 
 use super::{Code, Finding, Verdict, compact, has, replaced};
 
 #[cfg(not(target_arch = "wasm32"))]
 const PROVINCES: &str = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼";
 #[cfg(target_arch = "wasm32")]
-const PROVINCES: &str = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼滬遼魯蘇贛瓊貴陝晉閩寧雲粵";
+const PROVINCES: &str =
+    "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼滬遼魯蘇贛瓊貴陝晉閩寧雲粵";
 
 fn letter(c: char) -> bool {
     c.is_ascii_uppercase() && !matches!(c, 'I' | 'O')
@@ -40,8 +42,12 @@ pub fn plate(text: &str) -> Verdict {
     if let Some(i) = c.iter().skip(1).position(|c| matches!(c, 'I' | 'O')) {
         let digit = if c[i + 1] == 'O' { '0' } else { '1' };
         let doubt = Finding::at(Code::PlateCharacter, i + 1);
-        // The second place is always a letter, so a digit there would be no help.
-        return Verdict::Err(if i == 0 { doubt } else { doubt.fix(replaced(&value, i + 1, digit)) });
+        // The second character is always a letter, so suggesting a digit would not help.
+        return Verdict::Err(if i == 0 {
+            doubt
+        } else {
+            doubt.fix(replaced(&value, i + 1, digit))
+        });
     }
     if c.len() > 1 && !letter(c[1]) {
         return Verdict::Err(Finding::at(Code::PlateCharacter, 1));
@@ -56,27 +62,41 @@ pub fn plate(text: &str) -> Verdict {
     if let Some(i) = rest.iter().position(|&c| !letter_or_digit(c)) {
         return Verdict::Err(Finding::at(Code::PlateCharacter, i + 2));
     }
-    // Eight places, all of them possible: the new-energy pattern names the place that breaks it.
-    let wrong = if energy(rest[0]) { rest[2..].iter().position(|c| !digit(*c)).map_or(2, |i| i + 4) } else { 2 };
+    // Eight characters, all of them possible: the new-energy pattern shows which one breaks it.
+    let wrong = if energy(rest[0]) {
+        rest[2..]
+            .iter()
+            .position(|c| !digit(*c))
+            .map_or(2, |i| i + 4)
+    } else {
+        2
+    };
     Verdict::Err(Finding::at(Code::PlateCharacter, wrong))
 }
 
-/// What a notice keeps of a plate, whatever was typed: a person looks at an unusual one. At most twenty characters.
+/// What a notice keeps of any typed plate: a person looks at an unusual one. At most twenty
+/// characters.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn kept(text: &str) -> String {
     let mut value = flat(text);
     if let Some((end, _)) = value.char_indices().nth(20) {
         value.truncate(end);
     }
-    // Nothing of it can stand on a plate: still not nothing.
+    // No character fits a plate, but it must not be empty.
     if value.is_empty() { "?".into() } else { value }
 }
 
-/// Plates are in simplified characters, people's keyboards may not be: made one on the server, and taken as it is on the
-/// phone, where every table weighs.
+/// Plates use simplified characters; people's keyboards may not. The server converts them; the
+/// phone takes them as they are, because every table adds bytes.
 #[cfg(not(target_arch = "wasm32"))]
 fn flat(text: &str) -> String {
-    let simplified = |c: char| TRADITIONAL.chars().position(|t| t == c).and_then(|i| SIMPLIFIED.chars().nth(i)).unwrap_or(c);
+    let simplified = |c: char| {
+        TRADITIONAL
+            .chars()
+            .position(|t| t == c)
+            .and_then(|i| SIMPLIFIED.chars().nth(i))
+            .unwrap_or(c)
+    };
     compact(text).chars().map(simplified).collect()
 }
 
@@ -90,29 +110,38 @@ const TRADITIONAL: &str = "滬遼魯蘇贛瓊貴陝晉閩寧雲粵領學掛應�
 #[cfg(not(target_arch = "wasm32"))]
 const SIMPLIFIED: &str = "沪辽鲁苏赣琼贵陕晋闽宁云粤领学挂应试";
 
-/// Whether it is one of an ordinary car, lorry, school car, police car, or of Hong Kong and Macau.
+/// Whether it belongs to an ordinary car, lorry, driving-school car or police car, or to Hong Kong
+/// or Macau.
 fn civil(c: &[char]) -> bool {
-    let [province, office, rest @ ..] = c else { return false };
+    let [province, office, rest @ ..] = c else {
+        return false;
+    };
     let body = |n: usize, ok: fn(char) -> bool| rest[..n].iter().all(|&c| ok(c));
     has(PROVINCES, *province)
         && letter(*office)
         && match (rest.len(), rest.get(4)) {
             (5, Some('学' | '挂' | '警' | '學' | '掛')) => body(4, letter_or_digit),
-            (5, Some('港' | '澳')) => (*province, *office) == ('粤', 'Z') && body(4, letter_or_digit),
+            (5, Some('港' | '澳')) => {
+                (*province, *office) == ('粤', 'Z') && body(4, letter_or_digit)
+            }
             (5, _) => body(5, letter_or_digit),
             (6, _) => {
-                let small = energy(rest[0]) && letter_or_digit(rest[1]) && rest[2..].iter().all(|&c| digit(c));
+                let small = energy(rest[0])
+                    && letter_or_digit(rest[1])
+                    && rest[2..].iter().all(|&c| digit(c));
                 small || body(5, digit) && energy(rest[5])
             }
             _ => false,
         }
 }
 
-/// Embassy, consulate, emergency, armed police, military, trial and oversize plates, those of civil aviation and of two
-/// places: handled by a person.
+/// Embassy, consulate, emergency, armed police, military, trial and oversize plates, those of civil
+/// aviation and of two places: handled by a person.
 #[cfg(not(target_arch = "wasm32"))]
 fn special(c: &[char]) -> bool {
-    let plain = c.iter().all(|&c| c.is_ascii_alphanumeric() || has(PROVINCES, c) || mark(c));
+    let plain = c
+        .iter()
+        .all(|&c| c.is_ascii_alphanumeric() || has(PROVINCES, c) || mark(c));
     let digits = |from: usize| c.len() > from && c[from..].iter().all(|&c| digit(c));
     (6..=10).contains(&c.len())
         && plain
@@ -123,7 +152,7 @@ fn special(c: &[char]) -> bool {
             || has(PROVINCES, c[0]) && c[2] == 'P' && c.len() == 8 && digits(3))
 }
 
-/// On the phone, where they would weigh: more is let through, and the server says which.
+/// On the phone, without the tables to save bytes: more is let through, and the server decides.
 #[cfg(target_arch = "wasm32")]
 fn special(c: &[char]) -> bool {
     c.len() > 5 && (c[0].is_ascii_uppercase() || c[2] == 'P' || c.iter().any(|&c| mark(c)))
@@ -139,8 +168,17 @@ mod tests {
 
     #[test]
     fn plates_that_are_right() {
-        for typed in ["京A12345", "京AD12345", "沪A12345D", "粤BFA1234", "鲁Q7253挂", "浙C2314学", "京A1234警", "粤Z1234港", "甘G23459F"]
-        {
+        for typed in [
+            "京A12345",
+            "京AD12345",
+            "沪A12345D",
+            "粤BFA1234",
+            "鲁Q7253挂",
+            "浙C2314学",
+            "京A1234警",
+            "粤Z1234港",
+            "甘G23459F",
+        ] {
             assert_eq!(plate(typed), Verdict::Ok(typed.into()), "{typed}");
         }
         assert_eq!(plate("京a·d12345"), Verdict::Ok("京AD12345".into()));
@@ -160,7 +198,15 @@ mod tests {
             ("京", Code::PlateLength, None, None),
             ("", Code::Required, None, None),
         ] {
-            assert_eq!(plate(typed), Verdict::Err(Finding { code, at, fix: fix.map(Into::into) }), "{typed}");
+            assert_eq!(
+                plate(typed),
+                Verdict::Err(Finding {
+                    code,
+                    at,
+                    fix: fix.map(Into::into)
+                }),
+                "{typed}"
+            );
         }
     }
 
@@ -195,8 +241,12 @@ mod tests {
 
     #[test]
     fn plates_in_traditional_characters() {
-        for (typed, kept) in [("粵B12345", "粤B12345"), ("滬AD12345", "沪AD12345"), ("魯Q7253掛", "鲁Q7253挂"), ("浙C2314學", "浙C2314学")]
-        {
+        for (typed, kept) in [
+            ("粵B12345", "粤B12345"),
+            ("滬AD12345", "沪AD12345"),
+            ("魯Q7253掛", "鲁Q7253挂"),
+            ("浙C2314學", "浙C2314学"),
+        ] {
             assert_eq!(plate(typed), Verdict::Ok(kept.into()), "{typed}");
         }
         assert!(plate("\u{202d}京A12345\u{202c}").value() == Some("京A12345"));

@@ -1,12 +1,13 @@
-//! Policy numbers differ by insurer: the catalogue lists their shapes. A number we do not know is reported all the
-//! same, as 未验证保单.
+//! Policy numbers differ by insurer: the catalogue lists their shapes. A number we do not know is
+//! reported all the same, as 未验证保单.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Code, Finding, Verdict, compact};
 
-/// The shape of a number, in the part of regular expressions that is enough for it: `PDAA[0-9]{18}`, `[A-Z0-9]{8,32}`.
-/// Characters and classes, each with an optional `{n}` or `{m,n}`; nothing that could run for long.
+/// The shape of a number, in a sufficient subset of regular expressions: `PDAA[0-9]{18}`,
+/// `[A-Z0-9]{8,32}`. Characters and classes, each with an optional `{n}` or `{m,n}`; nothing that
+/// could run for long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Shape {
@@ -30,7 +31,8 @@ impl From<Shape> for String {
 impl TryFrom<String> for Shape {
     type Error = String;
     fn try_from(text: String) -> Result<Shape, String> {
-        let parts = parse(&text).ok_or_else(|| format!("policy number shape {text:?} is not understood"))?;
+        let parts = parse(&text)
+            .ok_or_else(|| format!("policy number shape {text:?} is not understood"))?;
         Ok(Shape { text, parts })
     }
 }
@@ -61,7 +63,11 @@ fn parse(text: &str) -> Option<Vec<Part>> {
         if ranges.is_empty() || least > most || most > 64 {
             return None;
         }
-        parts.push(Part { ranges, least, most });
+        parts.push(Part {
+            ranges,
+            least,
+            most,
+        });
     }
     (!parts.is_empty() && parts.len() <= 32).then_some(parts)
 }
@@ -69,14 +75,17 @@ fn parse(text: &str) -> Option<Vec<Part>> {
 impl Shape {
     fn fits(&self, value: &str) -> bool {
         let value: Vec<char> = value.chars().collect();
-        // Every place that could be reached so far.
+        // Every position reachable so far.
         let mut places = vec![false; value.len() + 1];
         places[0] = true;
         for part in &self.parts {
             let mut next = vec![false; value.len() + 1];
             for start in (0..=value.len()).filter(|i| places[*i]) {
-                let run =
-                    value[start..].iter().take(part.most).take_while(|c| part.ranges.iter().any(|(a, b)| (a..=b).contains(c))).count();
+                let run = value[start..]
+                    .iter()
+                    .take(part.most)
+                    .take_while(|c| part.ranges.iter().any(|(a, b)| (a..=b).contains(c)))
+                    .count();
                 (part.least..=run).for_each(|n| next[start + n] = true);
             }
             places = next;
@@ -94,8 +103,16 @@ pub fn policy_no(text: &str, shapes: &[Shape]) -> Verdict {
     if let Some(i) = value.chars().position(|c| !c.is_ascii_alphanumeric()) {
         return Verdict::Err(Finding::at(Code::PolicyShape, i));
     }
-    let fits = if shapes.is_empty() { (8..=32).contains(&value.len()) } else { shapes.iter().any(|s| s.fits(&value)) };
-    if fits { Verdict::Ok(value) } else { Verdict::Err(Code::PolicyShape.into()) }
+    let fits = if shapes.is_empty() {
+        (8..=32).contains(&value.len())
+    } else {
+        shapes.iter().any(|s| s.fits(&value))
+    };
+    if fits {
+        Verdict::Ok(value)
+    } else {
+        Verdict::Err(Code::PolicyShape.into())
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +121,10 @@ mod tests {
 
     #[test]
     fn letters_and_digits_of_a_plausible_length() {
-        assert_eq!(policy_no("pdaa 2026-3301-000123", &[]), Verdict::Ok("PDAA20263301000123".into()));
+        assert_eq!(
+            policy_no("pdaa 2026-3301-000123", &[]),
+            Verdict::Ok("PDAA20263301000123".into())
+        );
         for typed in ["1234567", "保单12345678", &"A".repeat(33)] {
             assert!(matches!(policy_no(typed, &[]), Verdict::Err(_)), "{typed}");
         }
@@ -112,7 +132,8 @@ mod tests {
 
     #[test]
     fn an_insurer_has_its_own_shapes() {
-        let shapes = ["PDAA[0-9]{4,6}", "[A-C]X{2}9"].map(|s| Shape::try_from(s.to_owned()).unwrap());
+        let shapes =
+            ["PDAA[0-9]{4,6}", "[A-C]X{2}9"].map(|s| Shape::try_from(s.to_owned()).unwrap());
         for good in ["PDAA1234", "pdaa-123456", "BXX9"] {
             assert!(matches!(policy_no(good, &shapes), Verdict::Ok(_)), "{good}");
         }

@@ -1,5 +1,5 @@
-//! 车架号 / VIN, ISO 3779 and GB 16735: 17 characters without I, O and Q; position 9 is a check digit in North America
-//! and China, and means nothing elsewhere.
+//! 车架号 / VIN, ISO 3779 and GB 16735: 17 characters without I, O and Q; position 9 is a check digit
+//! in North America and China, and means nothing elsewhere.
 
 use super::{Code, Finding, Verdict, compact, replaced};
 
@@ -18,12 +18,16 @@ fn worth(c: char) -> Option<u32> {
 }
 
 fn check(value: &str) -> Option<char> {
-    let sum: u32 = value.chars().zip(WEIGHTS).map(|(c, w)| worth(c).map(|v| v * w)).sum::<Option<u32>>()?;
+    let sum: u32 = value
+        .chars()
+        .zip(WEIGHTS)
+        .map(|(c, w)| worth(c).map(|v| v * w))
+        .sum::<Option<u32>>()?;
     Some(char::from_digit(sum % 11, 10).unwrap_or('X'))
 }
 
-/// Judges a VIN. A check digit that does not fit is a warning, never an error: of 1335 cars of a real fleet three did
-/// not fit. I, O and Q are mended to 1, 0 and 0.
+/// Judges a VIN. A wrong check digit is a warning, never an error: in a real fleet of 1335 cars,
+/// three were wrong. I, O and Q are corrected to 1, 0 and 0.
 pub fn vin(text: &str) -> Verdict {
     let value = compact(text);
     if value.is_empty() {
@@ -46,18 +50,35 @@ pub fn vin(text: &str) -> Verdict {
     }
     let checked_here = value.starts_with(['L', '1', '2', '3', '4', '5']);
     match check(&value) {
-        // Typed in order to type something; its check digit fits.
+        // Typed just to fill the field; its check digit fits.
         Some(_) if value.bytes().all(|b| b == b'0') => Verdict::Warn(value, Code::VinCheck.into()),
-        Some(right) if checked_here && value.chars().nth(8) != Some(right) => Verdict::Warn(value.clone(), doubted(&value, right)),
+        Some(right) if checked_here && value.chars().nth(8) != Some(right) => {
+            Verdict::Warn(value.clone(), doubted(&value, right))
+        }
         _ => Verdict::Ok(value),
     }
 }
 
-/// Where one mistaken character would explain a wrong check digit, the value as it probably is: first the pairs that
-/// look alike on a windscreen, else the check digit itself.
+/// If one mistaken character would explain a wrong check digit, the likely value: first the pairs
+/// that look alike on a windscreen, otherwise the check digit itself.
 fn doubted(value: &str, right: char) -> Finding {
-    let alike = [('0', 'D'), ('1', 'L'), ('2', 'Z'), ('5', 'S'), ('6', 'G'), ('8', 'B')];
-    let other = |c: char| alike.iter().find_map(|(a, b)| if c == *a { Some(*b) } else { (c == *b).then_some(*a) });
+    let alike = [
+        ('0', 'D'),
+        ('1', 'L'),
+        ('2', 'Z'),
+        ('5', 'S'),
+        ('6', 'G'),
+        ('8', 'B'),
+    ];
+    let other = |c: char| {
+        alike.iter().find_map(|(a, b)| {
+            if c == *a {
+                Some(*b)
+            } else {
+                (c == *b).then_some(*a)
+            }
+        })
+    };
     let candidates: Vec<String> = (value.chars().enumerate())
         .filter_map(|(i, c)| Some(replaced(value, i, other(c)?)))
         .filter(|v| check(v).is_some_and(|c| v.chars().nth(8) == Some(c)))
@@ -95,13 +116,36 @@ mod tests {
         );
         for (typed, code, at, fix) in [
             ("LDC613P23A130518", Code::VinLength, None, None),
-            ("LDC613P23AI305189", Code::VinCharacter, Some(11), Some("LDC613P23A1305189")),
-            ("LDC613P23A13O5189", Code::VinCharacter, Some(13), Some("LDC613P23A1305189")),
+            (
+                "LDC613P23AI305189",
+                Code::VinCharacter,
+                Some(11),
+                Some("LDC613P23A1305189"),
+            ),
+            (
+                "LDC613P23A13O5189",
+                Code::VinCharacter,
+                Some(13),
+                Some("LDC613P23A1305189"),
+            ),
             ("LDC613P23A13#5189", Code::VinCharacter, Some(13), None),
         ] {
-            assert_eq!(vin(typed), Verdict::Err(Finding { code, at, fix: fix.map(Into::into) }), "{typed}");
+            assert_eq!(
+                vin(typed),
+                Verdict::Err(Finding {
+                    code,
+                    at,
+                    fix: fix.map(Into::into)
+                }),
+                "{typed}"
+            );
         }
         // B read as 8: one look-alike explains it.
-        assert_eq!(vin("LZZ18LMJ4TJ465057").finding().and_then(|f| f.fix.as_deref()), Some("LZZ1BLMJ4TJ465057"));
+        assert_eq!(
+            vin("LZZ18LMJ4TJ465057")
+                .finding()
+                .and_then(|f| f.fix.as_deref()),
+            Some("LZZ1BLMJ4TJ465057")
+        );
     }
 }

@@ -2,23 +2,35 @@
 
 use super::{Component, Costs, Levels, Picture, Tuning, magnitude, quantise, tables, tail};
 
-/// Where the AC coefficients of luma are cut into two scans: low ones are in most blocks, high ones in few.
+/// Where the AC coefficients of luma are cut into two scans: low ones are in most blocks, high ones
+/// in few.
 const CUT: usize = 9;
 
-pub(super) fn write(picture: &Picture, components: &[Component], tuning: &Tuning, costs: &[Costs], scale: f32) -> Vec<u8> {
+pub(super) fn write(
+    picture: &Picture,
+    components: &[Component],
+    tuning: &Tuning,
+    costs: &[Costs],
+    scale: f32,
+) -> Vec<u8> {
     let tables = tables(tuning, scale);
     let each = components.iter().zip(costs);
-    let levels: Vec<Levels> = each.map(|(c, costs)| quantise(c, &tables[c.table], tuning, costs, 0..c.across * c.down)).collect();
+    let levels: Vec<Levels> = each
+        .map(|(c, costs)| quantise(c, &tables[c.table], tuning, costs, 0..c.across * c.down))
+        .collect();
     let mut file = Vec::with_capacity(420_000);
     file.extend([0xFF, 0xD8]);
-    // JFIF 1.01 without a density: readers take YCbCr for granted with it.
+    // JFIF 1.01 without a density: with it, readers assume YCbCr.
     segment(&mut file, 0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
     for (i, table) in tables.iter().enumerate().take(components.len()) {
         let mut body = vec![i as u8];
         body.extend(table.iter().map(|q| *q as u8));
         segment(&mut file, 0xDB, &body);
     }
-    let (width, height) = (picture.planes[0].width as u16, picture.planes[0].height as u16);
+    let (width, height) = (
+        picture.planes[0].width as u16,
+        picture.planes[0].height as u16,
+    );
     let mut frame = vec![8];
     frame.extend(height.to_be_bytes());
     frame.extend(width.to_be_bytes());
@@ -33,7 +45,13 @@ pub(super) fn write(picture: &Picture, components: &[Component], tuning: &Tuning
             let own = (0..c.own.1).flat_map(|y| y * c.across..y * c.across + c.own.0);
             let tokens = ac_tokens(levels, own, *first, *last);
             let header = [1, i as u8 + 1, 0, *first as u8, *last as u8, 0];
-            coded(&mut file, 1, &[(0, &tokens)], &header, tokens.iter().map(|t| (0, *t)));
+            coded(
+                &mut file,
+                1,
+                &[(0, &tokens)],
+                &header,
+                tokens.iter().map(|t| (0, *t)),
+            );
         }
     }
     file.extend([0xFF, 0xD9]);
@@ -42,7 +60,11 @@ pub(super) fn write(picture: &Picture, components: &[Component], tuning: &Tuning
 
 /// The scans of a component's AC coefficients.
 fn bands(component: usize) -> &'static [(usize, usize)] {
-    if component == 0 { &[(1, CUT), (CUT + 1, 63)] } else { &[(1, 63)] }
+    if component == 0 {
+        &[(1, CUT), (CUT + 1, 63)]
+    } else {
+        &[(1, 63)]
+    }
 }
 
 /// Bits that these blocks of a component will take, but for the headers.
@@ -56,7 +78,11 @@ pub(super) fn bits(component: usize, levels: &Levels) -> f64 {
             extra += u32::from(bits);
         }
         let total: f64 = counts.iter().map(|n| f64::from(*n)).sum();
-        let entropy: f64 = counts.iter().filter(|n| **n > 0).map(|n| f64::from(*n) * (total / f64::from(*n)).log2()).sum();
+        let entropy: f64 = counts
+            .iter()
+            .filter(|n| **n > 0)
+            .map(|n| f64::from(*n) * (total / f64::from(*n)).log2())
+            .sum();
         sum += entropy + f64::from(extra);
     };
     let mut previous = 0i16;
@@ -81,11 +107,19 @@ fn segment(file: &mut Vec<u8>, marker: u8, body: &[u8]) {
 type Token = (u8, u16, u8);
 
 /// A sequence of tokens, coded with a code of their own.
-fn coded(file: &mut Vec<u8>, class: u8, slots: &[(u8, &[Token])], header: &[u8], order: impl Iterator<Item = (usize, Token)>) {
+fn coded(
+    file: &mut Vec<u8>,
+    class: u8,
+    slots: &[(u8, &[Token])],
+    header: &[u8],
+    order: impl Iterator<Item = (usize, Token)>,
+) {
     let mut codes = Vec::with_capacity(slots.len());
     for (slot, tokens) in slots {
         let mut counts = [0u32; 257];
-        tokens.iter().for_each(|(symbol, ..)| counts[usize::from(*symbol)] += 1);
+        tokens
+            .iter()
+            .for_each(|(symbol, ..)| counts[usize::from(*symbol)] += 1);
         let code = Code::of(&counts);
         let mut body = vec![class << 4 | slot];
         body.extend(code.lengths);
@@ -94,10 +128,17 @@ fn coded(file: &mut Vec<u8>, class: u8, slots: &[(u8, &[Token])], header: &[u8],
         codes.push(code.words());
     }
     segment(file, 0xDA, header);
-    let mut bits = Bits { file, held: 0, count: 0 };
+    let mut bits = Bits {
+        file,
+        held: 0,
+        count: 0,
+    };
     for (which, (symbol, extra, count)) in order {
         let (word, length) = codes[which][usize::from(symbol)];
-        bits.put(u64::from(word) << count | u64::from(extra), u32::from(length) + u32::from(count));
+        bits.put(
+            u64::from(word) << count | u64::from(extra),
+            u32::from(length) + u32::from(count),
+        );
     }
     bits.end();
 }
@@ -130,7 +171,9 @@ fn dc_scan(file: &mut Vec<u8>, components: &[Component], levels: &[Levels]) {
         header.extend([i as u8 + 1, (c.table.min(1) as u8) << 4]);
     }
     header.extend([0, 0, 0]);
-    let slots: Vec<(u8, &[Token])> = (0..components.len().min(2)).map(|i| (i as u8, &tokens[i][..])).collect();
+    let slots: Vec<(u8, &[Token])> = (0..components.len().min(2))
+        .map(|i| (i as u8, &tokens[i][..]))
+        .collect();
     let mut next = [0usize; 2];
     let all = order.iter().map(|table| {
         let which = usize::from(*table);
@@ -141,9 +184,14 @@ fn dc_scan(file: &mut Vec<u8>, components: &[Component], levels: &[Levels]) {
 }
 
 /// The symbols of one band of these blocks.
-fn ac_tokens(levels: &Levels, blocks: impl Iterator<Item = usize>, first: usize, last: usize) -> Vec<Token> {
+fn ac_tokens(
+    levels: &Levels,
+    blocks: impl Iterator<Item = usize>,
+    first: usize,
+    last: usize,
+) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::with_capacity(levels.ac.len() + 1000);
-    // Blocks that end here in a row (G.1.2.2).
+    // Consecutive blocks that end here (G.1.2.2).
     let mut ended = 0u32;
     let flush = |tokens: &mut Vec<Token>, ended: &mut u32| {
         if *ended > 0 {
@@ -168,7 +216,11 @@ fn ac_tokens(levels: &Levels, blocks: impl Iterator<Item = usize>, first: usize,
                 tokens.push((0xF0, 0, 0));
                 run -= 16;
             }
-            tokens.push(((run << 4 | level.size()) as u8, level.tail(), level.size() as u8));
+            tokens.push((
+                (run << 4 | level.size()) as u8,
+                level.tail(),
+                level.size() as u8,
+            ));
             previous = k;
         }
         if previous < last {
@@ -231,19 +283,23 @@ struct Code {
 }
 
 impl Code {
-    /// The best code for these counts with words of at most 16 bits, none of only ones (K.2).
+    /// The best code for these counts with words of at most 16 bits, none all ones (K.2).
     fn of(counts: &[u32; 257]) -> Code {
         let mut counts = *counts;
-        // Takes the word of only ones, and is left out below.
+        // Takes the all-ones word and is removed below.
         counts[256] = 1;
         let mut length = [0usize; 257];
         let mut next: [Option<usize>; 257] = [None; 257];
-        // The last of equal counts, as the standard has it.
+        // Of equal counts the last, as the standard says.
         let least = |counts: &[u32; 257], but: Option<usize>| {
-            (0..257).filter(|i| counts[*i] > 0 && Some(*i) != but).min_by(|a, b| counts[*a].cmp(&counts[*b]).then(b.cmp(a)))
+            (0..257)
+                .filter(|i| counts[*i] > 0 && Some(*i) != but)
+                .min_by(|a, b| counts[*a].cmp(&counts[*b]).then(b.cmp(a)))
         };
         while let Some(a) = least(&counts, None) {
-            let Some(b) = least(&counts, Some(a)) else { break };
+            let Some(b) = least(&counts, Some(a)) else {
+                break;
+            };
             counts[a] += counts[b];
             counts[b] = 0;
             let mut at = a;
@@ -265,7 +321,10 @@ impl Code {
             }
         }
         let mut of_length = [0i32; 258];
-        length.iter().filter(|l| **l > 0).for_each(|l| of_length[*l] += 1);
+        length
+            .iter()
+            .filter(|l| **l > 0)
+            .for_each(|l| of_length[*l] += 1);
         // Words that are too long move up in pairs (figure K.3).
         for long in (17..258).rev() {
             while of_length[long] > 0 {
@@ -285,7 +344,10 @@ impl Code {
         }
         let mut symbols: Vec<usize> = (0..256).filter(|s| length[*s] > 0).collect();
         symbols.sort_by_key(|s| length[*s]);
-        Code { lengths: std::array::from_fn(|i| of_length[i + 1] as u8), symbols: symbols.iter().map(|s| *s as u8).collect() }
+        Code {
+            lengths: std::array::from_fn(|i| of_length[i + 1] as u8),
+            symbols: symbols.iter().map(|s| *s as u8).collect(),
+        }
     }
 
     /// Word and length of each symbol (annex C).

@@ -1,11 +1,15 @@
-//! What a PDF says about who made it: the information dictionary (ISO 32000-1 14.3.3) and XMP (14.3.2). Each is overwritten
-//! where it stands, so that every offset still holds.
+//! What a PDF says about who made it: the information dictionary (ISO 32000-1 14.3.3) and XMP
+//! (14.3.2). Each is overwritten in place, so every offset still holds.
 
-use super::syntax::{after, closing, dictionaries, has_key, has_name, is_trailer, literal, named, number_of, parts, reference};
+use super::syntax::{
+    after, closing, dictionaries, has_key, has_name, is_trailer, literal, named, number_of, parts,
+    reference,
+};
 use super::{PLAIN, object_streams};
 
-/// The same document without information dictionary and XMP; `None` where it is as it should be already, or must stay as it
-/// is: a signature covers every byte (12.8.1), and an invoice without its own is none.
+/// The same document without information dictionary and XMP; `None` if it is already clean or must
+/// stay as it is: a signature covers every byte (12.8.1), and an invoice without its signature is
+/// worthless.
 pub fn without_metadata(file: &[u8]) -> Option<Vec<u8>> {
     let mut plain = blanked(file).unwrap_or_else(|| file.to_vec());
     if is_signed(file) || super::encrypt(file).is_some() {
@@ -15,7 +19,9 @@ pub fn without_metadata(file: &[u8]) -> Option<Vec<u8>> {
     for (stream, (count, first, mut bytes)) in object_streams(file, PLAIN) {
         let mut changed = false;
         for (number, at) in inside(&bytes, count, first).unwrap_or_default() {
-            let Some(rest) = bytes.get(at..).filter(|rest| informs.contains(&number) && rest.trim_ascii_start().starts_with(b"<<")) else {
+            let Some(rest) = bytes.get(at..).filter(|rest| {
+                informs.contains(&number) && rest.trim_ascii_start().starts_with(b"<<")
+            }) else {
                 continue;
             };
             let start = at + rest.len() - rest.trim_ascii_start().len();
@@ -26,9 +32,14 @@ pub fn without_metadata(file: &[u8]) -> Option<Vec<u8>> {
             continue;
         }
         let at = place(file, stream);
-        // Less is said, so it is not longer; what follows the end of deflated data is not read (RFC 1950 2.3).
+        // It holds less, so it gets no longer; bytes after the end of deflated data are not read
+        // (RFC 1950 2.3).
         let is_plain = stream.starts_with(&bytes[..bytes.len().min(16)]);
-        let packed = if is_plain { bytes } else { miniz_oxide::deflate::compress_to_vec_zlib(&bytes, 9) };
+        let packed = if is_plain {
+            bytes
+        } else {
+            miniz_oxide::deflate::compress_to_vec_zlib(&bytes, 9)
+        };
         if packed.len() <= stream.len() {
             plain[at..at + packed.len()].copy_from_slice(&packed);
             plain[at + packed.len()..at + stream.len()].fill(b'\n');
@@ -37,7 +48,7 @@ pub fn without_metadata(file: &[u8]) -> Option<Vec<u8>> {
     (plain != file).then_some(plain)
 }
 
-/// The same for what stands in the open.
+/// The same, except inside object streams.
 pub(super) fn blanked(file: &[u8]) -> Option<Vec<u8>> {
     if is_signed(file) {
         return None;
@@ -49,7 +60,9 @@ pub(super) fn blanked(file: &[u8]) -> Option<Vec<u8>> {
             emptied(&mut plain[at..at + dictionary.len()]);
         }
         if let Some(stream) = stream.filter(|_| has_name(dictionary, b"Type", b"Metadata")) {
-            let length = number_of(dictionary, b"Length").map_or(stream.len(), |n| n as usize).min(stream.len());
+            let length = number_of(dictionary, b"Length")
+                .map_or(stream.len(), |n| n as usize)
+                .min(stream.len());
             let at = place(file, stream);
             blank(&mut plain[at..at + length], has_key(dictionary, b"Filter"));
         }
@@ -60,7 +73,8 @@ pub(super) fn blanked(file: &[u8]) -> Option<Vec<u8>> {
 /// Whether the information dictionary lies in an object stream.
 pub(super) fn is_packed(file: &[u8]) -> bool {
     let informs = informs(file);
-    let mut packed = object_streams(file, PLAIN).filter_map(|(_, (count, first, bytes))| inside(&bytes, count, first));
+    let mut packed = object_streams(file, PLAIN)
+        .filter_map(|(_, (count, first, bytes))| inside(&bytes, count, first));
     packed.any(|objects| objects.iter().any(|(number, _)| informs.contains(number)))
 }
 
@@ -72,7 +86,10 @@ fn is_signed(file: &[u8]) -> bool {
 /// Numbers of the information dictionaries, of every revision.
 #[inline(never)]
 fn informs(file: &[u8]) -> Vec<u64> {
-    dictionaries(file).filter(|d| is_trailer(d)).filter_map(|d| reference(after(d, b"Info")?)).collect()
+    dictionaries(file)
+        .filter(|d| is_trailer(d))
+        .filter_map(|d| reference(after(d, b"Info")?))
+        .collect()
 }
 
 fn place(file: &[u8], part: &[u8]) -> usize {
@@ -82,15 +99,22 @@ fn place(file: &[u8], part: &[u8]) -> usize {
 /// Numbers and places of the objects in an object stream.
 fn inside(bytes: &[u8], count: u64, first: u64) -> Option<Vec<(u64, usize)>> {
     let head = std::str::from_utf8(bytes.get(..usize::try_from(first).ok()?)?).ok()?;
-    let numbers: Vec<u64> = head.split_ascii_whitespace().map_while(|n| n.parse().ok()).collect();
+    let numbers: Vec<u64> = head
+        .split_ascii_whitespace()
+        .map_while(|n| n.parse().ok())
+        .collect();
     let pairs = numbers.chunks_exact(2).take(usize::try_from(count).ok()?);
-    Some(pairs.filter_map(|pair| Some((pair[0], usize::try_from(first.checked_add(pair[1])?).ok()?))).collect())
+    Some(
+        pairs
+            .filter_map(|pair| Some((pair[0], usize::try_from(first.checked_add(pair[1])?).ok()?)))
+            .collect(),
+    )
 }
 
-/// Makes every string of a dictionary an empty one, with spaces behind it; whether there was one.
+/// Empties every string of a dictionary and pads it with spaces; returns whether there was one.
 fn emptied(dictionary: &mut [u8]) -> bool {
     let (mut at, mut changed) = (0, false);
-    // As where dictionaries are found: nothing is looked for again and again.
+    // As when finding dictionaries: what does not end is not looked for again.
     let (mut literals, mut hex) = (true, true);
     while at < dictionary.len() {
         let length = match &dictionary[at..] {
@@ -119,12 +143,16 @@ fn emptied(dictionary: &mut [u8]) -> bool {
     changed
 }
 
-/// Spaces, packed as they must be.
+/// Fills the stream with spaces, deflated if it must be.
 fn blank(stream: &mut [u8], deflated: bool) {
     // A stored block (RFC 1951 3.2.4) in zlib's frame: 2 bytes, 5 for each 65 535, 4 of checksum.
     let most = usize::from(u16::MAX);
     let blocks = stream.len().saturating_sub(6).div_ceil(most + 5).max(1);
-    let Some(length) = stream.len().checked_sub(6 + 5 * blocks).filter(|_| deflated) else {
+    let Some(length) = stream
+        .len()
+        .checked_sub(6 + 5 * blocks)
+        .filter(|_| deflated)
+    else {
         stream.fill(b' ');
         return;
     };

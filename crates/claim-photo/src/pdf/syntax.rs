@@ -1,20 +1,20 @@
-//! Dictionaries, names, strings and streams, found by looking at bytes: files that readers open are often not what their
-//! cross-reference tables say.
+//! Dictionaries, names, strings and streams, found by scanning bytes: files that readers accept
+//! often differ from what their cross-reference tables say.
 
-/// The text between each `<<` and the `>>` that closes it, outermost ones only; not inside streams, whose bytes may
-/// look like anything.
+/// The text between each `<<` and the `>>` that closes it, outermost ones only; not inside streams,
+/// whose bytes may look like anything.
 pub(super) fn dictionaries(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     parts(bytes).map(|(dictionary, _)| dictionary)
 }
 
-/// Longer dictionaries are no dictionaries: without this a file of `<` would be read over and over.
+/// Longer ones are not dictionaries: without this a file of `<` would be read over and over.
 const LONGEST: usize = 64 << 10;
 
 #[inline(never)]
 pub(super) fn closing(bytes: &[u8], start: usize) -> usize {
     let mut depth = 0usize;
     let mut at = start;
-    // Where one string does not end none is looked for again: a file of `(` would be read over and over.
+    // Once a string does not end, look for no more: a file of `(` would be read over and over.
     let mut strings = true;
     let stop = bytes.len().min(start + LONGEST);
     while at + 1 < stop {
@@ -49,15 +49,20 @@ pub(super) fn parts(bytes: &[u8]) -> impl Iterator<Item = Part<'_>> {
 
 type Part<'a> = (&'a [u8], Option<&'a [u8]>);
 
-// Not once for each of its many callers: the quick worker is counted in bytes.
+// Not inlined into its many callers: every byte of the quick worker counts.
 #[inline(never)]
 fn next<'a>(bytes: &'a [u8], at: &mut usize) -> Option<Part<'a>> {
     let start = *at + find(&bytes[*at..], b"<<")?;
     let end = closing(bytes, start);
     *at = end;
     let rest = bytes[end..].trim_ascii_start();
-    let Some(body) = rest.strip_prefix(b"stream") else { return Some((&bytes[start..end], None)) };
-    let body = body.strip_prefix(b"\r\n").or_else(|| body.strip_prefix(b"\n")).unwrap_or(body);
+    let Some(body) = rest.strip_prefix(b"stream") else {
+        return Some((&bytes[start..end], None));
+    };
+    let body = body
+        .strip_prefix(b"\r\n")
+        .or_else(|| body.strip_prefix(b"\n"))
+        .unwrap_or(body);
     let length = find(body, b"endstream").unwrap_or(body.len());
     *at = bytes.len() - body.len() + length;
     Some((&bytes[start..end], Some(&body[..length])))
@@ -70,10 +75,11 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 #[inline(never)]
 pub(super) fn is_trailer(dictionary: &[u8]) -> bool {
-    has_key(dictionary, b"Root") && (has_key(dictionary, b"Size") || has_name(dictionary, b"Type", b"XRef"))
+    has_key(dictionary, b"Root")
+        && (has_key(dictionary, b"Size") || has_name(dictionary, b"Type", b"XRef"))
 }
 
-/// What stands after `/key`, when the name ends there.
+/// What follows `/key`, if the name ends there.
 #[inline(never)]
 pub(super) fn after<'a>(dictionary: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let mut rest = dictionary;
@@ -107,7 +113,11 @@ pub(super) fn has_name(dictionary: &[u8], key: &[u8], name: &[u8]) -> bool {
 #[inline(never)]
 pub(super) fn number_of(dictionary: &[u8], key: &[u8]) -> Option<u64> {
     let digits = after(dictionary, key)?.trim_ascii_start();
-    let length = digits.iter().take_while(|b| b.is_ascii_digit()).count().min(9);
+    let length = digits
+        .iter()
+        .take_while(|b| b.is_ascii_digit())
+        .count()
+        .min(9);
     std::str::from_utf8(&digits[..length]).ok()?.parse().ok()
 }
 
@@ -119,7 +129,8 @@ pub(super) fn reference(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(&value[..length]).ok()?.parse().ok()
 }
 
-/// A literal string that begins here, opened, and how many bytes it takes (7.3.4.2); `None` where it does not end.
+/// The literal string that begins here, unescaped, and how many bytes it takes (7.3.4.2); `None` if
+/// it does not end.
 #[inline(never)]
 pub(super) fn literal(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut text, mut depth, mut at) = (Vec::new(), 0usize, 0);
@@ -152,9 +163,15 @@ pub(super) fn literal(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
                     b'\n' => {}
                     b'\r' => at += usize::from(bytes.get(at) == Some(&b'\n')),
                     b'0'..=b'7' => {
-                        let more = bytes[at..].iter().take(2).take_while(|b| matches!(b, b'0'..=b'7')).count();
+                        let more = bytes[at..]
+                            .iter()
+                            .take(2)
+                            .take_while(|b| matches!(b, b'0'..=b'7'))
+                            .count();
                         let digits = &bytes[at - 1..at + more];
-                        text.push(digits.iter().fold(0u32, |n, d| n * 8 + u32::from(d - b'0')) as u8);
+                        text.push(
+                            digits.iter().fold(0u32, |n, d| n * 8 + u32::from(d - b'0')) as u8
+                        );
                         at += more;
                     }
                     other => text.push(other),
@@ -170,7 +187,7 @@ pub(super) fn string(dictionary: &[u8], key: &[u8]) -> Option<Vec<u8>> {
     first_string(after(dictionary, key)?)
 }
 
-/// The string that stands first here, also as the first of an array.
+/// The first string here, also if it is the first in an array.
 pub(super) fn first_string(value: &[u8]) -> Option<Vec<u8>> {
     let value = value.trim_ascii_start();
     let value = value.strip_prefix(b"[").unwrap_or(value).trim_ascii_start();
@@ -178,22 +195,36 @@ pub(super) fn first_string(value: &[u8]) -> Option<Vec<u8>> {
         [b'(', ..] => literal(value).map(|(text, _)| text),
         [b'<', hex @ ..] => {
             let hex = &hex[..hex.iter().position(|b| *b == b'>')?];
-            let digits: Option<Vec<u8>> =
-                hex.iter().filter(|b| !b.is_ascii_whitespace()).map(|b| char::from(*b).to_digit(16).map(|d| d as u8)).collect();
-            Some(digits?.chunks(2).map(|pair| pair[0] << 4 | pair.get(1).unwrap_or(&0)).collect())
+            let digits: Option<Vec<u8>> = hex
+                .iter()
+                .filter(|b| !b.is_ascii_whitespace())
+                .map(|b| char::from(*b).to_digit(16).map(|d| d as u8))
+                .collect();
+            Some(
+                digits?
+                    .chunks(2)
+                    .map(|pair| pair[0] << 4 | pair.get(1).unwrap_or(&0))
+                    .collect(),
+            )
         }
         _ => None,
     }
 }
 
-/// Number and generation of the object that a dictionary of this file is.
+/// Number and generation of the object whose dictionary this is.
 #[inline(never)]
 pub(super) fn named(file: &[u8], dictionary: &[u8]) -> Option<(u64, u64)> {
     let from = dictionary.as_ptr() as usize - file.as_ptr() as usize;
-    let before = file[from.saturating_sub(40)..from].trim_ascii_end().strip_suffix(b"obj")?.trim_ascii_end();
+    let before = file[from.saturating_sub(40)..from]
+        .trim_ascii_end()
+        .strip_suffix(b"obj")?
+        .trim_ascii_end();
     let last = |text: &[u8]| {
         let digits = text.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-        let number = std::str::from_utf8(&text[text.len() - digits..]).ok()?.parse::<u64>().ok()?;
+        let number = std::str::from_utf8(&text[text.len() - digits..])
+            .ok()?
+            .parse::<u64>()
+            .ok()?;
         Some((number, text.len() - digits))
     };
     let (generation, rest) = last(before)?;

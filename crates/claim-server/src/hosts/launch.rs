@@ -1,10 +1,11 @@
-//! Links from the insurer's own app or menu: whoever taps one sees whose report it would be, and with the tap that sends is
-//! signed in as the person that the insurer knows already.
+//! Links from the insurer's own app or menu: whoever taps one sees whose report it would be, and
+//! the tap that sends it signs them in as the person the insurer already knows.
 //!
-//! Promise: a link is made by somebody who has the key (`claim-server key launch`), names a phone of ours, lives ten
-//! minutes at most and is used once; an altered, old or used one opens nothing and does not say which of these it was. It
-//! signs nobody in by itself: else whoever sends his own link to others would get their reports (login CSRF; OWASP ASVS
-//! 5.0, 7.2). What signs in is a ticket, good for half an hour in the session that has opened the link.
+//! Promise: a link is made by somebody with the key (`claim-server key launch`), names a customer's
+//! phone, lives at most ten minutes and works once; an altered, old or used one opens nothing and
+//! does not say which it was. The link alone signs nobody in: otherwise whoever sends their own
+//! link to others would get their reports (login CSRF; OWASP ASVS 5.0, 7.2). A ticket does, valid
+//! for half an hour in the session that opened the link.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -24,37 +25,49 @@ use crate::work::sessions::{self, Session};
 use crate::{App, now};
 
 const LONGEST: i64 = 10 * 60;
-/// A form is filled in large print, with one hand, meanwhile.
+/// Time to fill in a form in large print, with one hand.
 const TICKET_LIVES: i64 = 30 * 60;
 
-/// What the insurer's system has signed: `BASE64URL(json)` + `.` + the hex HMAC-SHA-256 of that text.
+/// What the insurer's system has signed: `BASE64URL(json)` + `.` + the hex HMAC-SHA-256 of that
+/// text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Signed {
     phone: String,
-    /// Number of the policy; without it the person chooses.
+    /// Policy number; without it the person chooses.
     #[serde(default)]
     policy: String,
     /// Seconds since 1970.
     expires_at: i64,
-    /// Anything that is in no other link.
+    /// Unique to this link.
     nonce: String,
 }
 
-/// Opens a link: whose report it would be, and what he has.
+/// Opens a link: whose report it would be, and what policies they have.
 #[utoipa::path(post, path = "/api/v1/launch", request_body = Launch,
     responses((status = 200, body = Launched), (status = 410, description = "altered, used or too old", body = Problem)))]
-pub async fn launch(Visitor(session): Visitor, State(app): State<App>, request: Request) -> Result<Json<Launched>> {
+pub async fn launch(
+    Visitor(session): Visitor,
+    State(app): State<App>,
+    request: Request,
+) -> Result<Json<Launched>> {
     let Launch { token } = body::json(request).await?;
     let gone = || Failure::from(ProblemCode::HandoffGone);
     let (text, signature) = token.split_once('.').ok_or_else(gone)?;
-    if !app.vault.is_signed("launch", text.as_bytes(), format!("hmac-sha256={signature}").as_bytes()) {
+    if !app.vault.is_signed(
+        "launch",
+        text.as_bytes(),
+        format!("hmac-sha256={signature}").as_bytes(),
+    ) {
         return Err(gone());
     }
     let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| gone())?;
     let signed: Signed = serde_json::from_slice(&json).map_err(|_| gone())?;
     let at = now();
-    let phone = mobile(&signed.phone).value().map(str::to_owned).ok_or_else(gone)?;
+    let phone = mobile(&signed.phone)
+        .value()
+        .map(str::to_owned)
+        .ok_or_else(gone)?;
     if signed.expires_at <= at.0 || signed.expires_at > at.0 + LONGEST || signed.nonce.is_empty() {
         return Err(gone());
     }
@@ -64,8 +77,15 @@ pub async fn launch(Visitor(session): Visitor, State(app): State<App>, request: 
     }
     let policy = policies::numbered(&mut tx, &signed.policy, &phone).await?;
     tx.commit().await?;
-    let who = SessionView { signed_in: false, ..sessions::view(&app, Some(&phone)).await? };
-    Ok(Json(Launched { who, policy, ticket: ticket(&app, &session, &phone, at)? }))
+    let who = SessionView {
+        signed_in: false,
+        ..sessions::view(&app, Some(&phone)).await?
+    };
+    Ok(Json(Launched {
+        who,
+        policy,
+        ticket: ticket(&app, &session, &phone, at)?,
+    }))
 }
 
 /// A phone that this session may sign in with, and until when; sealed, so that it names nobody.
@@ -80,7 +100,10 @@ fn place(session: &Session) -> String {
 }
 
 fn ticket(app: &App, session: &Session, phone: &str, at: Moment) -> Result<String> {
-    let ticket = Ticket { phone: phone.to_owned(), until: at.0 + TICKET_LIVES };
+    let ticket = Ticket {
+        phone: phone.to_owned(),
+        until: at.0 + TICKET_LIVES,
+    };
     let text = serde_json::to_string(&ticket).map_err(|e| Failure::internal("ticket", e))?;
     Ok(app.vault.seal(&place(session), &text))
 }
@@ -88,11 +111,20 @@ fn ticket(app: &App, session: &Session, phone: &str, at: Moment) -> Result<Strin
 /// Signs in with the ticket of a link.
 #[utoipa::path(put, path = "/api/v1/launch", request_body = LaunchTicket,
     responses((status = 200, body = SessionView), (status = 410, description = "of another session, or too old", body = Problem)))]
-pub async fn sign_in(Visitor(session): Visitor, State(app): State<App>, request: Request) -> Result<Response> {
+pub async fn sign_in(
+    Visitor(session): Visitor,
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response> {
     let LaunchTicket { ticket } = body::json(request).await?;
     let at = now();
-    let ticket: Option<Ticket> = app.vault.open_text(&place(&session), &ticket).and_then(|text| serde_json::from_str(&text).ok());
-    let Ticket { phone, .. } = ticket.filter(|t| t.until > at.0).ok_or(ProblemCode::HandoffGone)?;
+    let ticket: Option<Ticket> = app
+        .vault
+        .open_text(&place(&session), &ticket)
+        .and_then(|text| serde_json::from_str(&text).ok());
+    let Ticket { phone, .. } = ticket
+        .filter(|t| t.until > at.0)
+        .ok_or(ProblemCode::HandoffGone)?;
     let mut tx = app.store.begin().await?;
     let token = sessions::become_person(&app, &mut tx, &session, &phone, false, at).await?;
     tx.commit().await?;
@@ -101,7 +133,7 @@ pub async fn sign_in(Visitor(session): Visitor, State(app): State<App>, request:
     Ok(response)
 }
 
-/// Removes what has run out: it is refused by its date from then on.
+/// Removes expired links; from then on their date alone refuses them.
 pub async fn expire(app: &App) -> Result<()> {
     let mut tx = app.store.begin().await?;
     launches::expire(&mut tx, Moment(now().0 - LONGEST)).await?;

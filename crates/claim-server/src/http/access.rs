@@ -1,8 +1,9 @@
 //! Who sent a request, and whether they may: the first parameter of every handler.
 //!
-//! Promise: a handler gets what its first parameter names or is not called. The table of routes names the same type, and the
-//! compiler holds the two together ([`begins_with`]); who may use which route in the description of the API and in the test
-//! that tries everybody at every route is read from it.
+//! Promise: a handler gets what its first parameter names or is not called. The table of routes
+//! names the same type, and the compiler holds the two together ([`begins_with`]); who may use
+//! which route in the description of the API and in the test that tries everybody at every route is
+//! read from it.
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
@@ -57,25 +58,32 @@ macro_rules! rights {
     ($($right:ident),*) => { $(impl Right for $right { const ACCESS: Access = Access::$right; })* };
 }
 
-rights!(Open, Visitor, Guest, SignedIn, Party, Claimant, Insured, Kiosk, Staff, Peer);
+rights!(
+    Open, Visitor, Guest, SignedIn, Party, Claimant, Insured, Kiosk, Staff, Peer
+);
 
-/// Everybody, also without a session.
+/// Everybody, even without a session.
 pub struct Open;
 
 impl FromRequestParts<App> for Open {
     type Rejection = std::convert::Infallible;
-    async fn from_request_parts(_: &mut Parts, _: &App) -> std::result::Result<Open, Self::Rejection> {
+    async fn from_request_parts(
+        _: &mut Parts,
+        _: &App,
+    ) -> std::result::Result<Open, Self::Rejection> {
         Ok(Open)
     }
 }
 
-/// Everybody; what is made belongs to the session, which begins here if there is none.
+/// Everybody; what they create belongs to the session, which begins here if there is none.
 pub struct Visitor(pub Session);
 
 impl FromRequestParts<App> for Visitor {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Visitor> {
-        session_of(parts).map(Visitor).ok_or_else(|| Failure::internal("session", "this address has none"))
+        session_of(parts)
+            .map(Visitor)
+            .ok_or_else(|| Failure::internal("session", "this address has none"))
     }
 }
 
@@ -105,8 +113,8 @@ impl FromRequestParts<App> for SignedIn {
     }
 }
 
-/// Whoever is a party to the claim `{no}`, signed in or not: who has just reported sends photos. To others there is nothing
-/// (404).
+/// Whoever is a party to the claim `{no}`, signed in or not: who has just reported sends photos. To
+/// others there is nothing (404).
 pub struct Party {
     pub session: Session,
     pub claim: ClaimRow,
@@ -133,11 +141,16 @@ impl FromRequestParts<App> for Claimant {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Claimant> {
         let SignedIn { session, phone } = SignedIn::from_request_parts(parts, app).await?;
         let claim = claim_of(parts, app, &session).await?;
-        Ok(Claimant { session, phone, claim })
+        Ok(Claimant {
+            session,
+            phone,
+            claim,
+        })
     }
 }
 
-/// The same who sees everything of the claim: whoever reported for the insured person follows the stages only (403).
+/// The same who sees everything of the claim: whoever reported for the insured person follows the
+/// stages only (403).
 pub struct Insured {
     pub session: Session,
     pub phone: String,
@@ -147,9 +160,17 @@ pub struct Insured {
 impl FromRequestParts<App> for Insured {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Insured> {
-        let Claimant { session, phone, claim } = Claimant::from_request_parts(parts, app).await?;
+        let Claimant {
+            session,
+            phone,
+            claim,
+        } = Claimant::from_request_parts(parts, app).await?;
         claim.part.whole()?;
-        Ok(Insured { session, phone, claim })
+        Ok(Insured {
+            session,
+            phone,
+            claim,
+        })
     }
 }
 
@@ -159,7 +180,11 @@ pub struct Kiosk(pub kiosks::Kiosk);
 impl FromRequestParts<App> for Kiosk {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Kiosk> {
-        Ok(Kiosk(kiosk(app, &parts.headers).await?.ok_or(ProblemCode::NotFound)?))
+        Ok(Kiosk(
+            kiosk(app, &parts.headers)
+                .await?
+                .ok_or(ProblemCode::NotFound)?,
+        ))
     }
 }
 
@@ -176,12 +201,19 @@ pub struct Staff(pub Member);
 
 impl FromRequestParts<App> for Staff {
     type Rejection = Response;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> std::result::Result<Staff, Response> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &App,
+    ) -> std::result::Result<Staff, Response> {
         let found = match cookies::find(&parts.headers, cookies::staff(app)) {
-            Some(token) => accounts::who(app, &token).await.map_err(IntoResponse::into_response)?,
+            Some(token) => accounts::who(app, &token)
+                .await
+                .map_err(IntoResponse::into_response)?,
             None => None,
         };
-        found.map(Staff).ok_or_else(|| (StatusCode::SEE_OTHER, [(header::LOCATION, "/staff/login")]).into_response())
+        found.map(Staff).ok_or_else(|| {
+            (StatusCode::SEE_OTHER, [(header::LOCATION, "/staff/login")]).into_response()
+        })
     }
 }
 
@@ -197,10 +229,17 @@ impl FromRequest<App> for Peer {
     type Rejection = Failure;
     async fn from_request(request: Request, app: &App) -> Result<Peer> {
         body::require_json(request.headers())?;
-        let signature = request.headers().get("signature").map(|v| v.as_bytes().to_vec()).unwrap_or_default();
+        let signature = request
+            .headers()
+            .get("signature")
+            .map(|v| v.as_bytes().to_vec())
+            .unwrap_or_default();
         let body = body::bytes(request, MOST_OF_PEER).await?;
         if app.vault.is_signed("bank", &body, &signature) {
-            Ok(Peer { app: app.clone(), body })
+            Ok(Peer {
+                app: app.clone(),
+                body,
+            })
         } else {
             Err(ProblemCode::SessionExpired.into())
         }
@@ -222,8 +261,14 @@ fn session_of(parts: &Parts) -> Option<Session> {
 }
 
 async fn claim_of(parts: &mut Parts, app: &App, session: &Session) -> Result<ClaimRow> {
-    let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| ProblemCode::NotFound)?;
-    let no = params.iter().find(|(name, _)| *name == "no").map(|(_, no)| no.to_owned()).unwrap_or_default();
+    let params = RawPathParams::from_request_parts(parts, app)
+        .await
+        .map_err(|_| ProblemCode::NotFound)?;
+    let no = params
+        .iter()
+        .find(|(name, _)| *name == "no")
+        .map(|(_, no)| no.to_owned())
+        .unwrap_or_default();
     claims::mine(&mut app.store.read().await?, &session.subject, &no, now()).await
 }
 
@@ -234,7 +279,7 @@ pub struct SetToken(pub String);
 /// What a response has to carry of the session that its request began.
 pub struct Fresh(Option<String>);
 
-/// Where a session is written down by the report itself.
+/// Where the report itself stores the session.
 const REPORTS: [&str; 2] = ["/api/v1/notices", "/lite"];
 /// Where a session begins though nothing is made.
 const FIRST_LOOKS: [&str; 2] = ["/api/v1/session", "/lite"];
@@ -265,7 +310,10 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Fresh> {
         }
     };
     let mut session = Session::unwritten(&token);
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    if matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    ) {
         if !FIRST_LOOKS.contains(&path) {
             return Ok(Fresh(None));
         }
@@ -284,12 +332,17 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Fresh> {
     Ok(Fresh(fresh))
 }
 
-/// Lets the response carry a token that was made on the way.
+/// Lets the response carry a token created on the way.
 pub fn leave(app: &App, Fresh(fresh): Fresh, response: &mut Response) {
     let rotated = response.extensions_mut().remove::<SetToken>().map(|t| t.0);
     if let Some(token) = rotated.or(fresh) {
-        let age = if token.is_empty() { 0 } else { sessions::ANONYMOUS_IDLE };
-        // In a partner's frame the app is a third party: a cookie of its own for each partner (CHIPS), or none would be sent.
+        let age = if token.is_empty() {
+            0
+        } else {
+            sessions::ANONYMOUS_IDLE
+        };
+        // In a partner's frame the app is a third party: without its own cookie per partner
+        // (CHIPS), none would be sent.
         let framed = app.options.secure && !app.deployment.partners.is_empty();
         let same_site = if framed { "None; Partitioned" } else { "Lax" };
         let cookie = cookies::set(cookies::session(app), &token, "/", Some(age), same_site);

@@ -6,20 +6,31 @@ use crate::App;
 
 /// The cookie with this name.
 pub fn find(headers: &HeaderMap, name: &str) -> Option<String> {
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
-    values.flat_map(|v| v.split(';')).filter_map(|pair| pair.trim().split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v.to_owned())
+    let values = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    values
+        .flat_map(|v| v.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(n, _)| *n == name)
+        .map(|(_, v)| v.to_owned())
 }
 
 /// `Set-Cookie`. `age`: seconds; `None`: until the browser ends.
 pub fn set(name: &str, value: &str, path: &str, age: Option<i64>, same_site: &str) -> HeaderValue {
-    let secure = if name.starts_with("__") { "; Secure" } else { "" };
+    let secure = if name.starts_with("__") {
+        "; Secure"
+    } else {
+        ""
+    };
     let age = age.map_or_else(String::new, |age| format!("; Max-Age={age}"));
     let text = format!("{name}={value}; Path={path}{age}; HttpOnly; SameSite={same_site}{secure}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Of a customer's session. `__Host-` needs Secure, which browsers do not accept over plain HTTP. Another name where it is
-/// partitioned: a browser may hold both, and sends the older one first.
+/// Of a customer's session. `__Host-` needs Secure, which browsers do not accept over plain HTTP.
+/// Another name where it is partitioned: a browser may hold both, and sends the older one first.
 pub fn session(app: &App) -> &'static str {
     match (app.options.secure, app.deployment.partners.is_empty()) {
         (false, _) => "sid",
@@ -30,10 +41,18 @@ pub fn session(app: &App) -> &'static str {
 
 /// Of a machine in a branch.
 pub fn kiosk(app: &App) -> &'static str {
-    if app.options.secure { "__Host-kiosk" } else { "kiosk" }
+    if app.options.secure {
+        "__Host-kiosk"
+    } else {
+        "kiosk"
+    }
 }
 
 /// Of the insurer's people.
 pub fn staff(app: &App) -> &'static str {
-    if app.options.secure { "__Host-staff" } else { "staff" }
+    if app.options.secure {
+        "__Host-staff"
+    } else {
+        "staff"
+    }
 }

@@ -1,4 +1,4 @@
-//! What stands before and after every request: a request id, no foreign sites, the session, security headers.
+//! What wraps every request: a request id, cross-site protection, the session, security headers.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,7 +15,8 @@ use crate::failure::Failure;
 use crate::work::sessions::Session;
 use crate::{App, vault};
 
-/// reliability: no inline script or style anywhere; `default` is the one Trusted Types policy, made by boot.js.
+/// reliability: no inline script or style anywhere; `default` is the one Trusted Types policy, made
+/// by boot.js.
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; \
     img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; \
     base-uri 'none'; object-src 'none'; frame-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default; report-uri /csp-reports";
@@ -26,7 +27,7 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
     let id = vault::hex(&vault::random::<6>());
     let started = std::time::Instant::now();
     let method = request.method().clone();
-    // The route's pattern, never the address itself: addresses name claims.
+    // The route's pattern, never the address itself: addresses contain claim numbers.
     let path = request.uri().path();
     let area = if path.starts_with(claim_api::BASE) {
         "api"
@@ -54,14 +55,19 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
             Err(failure) => failure.into_response(),
         },
     };
-    // What the router says by itself: a part of the address that cannot be read is of nothing that is here.
-    let unread = response.status() == StatusCode::BAD_REQUEST && response.extensions().get::<Problem>().is_none();
+    // The router's own answer: an address part that cannot be parsed names nothing that we have.
+    let unread = response.status() == StatusCode::BAD_REQUEST
+        && response.extensions().get::<Problem>().is_none();
     if api && unread {
         response = Failure::from(ProblemCode::NotFound).into_response();
     }
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = id.clone();
-        if response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "application/problem+json") {
+        if response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|t| t == "application/problem+json")
+        {
             response.headers_mut().remove(header::CONTENT_LENGTH);
             *response.body_mut() = Body::from(serde_json::to_string(&problem).unwrap_or_default());
         }
@@ -79,23 +85,42 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
 }
 
 fn headers(app: &App, headers: &mut HeaderMap, id: &str, area: &str, no_store: bool) {
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| policy(&app.deployment, area));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert_with(|| policy(&app.deployment, area));
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Nothing to anybody else. Nor `no-referrer`: our own forms would then say `Origin: null` (Fetch, 3.3).
+        // Nothing to other sites. Not `no-referrer`: our own forms would then send `Origin: null`
+        // (Fetch, 3.3).
         (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("permissions-policy"), "camera=(self), geolocation=(self), microphone=()"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(self), geolocation=(self), microphone=()",
+        ),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
     ];
     for (name, value) in fixed {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     if app.options.secure {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
     }
     if no_store {
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
@@ -104,18 +129,24 @@ fn headers(app: &App, headers: &mut HeaderMap, id: &str, area: &str, no_store: b
 
 fn policy(deployment: &Deployment, area: &str) -> HeaderValue {
     let mut policy = CSP.to_owned();
-    // Those pages, by their exact origins, may hold ours in a frame.
+    // These exact origins may frame our pages.
     if !deployment.partners.is_empty() && area == "page" {
-        policy = policy.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", deployment.partners.join(" ")));
+        policy = policy.replace(
+            "frame-ancestors 'none'",
+            &format!("frame-ancestors {}", deployment.partners.join(" ")),
+        );
     }
-    // This one file of theirs.
+    // This one script of WeChat's.
     if deployment.wechat.is_some() && area == "page" {
-        policy = policy.replace("script-src 'self'", &format!("script-src 'self' {}", WECHAT_LIBRARY));
+        policy = policy.replace(
+            "script-src 'self'",
+            &format!("script-src 'self' {}", WECHAT_LIBRARY),
+        );
     }
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(CSP))
 }
 
-/// Requests that change something come from our own pages, or from programs that send no origin at all.
+/// Changes may come only from our own pages, or from programs that send no origin at all.
 fn cross_site(method: &Method, headers: &HeaderMap) -> bool {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return false;
@@ -126,26 +157,42 @@ fn cross_site(method: &Method, headers: &HeaderMap) -> bool {
     }
     match (text(header::ORIGIN), text(header::HOST)) {
         (None, _) => false,
-        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, from)| from != host),
+        (Some(origin), Some(host)) => origin
+            .split_once("://")
+            .is_none_or(|(_, from)| from != host),
         (Some(_), None) => true,
     }
 }
 
-/// What a browser refused because our policy says so (CSP3, 5.5): which rule, and on which of our pages. Nothing else of it
-/// is kept: the rest is anybody's text.
+/// What a browser refused because of our policy (CSP3, 5.5): which rule, and on which of our pages.
+/// We keep nothing else: the rest is untrusted text.
 pub async fn csp_report(_: Open, State(app): State<App>, request: Request) -> StatusCode {
     let network = network::of(&app, &request);
     if app.quotas.csp_reports.take(network).is_err() {
         return StatusCode::TOO_MANY_REQUESTS;
     }
-    let report = body::bytes(request, 16 << 10).await.ok().and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
-    let Some(report) = report else { return StatusCode::BAD_REQUEST };
-    let plain = |name: &str, kept: fn(char) -> bool| -> String {
-        report["csp-report"][name].as_str().unwrap_or_default().chars().filter(|c| kept(*c)).take(40).collect()
+    let report = body::bytes(request, 16 << 10)
+        .await
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    let Some(report) = report else {
+        return StatusCode::BAD_REQUEST;
     };
-    let rule = plain("effective-directive", |c| c.is_ascii_lowercase() || c == '-');
-    tracing::warn!(rule, "a browser refused something of a page");
-    app.audit.say("csp", &Who::Nobody, serde_json::json!({ "rule": rule }));
+    let plain = |name: &str, kept: fn(char) -> bool| -> String {
+        report["csp-report"][name]
+            .as_str()
+            .unwrap_or_default()
+            .chars()
+            .filter(|c| kept(*c))
+            .take(40)
+            .collect()
+    };
+    let rule = plain("effective-directive", |c| {
+        c.is_ascii_lowercase() || c == '-'
+    });
+    tracing::warn!(rule, "a browser blocked something on a page (CSP)");
+    app.audit
+        .say("csp", &Who::Nobody, serde_json::json!({ "rule": rule }));
     StatusCode::NO_CONTENT
 }
 

@@ -1,4 +1,5 @@
-//! HTTP: who sent a request and whether they may ([`access`]), what its body holds, what every answer carries, and the API.
+//! HTTP: who sent a request and whether they may ([`access`]), what its body holds, what every
+//! answer carries, and the API.
 
 pub mod access;
 pub mod api;

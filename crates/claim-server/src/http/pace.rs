@@ -1,5 +1,5 @@
-//! Bodies that arrive too slowly are cut, whatever they are for: who sends a drop now and then holds a connection and no
-//! more (CWE-400; slowloris and its R.U.D.Y. kind).
+//! Cuts off bodies that arrive too slowly, whatever they are for: whoever trickles bytes only ties
+//! up a connection (CWE-400; slowloris and its R.U.D.Y. kind).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-/// What a sender has to begin with, and at most: so long may nothing come.
+/// Credit that a sender starts with, and its maximum: the longest silence allowed.
 const CREDIT: Duration = Duration::from_secs(20);
 /// Bytes that earn a second.
 const SLOWEST: u32 = 1 << 10;
@@ -26,7 +26,7 @@ impl std::fmt::Display for TooSlow {
 
 impl std::error::Error for TooSlow {}
 
-/// A body whose sender pays for time with bytes.
+/// A body whose sender buys time with bytes.
 struct Paced<B> {
     inner: B,
     /// When the credit is used up; made at the first wait.
@@ -39,7 +39,11 @@ where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<axum::BoxError>,
 {
-    if inner.is_end_stream() { Body::empty() } else { Body::new(Paced { inner, sleep: None }) }
+    if inner.is_end_stream() {
+        Body::empty()
+    } else {
+        Body::new(Paced { inner, sleep: None })
+    }
 }
 
 impl<B> HttpBody for Paced<B>
@@ -50,16 +54,23 @@ where
     type Data = Bytes;
     type Error = axum::BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let this = &mut *self;
-        let sleep = this.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(CREDIT)));
+        let sleep = this
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(CREDIT)));
         match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(frame) => {
                 if let Some(Ok(frame)) = &frame
                     && let Some(bytes) = frame.data_ref()
                 {
                     let earned = Duration::from_secs(1)
-                        * u32::try_from(bytes.len()).unwrap_or(u32::MAX).min(CREDIT.as_secs() as u32 * SLOWEST)
+                        * u32::try_from(bytes.len())
+                            .unwrap_or(u32::MAX)
+                            .min(CREDIT.as_secs() as u32 * SLOWEST)
                         / SLOWEST;
                     let until = (sleep.deadline() + earned).min(Instant::now() + CREDIT);
                     sleep.as_mut().reset(until);
@@ -91,11 +102,16 @@ pub fn was_slow(error: &(dyn std::error::Error + 'static)) -> bool {
 mod tests {
     use super::*;
 
-    /// `bytes` every `seconds`, for ever; time does not pass by itself here.
+    /// `bytes` every `seconds`, for ever; here time passes only when told to.
     async fn cut_after(bytes: usize, seconds: u64, most: usize) -> Option<(u64, usize)> {
         let drops = futures_util::stream::unfold(0, move |sent| async move {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
-            (sent < most).then(|| (Ok::<_, std::io::Error>(Bytes::from(vec![0; bytes])), sent + bytes))
+            (sent < most).then(|| {
+                (
+                    Ok::<_, std::io::Error>(Bytes::from(vec![0; bytes])),
+                    sent + bytes,
+                )
+            })
         });
         let (began, mut body, mut got) = (Instant::now(), paced(Body::from_stream(drops)), 0);
         loop {
@@ -113,7 +129,10 @@ mod tests {
     async fn finding_6_who_sends_a_drop_now_and_then_is_cut_off_within_thirty_seconds() {
         for (bytes, seconds) in [(1, 1), (4, 5), (1, 19), (1, 25), (1000, 10), (10, 1)] {
             let (after, _) = cut_after(bytes, seconds, usize::MAX).await.unwrap();
-            assert!((20..=30).contains(&after), "{bytes} bytes each {seconds} s: {after} s");
+            assert!(
+                (20..=30).contains(&after),
+                "{bytes} bytes each {seconds} s: {after} s"
+            );
         }
         // However much came at once before.
         let (after, got) = cut_after(64 << 10, 21, usize::MAX).await.unwrap();
@@ -123,7 +142,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn two_bars_of_signal_are_enough() {
         for (bytes, seconds) in [(2 << 10, 1), (1 << 10, 1), (16 << 10, 12), (1, 0)] {
-            assert_eq!(cut_after(bytes, seconds, 64 << 10).await, None, "{bytes} bytes each {seconds} s");
+            assert_eq!(
+                cut_after(bytes, seconds, 64 << 10).await,
+                None,
+                "{bytes} bytes each {seconds} s"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Listening, with the limits that plain `axum::serve` 0.8 does not set: without a timer hyper's header timeout is
-//! off and a slow client holds its socket for ever (tokio-rs/axum#3478). Bodies have a pace (`pace`), answers that nobody
-//! reads are given up, and no address has all the places.
+//! Listens, with the limits that plain `axum::serve` 0.8 does not set: without a timer hyper's
+//! header timeout is off and a slow client holds its socket for ever (tokio-rs/axum#3478). Bodies
+//! have a pace (`pace`), answers that nobody reads are dropped, and no address takes all
+//! connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 10_000;
-/// Of one address; a proxy that we trust has them all.
+/// Per address; a trusted proxy may have all of them.
 const OF_ONE_ADDRESS: usize = 4_000;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -39,10 +40,16 @@ const TICK: Duration = Duration::from_secs(2);
 /// When the address cannot be listened on.
 pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     if !app.options.demo {
-        demo::end(&app).await.map_err(|e| format!("accounts of the demo cannot be ended: {e}"))?;
+        demo::end(&app)
+            .await
+            .map_err(|e| format!("demo accounts cannot be closed: {e}"))?;
     }
     let listen = || {
-        let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        let socket = if addr.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
         socket.bind(addr)?;
@@ -53,12 +60,18 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     let _ = app.bound.set(format!("http://{addr}"));
     let router = app.router();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(64 << 10);
-    let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(64 << 10);
+    let (graceful, places) = (
+        GracefulShutdown::new(),
+        Arc::new(Semaphore::new(CONNECTIONS)),
+    );
     let addresses = Places::default();
     let mut stop = std::pin::pin!(stopped());
-    let mut housekeeping = tokio::time::interval_at(tokio::time::Instant::now() + HOUSEKEEPING, HOUSEKEEPING);
-    // One after the other: a slow one is not overtaken by the next.
+    let mut housekeeping =
+        tokio::time::interval_at(tokio::time::Instant::now() + HOUSEKEEPING, HOUSEKEEPING);
+    // One after the other: the next never overtakes a slow one.
     let clock = tokio::spawn({
         let app = app.clone();
         async move {
@@ -68,14 +81,14 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
             }
         }
     });
-    // On the standard output, for whoever started this process: from now on it answers.
+    // To standard output, for whoever started this process: from now on it answers.
     println!("listening on http://{addr}");
     loop {
         let (socket, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file handles, or a client that was gone at once.
+                    // Out of file handles, or the client left at once.
                     tracing::warn!(%error, "accept");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -92,7 +105,14 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
             tracing::warn!("too many connections");
             continue;
         };
-        let Some(address) = addresses.take(peer.ip(), if app.options.is_proxy(peer.ip()) { CONNECTIONS } else { OF_ONE_ADDRESS }) else {
+        let Some(address) = addresses.take(
+            peer.ip(),
+            if app.options.is_proxy(peer.ip()) {
+                CONNECTIONS
+            } else {
+                OF_ONE_ADDRESS
+            },
+        ) else {
             tracing::debug!("too many connections of one address");
             continue;
         };
@@ -104,16 +124,20 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().oneshot(request.map(pace::paced))
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(socket)), service));
+        let connection =
+            graceful.watch(http.serve_connection(TokioIo::new(Box::pin(socket)), service));
         tokio::spawn(async move {
             let _places = (place, address);
-            // A client that goes away in the middle is no event.
+            // A client that leaves midway is not worth a log line.
             let _ = connection.await;
         });
     }
     drop(listener);
     clock.abort();
-    if tokio::time::timeout(STOP_WITHIN, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(STOP_WITHIN, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("some requests did not finish in time");
     }
     app.store.close().await;

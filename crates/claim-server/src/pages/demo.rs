@@ -1,4 +1,5 @@
-//! For newcomers only: who is who, and the messages that nobody sends. Neither exists without `--demo`.
+//! For newcomers only: who is who, and the messages, which are not really sent. Neither exists
+//! without `--demo`.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

@@ -28,8 +28,11 @@ pub async fn enrol(_: Open, State(app): State<App>, request: Request) -> Respons
         Ok(Some(cookie)) => {
             let mut response = see_other("/");
             response.headers_mut().append(header::SET_COOKIE, cookie);
-            // Whatever the ordinary page has kept here before.
-            response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\", \"storage\""));
+            // Whatever the ordinary page stored here before.
+            response.headers_mut().insert(
+                "clear-site-data",
+                HeaderValue::from_static("\"cache\", \"storage\""),
+            );
             response
         }
         Ok(None) => (StatusCode::UNPROCESSABLE_ENTITY, shown(None, true)).into_response(),

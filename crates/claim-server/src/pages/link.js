@@ -1,6 +1,7 @@
-// What stands behind # in a link is its secret: browsers send it to nobody, so it is in no log of a server or proxy. This
-// sends it once, in a body, whatever the page shows: it may be another link's. JavaScript because nothing else reads what
-// stands behind #; without it it is pasted by hand.
+// What stands behind # in a link is its secret: browsers send it to nobody, so it is in no log of a
+// server or proxy. This sends it once, in a body, whatever the page shows: it may be another
+// link's. JavaScript because nothing else reads what stands behind #; without it it is pasted by
+// hand.
 'use strict';
 {
   const secret = location.hash.slice(1);

@@ -1,5 +1,6 @@
-//! Links whose secret stands behind #, where no log of a server or proxy sees it (RFC 9110 section 4.2.4: a fragment is not
-//! sent). The page sends it in a body and gets a cookie of this browser's run for it, which opens that page alone.
+//! Links whose secret is in the fragment, where no log of a server or proxy sees it (RFC 9110
+//! section 4.2.4: a fragment is not sent). The page sends it in a body and gets a session cookie
+//! for it, which opens that page alone.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
@@ -12,7 +13,8 @@ use crate::failure::Result;
 use crate::http::access::Open;
 use crate::http::{body, cookies};
 
-/// What a page shows that somebody opens from outside: where he is asked for the secret, unless it stands behind #.
+/// What somebody opening such a page sees first: a form for the secret, unless it is in the
+/// fragment.
 pub fn entrance(action: &str) -> Markup {
     html! {
         p { "请点开收到的链接。打不开的话，把链接里 # 后面的字符粘贴到这里。" }
@@ -25,28 +27,50 @@ pub fn entrance(action: &str) -> Markup {
     }
 }
 
-/// Reads what stands behind #, on a page that shows something already as well.
+/// Reads the fragment, also on a page that already shows something.
 pub fn script() -> Markup {
     html! { script src="/link.js" defer {} }
 }
 
 pub async fn js(_: Open) -> Response {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], include_str!("link.js"))
+    (
+        [
+            (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-cache"),
+        ],
+        include_str!("link.js"),
+    )
         .into_response()
 }
 
 fn cookie_name(app: &App, path: &str) -> String {
-    format!("{}{}", if app.options.secure { "__Secure-" } else { "" }, path.trim_start_matches('/'))
+    format!(
+        "{}{}",
+        if app.options.secure { "__Secure-" } else { "" },
+        path.trim_start_matches('/')
+    )
 }
 
 /// Takes the secret of a link to `path`.
 pub async fn enter(app: &App, path: &str, request: Request) -> Result<Response> {
     let fields = body::form(request).await?;
-    let secret = fields.into_iter().find(|(name, _)| name == "secret").map(|(_, secret)| secret).unwrap_or_default();
-    // Ours are of these letters; others would end the cookie.
-    let secret: String = secret.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(100).collect();
+    let secret = fields
+        .into_iter()
+        .find(|(name, _)| name == "secret")
+        .map(|(_, secret)| secret)
+        .unwrap_or_default();
+    // Our secrets use only these characters; others would end the cookie.
+    let secret: String = secret
+        .trim()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .take(100)
+        .collect();
     let mut response = see_other(path);
-    response.headers_mut().append(header::SET_COOKIE, cookies::set(&cookie_name(app, path), &secret, path, None, "Strict"));
+    response.headers_mut().append(
+        header::SET_COOKIE,
+        cookies::set(&cookie_name(app, path), &secret, path, None, "Strict"),
+    );
     Ok(response)
 }
 

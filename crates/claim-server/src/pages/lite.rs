@@ -1,5 +1,5 @@
-//! /lite: the same report as plain HTML, for phones on which the app cannot run and for networks that cannot carry
-//! it. Same validation, same claim numbers, 20 KB at most in all.
+//! /lite: the same report as plain HTML, for phones on which the app cannot run and for networks
+//! that cannot carry it. Same validation, same claim numbers, 20 KB at most in all.
 
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
@@ -117,27 +117,49 @@ fn text<'a>(w: &Words, text: &'a Text) -> &'a str {
 
 pub async fn form(_: Visitor, State(app): State<App>, Query(query): Query<Lang>) -> Response {
     let w = words(&query.lang);
-    // The key is made here, so that pressing 提交 twice, or going back and again, is still one report.
-    let fields = Fields(vec![("key".into(), uuid::Uuid::now_v7().to_string()), ("/loss_at".into(), now().to_local_input())]);
+    // The key is made here, so that pressing 提交 twice, or going back and sending again, is still
+    // one report.
+    let fields = Fields(vec![
+        ("key".into(), uuid::Uuid::now_v7().to_string()),
+        ("/loss_at".into(), now().to_local_input()),
+    ]);
     sheet(&app, w, &fields, &[]).into_response()
 }
 
 fn label<'a>(w: &'a Words, field: &str) -> &'a str {
-    w.fields.iter().find(|(f, _)| *f == field).map_or("", |(_, label)| label)
+    w.fields
+        .iter()
+        .find(|(f, _)| *f == field)
+        .map_or("", |(_, label)| label)
 }
 
 fn message(app: &App, w: &Words, error: &FieldError) -> String {
-    let found = app.catalogue.errors.get(error.code.as_str()).map_or("", |t| text(w, t));
-    let consent =
-        error.field.strip_prefix("/consents/").and_then(|id| app.catalogue.consents.iter().find(|c| c.id == id)).map(|c| text(w, &c.label));
+    let found = app
+        .catalogue
+        .errors
+        .get(error.code.as_str())
+        .map_or("", |t| text(w, t));
+    let consent = error
+        .field
+        .strip_prefix("/consents/")
+        .and_then(|id| app.catalogue.consents.iter().find(|c| c.id == id))
+        .map(|c| text(w, &c.label));
     found
-        .replace("{at}", &error.at.map_or_else(String::new, |n| n.to_string()))
+        .replace(
+            "{at}",
+            &error.at.map_or_else(String::new, |n| n.to_string()),
+        )
         .replace("{field}", consent.unwrap_or_else(|| label(w, &error.field)))
 }
 
-/// Everything on one sheet; `errors` first, each a link to its field.
+/// The whole form on one page; `errors` first, each linked to its field.
 fn sheet(app: &App, w: &Words, typed: &Fields, errors: &[FieldError]) -> Markup {
-    let wrong = |field: &str| errors.iter().find(|e| e.field == field).map(|e| message(app, w, e));
+    let wrong = |field: &str| {
+        errors
+            .iter()
+            .find(|e| e.field == field)
+            .map(|e| message(app, w, e))
+    };
     let line = |field: &str, kind: &str, complete: &str| {
         html! {
             label for=(field) { (label(w, field)) }
@@ -155,8 +177,18 @@ fn sheet(app: &App, w: &Words, typed: &Fields, errors: &[FieldError]) -> Markup 
             }
         }
     };
-    let incidents = app.catalogue.incidents.iter().map(|i| (i.id.as_str(), text(w, &i.name))).collect();
-    let roles = app.catalogue.roles.iter().map(|r| (r.id.as_str(), text(w, &r.name))).collect();
+    let incidents = app
+        .catalogue
+        .incidents
+        .iter()
+        .map(|i| (i.id.as_str(), text(w, &i.name)))
+        .collect();
+    let roles = app
+        .catalogue
+        .roles
+        .iter()
+        .map(|r| (r.id.as_str(), text(w, &r.name)))
+        .collect();
     let content = html! {
         p { a href={ "/lite?lang=" (w.other.0) } lang=(w.other.0) { (w.other.1) } }
         h1 { (w.title) }
@@ -196,7 +228,12 @@ fn sheet(app: &App, w: &Words, typed: &Fields, errors: &[FieldError]) -> Markup 
     page(w.lang, w.title, content)
 }
 
-pub async fn submit(Visitor(session): Visitor, State(app): State<App>, Query(query): Query<Lang>, request: Request) -> Response {
+pub async fn submit(
+    Visitor(session): Visitor,
+    State(app): State<App>,
+    Query(query): Query<Lang>,
+    request: Request,
+) -> Response {
     let w = words(&query.lang);
     let fields = match body::form(request).await {
         Ok(fields) => Fields(fields),
@@ -207,9 +244,13 @@ pub async fn submit(Visitor(session): Visitor, State(app): State<App>, Query(que
         return failed(ProblemCode::IdempotencyKeyMissing.into(), "/lite");
     }
     let (notice, loss_missing) = notice(&app, &fields);
-    // The times of the consents differ between two presses, so the typed fields are what is compared.
+    // The consents' times differ between two presses, so the typed fields are compared.
     let hash = sha256_hex(format!("{:?}", fields.0).as_bytes());
-    let said = Said { key: &key, body_hash: &hash, secret_hash: None };
+    let said = Said {
+        key: &key,
+        body_hash: &hash,
+        secret_hash: None,
+    };
     match report::submit(&app, &session, said, &notice, "lite").await {
         Ok((receipt, _)) => receipt_page(&app, w, &receipt).into_response(),
         Err(failure) => {
@@ -218,9 +259,17 @@ pub async fn submit(Visitor(session): Visitor, State(app): State<App>, Query(que
                 return failed(problem.into(), "/lite");
             }
             if loss_missing {
-                problem.errors.iter_mut().filter(|e| e.field == "/loss_at").for_each(|e| e.code = Code::TimeFormat);
+                problem
+                    .errors
+                    .iter_mut()
+                    .filter(|e| e.field == "/loss_at")
+                    .for_each(|e| e.code = Code::TimeFormat);
             }
-            (StatusCode::UNPROCESSABLE_ENTITY, sheet(&app, w, &fields, &problem.errors)).into_response()
+            (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                sheet(&app, w, &fields, &problem.errors),
+            )
+                .into_response()
         }
     }
 }
@@ -228,7 +277,11 @@ pub async fn submit(Visitor(session): Visitor, State(app): State<App>, Query(que
 fn notice(app: &App, fields: &Fields) -> (Notice, bool) {
     let at = now();
     let loss_at = Moment::from_local_input(&fields.get("/loss_at"));
-    let agreed = app.catalogue.consents.iter().filter(|c| fields.get(&format!("/consents/{}", c.id)) == "yes");
+    let agreed = app
+        .catalogue
+        .consents
+        .iter()
+        .filter(|c| fields.get(&format!("/consents/{}", c.id)) == "yes");
     let notice = Notice {
         incident: fields.get("/incident"),
         scene: Scene {
@@ -241,17 +294,30 @@ fn notice(app: &App, fields: &Fields) -> (Notice, bool) {
         },
         loss_at: loss_at.unwrap_or(Moment(0)),
         about: false,
-        place: Place { text: fields.get("/place/text"), point: None },
+        place: Place {
+            text: fields.get("/place/text"),
+            point: None,
+        },
         parts: Vec::new(),
         narrative: fields.get("/narrative"),
-        reporter: Reporter { role: fields.get("/reporter/role"), name: fields.get("/reporter/name"), phone: fields.get("/reporter/phone") },
+        reporter: Reporter {
+            role: fields.get("/reporter/role"),
+            name: fields.get("/reporter/name"),
+            phone: fields.get("/reporter/phone"),
+        },
         policy: PolicyRef {
             id: None,
             no: fields.get("/policy/no"),
             plate: fields.get("/policy/plate"),
             id_no: fields.get("/policy/id_no"),
         },
-        consents: agreed.map(|c| Agreed { id: c.id.clone(), version: c.version, at }).collect(),
+        consents: agreed
+            .map(|c| Agreed {
+                id: c.id.clone(),
+                version: c.version,
+                at,
+            })
+            .collect(),
     };
     (notice, loss_at.is_none())
 }

@@ -1,5 +1,6 @@
-//! Plain pages, made on the server, without script (but for one line that reads what stands behind #): /lite for every phone there is, /staff for the insurer's
-//! people, /demo for newcomers. Their words stand beside them; what the app says too comes from the catalogue.
+//! Plain server-rendered pages without script (except one line that reads the fragment): /lite for
+//! every phone there is, /staff for the insurer's people, /demo for newcomers. Their texts are
+//! beside them; texts shared with the app come from the catalogue.
 
 pub mod app;
 pub mod demo;
@@ -20,7 +21,13 @@ use crate::failure::Failure;
 use crate::http::access::Open;
 
 pub async fn css(_: Open) -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=86400")], include_str!("pages.css"))
+    (
+        [
+            (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+            (header::CACHE_CONTROL, "public, max-age=86400"),
+        ],
+        include_str!("pages.css"),
+    )
         .into_response()
 }
 
@@ -70,7 +77,7 @@ pub fn signed_form(form: &Letter, signature: &Signature) -> Markup {
     page("zh-CN", &form.title, content)
 }
 
-/// What was drawn on the screen, or the name that was typed.
+/// The drawn signature, or the typed name.
 pub fn strokes(signature: &Signature) -> Markup {
     html! {
         @if !signature.typed.is_empty() { p { "键入姓名：" (signature.typed) } }
@@ -82,13 +89,17 @@ pub fn strokes(signature: &Signature) -> Markup {
     }
 }
 
-/// 404 in the form that was asked for.
+/// 404 in the requested form.
 pub fn not_found(wants_page: bool) -> Response {
     if !wants_page {
         return Failure::from(ProblemCode::NotFound).into_response();
     }
     let content = html! { h1 { "没有这个页面" } p { a href="/" { "回首页" } } };
-    (StatusCode::NOT_FOUND, page("zh-CN", "没有这个页面", content)).into_response()
+    (
+        StatusCode::NOT_FOUND,
+        page("zh-CN", "没有这个页面", content),
+    )
+        .into_response()
 }
 
 /// A failure as a page for people.
@@ -103,7 +114,9 @@ fn failed(failure: Failure, back: &str) -> Response {
     };
     let mut response = (status, page("zh-CN", "没有成功", content)).into_response();
     if let Some(seconds) = problem.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
     }
     // For the audit log (`guard`).
     response.extensions_mut().insert(problem);

@@ -1,5 +1,6 @@
-//! /not-mine#…: where a policyholder who was told of a report on her policy says 这不是我报的, without signing in. The page
-//! shows what the message said already, and when and where it is said to have happened: no name, no number.
+//! /not-mine#…: where a policyholder who was told of a report on their policy says 这不是我报的,
+//! without signing in. The page shows what the message already said, and when and where it is said
+//! to have happened: no name, no number.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -19,7 +20,9 @@ use claim_api::ProblemCode;
 pub const PATH: &str = "/not-mine";
 
 pub async fn enter(_: Open, State(app): State<App>, request: Request) -> Response {
-    links::enter(&app, PATH, request).await.unwrap_or_else(|failure| failed(failure, PATH))
+    links::enter(&app, PATH, request)
+        .await
+        .unwrap_or_else(|failure| failed(failure, PATH))
 }
 
 async fn claim(app: &App, headers: &HeaderMap) -> Result<ClaimRow> {
@@ -42,7 +45,10 @@ pub async fn ask(_: Open, State(app): State<App>, headers: HeaderMap) -> Respons
         Ok(claim) => claim,
         Err(failure) => return gone(failure),
     };
-    let incident = app.catalogue.incident(&claim.incident).map_or("", |i| i.name.zh.as_str());
+    let incident = app
+        .catalogue
+        .incident(&claim.incident)
+        .map_or("", |i| i.name.zh.as_str());
     let content = html! {
         h1 { "有人用您的保单报案" }
         dl {
@@ -64,10 +70,18 @@ pub async fn say(_: Open, State(app): State<App>, headers: HeaderMap) -> Respons
     let said = async {
         let claim = claim(&app, &headers).await?;
         let mut tx = app.store.begin().await?;
-        let event = log::append(&app, &mut tx, (&claim.id, claim.lob), &Actor::Customer, What::Disowned, now()).await;
+        let event = log::append(
+            &app,
+            &mut tx,
+            (&claim.id, claim.lob),
+            &Actor::Customer,
+            What::Disowned,
+            now(),
+        )
+        .await;
         match event {
             Ok(_) => tx.commit().await?,
-            // Said before, or ended meanwhile: nothing moves either way.
+            // Already said, or the claim has ended: nothing moves either way.
             Err(Failure::Problem(problem)) if problem.code == ProblemCode::NotAllowed => {}
             Err(failure) => return Err(failure),
         }

@@ -1,6 +1,6 @@
-//! The built app, held in memory with its brotli and gzip forms. Files whose name or `?v=` carries their hash are
-//! immutable; `index.html` is asked for again each time. Programs of earlier builds stay for [`KEPT`]: a page that was
-//! opened before a deployment finds its photo worker after it.
+//! The built app, held in memory with its brotli and gzip forms. Files whose name or `?v=` carries
+//! their hash are immutable; `index.html` is revalidated every time. Hashed files of earlier builds
+//! are kept for [`KEPT`], so that a page opened before a deployment still finds its photo worker.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,11 +24,11 @@ pub struct Asset {
     pub media: &'static str,
 }
 
-/// How long the programs of an earlier build are served.
+/// How long hashed files of an earlier build are served.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 impl Assets {
-    /// Reads the folder that `trunk build` made, and what `earlier` holds of builds before it.
+    /// Reads the folder that `trunk build` made, and the earlier builds kept in `earlier`.
     ///
     /// # Errors
     /// A sentence that names the file.
@@ -36,12 +36,15 @@ impl Assets {
         let mut assets = Assets::default();
         if let Some(dist) = dist {
             if !dist.join("index.html").is_file() {
-                return Err(format!("{} holds no built app: index.html is missing", dist.display()));
+                return Err(format!(
+                    "{} holds no built app: index.html is missing",
+                    dist.display()
+                ));
             }
             assets.walk(dist, dist)?;
-            // Without them older pages are asked to open themselves again, no more.
+            // Without them, older pages are merely asked to reload.
             if let Err(error) = assets.remember(dist, earlier) {
-                tracing::warn!(%error, "the programs of earlier builds cannot be kept");
+                tracing::warn!(%error, "files of earlier builds cannot be kept");
             }
         }
         Ok(assets)
@@ -54,16 +57,21 @@ impl Assets {
         Some(rest.split_once("href=\"")?.1.split_once('"')?.0.to_owned())
     }
 
-    /// Keeps the programs of this build for the time after it, and finds those of the builds before.
+    /// Keeps this build's hashed files for later, and loads those of earlier builds.
     fn remember(&mut self, dist: &Path, earlier: &Path) -> io::Result<()> {
-        let Some(build) = self.build() else { return Ok(()) };
+        let Some(build) = self.build() else {
+            return Ok(());
+        };
         let folder = earlier.join(build.trim_start_matches('/'));
         fs::create_dir_all(&folder)?;
         for file in fs::read_dir(dist)? {
             let file = file?;
             let (name, to) = (file.file_name(), folder.join(file.file_name()));
-            if hashed_name(&name.to_string_lossy()) && !to.exists() && fs::hard_link(file.path(), &to).is_err() {
-                // Another file system.
+            if hashed_name(&name.to_string_lossy())
+                && !to.exists()
+                && fs::hard_link(file.path(), &to).is_err()
+            {
+                // Hard links do not cross file systems.
                 let part = folder.join("part");
                 fs::copy(file.path(), &part)?;
                 fs::rename(part, to)?;
@@ -75,7 +83,9 @@ impl Assets {
             let folder = folder?;
             match folder.metadata()?.modified()?.elapsed() {
                 Ok(age) if age > KEPT => fs::remove_dir_all(folder.path())?,
-                _ => self.walk(&folder.path(), &folder.path()).map_err(io::Error::other)?,
+                _ => self
+                    .walk(&folder.path(), &folder.path())
+                    .map_err(io::Error::other)?,
             }
         }
         self.0.extend(now);
@@ -90,24 +100,42 @@ impl Assets {
                 self.walk(root, &path)?;
                 continue;
             }
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            let name = path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .replace('\\', "/");
             if name.ends_with(".br") || name.ends_with(".gz") {
                 continue;
             }
             let plain: Bytes = fs::read(&path).map_err(failed)?.into();
-            let packed = |suffix: &str| fs::read(format!("{}{suffix}", path.display())).ok().map(Bytes::from);
-            let asset =
-                Asset { hash: sha256_hex(&plain)[..16].to_owned(), brotli: packed(".br"), gzip: packed(".gz"), media: media(&name), plain };
+            let packed = |suffix: &str| {
+                fs::read(format!("{}{suffix}", path.display()))
+                    .ok()
+                    .map(Bytes::from)
+            };
+            let asset = Asset {
+                hash: sha256_hex(&plain)[..16].to_owned(),
+                brotli: packed(".br"),
+                gzip: packed(".gz"),
+                media: media(&name),
+                plain,
+            };
             self.0.insert(format!("/{name}"), asset);
         }
         Ok(())
     }
 
-    /// The address of a file with its content's hash, and its integrity (Subresource Integrity, 3.1).
+    /// The address of a file with its content's hash, and its integrity (Subresource Integrity,
+    /// 3.1).
     pub fn named(&self, path: &str) -> Option<(String, String)> {
         let asset = self.0.get(path)?;
-        let digest = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(&asset.plain));
-        Some((format!("{path}?v={}", asset.hash), format!("sha256-{digest}")))
+        let digest =
+            base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(&asset.plain));
+        Some((
+            format!("{path}?v={}", asset.hash),
+            format!("sha256-{digest}"),
+        ))
     }
 
     pub fn find(&self, path: &str) -> Option<&Asset> {
@@ -136,8 +164,10 @@ fn media(name: &str) -> &'static str {
 
 /// Trunk's names: `baoan-0123456789abcdef_bg.wasm`.
 pub fn hashed_name(path: &str) -> bool {
-    let Some((_, rest)) = path.rsplit('/').next().unwrap_or_default().split_once('-') else { return false };
-    // A number in hexadecimal: trunk writes no zeros before it.
+    let Some((_, rest)) = path.rsplit('/').next().unwrap_or_default().split_once('-') else {
+        return false;
+    };
+    // A hexadecimal number: trunk writes no leading zeros.
     let hash = rest.split(['_', '.']).next().unwrap_or_default();
     (8..=16).contains(&hash.len()) && hash.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -1,4 +1,4 @@
-//! 大灾: where and when fewer papers are asked for, and what people there are told.
+//! 大灾: where and when fewer documents are required, and what people there are told.
 
 use claim_domain::{Day, Notice, Text, local_day};
 use sqlx::Row;
@@ -27,7 +27,10 @@ pub async fn all(db: &mut Db) -> Result<Vec<Catastrophe>> {
             region: row.try_get("region")?,
             from: row.try_get("from_day")?,
             to: row.try_get("to_day")?,
-            words: Text { zh: row.try_get("zh")?, en: row.try_get("en")? },
+            words: Text {
+                zh: row.try_get("zh")?,
+                en: row.try_get("en")?,
+            },
             active: row.try_get("active")?,
         })
     };
@@ -50,21 +53,30 @@ pub async fn add(tx: &mut Tx, region: &str, from: Day, to: Day, words: &Text) ->
 
 /// Turns a known one on or off.
 pub async fn turn(tx: &mut Tx, id: &str) -> Result<()> {
-    sqlx::query("UPDATE catastrophe SET active = 1 - active WHERE id = ?").bind(id).execute(tx.sql()).await?;
+    sqlx::query("UPDATE catastrophe SET active = 1 - active WHERE id = ?")
+        .bind(id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
-/// The one that a notice falls under.
+/// The catastrophe that a notice falls under.
 pub async fn of_notice(db: &mut Db, notice: &Notice) -> Result<Option<String>> {
-    let sql =
-        "SELECT id FROM catastrophe WHERE active = 1 AND ?1 BETWEEN from_day AND to_day AND instr(?2, region) > 0 ORDER BY id LIMIT 1";
+    let sql = "SELECT id FROM catastrophe WHERE active = 1 AND ?1 BETWEEN from_day AND to_day AND instr(?2, region) > 0 ORDER BY id LIMIT 1";
     let day = local_day(notice.loss_at).to_string();
-    Ok(sqlx::query_scalar(sql).bind(day).bind(&notice.place.text).fetch_optional(db.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(day)
+        .bind(&notice.place.text)
+        .fetch_optional(db.sql())
+        .await?)
 }
 
-/// What people are told about the one that a claim fell under, while it lasts.
+/// What people are told about the catastrophe a claim fell under, while it lasts.
 pub async fn words_for(db: &mut Db, claim_id: &str) -> Result<Option<Text>> {
     let sql = "SELECT x.zh, x.en FROM claim c JOIN catastrophe x ON x.id = c.catastrophe_id WHERE c.id = ? AND x.active = 1";
-    let found: Option<(String, String)> = sqlx::query_as(sql).bind(claim_id).fetch_optional(db.sql()).await?;
+    let found: Option<(String, String)> = sqlx::query_as(sql)
+        .bind(claim_id)
+        .fetch_optional(db.sql())
+        .await?;
     Ok(found.map(|(zh, en)| Text { zh, en }))
 }

@@ -25,14 +25,14 @@ pub struct ClaimRow {
     pub rules_version: String,
     pub channel: String,
     pub notice: Notice,
-    /// Of whoever looks.
+    /// What the caller may see and do.
     pub part: Part,
 }
 
-const COLUMNS: &str =
-    "c.id, c.no, c.lob, c.incident, c.reported_at, c.policy_id, c.rules_version, c.channel, c.notice_sealed, c.key_sealed";
+const COLUMNS: &str = "c.id, c.no, c.lob, c.incident, c.reported_at, c.policy_id, c.rules_version, c.channel, c.notice_sealed, c.key_sealed";
 
-/// `SELECT` with the columns of a claim and whatever follows: words of ours, known when this was compiled.
+/// `SELECT` with the columns of a claim and whatever follows: words of ours, known when this was
+/// compiled.
 fn select(rest: &'static str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!("SELECT {COLUMNS}{rest}"))
 }
@@ -40,8 +40,13 @@ fn select(rest: &'static str) -> sqlx::AssertSqlSafe<String> {
 impl ClaimRow {
     fn of(db: &Db, row: &SqliteRow) -> Result<ClaimRow> {
         let id: String = row.try_get("id")?;
-        let key = db.vault.claim_key(&id, row.try_get::<Option<&str>, _>("key_sealed")?.unwrap_or_default());
-        let notice = key.and_then(|key| key.open(&place_of_notice(&id), row.try_get("notice_sealed").ok()?));
+        let key = db.vault.claim_key(
+            &id,
+            row.try_get::<Option<&str>, _>("key_sealed")?
+                .unwrap_or_default(),
+        );
+        let notice =
+            key.and_then(|key| key.open(&place_of_notice(&id), row.try_get("notice_sealed").ok()?));
         Ok(ClaimRow {
             id,
             no: row.try_get("no")?,
@@ -63,7 +68,11 @@ pub(super) fn place_of_notice(claim_id: &str) -> String {
 
 /// The line of business as stored; an unknown one is a defect of the database.
 pub(super) fn lob(text: &str) -> Result<Lob> {
-    Lob::ALL.iter().copied().find(|l| l.as_str() == text).ok_or_else(|| Failure::internal("line of business", text))
+    Lob::ALL
+        .iter()
+        .copied()
+        .find(|l| l.as_str() == text)
+        .ok_or_else(|| Failure::internal("line of business", text))
 }
 
 /// The data key of a claim.
@@ -72,25 +81,40 @@ pub(crate) async fn key(db: &mut Db, claim_id: &str) -> Result<Arc<DataKey>> {
         return Ok(known);
     }
     let sealed: Option<Option<String>> =
-        sqlx::query_scalar("SELECT key_sealed FROM claim WHERE id = ?").bind(claim_id).fetch_optional(db.sql()).await?;
-    let key = sealed.flatten().and_then(|sealed| db.vault.claim_key(claim_id, &sealed));
+        sqlx::query_scalar("SELECT key_sealed FROM claim WHERE id = ?")
+            .bind(claim_id)
+            .fetch_optional(db.sql())
+            .await?;
+    let key = sealed
+        .flatten()
+        .and_then(|sealed| db.vault.claim_key(claim_id, &sealed));
     key.ok_or_else(|| Failure::internal("key of a claim", "sealed with another key, or forgotten"))
 }
 
 /// The claim `no` if `subject` is a party to it: a foreign one and an unknown one are both 404.
 pub async fn mine(db: &mut Db, subject: &str, no: &str, at: Moment) -> Result<ClaimRow> {
     let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
-    let row = sqlx::query(select(" FROM claim c JOIN party p ON p.claim_id = c.id WHERE c.no = ? AND p.subject_id = ?"))
-        .bind(no)
-        .bind(subject)
-        .fetch_optional(db.sql())
-        .await?;
+    let row = sqlx::query(select(
+        " FROM claim c JOIN party p ON p.claim_id = c.id WHERE c.no = ? AND p.subject_id = ?",
+    ))
+    .bind(no)
+    .bind(subject)
+    .fetch_optional(db.sql())
+    .await?;
     let claim = ClaimRow::of(db, &row.ok_or(ProblemCode::NotFound)?)?;
-    Ok(ClaimRow { part: parties::part(db, &claim.id, subject, at).await?, ..claim })
+    Ok(ClaimRow {
+        part: parties::part(db, &claim.id, subject, at).await?,
+        ..claim
+    })
 }
 
 /// Those that somebody is a party to, the newest first; one whose right has run out is none.
-pub async fn of_subject(db: &mut Db, subject: &str, at: Moment, most: i64) -> Result<Vec<ClaimRow>> {
+pub async fn of_subject(
+    db: &mut Db,
+    subject: &str,
+    at: Moment,
+    most: i64,
+) -> Result<Vec<ClaimRow>> {
     let rows =
         sqlx::query(select(" FROM claim c JOIN party p ON p.claim_id = c.id WHERE p.subject_id = ? ORDER BY c.reported_at DESC LIMIT ?"))
             .bind(subject)
@@ -100,7 +124,9 @@ pub async fn of_subject(db: &mut Db, subject: &str, at: Moment, most: i64) -> Re
     let mut claims = Vec::new();
     for row in &rows {
         let claim = ClaimRow::of(db, row)?;
-        let Ok(part) = parties::part(db, &claim.id, subject, at).await else { continue };
+        let Ok(part) = parties::part(db, &claim.id, subject, at).await else {
+            continue;
+        };
         claims.push(ClaimRow { part, ..claim });
     }
     Ok(claims)
@@ -108,14 +134,20 @@ pub async fn of_subject(db: &mut Db, subject: &str, at: Moment, most: i64) -> Re
 
 /// The claim with this id, for the insurer.
 pub async fn by_id(db: &mut Db, claim_id: &str) -> Result<ClaimRow> {
-    let row = sqlx::query(select(" FROM claim c WHERE c.id = ?")).bind(claim_id).fetch_one(db.sql()).await?;
+    let row = sqlx::query(select(" FROM claim c WHERE c.id = ?"))
+        .bind(claim_id)
+        .fetch_one(db.sql())
+        .await?;
     ClaimRow::of(db, &row)
 }
 
 /// The claim with this number, for the insurer.
 pub async fn by_no(db: &mut Db, no: &str) -> Result<ClaimRow> {
     let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
-    let row = sqlx::query(select(" FROM claim c WHERE c.no = ?")).bind(no).fetch_optional(db.sql()).await?;
+    let row = sqlx::query(select(" FROM claim c WHERE c.no = ?"))
+        .bind(no)
+        .fetch_optional(db.sql())
+        .await?;
     ClaimRow::of(db, &row.ok_or(ProblemCode::NotFound)?)
 }
 
@@ -126,8 +158,8 @@ pub struct Waiting {
     pub overdue: i64,
 }
 
-/// What is overdue first, then what is open, then the newest. `search`: a claim number, a plate, or the end of an ID
-/// number or policy number.
+/// Overdue first, then open, then the newest. `search`: a claim number, a plate, or the end of an
+/// ID number or policy number.
 pub async fn queue(db: &mut Db, search: &str) -> Result<Vec<Waiting>> {
     let rows = sqlx::query(select(
         ", c.stage, c.overdue FROM claim c LEFT JOIN policy p ON p.id = c.policy_id \
@@ -140,7 +172,13 @@ pub async fn queue(db: &mut Db, search: &str) -> Result<Vec<Waiting>> {
     .fetch_all(db.sql())
     .await?;
     rows.iter()
-        .map(|row| Ok(Waiting { claim: ClaimRow::of(db, row)?, stage: row.try_get("stage")?, overdue: row.try_get("overdue")? }))
+        .map(|row| {
+            Ok(Waiting {
+                claim: ClaimRow::of(db, row)?,
+                stage: row.try_get("stage")?,
+                overdue: row.try_get("overdue")?,
+            })
+        })
         .collect()
 }
 
@@ -153,7 +191,9 @@ pub async fn reported(db: &mut Db, from: Day, to: Day) -> Result<Vec<(ClaimRow, 
     .bind(to.ends().0)
     .fetch_all(db.sql())
     .await?;
-    rows.iter().map(|row| Ok((ClaimRow::of(db, row)?, row.try_get("catastrophe")?))).collect()
+    rows.iter()
+        .map(|row| Ok((ClaimRow::of(db, row)?, row.try_get("catastrophe")?)))
+        .collect()
 }
 
 /// A claim that begins.
@@ -172,7 +212,11 @@ pub struct New<'a> {
 pub async fn add(tx: &mut Tx, new: &New<'_>) -> Result<()> {
     let phone_index = tx.vault.index("phone", &new.notice.reporter.phone);
     let key = tx.vault.new_claim_key(new.id);
-    let sealed = tx.vault.claim_key(new.id, &key).map(|key| key.seal(&place_of_notice(new.id), &json(new.notice))).unwrap_or_default();
+    let sealed = tx
+        .vault
+        .claim_key(new.id, &key)
+        .map(|key| key.seal(&place_of_notice(new.id), &json(new.notice)))
+        .unwrap_or_default();
     sqlx::query(
         "INSERT INTO claim (id, no, lob, incident, stage, loss_at, reported_at, notice_sealed, reporter_phone_index, policy_id, rules_version, channel, key_sealed) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -197,61 +241,105 @@ pub async fn add(tx: &mut Tx, new: &New<'_>) -> Result<()> {
 
 /// Whether a claim has this number.
 pub async fn is_taken(db: &mut Db, no: &str) -> Result<bool> {
-    let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM claim WHERE no = ?").bind(no).fetch_one(db.sql()).await?;
+    let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM claim WHERE no = ?")
+        .bind(no)
+        .fetch_one(db.sql())
+        .await?;
     Ok(taken > 0)
 }
 
 /// About how many claims there are: the newest row's number is as good as counting them all.
 pub async fn about_how_many(db: &mut Db) -> Result<usize> {
-    let claims: i64 = sqlx::query_scalar("SELECT coalesce(max(rowid), 0) FROM claim").fetch_one(db.sql()).await?;
+    let claims: i64 = sqlx::query_scalar("SELECT coalesce(max(rowid), 0) FROM claim")
+        .fetch_one(db.sql())
+        .await?;
     Ok(usize::try_from(claims).unwrap_or_default())
 }
 
 /// The notice as it was put right.
 pub async fn keep_notice(tx: &mut Tx, claim_id: &str, notice: &Notice) -> Result<()> {
-    let sealed = key(tx, claim_id).await?.seal(&place_of_notice(claim_id), &json(notice));
-    sqlx::query("UPDATE claim SET notice_sealed = ? WHERE id = ?").bind(sealed).bind(claim_id).execute(tx.sql()).await?;
+    let sealed = key(tx, claim_id)
+        .await?
+        .seal(&place_of_notice(claim_id), &json(notice));
+    sqlx::query("UPDATE claim SET notice_sealed = ? WHERE id = ?")
+        .bind(sealed)
+        .bind(claim_id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
 /// The claim fell under a catastrophe.
 pub async fn keep_catastrophe(tx: &mut Tx, claim_id: &str, catastrophe: &str) -> Result<()> {
-    sqlx::query("UPDATE claim SET catastrophe_id = ? WHERE id = ?").bind(catastrophe).bind(claim_id).execute(tx.sql()).await?;
+    sqlx::query("UPDATE claim SET catastrophe_id = ? WHERE id = ?")
+        .bind(catastrophe)
+        .bind(claim_id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
 /// The policy was found.
 pub async fn keep_policy(tx: &mut Tx, claim_id: &str, policy_id: &str) -> Result<()> {
-    sqlx::query("UPDATE claim SET policy_id = ? WHERE id = ?").bind(policy_id).bind(claim_id).execute(tx.sql()).await?;
-    sqlx::query("DELETE FROM lookup WHERE claim_id = ?").bind(claim_id).execute(tx.sql()).await?;
+    sqlx::query("UPDATE claim SET policy_id = ? WHERE id = ?")
+        .bind(policy_id)
+        .bind(claim_id)
+        .execute(tx.sql())
+        .await?;
+    sqlx::query("DELETE FROM lookup WHERE claim_id = ?")
+        .bind(claim_id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
 /// From now on a claim is only stored (个人信息保护法第四十七条).
 pub async fn lock(tx: &mut Tx, claim_id: &str, at: Moment) -> Result<()> {
-    sqlx::query("UPDATE claim SET locked_at = coalesce(locked_at, ?) WHERE id = ?").bind(at.0).bind(claim_id).execute(tx.sql()).await?;
+    sqlx::query("UPDATE claim SET locked_at = coalesce(locked_at, ?) WHERE id = ?")
+        .bind(at.0)
+        .bind(claim_id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
 /// Claims that are about somebody, by id and number: what she may have erased.
 pub async fn about(db: &mut Db, subject: &str) -> Result<Vec<(String, String)>> {
     let sql = "SELECT c.id, c.no FROM claim c JOIN party p ON p.claim_id = c.id WHERE p.subject_id = ? AND p.role IN ('owner', 'beneficiary', 'reporter') ORDER BY c.no";
-    Ok(sqlx::query_as(sql).bind(subject).fetch_all(db.sql()).await?)
+    Ok(sqlx::query_as(sql)
+        .bind(subject)
+        .fetch_all(db.sql())
+        .await?)
 }
 
 /// Claims with something to do: events that were not attended to, or a time that has come.
 pub async fn due(db: &mut Db, at: Moment) -> Result<Vec<String>> {
     let sql = "SELECT id FROM claim WHERE attended_seq < seq UNION SELECT id FROM claim WHERE due_at <= ? LIMIT 500";
-    Ok(sqlx::query_scalar(sql).bind(at.0).fetch_all(db.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(at.0)
+        .fetch_all(db.sql())
+        .await?)
 }
 
 /// Up to which event a claim was attended to.
 pub async fn attended(db: &mut Db, claim_id: &str) -> Result<u32> {
-    Ok(sqlx::query_scalar("SELECT attended_seq FROM claim WHERE id = ?").bind(claim_id).fetch_one(db.sql()).await?)
+    Ok(
+        sqlx::query_scalar("SELECT attended_seq FROM claim WHERE id = ?")
+            .bind(claim_id)
+            .fetch_one(db.sql())
+            .await?,
+    )
 }
 
-/// A claim was attended to; when it must be looked at again, and how many of its deadlines have passed.
-pub async fn keep_attended(tx: &mut Tx, claim_id: &str, seq: u32, due: Option<Moment>, overdue: usize) -> Result<()> {
+/// A claim was attended to; when it must be looked at again, and how many of its deadlines have
+/// passed.
+pub async fn keep_attended(
+    tx: &mut Tx,
+    claim_id: &str,
+    seq: u32,
+    due: Option<Moment>,
+    overdue: usize,
+) -> Result<()> {
     sqlx::query("UPDATE claim SET attended_seq = ?, due_at = ?, overdue = ? WHERE id = ?")
         .bind(seq)
         .bind(due.map(|d| d.0))

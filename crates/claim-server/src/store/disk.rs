@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::vault::random;
 
-/// A file that grows, for its owner's eyes only.
+/// An append-only file, readable only by its owner.
 pub fn appended(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
@@ -20,7 +20,7 @@ pub fn folder(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// Nobody else on the machine reads what is stored: folders 0700, files 0600, also those of before.
+/// Other users of the machine can read nothing: folders 0700, files 0600, existing ones too.
 pub fn keep_private(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -62,7 +62,8 @@ pub fn key(path: &Path) -> io::Result<[u8; 32]> {
         }
         Err(e) => return Err(e),
     };
-    key.try_into().map_err(|_| io::Error::other(format!("{} is not a key of 32 bytes", path.display())))
+    key.try_into()
+        .map_err(|_| io::Error::other(format!("{} is not a key of 32 bytes", path.display())))
 }
 
 /// A text that the operator has put there.

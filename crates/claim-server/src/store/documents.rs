@@ -1,4 +1,5 @@
-//! Files that were handed in for a claim: what was measured of each, and the verdict. The bytes are [`super::uploads`].
+//! Files that were handed in for a claim: what was measured of each, and the verdict. The bytes are
+//! [`super::uploads`].
 
 use claim_api::DocumentView;
 use claim_domain::Moment;
@@ -63,7 +64,7 @@ fn handed(key: &DataKey, row: &SqliteRow) -> Result<Handed> {
     })
 }
 
-/// What was found on it, sealed: reasons, codes and places are the person's.
+/// What was found in the file, sealed: reasons, codes and places are personal data.
 fn file_of(key: &DataKey, row: &SqliteRow) -> Result<File> {
     let id: &str = row.try_get("id")?;
     let (sha256, facts): (String, Option<String>) = (row.try_get("sha256")?, row.try_get("facts")?);
@@ -71,10 +72,14 @@ fn file_of(key: &DataKey, row: &SqliteRow) -> Result<File> {
     match facts {
         Some(facts) => {
             let facts = key.open(&place_of_facts(id), &facts).unwrap_or_default();
-            let file: File = serde_json::from_str(&facts).map_err(|e| Failure::internal("document", e))?;
-            Ok(File { bytes: bytes.unsigned_abs(), ..file })
+            let file: File =
+                serde_json::from_str(&facts).map_err(|e| Failure::internal("document", e))?;
+            Ok(File {
+                bytes: bytes.unsigned_abs(),
+                ..file
+            })
         }
-        // Handed in before files were judged.
+        // Submitted before files were judged.
         None => Ok(File {
             id: sha256[..16].to_owned(),
             document: row.try_get("slot")?,
@@ -95,25 +100,37 @@ fn file_of(key: &DataKey, row: &SqliteRow) -> Result<File> {
 
 /// Whether the claim has this file for this document.
 pub async fn has(db: &mut Db, claim_id: &str, document: &str, sha256: &str) -> Result<bool> {
-    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?")
-        .bind(claim_id)
-        .bind(document)
-        .bind(sha256)
-        .fetch_one(db.sql())
-        .await?;
+    let known: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM document WHERE claim_id = ? AND slot = ? AND sha256 = ?",
+    )
+    .bind(claim_id)
+    .bind(document)
+    .bind(sha256)
+    .fetch_one(db.sql())
+    .await?;
     Ok(known > 0)
 }
 
 /// Of which document a file is, and the upload that holds its bytes.
 pub async fn find(db: &mut Db, claim_id: &str, id: &str) -> Result<Option<(String, String)>> {
     let sql = "SELECT slot, upload_id FROM document WHERE claim_id = ? AND id = ?";
-    Ok(sqlx::query_as(sql).bind(claim_id).bind(id).fetch_optional(db.sql()).await?)
+    Ok(sqlx::query_as(sql)
+        .bind(claim_id)
+        .bind(id)
+        .fetch_optional(db.sql())
+        .await?)
 }
 
 /// Adds a file that was judged by the rules of this version.
 pub async fn add(tx: &mut Tx, claim_id: &str, new: &Handed, rules_version: &str) -> Result<()> {
-    let (width, height) = new.file.look.as_ref().map_or((0, 0), |l| (l.width, l.height));
-    let facts = claims::key(tx, claim_id).await?.seal(&place_of_facts(&new.id), &json(&new.file));
+    let (width, height) = new
+        .file
+        .look
+        .as_ref()
+        .map_or((0, 0), |l| (l.width, l.height));
+    let facts = claims::key(tx, claim_id)
+        .await?
+        .seal(&place_of_facts(&new.id), &json(&new.file));
     sqlx::query(
         "INSERT INTO document (id, claim_id, slot, upload_id, sha256, original_sha256, bytes, width, height, received_at, facts, doubts, rules_version) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -136,13 +153,23 @@ pub async fn add(tx: &mut Tx, claim_id: &str, new: &Handed, rules_version: &str)
     Ok(())
 }
 
-/// Where photos were taken is forgotten.
+/// Erases where photos were taken.
 pub async fn forget_places(tx: &mut Tx, claim_id: &str) -> Result<()> {
     let key = claims::key(tx, claim_id).await?;
     for Handed { id, file, .. } in of_claim(tx, claim_id).await? {
         if file.place.is_some() {
-            let sealed = key.seal(&place_of_facts(&id), &json(&File { place: None, ..file }));
-            sqlx::query("UPDATE document SET facts = ? WHERE id = ?").bind(sealed).bind(id).execute(tx.sql()).await?;
+            let sealed = key.seal(
+                &place_of_facts(&id),
+                &json(&File {
+                    place: None,
+                    ..file
+                }),
+            );
+            sqlx::query("UPDATE document SET facts = ? WHERE id = ?")
+                .bind(sealed)
+                .bind(id)
+                .execute(tx.sql())
+                .await?;
         }
     }
     Ok(())
@@ -151,5 +178,9 @@ pub async fn forget_places(tx: &mut Tx, claim_id: &str) -> Result<()> {
 /// What one subject has handed in itself: ids and hashes.
 pub async fn own(db: &mut Db, claim_id: &str, subject: &str) -> Result<Vec<(String, String)>> {
     let sql = "SELECT d.id, d.sha256 FROM document d JOIN upload u ON u.id = d.upload_id WHERE d.claim_id = ? AND u.subject_id = ?";
-    Ok(sqlx::query_as(sql).bind(claim_id).bind(subject).fetch_all(db.sql()).await?)
+    Ok(sqlx::query_as(sql)
+        .bind(claim_id)
+        .bind(subject)
+        .fetch_all(db.sql())
+        .await?)
 }

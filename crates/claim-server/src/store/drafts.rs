@@ -1,4 +1,5 @@
-//! Reports that are being written, of customers who have signed in, each with the number of times it was written.
+//! Reports that are being written, of customers who have signed in, each with the number of times
+//! it was written.
 
 use claim_domain::Moment;
 use claim_domain::draft::Draft;
@@ -9,7 +10,7 @@ use crate::failure::Result;
 
 /// As on the phone.
 const LIVES: i64 = 7 * 86_400;
-/// Of one customer; the oldest goes.
+/// Per customer; the oldest goes.
 const MOST: i64 = 5;
 
 pub(super) fn place(subject: &str, id: &str) -> String {
@@ -26,17 +27,28 @@ pub async fn find(db: &mut Db, subject: &str, id: &str, at: Moment) -> Result<Op
     .bind(at.0 - LIVES)
     .fetch_optional(db.sql())
     .await?;
-    let Some((id, rev, sealed)) = row else { return Ok(None) };
+    let Some((id, rev, sealed)) = row else {
+        return Ok(None);
+    };
     let draft: Draft = read_json("draft", db.vault.open_text(&place(subject, &id), &sealed))?;
-    Ok(Some(Draft { server_rev: rev, ..draft }))
+    Ok(Some(Draft {
+        server_rev: rev,
+        ..draft
+    }))
 }
 
 /// All of them, to be given out.
 pub async fn of_subject(db: &mut Db, subject: &str) -> Result<Vec<(String, Value)>> {
     let rows: Vec<(String, String)> =
-        sqlx::query_as("SELECT id, sealed FROM draft WHERE subject_id = ?").bind(subject).fetch_all(db.sql()).await?;
+        sqlx::query_as("SELECT id, sealed FROM draft WHERE subject_id = ?")
+            .bind(subject)
+            .fetch_all(db.sql())
+            .await?;
     let opened = |(id, sealed): (String, String)| {
-        let text = db.vault.open_text(&place(subject, &id), &sealed).unwrap_or_default();
+        let text = db
+            .vault
+            .open_text(&place(subject, &id), &sealed)
+            .unwrap_or_default();
         let draft = serde_json::from_str(&text).unwrap_or_default();
         (id, draft)
     };
@@ -46,7 +58,12 @@ pub async fn of_subject(db: &mut Db, subject: &str) -> Result<Vec<(String, Value
 /// How often a draft was written; 0: never.
 pub async fn revision(db: &mut Db, subject: &str, id: &str) -> Result<i64> {
     let sql = "SELECT rev FROM draft WHERE subject_id = ? AND id = ?";
-    Ok(sqlx::query_scalar(sql).bind(subject).bind(id).fetch_optional(db.sql()).await?.unwrap_or(0))
+    Ok(sqlx::query_scalar(sql)
+        .bind(subject)
+        .bind(id)
+        .fetch_optional(db.sql())
+        .await?
+        .unwrap_or(0))
 }
 
 /// Writes one down as revision `rev`.
@@ -72,17 +89,28 @@ pub async fn keep(tx: &mut Tx, subject: &str, draft: &Draft, rev: i64, at: Momen
 
 /// Forgets one: also in the transaction in which the report has come.
 pub async fn forget(tx: &mut Tx, subject: &str, id: &str) -> Result<()> {
-    sqlx::query("DELETE FROM draft WHERE subject_id = ? AND id = ?").bind(subject).bind(id).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM draft WHERE subject_id = ? AND id = ?")
+        .bind(subject)
+        .bind(id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
 /// Forgets all of somebody's; how many.
 pub async fn forget_all(tx: &mut Tx, subject: &str) -> Result<u64> {
-    Ok(sqlx::query("DELETE FROM draft WHERE subject_id = ?").bind(subject).execute(tx.sql()).await?.rows_affected())
+    Ok(sqlx::query("DELETE FROM draft WHERE subject_id = ?")
+        .bind(subject)
+        .execute(tx.sql())
+        .await?
+        .rows_affected())
 }
 
 /// Removes what nobody went on with.
 pub async fn expire(tx: &mut Tx, at: Moment) -> Result<()> {
-    sqlx::query("DELETE FROM draft WHERE updated_at < ?").bind(at.0 - LIVES).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM draft WHERE updated_at < ?")
+        .bind(at.0 - LIVES)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The log of each claim. Events are added and read, never changed; each carries the hash of the one before.
+//! The log of each claim. Events are added and read, never changed; each carries the hash of the
+//! one before.
 
 use claim_domain::lifecycle::{Claim, Event, What};
 use claim_domain::{Lob, Moment};
@@ -15,13 +16,20 @@ fn event_of(key: &DataKey, claim_id: &str, row: &SqliteRow) -> Result<Event> {
     let read = |what: &str, e: serde_json::Error| Failure::internal(what, e);
     let seq: u32 = row.try_get("seq")?;
     // `kind:sealed`
-    let sealed = row.try_get::<&str, _>("what")?.split_once(':').map_or("", |(_, sealed)| sealed);
-    let what = key.open(&place(claim_id, seq), sealed).ok_or_else(|| super::unopened("event"))?;
+    let sealed = row
+        .try_get::<&str, _>("what")?
+        .split_once(':')
+        .map_or("", |(_, sealed)| sealed);
+    let what = key
+        .open(&place(claim_id, seq), sealed)
+        .ok_or_else(|| super::unopened("event"))?;
     Ok(Event {
         seq,
         at: Moment(row.try_get("at")?),
         actor: serde_json::from_str(row.try_get("actor")?).map_err(|e| read("actor", e))?,
-        what: serde_json::from_str(&what).or_else(|e| former(&what).ok_or(e)).map_err(|e| read("event", e))?,
+        what: serde_json::from_str(&what)
+            .or_else(|e| former(&what).ok_or(e))
+            .map_err(|e| read("event", e))?,
     })
 }
 
@@ -41,12 +49,16 @@ fn former(text: &str) -> Option<What> {
 /// The events of one claim after `seq`, in order.
 pub async fn after(db: &mut Db, claim_id: &str, seq: u32) -> Result<Vec<Event>> {
     let key = claims::key(db, claim_id).await?;
-    let rows = sqlx::query("SELECT seq, at, actor, what FROM event WHERE claim_id = ? AND seq > ? ORDER BY seq")
-        .bind(claim_id)
-        .bind(seq)
-        .fetch_all(db.sql())
-        .await?;
-    rows.iter().map(|row| event_of(&key, claim_id, row)).collect()
+    let rows = sqlx::query(
+        "SELECT seq, at, actor, what FROM event WHERE claim_id = ? AND seq > ? ORDER BY seq",
+    )
+    .bind(claim_id)
+    .bind(seq)
+    .fetch_all(db.sql())
+    .await?;
+    rows.iter()
+        .map(|row| event_of(&key, claim_id, row))
+        .collect()
 }
 
 /// What the log of a claim comes to: kept beside it, or made anew.
@@ -65,15 +77,28 @@ pub async fn state(db: &mut Db, claim_id: &str, lob: Lob) -> Result<Claim> {
 /// Number and hash of the newest event.
 pub async fn head(db: &mut Db, claim_id: &str) -> Result<(u32, String)> {
     let sql = "SELECT seq, hash FROM event WHERE claim_id = ? ORDER BY seq DESC LIMIT 1";
-    Ok(sqlx::query_as(sql).bind(claim_id).fetch_optional(db.sql()).await?.unwrap_or_default())
+    Ok(sqlx::query_as(sql)
+        .bind(claim_id)
+        .fetch_optional(db.sql())
+        .await?
+        .unwrap_or_default())
 }
 
-/// Adds an event, and what the log comes to with it (`snapshot`). `beside`: the SHA-256 of what is written down with it
-/// elsewhere.
-pub async fn add(tx: &mut Tx, claim_id: &str, event: &Event, snapshot: &Snapshot, beside: &str) -> Result<()> {
+/// Adds an event, and what the log comes to with it (`snapshot`). `beside`: the SHA-256 of what is
+/// written down with it elsewhere.
+pub async fn add(
+    tx: &mut Tx,
+    claim_id: &str,
+    event: &Event,
+    snapshot: &Snapshot,
+    beside: &str,
+) -> Result<()> {
     let key = claims::key(tx, claim_id).await?;
     let sealed = key.seal(&place(claim_id, event.seq), &json(&event.what));
-    let (actor, what) = (json(&event.actor), format!("{}:{sealed}", event.what.kind().as_str()));
+    let (actor, what) = (
+        json(&event.actor),
+        format!("{}:{sealed}", event.what.kind().as_str()),
+    );
     let (_, before) = head(tx, claim_id).await?;
     sqlx::query("INSERT INTO event (claim_id, seq, at, actor, what, hash, beside) VALUES (?, ?, ?, ?, ?, ?, ?)")
         .bind(claim_id)
@@ -95,8 +120,26 @@ pub async fn add(tx: &mut Tx, claim_id: &str, event: &Event, snapshot: &Snapshot
     Ok(())
 }
 
-/// The hash of an event: of the one before and of its own row, as stored. No key is needed to verify.
-pub(super) fn link(before: &str, claim_id: &str, seq: u32, at: Moment, actor: &str, what: &str, beside: &str) -> String {
-    let beside = if beside.is_empty() { String::new() } else { format!("\n{beside}") };
-    sha256_hex(format!("{before}\n{claim_id}\n{seq}\n{}\n{actor}\n{what}{beside}", at.0).as_bytes())
+/// The hash of an event: over the previous hash and its own row, as stored. Verifying needs no key.
+pub(super) fn link(
+    before: &str,
+    claim_id: &str,
+    seq: u32,
+    at: Moment,
+    actor: &str,
+    what: &str,
+    beside: &str,
+) -> String {
+    let beside = if beside.is_empty() {
+        String::new()
+    } else {
+        format!("\n{beside}")
+    };
+    sha256_hex(
+        format!(
+            "{before}\n{claim_id}\n{seq}\n{}\n{actor}\n{what}{beside}",
+            at.0
+        )
+        .as_bytes(),
+    )
 }

@@ -1,4 +1,5 @@
-//! What was answered, typed and explained beside the files of a claim, and the claim request as it was signed.
+//! What was answered, typed and explained beside the files of a claim, and the claim request as it
+//! was signed.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +17,18 @@ pub(super) fn place(column: &str, claim_id: &str) -> String {
 
 /// What is kept of a folder; its files and what is known of the policy are not.
 pub async fn kept(db: &mut Db, claim_id: &str) -> Result<Folder> {
-    let sealed: Option<String> =
-        sqlx::query_scalar("SELECT sealed FROM folder WHERE claim_id = ?").bind(claim_id).fetch_optional(db.sql()).await?;
-    let Some(sealed) = sealed else { return Ok(Folder::default()) };
+    let sealed: Option<String> = sqlx::query_scalar("SELECT sealed FROM folder WHERE claim_id = ?")
+        .bind(claim_id)
+        .fetch_optional(db.sql())
+        .await?;
+    let Some(sealed) = sealed else {
+        return Ok(Folder::default());
+    };
     let key = claims::key(db, claim_id).await?;
     read_json("folder", key.open(&place("sealed", claim_id), &sealed))
 }
 
-/// Keeps what was answered, typed and explained.
+/// Stores what was answered, typed and explained.
 pub async fn keep(tx: &mut Tx, claim_id: &str, folder: Folder) -> Result<()> {
     let kept = Folder {
         files: Vec::new(),
@@ -33,7 +38,9 @@ pub async fn keep(tx: &mut Tx, claim_id: &str, folder: Folder) -> Result<()> {
         payees: BTreeMap::new(),
         ..folder
     };
-    let sealed = claims::key(tx, claim_id).await?.seal(&place("sealed", claim_id), &json(&kept));
+    let sealed = claims::key(tx, claim_id)
+        .await?
+        .seal(&place("sealed", claim_id), &json(&kept));
     sqlx::query("INSERT INTO folder (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
         .bind(claim_id)
         .bind(sealed)
@@ -54,15 +61,26 @@ pub struct Signed {
 /// The claim request, once there is one.
 pub async fn request(db: &mut Db, claim_id: &str) -> Result<Option<Signed>> {
     let sealed: Option<Option<String>> =
-        sqlx::query_scalar("SELECT request_sealed FROM folder WHERE claim_id = ?").bind(claim_id).fetch_optional(db.sql()).await?;
-    let Some(sealed) = sealed.flatten() else { return Ok(None) };
+        sqlx::query_scalar("SELECT request_sealed FROM folder WHERE claim_id = ?")
+            .bind(claim_id)
+            .fetch_optional(db.sql())
+            .await?;
+    let Some(sealed) = sealed.flatten() else {
+        return Ok(None);
+    };
     let key = claims::key(db, claim_id).await?;
     read_json("request", key.open(&place("request", claim_id), &sealed)).map(Some)
 }
 
 /// Keeps a claim request; the folder is there.
 pub async fn keep_request(tx: &mut Tx, claim_id: &str, signed: &Signed) -> Result<()> {
-    let sealed = claims::key(tx, claim_id).await?.seal(&place("request", claim_id), &json(signed));
-    sqlx::query("UPDATE folder SET request_sealed = ? WHERE claim_id = ?").bind(sealed).bind(claim_id).execute(tx.sql()).await?;
+    let sealed = claims::key(tx, claim_id)
+        .await?
+        .seal(&place("request", claim_id), &json(signed));
+    sqlx::query("UPDATE folder SET request_sealed = ? WHERE claim_id = ?")
+        .bind(sealed)
+        .bind(claim_id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }

@@ -15,7 +15,8 @@ pub struct Kiosk {
     pub idle_seconds: u32,
 }
 
-/// A new machine, or a known one that is enrolled anew: its old cookie says nothing any more once the code was used.
+/// A new machine, or a known one that is enrolled anew: its old cookie says nothing any more once
+/// the code was used.
 pub async fn add(tx: &mut Tx, kiosk: &Kiosk, code: &str, until: Moment) -> Result<()> {
     let index = tx.vault.index("kiosk code", code);
     sqlx::query(
@@ -35,25 +36,37 @@ pub async fn add(tx: &mut Tx, kiosk: &Kiosk, code: &str, until: Moment) -> Resul
 /// Whether there is such a code, used in time or not.
 pub async fn is_code(db: &mut Db, code: &str) -> Result<bool> {
     let index = db.vault.index("kiosk code", code);
-    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM kiosk WHERE code_hash = ?").bind(index).fetch_one(db.sql()).await?;
+    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM kiosk WHERE code_hash = ?")
+        .bind(index)
+        .fetch_one(db.sql())
+        .await?;
     Ok(known > 0)
 }
 
 /// Uses a code up: the machine with this token is the one from now on. Whether the code was good.
 pub async fn enrol(tx: &mut Tx, code: &str, token: &str, at: Moment) -> Result<bool> {
     let index = tx.vault.index("kiosk code", code);
-    let done = sqlx::query("UPDATE kiosk SET code_hash = NULL, token_hash = ? WHERE code_hash = ? AND code_until > ?")
-        .bind(sha256_hex(token.as_bytes()))
-        .bind(index)
-        .bind(at.0)
-        .execute(tx.sql())
-        .await?;
+    let done = sqlx::query(
+        "UPDATE kiosk SET code_hash = NULL, token_hash = ? WHERE code_hash = ? AND code_until > ?",
+    )
+    .bind(sha256_hex(token.as_bytes()))
+    .bind(index)
+    .bind(at.0)
+    .execute(tx.sql())
+    .await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// The machine with this token.
 pub async fn find(db: &mut Db, token: &str) -> Result<Option<Kiosk>> {
     let sql = "SELECT name, paper, idle_seconds FROM kiosk WHERE token_hash = ?";
-    let row: Option<(String, String, u32)> = sqlx::query_as(sql).bind(sha256_hex(token.as_bytes())).fetch_optional(db.sql()).await?;
-    Ok(row.map(|(name, paper, idle_seconds)| Kiosk { name, paper, idle_seconds }))
+    let row: Option<(String, String, u32)> = sqlx::query_as(sql)
+        .bind(sha256_hex(token.as_bytes()))
+        .fetch_optional(db.sql())
+        .await?;
+    Ok(row.map(|(name, paper, idle_seconds)| Kiosk {
+        name,
+        paper,
+        idle_seconds,
+    }))
 }

@@ -9,12 +9,19 @@ use crate::vault::sha256_hex;
 /// Uses a link up; whether it was not used before.
 pub async fn take(tx: &mut Tx, nonce: &str, expires: Moment) -> Result<bool> {
     let sql = "INSERT OR IGNORE INTO launch (nonce_hash, expires_at) VALUES (?, ?)";
-    let fresh = sqlx::query(sql).bind(sha256_hex(nonce.as_bytes())).bind(expires.0).execute(tx.sql()).await?;
+    let fresh = sqlx::query(sql)
+        .bind(sha256_hex(nonce.as_bytes()))
+        .bind(expires.0)
+        .execute(tx.sql())
+        .await?;
     Ok(fresh.rows_affected() == 1)
 }
 
 /// Removes those that ran out before then: they are refused by their date.
 pub async fn expire(tx: &mut Tx, before: Moment) -> Result<()> {
-    sqlx::query("DELETE FROM launch WHERE expires_at < ?").bind(before.0).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM launch WHERE expires_at < ?")
+        .bind(before.0)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }

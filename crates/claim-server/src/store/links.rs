@@ -1,5 +1,5 @@
-//! Links that open one page of one claim without signing in: for those who wait along, and for a policyholder who says
-//! 这不是我报的. Their secrets are known by their hashes.
+//! Links that open one page of one claim without signing in: for those who wait along, and for a
+//! policyholder who says 这不是我报的. Their secrets are known by their hashes.
 
 use claim_api::ProblemCode;
 use claim_domain::Moment;
@@ -9,40 +9,57 @@ use super::{Db, Tx};
 use crate::failure::Result;
 use crate::vault::sha256_hex;
 
-pub async fn share(tx: &mut Tx, claim_id: &str, secret: &str, at: Moment, expires: Moment) -> Result<()> {
-    sqlx::query("INSERT INTO share (token_hash, claim_id, created_at, expires_at) VALUES (?, ?, ?, ?)")
-        .bind(sha256_hex(secret.as_bytes()))
-        .bind(claim_id)
-        .bind(at.0)
-        .bind(expires.0)
-        .execute(tx.sql())
-        .await?;
+pub async fn share(
+    tx: &mut Tx,
+    claim_id: &str,
+    secret: &str,
+    at: Moment,
+    expires: Moment,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO share (token_hash, claim_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
+    )
+    .bind(sha256_hex(secret.as_bytes()))
+    .bind(claim_id)
+    .bind(at.0)
+    .bind(expires.0)
+    .execute(tx.sql())
+    .await?;
     Ok(())
 }
 
 /// When the links to follow a claim that still work run out.
 pub async fn shares(db: &mut Db, claim_id: &str, at: Moment) -> Result<Vec<Moment>> {
     let sql = "SELECT expires_at FROM share WHERE claim_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY expires_at";
-    let open: Vec<i64> = sqlx::query_scalar(sql).bind(claim_id).bind(at.0).fetch_all(db.sql()).await?;
+    let open: Vec<i64> = sqlx::query_scalar(sql)
+        .bind(claim_id)
+        .bind(at.0)
+        .fetch_all(db.sql())
+        .await?;
     Ok(open.into_iter().map(Moment).collect())
 }
 
 /// Takes all of them back.
 pub async fn revoke_shares(tx: &mut Tx, claim_id: &str, at: Moment) -> Result<()> {
     let sql = "UPDATE share SET revoked_at = ? WHERE claim_id = ? AND revoked_at IS NULL";
-    sqlx::query(sql).bind(at.0).bind(claim_id).execute(tx.sql()).await?;
+    sqlx::query(sql)
+        .bind(at.0)
+        .bind(claim_id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
-/// The claim behind a link; `None` once it was taken back or has run out.
+/// The claim behind a link; `None` once it was revoked or has expired.
 ///
 /// # Errors
-/// `not-found` for a link that never was.
+/// `not-found` for a link that never existed.
 pub async fn shared(db: &mut Db, secret: &str, at: Moment) -> Result<Option<ClaimRow>> {
-    let row: Option<(String, i64, Option<i64>)> = sqlx::query_as("SELECT claim_id, expires_at, revoked_at FROM share WHERE token_hash = ?")
-        .bind(sha256_hex(secret.as_bytes()))
-        .fetch_optional(db.sql())
-        .await?;
+    let row: Option<(String, i64, Option<i64>)> =
+        sqlx::query_as("SELECT claim_id, expires_at, revoked_at FROM share WHERE token_hash = ?")
+            .bind(sha256_hex(secret.as_bytes()))
+            .fetch_optional(db.sql())
+            .await?;
     match row {
         None => Err(ProblemCode::NotFound.into()),
         Some((claim, expires, None)) if expires > at.0 => claims::by_id(db, &claim).await.map(Some),
@@ -66,10 +83,11 @@ pub async fn add_disown(tx: &mut Tx, claim_id: &str, secret: &str, expires: Mome
 /// # Errors
 /// `not-found` for one that never was or has run out.
 pub async fn disowned(db: &mut Db, secret: &str, at: Moment) -> Result<ClaimRow> {
-    let claim: Option<String> = sqlx::query_scalar("SELECT claim_id FROM disown WHERE token_hash = ? AND expires_at > ?")
-        .bind(sha256_hex(secret.as_bytes()))
-        .bind(at.0)
-        .fetch_optional(db.sql())
-        .await?;
+    let claim: Option<String> =
+        sqlx::query_scalar("SELECT claim_id FROM disown WHERE token_hash = ? AND expires_at > ?")
+            .bind(sha256_hex(secret.as_bytes()))
+            .bind(at.0)
+            .fetch_optional(db.sql())
+            .await?;
     claims::by_id(db, &claim.ok_or(ProblemCode::NotFound)?).await
 }

@@ -1,4 +1,5 @@
-//! Messages that wait to be sent or were, each once for an event and kind; and which of them somebody wants.
+//! Messages that wait to be sent or were, each once for an event and kind; and which of them
+//! somebody wants.
 
 use claim_domain::Moment;
 use sqlx::Row;
@@ -25,7 +26,10 @@ pub struct New<'a> {
 /// Writes one down; nothing where it was before.
 pub async fn add(tx: &mut Tx, new: &New<'_>, at: Moment) -> Result<()> {
     let index = tx.vault.index("phone", new.phone);
-    let (phone, text) = (tx.vault.seal(&place("phone", &index), new.phone), tx.vault.seal(&place("text", &index), new.text));
+    let (phone, text) = (
+        tx.vault.seal(&place("phone", &index), new.phone),
+        tx.vault.seal(&place("text", &index), new.text),
+    );
     sqlx::query(
         "INSERT OR IGNORE INTO message (phone_sealed, text_sealed, created_at, claim_id, seq, kind, next_at, phone_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
@@ -42,10 +46,13 @@ pub async fn add(tx: &mut Tx, new: &New<'_>, at: Moment) -> Result<()> {
     Ok(())
 }
 
-/// Writes a sign-in code down; it goes out at any hour.
+/// Writes a sign-in code; it goes out at any hour.
 pub async fn add_code(tx: &mut Tx, phone: &str, text: &str, at: Moment) -> Result<()> {
     let index = tx.vault.index("phone", phone);
-    let (phone, text) = (tx.vault.seal(&place("phone", &index), phone), tx.vault.seal(&place("text", &index), text));
+    let (phone, text) = (
+        tx.vault.seal(&place("phone", &index), phone),
+        tx.vault.seal(&place("text", &index), text),
+    );
     sqlx::query("INSERT INTO message (phone_sealed, text_sealed, created_at, next_at, phone_index) VALUES (?, ?, ?, ?, ?)")
         .bind(phone)
         .bind(text)
@@ -57,25 +64,40 @@ pub async fn add_code(tx: &mut Tx, phone: &str, text: &str, at: Moment) -> Resul
     Ok(())
 }
 
-/// Messages to a phone that were written in the last hour and are out: how many, and when the oldest was.
+/// Messages to a phone that were written in the last hour and are out: how many, and when the
+/// oldest was.
 pub async fn in_an_hour(db: &mut Db, phone: &str, at: Moment) -> Result<(i64, i64)> {
     let sql = "SELECT count(*), coalesce(min(created_at), 0) FROM message WHERE phone_index = ? AND state <> 'failed' AND created_at > ? AND next_at <= ?";
     let index = db.vault.index("phone", phone);
-    Ok(sqlx::query_as(sql).bind(index).bind(at.0 - 3600).bind(at.0).fetch_one(db.sql()).await?)
+    Ok(sqlx::query_as(sql)
+        .bind(index)
+        .bind(at.0 - 3600)
+        .bind(at.0)
+        .fetch_one(db.sql())
+        .await?)
 }
 
 /// Messages to a phone in a day; what waits counts where it will go out.
 pub async fn in_a_day(db: &mut Db, phone: &str, at: Moment) -> Result<i64> {
     let sql = "SELECT count(*) FROM message WHERE phone_index = ? AND state <> 'failed' AND max(created_at, next_at) > ?";
     let index = db.vault.index("phone", phone);
-    Ok(sqlx::query_scalar(sql).bind(index).bind(at.0 - 86_400).fetch_one(db.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(index)
+        .bind(at.0 - 86_400)
+        .fetch_one(db.sql())
+        .await?)
 }
 
 /// When the message that is the `nth` before the newest of an hour goes out, or went.
 pub async fn nth_before(db: &mut Db, phone: &str, nth: i64, at: Moment) -> Result<Option<i64>> {
     let sql = "SELECT max(created_at, next_at) AS t FROM message WHERE phone_index = ? AND state <> 'failed' AND t > ? ORDER BY t DESC LIMIT 1 OFFSET ?";
     let index = db.vault.index("phone", phone);
-    Ok(sqlx::query_scalar(sql).bind(index).bind(at.0 - 3600).bind(nth).fetch_optional(db.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(index)
+        .bind(at.0 - 3600)
+        .bind(nth)
+        .fetch_optional(db.sql())
+        .await?)
 }
 
 /// One that is to be sent.
@@ -97,7 +119,11 @@ pub async fn due(db: &mut Db, at: Moment) -> Result<Vec<Queued>> {
         .await?;
     let queued = |row: &sqlx::sqlite::SqliteRow| {
         let index: &str = row.try_get("phone_index")?;
-        let open = |column: &str, sealed: &str| db.vault.open_text(&place(column, index), sealed).unwrap_or_default();
+        let open = |column: &str, sealed: &str| {
+            db.vault
+                .open_text(&place(column, index), sealed)
+                .unwrap_or_default()
+        };
         Ok(Queued {
             id: row.try_get("id")?,
             phone: open("phone", row.try_get("phone_sealed")?),
@@ -113,8 +139,12 @@ pub async fn due(db: &mut Db, at: Moment) -> Result<Vec<Queued>> {
 
 /// Whether a code from before then still waits: it helps nobody any more.
 pub async fn has_late_codes(db: &mut Db, before: Moment) -> Result<bool> {
-    let sql = "SELECT count(*) FROM message WHERE state = 'queued' AND kind = 'code' AND created_at < ?";
-    let late: i64 = sqlx::query_scalar(sql).bind(before.0).fetch_one(db.sql()).await?;
+    let sql =
+        "SELECT count(*) FROM message WHERE state = 'queued' AND kind = 'code' AND created_at < ?";
+    let late: i64 = sqlx::query_scalar(sql)
+        .bind(before.0)
+        .fetch_one(db.sql())
+        .await?;
     Ok(late > 0)
 }
 
@@ -125,7 +155,11 @@ pub async fn give_up_late_codes(tx: &mut Tx, before: Moment) -> Result<()> {
 }
 
 pub async fn keep_sent(tx: &mut Tx, id: i64, at: Moment) -> Result<()> {
-    sqlx::query("UPDATE message SET state = 'sent', sent_at = ? WHERE id = ?").bind(at.0).bind(id).execute(tx.sql()).await?;
+    sqlx::query("UPDATE message SET state = 'sent', sent_at = ? WHERE id = ?")
+        .bind(at.0)
+        .bind(id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
@@ -140,7 +174,11 @@ pub async fn keep_failed(tx: &mut Tx, id: i64, next: Option<Moment>) -> Result<(
 }
 
 /// What was written to a phone about claims of a subject: kind, text, when.
-pub async fn of_subject(db: &mut Db, subject: &str, phone: &str) -> Result<Vec<(String, Option<String>, Moment)>> {
+pub async fn of_subject(
+    db: &mut Db,
+    subject: &str,
+    phone: &str,
+) -> Result<Vec<(String, Option<String>, Moment)>> {
     let index = db.vault.index("phone", phone);
     let rows: Vec<(String, i64, String)> =
         sqlx::query_as("SELECT m.text_sealed, m.created_at, m.kind FROM message m JOIN party p ON p.claim_id = m.claim_id WHERE p.subject_id = ? AND m.phone_index = ? ORDER BY m.id")
@@ -148,7 +186,16 @@ pub async fn of_subject(db: &mut Db, subject: &str, phone: &str) -> Result<Vec<(
             .bind(&index)
             .fetch_all(db.sql())
             .await?;
-    Ok(rows.into_iter().map(|(text, at, kind)| (kind, db.vault.open_text(&place("text", &index), &text), Moment(at))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(text, at, kind)| {
+            (
+                kind,
+                db.vault.open_text(&place("text", &index), &text),
+                Moment(at),
+            )
+        })
+        .collect())
 }
 
 /// The newest fifty, for the outbox of a demo: phone, text, when.
@@ -157,22 +204,42 @@ pub async fn newest(db: &mut Db) -> Result<Vec<(String, String, Moment)>> {
         sqlx::query_as("SELECT phone_index, phone_sealed, text_sealed, created_at FROM message ORDER BY id DESC LIMIT 50")
             .fetch_all(db.sql())
             .await?;
-    let open = |column: &str, index: &str, sealed: &str| db.vault.open_text(&place(column, index), sealed).unwrap_or_default();
-    Ok(rows.iter().map(|(index, phone, text, at)| (open("phone", index, phone), open("text", index, text), Moment(*at))).collect())
+    let open = |column: &str, index: &str, sealed: &str| {
+        db.vault
+            .open_text(&place(column, index), sealed)
+            .unwrap_or_default()
+    };
+    Ok(rows
+        .iter()
+        .map(|(index, phone, text, at)| {
+            (
+                open("phone", index, phone),
+                open("text", index, text),
+                Moment(*at),
+            )
+        })
+        .collect())
 }
 
 /// Forgets what was sent to a phone; how many.
 pub async fn forget_sent(tx: &mut Tx, phone: &str) -> Result<u64> {
     let index = tx.vault.index("phone", phone);
     let sql = "DELETE FROM message WHERE phone_index = ? AND state <> 'queued'";
-    Ok(sqlx::query(sql).bind(index).execute(tx.sql()).await?.rows_affected())
+    Ok(sqlx::query(sql)
+        .bind(index)
+        .execute(tx.sql())
+        .await?
+        .rows_affected())
 }
 
 /// Whether a phone wants messages by day only, and also what is not needed.
 pub async fn wishes(db: &mut Db, phone: &str) -> Result<(bool, bool)> {
     let index = db.vault.index("phone", phone);
     let row: Option<(bool, bool)> =
-        sqlx::query_as("SELECT by_day, optional FROM preference WHERE phone_index = ?").bind(index).fetch_optional(db.sql()).await?;
+        sqlx::query_as("SELECT by_day, optional FROM preference WHERE phone_index = ?")
+            .bind(index)
+            .fetch_optional(db.sql())
+            .await?;
     Ok(row.unwrap_or((true, true)))
 }
 
@@ -190,5 +257,9 @@ pub async fn keep_wishes(tx: &mut Tx, phone: &str, by_day: bool, optional: bool)
 /// Forgets them; how many.
 pub async fn forget_wishes(tx: &mut Tx, phone: &str) -> Result<u64> {
     let index = tx.vault.index("phone", phone);
-    Ok(sqlx::query("DELETE FROM preference WHERE phone_index = ?").bind(index).execute(tx.sql()).await?.rows_affected())
+    Ok(sqlx::query("DELETE FROM preference WHERE phone_index = ?")
+        .bind(index)
+        .execute(tx.sql())
+        .await?
+        .rows_affected())
 }

@@ -1,12 +1,13 @@
-//! What is kept: the database, and the files beside it. One module for each kind of thing, with functions that take what
-//! they are about.
+//! What is kept: the database, and the files beside it. One module for each kind of thing, with
+//! functions that take what they are about.
 //!
-//! Promise: no SQL and no file access stands anywhere else (`cargo xtask check`; the compiler too: a connection leaves this
-//! module only wrapped in [`Db`]). What somebody looked up as a customer takes the subject, so a foreign row is never found.
-//! Personal values are sealed here on their way in and opened on their way out.
+//! Promise: no SQL and no file access stands anywhere else (`cargo xtask check`; the compiler too:
+//! a connection leaves this module only wrapped in [`Db`]). What somebody looked up as a customer
+//! takes the subject, so a foreign row is never found. Personal values are sealed here on their way
+//! in and opened on their way out.
 //!
-//! SQLite in WAL with `synchronous=FULL`: a commit that was answered survives a power cut. One connection writes, several
-//! read; every write begins with `BEGIN IMMEDIATE`.
+//! SQLite in WAL with `synchronous=FULL`: a commit that was answered survives a power cut. One
+//! connection writes, several read; every write begins with `BEGIN IMMEDIATE`.
 
 pub mod assets;
 pub mod awards;
@@ -44,7 +45,9 @@ use std::time::Duration;
 
 use claim_api::{Problem, ProblemCode};
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::Semaphore;
 
@@ -56,13 +59,14 @@ pub struct Store {
     read: SqlitePool,
     write: SqlitePool,
     vault: Vault,
-    /// Whatever is no report waits here first, so that one of these at most stands before a report: the two take turns.
+    /// Everything but reports waits here first, so that at most one of these is ahead of a report:
+    /// they take turns.
     others: Gate,
     /// Reports that wait.
     reports: Semaphore,
 }
 
-/// More are refused at once than wait and fail: as many as are done in half a second.
+/// Beyond this many, refuse at once instead of letting them wait and fail: half a second of work.
 const OTHERS_WAITING: usize = 300;
 const REPORTS_WAITING: usize = 120;
 
@@ -125,7 +129,11 @@ impl Tx {
 }
 
 impl Store {
-    pub async fn open(data: &Path, vault: Vault, only_read: bool) -> std::result::Result<Store, sqlx::Error> {
+    pub async fn open(
+        data: &Path,
+        vault: Vault,
+        only_read: bool,
+    ) -> std::result::Result<Store, sqlx::Error> {
         let options = SqliteConnectOptions::new()
             .filename(data.join("claims.sqlite"))
             .create_if_missing(true)
@@ -134,49 +142,78 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
         if only_read {
-            let options =
-                SqliteConnectOptions::new().filename(data.join("claims.sqlite")).read_only(true).busy_timeout(Duration::from_secs(10));
-            let read = SqlitePoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
-            let write = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+            let options = SqliteConnectOptions::new()
+                .filename(data.join("claims.sqlite"))
+                .read_only(true)
+                .busy_timeout(Duration::from_secs(10));
+            let read = SqlitePoolOptions::new()
+                .max_connections(2)
+                .connect_with(options.clone())
+                .await?;
+            let write = SqlitePoolOptions::new()
+                .max_connections(1)
+                .connect_lazy_with(options);
             return Ok(Store::of(read, write, vault));
         }
-        // Where a statement fails in the middle, SQLite and its driver may each believe alone to be in a transaction (SQLite
-        // rolls back by itself on a full disk, and has begun one whose BEGIN was stopped): no transaction could be begun with
-        // such a connection any more, so it is not used again.
+        // If a statement fails midway, SQLite and its driver may disagree on whether a transaction
+        // is open (SQLite rolls back by itself on a full disk, and has begun one whose BEGIN was
+        // stopped). No transaction could begin on such a connection any more, so it is discarded.
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(Duration::from_secs(10))
             .after_release(|connection, _| {
                 Box::pin(async move {
                     let stray = sqlx::query("ROLLBACK").execute(&mut *connection).await;
-                    let none_active = stray.is_err_and(|e| e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "1"));
+                    let none_active = stray.is_err_and(|e| {
+                        e.as_database_error()
+                            .and_then(|e| e.code())
+                            .is_some_and(|code| code == "1")
+                    });
                     Ok(none_active && !connection.is_in_transaction())
                 })
             })
             .connect_with(options.clone())
             .await?;
         sqlx::migrate!().run(&write).await?;
-        let read = SqlitePoolOptions::new().max_connections(8).connect_with(options.read_only(true).create_if_missing(false)).await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(8)
+            .connect_with(options.read_only(true).create_if_missing(false))
+            .await?;
         Ok(Store::of(read, write, vault))
     }
 
     fn of(read: SqlitePool, write: SqlitePool, vault: Vault) -> Store {
-        Store { read, write, vault, others: Gate::new(1, OTHERS_WAITING), reports: Semaphore::new(REPORTS_WAITING) }
+        Store {
+            read,
+            write,
+            vault,
+            others: Gate::new(1, OTHERS_WAITING),
+            reports: Semaphore::new(REPORTS_WAITING),
+        }
     }
 
     /// A connection that sees what is committed.
     pub async fn read(&self) -> Result<Db> {
-        Ok(Db { connection: Connection::Pooled(self.read.acquire().await?), vault: self.vault.clone() })
+        Ok(Db {
+            connection: Connection::Pooled(self.read.acquire().await?),
+            vault: self.vault.clone(),
+        })
     }
 
     /// The same for several looks at one state of the database.
     pub async fn read_at_once(&self) -> Result<Db> {
-        Ok(Db { connection: Connection::Transaction(self.read.begin().await?), vault: self.vault.clone() })
+        Ok(Db {
+            connection: Connection::Transaction(self.read.begin().await?),
+            vault: self.vault.clone(),
+        })
     }
 
     async fn immediate(&self) -> Result<Tx> {
         let connection = Connection::Transaction(self.write.begin_with(IMMEDIATE).await?);
-        Ok(Tx(Db { connection, vault: self.vault.clone() }))
+        Ok(Tx(Db {
+            connection,
+            vault: self.vault.clone(),
+        }))
     }
 
     /// Whether the database answers.
@@ -200,13 +237,13 @@ impl Store {
         self.immediate().await
     }
 
-    /// The same for what nobody asks again for.
+    /// The same for work that nobody would retry.
     pub async fn begin_patiently(&self) -> Result<Tx> {
         let _turn = self.others.enter_patiently().await?;
         self.immediate().await
     }
 
-    /// The same for somebody at the roadside, who goes before all of these.
+    /// The same for somebody at the roadside, who goes ahead of all these.
     ///
     /// # Errors
     /// `rate-limited` where too many of them wait already.
@@ -215,8 +252,8 @@ impl Store {
         self.immediate().await
     }
 
-    /// Stops the writing connection once, when `left` of its steps are over (tests). Not between a commit and the word that
-    /// it is done, which SQLite's machine would deny then.
+    /// Stops the write connection once, after `left` of its steps (tests). Not between a commit and
+    /// its acknowledgement, which SQLite's machine would then deny.
     #[cfg(test)]
     pub async fn interrupt_when(&self, left: std::sync::Arc<std::sync::atomic::AtomicI64>) {
         use std::sync::atomic::{AtomicBool, Ordering};
@@ -228,7 +265,9 @@ impl Store {
             hook.store(true, Ordering::SeqCst);
             true
         });
-        handle.set_progress_handler(1, move || committed.swap(false, Ordering::SeqCst) || left.fetch_sub(1, Ordering::SeqCst) != 0);
+        handle.set_progress_handler(1, move || {
+            committed.swap(false, Ordering::SeqCst) || left.fetch_sub(1, Ordering::SeqCst) != 0
+        });
     }
 
     pub async fn close(&self) {
@@ -237,7 +276,7 @@ impl Store {
     }
 }
 
-/// Values whose JSON cannot fail: no maps with odd keys, no floats.
+/// For values whose JSON cannot fail: no maps with odd keys, no floats.
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
@@ -259,7 +298,11 @@ impl From<sqlx::Error> for Failure {
             return busy(2).into();
         }
         // The low byte of SQLite's extended codes: 13 is SQLITE_FULL, 10 SQLITE_IOERR.
-        match error.as_database_error().and_then(|e| e.code()?.parse().ok()).map(|code: u32| code & 0xff) {
+        match error
+            .as_database_error()
+            .and_then(|e| e.code()?.parse().ok())
+            .map(|code: u32| code & 0xff)
+        {
             Some(13) => ProblemCode::StorageFull.into(),
             Some(10) => storage_failing(error),
             // Another process holds the database.
@@ -271,7 +314,10 @@ impl From<sqlx::Error> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        if matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ) {
             return ProblemCode::StorageFull.into();
         }
         // EIO, which has no kind of its own.
@@ -282,8 +328,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The device gives errors: the operator must know, and the client comes again.
+/// The disk reports errors: the operator must know, and the client retries later.
 fn storage_failing(error: impl Display) -> Failure {
-    tracing::error!(%error, "the disk fails");
+    tracing::error!(%error, "the disk is failing");
     Problem::after(ProblemCode::StorageFailing, 5).into()
 }

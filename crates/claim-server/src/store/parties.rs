@@ -1,7 +1,8 @@
-//! Who takes part in a claim, and in which right.
+//! Who takes part in a claim, and with which right.
 //!
-//! Promise: a right is proved, never declared: by a code to a phone of the policy, by a paper that staff accepted, by
-//! staff who saw the papers. Until then whoever reported sees his own report and its stages. The stronger right stays.
+//! Promise: a right is proved, never declared: by a code to a phone of the policy, by a document
+//! that staff accepted, by staff who saw the papers. Until then reporters see their own report and
+//! its stages. The stronger right stays.
 
 use claim_api::ProblemCode;
 use claim_domain::lifecycle::{Event, Eyes, Role};
@@ -10,17 +11,20 @@ use claim_domain::{Day, Moment};
 use super::{Db, Tx};
 use crate::failure::{Failure, Result};
 
-/// The right in which somebody looks at a claim.
+/// The right with which somebody looks at a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     pub role: Role,
-    /// The number of the payee, where somebody takes part as one.
+    /// The payee's number, if somebody takes part as one.
     pub payee: Option<u16>,
 }
 
 impl Part {
-    /// The insurer's own look.
-    pub const STAFF: Part = Part { role: Role::Owner, payee: None };
+    /// The insurer's own view.
+    pub const STAFF: Part = Part {
+        role: Role::Owner,
+        payee: None,
+    };
 
     pub fn of(role: &str, payee: Option<u16>) -> Result<Part> {
         let role = Role::parse(role).ok_or_else(|| Failure::internal("role", role))?;
@@ -33,9 +37,13 @@ impl Part {
     }
 
     /// # Errors
-    /// `not-this-person` for whoever follows the stages only.
+    /// `not-this-person` for whoever may only follow the stages.
     pub fn whole(self) -> Result<()> {
-        if self.is_whole() { Ok(()) } else { Err(ProblemCode::NotThisPerson.into()) }
+        if self.is_whole() {
+            Ok(())
+        } else {
+            Err(ProblemCode::NotThisPerson.into())
+        }
     }
 
     pub fn eyes(self) -> Eyes {
@@ -47,7 +55,10 @@ impl Part {
     }
 
     pub fn shown(self, event: Event) -> Event {
-        Event { what: event.what.seen_by(self.eyes()), ..event }
+        Event {
+            what: event.what.seen_by(self.eyes()),
+            ..event
+        }
     }
 }
 
@@ -68,19 +79,29 @@ pub struct Grant<'a> {
     pub phone: &'a str,
 }
 
-/// Lets whoever reported follow it: the session it came from, and whoever has signed in with the reporter's phone.
+/// Lets whoever reported follow it: the session it came from, and whoever has signed in with the
+/// reporter's phone.
 pub async fn admit_reporter(tx: &mut Tx, claim_id: &str, subject: &str, phone: &str) -> Result<()> {
     write(tx, claim_id, subject, Role::Reporter, None, None).await?;
     let phone_index = tx.vault.index("phone", phone);
-    let known: Option<String> =
-        sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?").bind(phone_index).fetch_optional(tx.sql()).await?;
+    let known: Option<String> = sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?")
+        .bind(phone_index)
+        .fetch_optional(tx.sql())
+        .await?;
     match known {
         Some(reporter) => write(tx, claim_id, &reporter, Role::Reporter, None, None).await,
         None => Ok(()),
     }
 }
 
-async fn write(tx: &mut Tx, claim_id: &str, subject: &str, role: Role, payee: Option<u16>, until: Option<i64>) -> Result<()> {
+async fn write(
+    tx: &mut Tx,
+    claim_id: &str,
+    subject: &str,
+    role: Role,
+    payee: Option<u16>,
+    until: Option<i64>,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO party (claim_id, subject_id, role, rank, payee, until) VALUES (?, ?, ?, ?, ?, ?) \
          ON CONFLICT (claim_id, subject_id) DO UPDATE SET role = excluded.role, rank = excluded.rank, payee = excluded.payee, \
@@ -112,15 +133,18 @@ pub async fn grant(tx: &mut Tx, claim_id: &str, grant: &Grant<'_>) -> Result<()>
     .bind(until)
     .execute(tx.sql())
     .await?;
-    let known: Option<String> =
-        sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?").bind(&phone_index).fetch_optional(tx.sql()).await?;
+    let known: Option<String> = sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?")
+        .bind(&phone_index)
+        .fetch_optional(tx.sql())
+        .await?;
     match known {
         Some(subject) => write(tx, claim_id, &subject, grant.role, grant.payee, until).await,
         None => Ok(()),
     }
 }
 
-/// Holder and insured persons of the policy see the claim from now on, if they have signed in before.
+/// Holder and insured persons of the policy see the claim from now on, if they have signed in
+/// before.
 pub async fn admit_owners(tx: &mut Tx, claim_id: &str, policy_id: &str) -> Result<()> {
     let owners: Vec<String> = sqlx::query_scalar(
         "SELECT DISTINCT s.id FROM policy_person x JOIN subject s ON s.phone_index = x.phone_index WHERE x.policy_id = ?",
@@ -134,7 +158,8 @@ pub async fn admit_owners(tx: &mut Tx, claim_id: &str, policy_id: &str) -> Resul
     Ok(())
 }
 
-/// Somebody has signed in with this phone: every claim in which it has a right is theirs in that right.
+/// Somebody has signed in with this phone: every claim in which it has a right is theirs in that
+/// right.
 pub async fn arrive(tx: &mut Tx, subject: &str, phone: &str) -> Result<()> {
     type Right = (String, String, Option<u16>, Option<i64>);
     let phone_index = tx.vault.index("phone", phone);
@@ -153,7 +178,8 @@ pub async fn arrive(tx: &mut Tx, subject: &str, phone: &str) -> Result<()> {
     Ok(())
 }
 
-/// The part of `subject` in a claim, as of now. One that has run out leaves what whoever reported may see, or nothing.
+/// The part of `subject` in a claim, as of now. An expired one leaves what a reporter may see, or
+/// nothing.
 ///
 /// # Errors
 /// `not-found` for somebody who has no part in it.
@@ -168,7 +194,10 @@ pub async fn part(db: &mut Db, claim_id: &str, subject: &str, at: Moment) -> Res
     .await?;
     match row {
         Some((.., Some(until), false)) if until <= at.0 => Err(ProblemCode::NotFound.into()),
-        Some((.., Some(until), true)) if until <= at.0 => Ok(Part { role: Role::Reporter, payee: None }),
+        Some((.., Some(until), true)) if until <= at.0 => Ok(Part {
+            role: Role::Reporter,
+            payee: None,
+        }),
         Some((role, payee, ..)) => Part::of(&role, payee),
         None => Err(ProblemCode::NotFound.into()),
     }

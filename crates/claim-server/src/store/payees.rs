@@ -1,4 +1,5 @@
-//! Who gets the money of a claim, with whole accounts: sealed, and bound to the event that named them by its hash.
+//! Who gets the money of a claim, with whole accounts: sealed, and bound to the event that named
+//! them by its hash.
 
 use claim_api::PayeeEntry;
 
@@ -12,11 +13,18 @@ pub(super) fn place(claim_id: &str) -> String {
 
 /// Whole holders and accounts.
 pub async fn whole(db: &mut Db, claim_id: &str) -> Result<Vec<PayeeEntry>> {
-    let sealed: Option<String> =
-        sqlx::query_scalar("SELECT sealed FROM payee WHERE claim_id = ?").bind(claim_id).fetch_optional(db.sql()).await?;
-    let Some(sealed) = sealed else { return Ok(Vec::new()) };
-    let text = claims::key(db, claim_id).await?.open(&place(claim_id), &sealed).ok_or_else(|| super::unopened("payee"))?;
-    // Of before there were several: one, without a kind.
+    let sealed: Option<String> = sqlx::query_scalar("SELECT sealed FROM payee WHERE claim_id = ?")
+        .bind(claim_id)
+        .fetch_optional(db.sql())
+        .await?;
+    let Some(sealed) = sealed else {
+        return Ok(Vec::new());
+    };
+    let text = claims::key(db, claim_id)
+        .await?
+        .open(&place(claim_id), &sealed)
+        .ok_or_else(|| super::unopened("payee"))?;
+    // From before there could be several: one, without a kind.
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
@@ -25,7 +33,11 @@ pub struct Sealed(String);
 
 impl Sealed {
     pub async fn of(db: &mut Db, claim_id: &str, entries: &[PayeeEntry]) -> Result<Sealed> {
-        Ok(Sealed(claims::key(db, claim_id).await?.seal(&place(claim_id), &json(&entries))))
+        Ok(Sealed(
+            claims::key(db, claim_id)
+                .await?
+                .seal(&place(claim_id), &json(&entries)),
+        ))
     }
 
     /// For the event that names them.

@@ -14,7 +14,14 @@ pub struct Payment {
 }
 
 /// Notes an instruction; whether it was never used before, in whatever claim.
-pub async fn order(tx: &mut Tx, claim_id: &str, instruction: &str, payee: u16, amount_fen: i64, at: Moment) -> Result<bool> {
+pub async fn order(
+    tx: &mut Tx,
+    claim_id: &str,
+    instruction: &str,
+    payee: u16,
+    amount_fen: i64,
+    at: Moment,
+) -> Result<bool> {
     let noted = sqlx::query("INSERT OR IGNORE INTO payment (instruction, claim_id, payee, amount_fen, ordered_at) VALUES (?, ?, ?, ?, ?)")
         .bind(instruction)
         .bind(claim_id)
@@ -28,14 +35,25 @@ pub async fn order(tx: &mut Tx, claim_id: &str, instruction: &str, payee: u16, a
 
 pub async fn find(db: &mut Db, instruction: &str) -> Result<Option<Payment>> {
     let sql = "SELECT claim_id, payee, answer FROM payment WHERE instruction = ?";
-    let row: Option<(String, u16, Option<String>)> = sqlx::query_as(sql).bind(instruction).fetch_optional(db.sql()).await?;
-    Ok(row.map(|(claim_id, payee, answer)| Payment { claim_id, payee, answer }))
+    let row: Option<(String, u16, Option<String>)> = sqlx::query_as(sql)
+        .bind(instruction)
+        .fetch_optional(db.sql())
+        .await?;
+    Ok(row.map(|(claim_id, payee, answer)| Payment {
+        claim_id,
+        payee,
+        answer,
+    }))
 }
 
 /// Keeps the first answer.
 pub async fn settle(tx: &mut Tx, instruction: &str, answer: &str) -> Result<()> {
     let sql = "UPDATE payment SET answer = ? WHERE instruction = ? AND answer IS NULL";
-    sqlx::query(sql).bind(answer).bind(instruction).execute(tx.sql()).await?;
+    sqlx::query(sql)
+        .bind(answer)
+        .bind(instruction)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
@@ -53,6 +71,11 @@ pub async fn add_stray(tx: &mut Tx, instruction: &str, paid: bool, at: Moment) -
 /// Those answers, the newest first: instruction, whether it says that money went, when.
 pub async fn stray(db: &mut Db) -> Result<Vec<(String, bool, Moment)>> {
     let rows: Vec<(String, bool, i64)> =
-        sqlx::query_as("SELECT instruction, paid, at FROM stray_answer ORDER BY at DESC LIMIT 20").fetch_all(db.sql()).await?;
-    Ok(rows.into_iter().map(|(instruction, paid, at)| (instruction, paid, Moment(at))).collect())
+        sqlx::query_as("SELECT instruction, paid, at FROM stray_answer ORDER BY at DESC LIMIT 20")
+            .fetch_all(db.sql())
+            .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(instruction, paid, at)| (instruction, paid, Moment(at)))
+        .collect())
 }

@@ -1,4 +1,5 @@
-//! Policies, whole and sealed, with what they are found by beside them; and the claims whose policy is still looked for.
+//! Policies, whole and sealed, with what they are found by beside them; and the claims whose policy
+//! is still looked for.
 
 use claim_domain::policy::{Party, Policy};
 use claim_domain::{Lob, Moment, Notice};
@@ -7,7 +8,7 @@ use sqlx::Row;
 use super::{Db, Tx, json, read_json};
 use crate::failure::Result;
 
-/// For so many seconds a policy of the insurer's system is believed without asking again.
+/// For this many seconds a policy from the insurer's system is trusted without asking again.
 const FRESH: i64 = 3600;
 
 pub(super) fn place(id: &str) -> String {
@@ -15,7 +16,7 @@ pub(super) fn place(id: &str) -> String {
 }
 
 fn opened(db: &Db, id: &str, sealed: &str) -> Result<Option<Policy>> {
-    // A row of before policies were kept whole.
+    // A row from before policies were stored whole.
     if sealed.is_empty() {
         return Ok(None);
     }
@@ -24,15 +25,17 @@ fn opened(db: &Db, id: &str, sealed: &str) -> Result<Option<Policy>> {
 
 /// The policy that a claim is on.
 pub async fn of_claim(db: &mut Db, claim_id: &str) -> Result<Option<Policy>> {
-    let found: Option<(String, String)> =
-        sqlx::query_as("SELECT p.id, p.sealed FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?")
-            .bind(claim_id)
-            .fetch_optional(db.sql())
-            .await?;
+    let found: Option<(String, String)> = sqlx::query_as(
+        "SELECT p.id, p.sealed FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?",
+    )
+    .bind(claim_id)
+    .fetch_optional(db.sql())
+    .await?;
     found.map_or(Ok(None), |(id, sealed)| opened(db, &id, &sealed))
 }
 
-/// Policies in which a phone is the holder's or an insured person's: their ids, and whether each is in force.
+/// Policies in which a phone is the holder's or an insured person's: their ids, and whether each is
+/// in force.
 pub async fn of_phone(db: &mut Db, phone: &str, at: Moment) -> Result<Vec<(String, Policy, bool)>> {
     let rows = sqlx::query(
         "SELECT DISTINCT p.id, p.no, p.sealed FROM policy_person x JOIN policy p ON p.id = x.policy_id WHERE x.phone_index = ? ORDER BY p.no",
@@ -66,18 +69,30 @@ pub async fn belongs(db: &mut Db, id: &str, phone: &str) -> Result<Option<Policy
 pub async fn numbered(db: &mut Db, no: &str, phone: &str) -> Result<Option<String>> {
     let sql = "SELECT p.id FROM policy p JOIN policy_person x ON x.policy_id = p.id WHERE p.no = ? AND x.phone_index = ? LIMIT 1";
     let index = db.vault.index("phone", phone);
-    Ok(sqlx::query_scalar(sql).bind(no).bind(index).fetch_optional(db.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(no)
+        .bind(index)
+        .fetch_optional(db.sql())
+        .await?)
 }
 
 /// The id of the policy with this number that was in force then.
 pub async fn in_force(db: &mut Db, no: &str, lob: Lob, at: Moment) -> Result<Option<String>> {
     let sql = "SELECT id FROM policy WHERE no = ?1 AND lob = ?2 AND starts_at <= ?3 AND ends_at > ?3 AND sealed <> ''";
-    Ok(sqlx::query_scalar(sql).bind(no).bind(lob.as_str()).bind(at.0).fetch_optional(db.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(no)
+        .bind(lob.as_str())
+        .bind(at.0)
+        .fetch_optional(db.sql())
+        .await?)
 }
 
 /// The number of a policy.
 pub async fn no(db: &mut Db, id: &str) -> Result<String> {
-    Ok(sqlx::query_scalar("SELECT no FROM policy WHERE id = ?").bind(id).fetch_one(db.sql()).await?)
+    Ok(sqlx::query_scalar("SELECT no FROM policy WHERE id = ?")
+        .bind(id)
+        .fetch_one(db.sql())
+        .await?)
 }
 
 /// Who has told of a policy.
@@ -88,16 +103,21 @@ pub enum Source {
     Insurer,
 }
 
-/// Writes a policy down as it is now; the same number again replaces it. Whether it was new.
+/// Stores a policy as it is now, replacing the same number. Returns whether it was new.
 pub async fn keep(tx: &mut Tx, policy: &Policy, source: Source, at: Moment) -> Result<bool> {
     let id = format!("p-{}", &tx.vault.index("policy", &policy.no)[..32]);
-    let known: Option<String> = sqlx::query_scalar("SELECT id FROM policy WHERE no = ?").bind(&policy.no).fetch_optional(tx.sql()).await?;
+    let known: Option<String> = sqlx::query_scalar("SELECT id FROM policy WHERE no = ?")
+        .bind(&policy.no)
+        .fetch_optional(tx.sql())
+        .await?;
     let fresh = known.is_none();
     let id = known.unwrap_or(id);
     let sealed = tx.vault.seal(&place(&id), &json(policy));
     let vehicle = policy.vehicle.as_ref();
     let plate = vehicle.map(|v| v.plate.as_str()).filter(|p| !p.is_empty());
-    let vin = vehicle.filter(|v| !v.vin.is_empty()).map(|v| tx.vault.index("vin", &v.vin));
+    let vin = vehicle
+        .filter(|v| !v.vin.is_empty())
+        .map(|v| tx.vault.index("vin", &v.vin));
     sqlx::query(
         "INSERT INTO policy (id, no, lob, plate, starts_at, ends_at, sealed, vin_index, source, fetched_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (no) DO UPDATE SET lob = excluded.lob, plate = excluded.plate, starts_at = excluded.starts_at, ends_at = excluded.ends_at, \
@@ -118,10 +138,15 @@ pub async fn keep(tx: &mut Tx, policy: &Policy, source: Source, at: Moment) -> R
     .bind(at.0)
     .execute(tx.sql())
     .await?;
-    sqlx::query("DELETE FROM policy_person WHERE policy_id = ?").bind(&id).execute(tx.sql()).await?;
-    let people = std::iter::once(("holder", &policy.holder)).chain(policy.insured.iter().map(|p| ("insured", p)));
+    sqlx::query("DELETE FROM policy_person WHERE policy_id = ?")
+        .bind(&id)
+        .execute(tx.sql())
+        .await?;
+    let people = std::iter::once(("holder", &policy.holder))
+        .chain(policy.insured.iter().map(|p| ("insured", p)));
     for (kind, Party { id_no, phone, .. }) in people {
-        let index = |purpose: &str, text: &str| (!text.is_empty()).then(|| tx.vault.index(purpose, text));
+        let index =
+            |purpose: &str, text: &str| (!text.is_empty()).then(|| tx.vault.index(purpose, text));
         let (phone_index, id_no_index) = (index("phone", phone), index("id", id_no));
         sqlx::query("INSERT INTO policy_person (policy_id, kind, phone_index, id_no_index) VALUES (?, ?, ?, ?)")
             .bind(&id)
@@ -134,8 +159,13 @@ pub async fn keep(tx: &mut Tx, policy: &Policy, source: Source, at: Moment) -> R
     Ok(fresh)
 }
 
-/// The policy that a notice means, if it was in force when the loss happened: its id.
-pub async fn find(db: &mut Db, signed_in: Option<&str>, notice: &Notice, lob: Lob) -> Result<Option<String>> {
+/// The id of the policy that a notice means, if it was in force when the loss happened.
+pub async fn find(
+    db: &mut Db,
+    signed_in: Option<&str>,
+    notice: &Notice,
+    lob: Lob,
+) -> Result<Option<String>> {
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Ok(sqlx::query_scalar(
         "SELECT p.id FROM policy p WHERE p.starts_at <= ?1 AND p.ends_at > ?1 AND p.lob = ?2 AND p.sealed <> '' AND ( \
@@ -154,7 +184,7 @@ pub async fn find(db: &mut Db, signed_in: Option<&str>, notice: &Notice, lob: Lo
     .await?)
 }
 
-/// No policy covers the day, but one of this plate, number or person began after it.
+/// Whether no policy covers the day, but one of this plate, number or person began after it.
 pub async fn begins_later(db: &mut Db, notice: &Notice, lob: Lob) -> Result<bool> {
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let later: i64 = sqlx::query_scalar(
@@ -173,26 +203,36 @@ pub async fn begins_later(db: &mut Db, notice: &Notice, lob: Lob) -> Result<bool
 
 /// Whether a policy came from the insurer's system so long ago that it is asked again.
 pub async fn is_old(db: &mut Db, policy_id: &str, at: Moment) -> Result<bool> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM policy WHERE id = ? AND source = 'insurer' AND fetched_at < ?")
-        .bind(policy_id)
-        .bind(at.0 - FRESH)
-        .fetch_optional(db.sql())
-        .await?;
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT 1 FROM policy WHERE id = ? AND source = 'insurer' AND fetched_at < ?",
+    )
+    .bind(policy_id)
+    .bind(at.0 - FRESH)
+    .fetch_optional(db.sql())
+    .await?;
     Ok(found.is_some())
 }
 
 /// Up to 500 policies whose numbers come after `no`, in order.
 pub async fn page(db: &mut Db, after: &str) -> Result<Vec<Policy>> {
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, sealed FROM policy WHERE no > ? AND sealed <> '' ORDER BY no LIMIT 500")
-        .bind(after)
-        .fetch_all(db.sql())
-        .await?;
-    rows.iter().filter_map(|(id, sealed)| opened(db, id, sealed).transpose()).collect()
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT id, sealed FROM policy WHERE no > ? AND sealed <> '' ORDER BY no LIMIT 500",
+    )
+    .bind(after)
+    .fetch_all(db.sql())
+    .await?;
+    rows.iter()
+        .filter_map(|(id, sealed)| opened(db, id, sealed).transpose())
+        .collect()
 }
 
 /// A claim's policy is looked for from now on.
 pub async fn look_for(tx: &mut Tx, claim_id: &str, at: Moment) -> Result<()> {
-    sqlx::query("INSERT OR IGNORE INTO lookup (claim_id, next_at) VALUES (?, ?)").bind(claim_id).bind(at.0).execute(tx.sql()).await?;
+    sqlx::query("INSERT OR IGNORE INTO lookup (claim_id, next_at) VALUES (?, ?)")
+        .bind(claim_id)
+        .bind(at.0)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
@@ -219,9 +259,18 @@ pub async fn look_later(tx: &mut Tx, claim_id: &str, next: Option<Moment>) -> Re
     match next {
         Some(next) => {
             let sql = "UPDATE lookup SET next_at = ?, tries = tries + 1 WHERE claim_id = ?";
-            sqlx::query(sql).bind(next.0).bind(claim_id).execute(tx.sql()).await?
+            sqlx::query(sql)
+                .bind(next.0)
+                .bind(claim_id)
+                .execute(tx.sql())
+                .await?
         }
-        None => sqlx::query("DELETE FROM lookup WHERE claim_id = ?").bind(claim_id).execute(tx.sql()).await?,
+        None => {
+            sqlx::query("DELETE FROM lookup WHERE claim_id = ?")
+                .bind(claim_id)
+                .execute(tx.sql())
+                .await?
+        }
     };
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! What a claim's log came to, kept beside it: adding an event, lists and figures take the same time however long the log is.
-//! The log is the truth. A snapshot that is missing, older than the log, or of another version of this program is made anew
-//! from it, and `verify` compares the two.
+//! The state that a claim's log adds up to, stored beside it, so that adding an event, lists and
+//! figures take the same time however long the log is. The log is the truth. A snapshot that is
+//! missing, older than the log, or from another version of this program is rebuilt from it, and
+//! `verify` compares the two.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +13,9 @@ use super::{Db, claims, json};
 use crate::failure::{Result, busy};
 use crate::vault::DataKey;
 
-/// Raised whenever the same log gives another snapshot than before.
+/// Raised whenever the same log yields a different snapshot.
 const VERSION: &str = "1";
-/// What a customer may say in a day without anybody having asked: more is no person.
+/// How much a customer may say in a day unprompted: more is no person.
 const FREE_A_DAY: u16 = 200;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -22,14 +23,15 @@ pub struct Snapshot {
     pub claim: Claim,
     /// When the newest event was.
     pub newest: Moment,
-    /// The last step that was not the customer's: since when he has to do something, if he has.
+    /// The last step that was not the customer's: since when they have had something to do, if they
+    /// do.
     pub last_step: Option<(Moment, u32)>,
     pub tally: Tally,
-    /// The day of the newest event that a customer was free to cause, and how many there were.
+    /// The day of the customer's newest unprompted event, and how many there were.
     free: Option<(Day, u16)>,
 }
 
-/// What is counted of events over all claims.
+/// Counts of events over all claims.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// By document: how often it was sent back.
@@ -42,7 +44,13 @@ pub struct Tally {
 impl Snapshot {
     pub fn replay(lob: Lob, events: &[Event]) -> Snapshot {
         let claim = Claim::replay(lob, &[]);
-        let mut snapshot = Snapshot { claim, newest: Moment(i64::MIN), last_step: None, tally: Tally::default(), free: None };
+        let mut snapshot = Snapshot {
+            claim,
+            newest: Moment(i64::MIN),
+            last_step: None,
+            tally: Tally::default(),
+            free: None,
+        };
         events.iter().for_each(|event| snapshot.apply(event));
         snapshot
     }
@@ -55,16 +63,27 @@ impl Snapshot {
         }
         if event.actor == Actor::Customer && is_free(&event.what) {
             let day = local_day(event.at);
-            let before = self.free.filter(|(free, _)| *free == day).map_or(0, |(_, count)| count);
+            let before = self
+                .free
+                .filter(|(free, _)| *free == day)
+                .map_or(0, |(_, count)| count);
             self.free = Some((day, before.saturating_add(1)));
         }
         match &event.what {
-            What::DocumentJudged { document, accepted: false, .. } => *self.tally.returned.entry(document.clone()).or_default() += 1,
+            What::DocumentJudged {
+                document,
+                accepted: false,
+                ..
+            } => *self.tally.returned.entry(document.clone()).or_default() += 1,
             What::ReviewAnswered { cause, .. } | What::ComplaintAnswered { cause, .. } => {
                 *self.tally.causes.entry(cause.clone()).or_default() += 1;
             }
             What::Rated { score, .. } => {
-                if let Some(count) = self.tally.ratings.get_mut(usize::from(*score).wrapping_sub(1)) {
+                if let Some(count) = self
+                    .tally
+                    .ratings
+                    .get_mut(usize::from(*score).wrapping_sub(1))
+                {
                     *count += 1;
                 }
             }
@@ -73,10 +92,12 @@ impl Snapshot {
     }
 
     /// # Errors
-    /// `rate-limited` until the next day, where a customer has said enough for this one.
+    /// `rate-limited` until the next day, if the customer has said enough for this one.
     pub fn allows(&self, actor: &Actor, what: &What, at: Moment) -> Result<()> {
         let day = local_day(at);
-        let full = self.free.is_some_and(|(free, count)| free == day && count >= FREE_A_DAY);
+        let full = self
+            .free
+            .is_some_and(|(free, count)| free == day && count >= FREE_A_DAY);
         if *actor == Actor::Customer && is_free(what) && full {
             return Err(busy(u32::try_from(day.ends().0 - at.0).unwrap_or(60)).into());
         }
@@ -91,10 +112,17 @@ impl Snapshot {
 /// The one that is kept, if it is of the newest event.
 pub(super) async fn kept(db: &mut Db, claim_id: &str) -> Result<Option<Snapshot>> {
     let row: Option<(u32, Option<String>)> =
-        sqlx::query_as("SELECT seq, snapshot_sealed FROM claim WHERE id = ?").bind(claim_id).fetch_optional(db.sql()).await?;
-    let Some((seq, Some(sealed))) = row else { return Ok(None) };
+        sqlx::query_as("SELECT seq, snapshot_sealed FROM claim WHERE id = ?")
+            .bind(claim_id)
+            .fetch_optional(db.sql())
+            .await?;
+    let Some((seq, Some(sealed))) = row else {
+        return Ok(None);
+    };
     let key = claims::key(db, claim_id).await?;
-    let kept: Option<Snapshot> = key.open(&place(claim_id), &sealed).and_then(|text| serde_json::from_str(&text).ok());
+    let kept: Option<Snapshot> = key
+        .open(&place(claim_id), &sealed)
+        .and_then(|text| serde_json::from_str(&text).ok());
     Ok(kept.filter(|kept| kept.claim.seq == seq))
 }
 
@@ -102,7 +130,7 @@ fn place(claim_id: &str) -> String {
     format!("claim.snapshot.{VERSION}/{claim_id}")
 }
 
-/// Papers have limits of their own, and the law counts from a claim request.
+/// Documents have limits of their own, and legal deadlines run from a claim request.
 fn is_free(what: &What) -> bool {
     !matches!(what.kind(), Kind::DocumentReceived | Kind::Requested)
 }

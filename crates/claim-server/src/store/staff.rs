@@ -1,4 +1,5 @@
-//! The insurer's people: accounts and their sessions, what each looked at, and decisions that wait for a second person.
+//! The insurer's people: accounts and their sessions, what each looked at, and decisions that wait
+//! for a second person.
 
 use claim_domain::Moment;
 use claim_domain::lifecycle::Desk;
@@ -9,22 +10,26 @@ use crate::vault::sha256_hex;
 
 /// A member of staff.
 pub struct Member {
-    /// What is typed at the login: the person, whatever is shown.
+    /// The login name: the person, whatever name is displayed.
     pub name: String,
     pub shown_as: String,
     pub desk: Desk,
 }
 
-/// Adds an account, or changes desk and password of one. `false` where what is shown is somebody else's, or the account is
-/// shown as another: four eyes are told apart by what is shown (claim_domain::lifecycle), for ever.
+/// Adds an account, or changes desk and password of one. `false` where what is shown is somebody
+/// else's, or the account is shown as another: four eyes are told apart by what is shown
+/// (claim_domain::lifecycle), for ever.
 pub async fn keep(tx: &mut Tx, member: &Member, password_hash: &str) -> Result<bool> {
-    let known: Option<String> =
-        sqlx::query_scalar("SELECT shown_as FROM staff WHERE name = ?").bind(&member.name).fetch_optional(tx.sql()).await?;
-    let twin: i64 = sqlx::query_scalar("SELECT count(*) FROM staff WHERE shown_as = ? AND name <> ?")
-        .bind(&member.shown_as)
+    let known: Option<String> = sqlx::query_scalar("SELECT shown_as FROM staff WHERE name = ?")
         .bind(&member.name)
-        .fetch_one(tx.sql())
+        .fetch_optional(tx.sql())
         .await?;
+    let twin: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM staff WHERE shown_as = ? AND name <> ?")
+            .bind(&member.shown_as)
+            .bind(&member.name)
+            .fetch_one(tx.sql())
+            .await?;
     if twin > 0 || known.is_some_and(|known| known != member.shown_as) {
         return Ok(false);
     }
@@ -35,7 +40,7 @@ pub async fn keep(tx: &mut Tx, member: &Member, password_hash: &str) -> Result<b
         .bind(password_hash)
         .execute(tx.sql())
         .await?;
-    // Whoever was signed in with the old one is not any more.
+    // Whoever was signed in with the old password no longer is.
     end_sessions(tx, &member.name).await?;
     Ok(true)
 }
@@ -43,64 +48,108 @@ pub async fn keep(tx: &mut Tx, member: &Member, password_hash: &str) -> Result<b
 /// Ends an account and its sessions; whether there was one.
 pub async fn remove(tx: &mut Tx, name: &str, at: Moment) -> Result<bool> {
     let sql = "UPDATE staff SET removed_at = ? WHERE name = ? AND removed_at IS NULL";
-    let done = sqlx::query(sql).bind(at.0).bind(name).execute(tx.sql()).await?;
+    let done = sqlx::query(sql)
+        .bind(at.0)
+        .bind(name)
+        .execute(tx.sql())
+        .await?;
     end_sessions(tx, name).await?;
     Ok(done.rows_affected() > 0)
 }
 
 async fn end_sessions(tx: &mut Tx, name: &str) -> Result<()> {
-    sqlx::query("DELETE FROM staff_session WHERE staff_name = ?").bind(name).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM staff_session WHERE staff_name = ?")
+        .bind(name)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
 /// How many accounts are in use.
 pub async fn count(db: &mut Db) -> Result<i64> {
-    Ok(sqlx::query_scalar("SELECT count(*) FROM staff WHERE removed_at IS NULL").fetch_one(db.sql()).await?)
+    Ok(
+        sqlx::query_scalar("SELECT count(*) FROM staff WHERE removed_at IS NULL")
+            .fetch_one(db.sql())
+            .await?,
+    )
 }
 
 /// Whether there is or was such an account.
 pub async fn is_known(db: &mut Db, name: &str) -> Result<bool> {
-    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM staff WHERE name = ?").bind(name).fetch_one(db.sql()).await?;
+    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM staff WHERE name = ?")
+        .bind(name)
+        .fetch_one(db.sql())
+        .await?;
     Ok(known > 0)
 }
 
 /// The password of an account in use, hashed.
 pub async fn password_hash(db: &mut Db, name: &str) -> Result<Option<String>> {
     let sql = "SELECT password_hash FROM staff WHERE name = ? AND removed_at IS NULL";
-    Ok(sqlx::query_scalar(sql).bind(name).fetch_optional(db.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(name)
+        .fetch_optional(db.sql())
+        .await?)
 }
 
 /// What is shown of those at a desk, by their names.
 pub async fn at_desk(db: &mut Db, desk: Desk) -> Result<Vec<String>> {
     let sql = "SELECT shown_as FROM staff WHERE desk = ? ORDER BY name";
-    Ok(sqlx::query_scalar(sql).bind(desk.as_str()).fetch_all(db.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(desk.as_str())
+        .fetch_all(db.sql())
+        .await?)
 }
 
-/// Wrong passwords of a name since the last right one, whether or not there is such an account; and until when nothing is
-/// checked.
+/// Wrong passwords of a name since the last right one, whether or not there is such an account; and
+/// until when nothing is checked.
 pub async fn wrong_passwords(db: &mut Db, name: &str) -> Result<Option<(i64, i64)>> {
     let index = db.vault.index("staff", name);
     let sql = "SELECT tries, until FROM wrong_password WHERE name_index = ?";
-    Ok(sqlx::query_as(sql).bind(index).fetch_optional(db.sql()).await?)
+    Ok(sqlx::query_as(sql)
+        .bind(index)
+        .fetch_optional(db.sql())
+        .await?)
 }
 
-pub async fn keep_wrong_passwords(tx: &mut Tx, name: &str, tries: i64, until: i64, at: Moment) -> Result<()> {
+pub async fn keep_wrong_passwords(
+    tx: &mut Tx,
+    name: &str,
+    tries: i64,
+    until: i64,
+    at: Moment,
+) -> Result<()> {
     let index = tx.vault.index("staff", name);
-    sqlx::query("INSERT OR REPLACE INTO wrong_password (name_index, tries, at, until) VALUES (?, ?, ?, ?)")
-        .bind(index)
-        .bind(tries)
-        .bind(at.0)
-        .bind(until)
-        .execute(tx.sql())
-        .await?;
+    sqlx::query(
+        "INSERT OR REPLACE INTO wrong_password (name_index, tries, at, until) VALUES (?, ?, ?, ?)",
+    )
+    .bind(index)
+    .bind(tries)
+    .bind(at.0)
+    .bind(until)
+    .execute(tx.sql())
+    .await?;
     Ok(())
 }
 
-/// Begins a session; those that began before `oldest` are over, and so are the wrong passwords of this name.
-pub async fn begin_session(tx: &mut Tx, name: &str, token: &str, oldest: Moment, at: Moment) -> Result<()> {
+/// Begins a session; those that began before `oldest` are over, and so are the wrong passwords of
+/// this name.
+pub async fn begin_session(
+    tx: &mut Tx,
+    name: &str,
+    token: &str,
+    oldest: Moment,
+    at: Moment,
+) -> Result<()> {
     let index = tx.vault.index("staff", name);
-    sqlx::query("DELETE FROM wrong_password WHERE name_index = ?").bind(index).execute(tx.sql()).await?;
-    sqlx::query("DELETE FROM staff_session WHERE created_at < ?").bind(oldest.0).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM wrong_password WHERE name_index = ?")
+        .bind(index)
+        .execute(tx.sql())
+        .await?;
+    sqlx::query("DELETE FROM staff_session WHERE created_at < ?")
+        .bind(oldest.0)
+        .execute(tx.sql())
+        .await?;
     sqlx::query("INSERT INTO staff_session (token_hash, staff_name, created_at, seen_at) VALUES (?, ?, ?, ?)")
         .bind(sha256_hex(token.as_bytes()))
         .bind(name)
@@ -111,8 +160,15 @@ pub async fn begin_session(tx: &mut Tx, name: &str, token: &str, oldest: Moment,
     Ok(())
 }
 
-/// Who has this token, and when they were last seen: seen after `seen`, signed in after `began`, and neither in the future.
-pub async fn session(db: &mut Db, token: &str, seen: Moment, began: Moment, latest: Moment) -> Result<Option<(Member, Moment)>> {
+/// Who has this token, and when they were last seen: seen after `seen`, signed in after `began`,
+/// and neither in the future.
+pub async fn session(
+    db: &mut Db,
+    token: &str,
+    seen: Moment,
+    began: Moment,
+    latest: Moment,
+) -> Result<Option<(Member, Moment)>> {
     type Row = (String, String, String, i64);
     let row: Option<Row> = sqlx::query_as("SELECT s.name, s.shown_as, s.desk, x.seen_at FROM staff_session x JOIN staff s ON s.name = x.staff_name WHERE s.removed_at IS NULL AND x.token_hash = ? AND x.seen_at > ? AND x.created_at > ? AND x.seen_at <= ?")
         .bind(sha256_hex(token.as_bytes()))
@@ -121,64 +177,117 @@ pub async fn session(db: &mut Db, token: &str, seen: Moment, began: Moment, late
         .bind(latest.0)
         .fetch_optional(db.sql())
         .await?;
-    let Some((name, shown_as, desk, seen)) = row else { return Ok(None) };
+    let Some((name, shown_as, desk, seen)) = row else {
+        return Ok(None);
+    };
     let desk = Desk::parse(&desk).ok_or_else(|| Failure::internal("desk", desk))?;
-    Ok(Some((Member { name, shown_as, desk }, Moment(seen))))
+    Ok(Some((
+        Member {
+            name,
+            shown_as,
+            desk,
+        },
+        Moment(seen),
+    )))
 }
 
 pub async fn keep_seen(tx: &mut Tx, token: &str, at: Moment) -> Result<()> {
     let sql = "UPDATE staff_session SET seen_at = ? WHERE token_hash = ?";
-    sqlx::query(sql).bind(at.0).bind(sha256_hex(token.as_bytes())).execute(tx.sql()).await?;
+    sqlx::query(sql)
+        .bind(at.0)
+        .bind(sha256_hex(token.as_bytes()))
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
 /// Ends a session; whose it was.
 pub async fn end_session(tx: &mut Tx, token: &str) -> Result<Option<String>> {
     let sql = "DELETE FROM staff_session WHERE token_hash = ? RETURNING staff_name";
-    Ok(sqlx::query_scalar(sql).bind(sha256_hex(token.as_bytes())).fetch_optional(tx.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(sha256_hex(token.as_bytes()))
+        .fetch_optional(tx.sql())
+        .await?)
 }
 
 /// Notes that somebody looks at a document or account, in a chain of its own.
-pub async fn add_look(tx: &mut Tx, claim_id: &str, what: &str, shown_as: &str, at: Moment) -> Result<()> {
-    let before: Option<String> = sqlx::query_scalar("SELECT hash FROM look ORDER BY id DESC LIMIT 1").fetch_optional(tx.sql()).await?;
+pub async fn add_look(
+    tx: &mut Tx,
+    claim_id: &str,
+    what: &str,
+    shown_as: &str,
+    at: Moment,
+) -> Result<()> {
+    let before: Option<String> =
+        sqlx::query_scalar("SELECT hash FROM look ORDER BY id DESC LIMIT 1")
+            .fetch_optional(tx.sql())
+            .await?;
     sqlx::query("INSERT INTO look (claim_id, document_id, staff, at, hash) VALUES (?, ?, ?, ?, ?)")
         .bind(claim_id)
         .bind(what)
         .bind(shown_as)
         .bind(at.0)
-        .bind(link_of_look(&before.unwrap_or_default(), claim_id, what, shown_as, at.0))
+        .bind(link_of_look(
+            &before.unwrap_or_default(),
+            claim_id,
+            what,
+            shown_as,
+            at.0,
+        ))
         .execute(tx.sql())
         .await?;
     Ok(())
 }
 
-/// The hash of a look: of the one before and of its own row.
-pub(super) fn link_of_look(before: &str, claim_id: &str, document: &str, staff: &str, at: i64) -> String {
+/// The hash of a look: over the previous hash and its own row.
+pub(super) fn link_of_look(
+    before: &str,
+    claim_id: &str,
+    document: &str,
+    staff: &str,
+    at: i64,
+) -> String {
     sha256_hex(format!("{before}\n{claim_id}\n{document}\n{staff}\n{at}").as_bytes())
 }
 
 /// Who looked at what of a claim, and when.
 pub async fn looks(db: &mut Db, claim_id: &str) -> Result<Vec<(String, String, Moment)>> {
     let sql = "SELECT document_id, staff, at FROM look WHERE claim_id = ? ORDER BY id";
-    let rows: Vec<(String, String, i64)> = sqlx::query_as(sql).bind(claim_id).fetch_all(db.sql()).await?;
-    Ok(rows.into_iter().map(|(what, by, at)| (what, by, Moment(at))).collect())
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(sql)
+        .bind(claim_id)
+        .fetch_all(db.sql())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(what, by, at)| (what, by, Moment(at)))
+        .collect())
 }
 
 pub(super) fn place(claim_id: &str) -> String {
     format!("proposal.sealed/{claim_id}")
 }
 
-/// A decision that one person prepared and another has to take, as its form's fields.
+/// A decision that one person prepared for another to take, as its form's fields.
 pub async fn proposal(db: &mut Db, claim_id: &str) -> Result<Vec<(String, String)>> {
     let sealed: Option<String> =
-        sqlx::query_scalar("SELECT sealed FROM proposal WHERE claim_id = ?").bind(claim_id).fetch_optional(db.sql()).await?;
-    let Some(sealed) = sealed else { return Ok(Vec::new()) };
-    let text = claims::key(db, claim_id).await?.open(&place(claim_id), &sealed).unwrap_or_default();
+        sqlx::query_scalar("SELECT sealed FROM proposal WHERE claim_id = ?")
+            .bind(claim_id)
+            .fetch_optional(db.sql())
+            .await?;
+    let Some(sealed) = sealed else {
+        return Ok(Vec::new());
+    };
+    let text = claims::key(db, claim_id)
+        .await?
+        .open(&place(claim_id), &sealed)
+        .unwrap_or_default();
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 pub async fn keep_proposal(tx: &mut Tx, claim_id: &str, fields: &[(String, String)]) -> Result<()> {
-    let sealed = claims::key(tx, claim_id).await?.seal(&place(claim_id), &json(&fields));
+    let sealed = claims::key(tx, claim_id)
+        .await?
+        .seal(&place(claim_id), &json(&fields));
     sqlx::query("INSERT INTO proposal (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
         .bind(claim_id)
         .bind(sealed)
@@ -188,6 +297,9 @@ pub async fn keep_proposal(tx: &mut Tx, claim_id: &str, fields: &[(String, Strin
 }
 
 pub async fn forget_proposal(tx: &mut Tx, claim_id: &str) -> Result<()> {
-    sqlx::query("DELETE FROM proposal WHERE claim_id = ?").bind(claim_id).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM proposal WHERE claim_id = ?")
+        .bind(claim_id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }

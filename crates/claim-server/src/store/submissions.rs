@@ -1,5 +1,5 @@
-//! One row for ever per idempotency key, with the answer that was given: there is no expiry through which a report could be
-//! doubled.
+//! One row for ever per idempotency key, with the answer that was given: there is no expiry through
+//! which a report could be doubled.
 
 use claim_domain::Moment;
 
@@ -29,17 +29,30 @@ pub async fn find(db: &mut Db, key: &str, subject: &str) -> Result<Option<Known>
     .bind(subject)
     .fetch_optional(db.sql())
     .await?;
-    Ok(row.map(|(body_hash, reply, mine)| Known { body_hash, reply, mine }))
+    Ok(row.map(|(body_hash, reply, mine)| Known {
+        body_hash,
+        reply,
+        mine,
+    }))
 }
 
 /// Whether a key was used, by whomever.
 pub async fn is_used(db: &mut Db, key: &str) -> Result<bool> {
-    let sent: Option<i64> = sqlx::query_scalar("SELECT 1 FROM submission WHERE key = ?").bind(key).fetch_optional(db.sql()).await?;
+    let sent: Option<i64> = sqlx::query_scalar("SELECT 1 FROM submission WHERE key = ?")
+        .bind(key)
+        .fetch_optional(db.sql())
+        .await?;
     Ok(sent.is_some())
 }
 
-/// The anonymous subject that has said exactly this with the same secret since then, and is not this one.
-pub async fn lost(db: &mut Db, said: &Said<'_>, subject: &str, since: Moment) -> Result<Option<String>> {
+/// The anonymous subject that has said exactly this with the same secret since then, and is not
+/// this one.
+pub async fn lost(
+    db: &mut Db,
+    said: &Said<'_>,
+    subject: &str,
+    since: Moment,
+) -> Result<Option<String>> {
     Ok(sqlx::query_scalar(
         "SELECT s.subject_id FROM submission s JOIN subject o ON o.id = s.subject_id \
          WHERE s.key = ? AND s.body_hash = ? AND s.secret_hash = ? AND s.created_at > ? AND o.phone_index IS NULL AND o.id <> ?",
@@ -56,11 +69,22 @@ pub async fn lost(db: &mut Db, said: &Said<'_>, subject: &str, since: Moment) ->
 /// How many a subject has sent since then.
 pub async fn since(db: &mut Db, subject: &str, since: Moment) -> Result<i64> {
     let sql = "SELECT count(*) FROM submission WHERE subject_id = ? AND created_at > ?";
-    Ok(sqlx::query_scalar(sql).bind(subject).bind(since.0).fetch_one(db.sql()).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(subject)
+        .bind(since.0)
+        .fetch_one(db.sql())
+        .await?)
 }
 
-/// Keeps the answer to a key for ever, in the transaction that made it true.
-pub async fn add(tx: &mut Tx, subject: &str, said: &Said<'_>, claim_id: &str, reply: &str, at: Moment) -> Result<()> {
+/// Stores the answer to a key for ever, in the transaction that made it true.
+pub async fn add(
+    tx: &mut Tx,
+    subject: &str,
+    said: &Said<'_>,
+    claim_id: &str,
+    reply: &str,
+    at: Moment,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO submission (key, subject_id, body_hash, secret_hash, claim_id, reply, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
@@ -78,7 +102,11 @@ pub async fn add(tx: &mut Tx, subject: &str, said: &Said<'_>, claim_id: &str, re
 
 /// The SHA-256 of the notice that a claim began with.
 pub async fn hash_of_notice(db: &mut Db, claim_id: &str) -> Result<String> {
-    let sql = "SELECT body_hash FROM submission WHERE claim_id = ? ORDER BY created_at, key LIMIT 1";
-    let hash: Option<String> = sqlx::query_scalar(sql).bind(claim_id).fetch_optional(db.sql()).await?;
+    let sql =
+        "SELECT body_hash FROM submission WHERE claim_id = ? ORDER BY created_at, key LIMIT 1";
+    let hash: Option<String> = sqlx::query_scalar(sql)
+        .bind(claim_id)
+        .fetch_optional(db.sql())
+        .await?;
     Ok(hash.unwrap_or_default())
 }

@@ -1,8 +1,10 @@
-//! Files as they arrive: a row that says how far each got, and its bytes, sealed, in a file of their own.
+//! Files as they arrive: a row that says how far each got, and its bytes, sealed, in a file of
+//! their own.
 //!
-//! Promise: an offset that was told is durable. The order is always write, fdatasync, commit, answer. The database is the
-//! one truth for the offset: a longer file is cut, a shorter one lowers the offset and is reported. Whoever reads, writes,
-//! attaches or removes an upload takes its turn first, and a newer request ends the older one.
+//! Promise: an offset that was told is durable. The order is always write, fdatasync, commit,
+//! answer. The database is the one truth for the offset: a longer file is cut, a shorter one lowers
+//! the offset and is reported. Whoever reads, writes, attaches or removes an upload takes its turn
+//! first, and a newer request ends the older one.
 
 use std::collections::HashMap;
 use std::io;
@@ -35,7 +37,7 @@ pub struct Uploads {
     pub writing: Places<String>,
 }
 
-/// Whose turn it is to write one upload. Each request takes the next number; the one that holds the lock stops
+/// Whose turn it is to write an upload. Each request takes the next number; the lock holder stops
 /// when a higher number appears.
 struct Turns {
     newest: watch::Sender<u64>,
@@ -49,7 +51,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Ends when a newer request wants this upload.
+    /// Returns when a newer request wants this upload.
     pub async fn over(&mut self) {
         let mine = self.number;
         let _ = self.newest.wait_for(|newest| *newest > mine).await;
@@ -108,16 +110,28 @@ impl Uploads {
     pub fn open(data: &Path, keep_free: u64) -> io::Result<Uploads> {
         let folder = data.join("uploads");
         std::fs::create_dir_all(&folder)?;
-        Ok(Uploads { folder, keep_free, turns: Mutex::default(), writing: Places::default() })
+        Ok(Uploads {
+            folder,
+            keep_free,
+            turns: Mutex::default(),
+            writing: Places::default(),
+        })
     }
 
     fn path(&self, id: &str) -> Result<PathBuf> {
-        // Ids are ours; nothing else may become a path.
-        let ours = id.len() == 43 && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        if ours { Ok(self.folder.join(id)) } else { Err(ProblemCode::NotFound.into()) }
+        // We generate the ids; nothing else may become a path.
+        let ours = id.len() == 43
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if ours {
+            Ok(self.folder.join(id))
+        } else {
+            Err(ProblemCode::NotFound.into())
+        }
     }
 
-    /// A whole file, opened.
+    /// A whole file, decrypted.
     async fn read(&self, id: &str, key: &FileKey) -> Result<Bytes> {
         let mut bytes = fs::read(self.path(id)?).await?;
         key.apply(0, &mut bytes);
@@ -129,8 +143,8 @@ impl Uploads {
         Ok(fs4::available_space(&self.folder)? >= self.keep_free + bytes)
     }
 
-    /// The turn of whoever reads, writes, attaches or removes the upload `id`; everything that does takes it first. A request
-    /// that was writing ends, with what it has written durable and acknowledged.
+    /// The turn to read, write, attach or remove the upload `id`; everything that does so takes it
+    /// first. A request still writing is ended, with what it has written durable and acknowledged.
     pub async fn turn(&self, id: &str) -> Result<Turn> {
         let turns = self.turns(id);
         let mut number = 0;
@@ -138,31 +152,54 @@ impl Uploads {
             *newest += 1;
             number = *newest;
         });
-        let lock = tokio::time::timeout(OLDER_REQUEST_ENDS_WITHIN, turns.lock.clone().lock_owned()).await;
+        let lock =
+            tokio::time::timeout(OLDER_REQUEST_ENDS_WITHIN, turns.lock.clone().lock_owned()).await;
         let lock = lock.map_err(|_| Problem::after(ProblemCode::UploadLocked, 2))?;
-        Ok(Turn { number, newest: turns.newest.subscribe(), _lock: lock })
+        Ok(Turn {
+            number,
+            newest: turns.newest.subscribe(),
+            _lock: lock,
+        })
     }
 
     /// The turn, where nobody has it.
     fn idle(&self, id: &str) -> Option<Turn> {
         let turns = self.turns(id);
         let lock = turns.lock.clone().try_lock_owned().ok()?;
-        Some(Turn { number: *turns.newest.borrow(), newest: turns.newest.subscribe(), _lock: lock })
+        Some(Turn {
+            number: *turns.newest.borrow(),
+            newest: turns.newest.subscribe(),
+            _lock: lock,
+        })
     }
 
     fn turns(&self, id: &str) -> Arc<Turns> {
         // A panic while this is held is impossible: nothing in it can fail.
         let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, turns| Arc::strong_count(turns) > 1 || turns.lock.try_lock().is_err());
-        all.entry(id.to_owned()).or_insert_with(|| Arc::new(Turns { newest: watch::Sender::new(0), lock: Arc::default() })).clone()
+        all.entry(id.to_owned())
+            .or_insert_with(|| {
+                Arc::new(Turns {
+                    newest: watch::Sender::new(0),
+                    lock: Arc::default(),
+                })
+            })
+            .clone()
     }
 
     /// Begins one.
-    pub async fn add(&self, store: &Store, subject: &str, length: u64, sha256: Option<String>, at: Moment) -> Result<Upload> {
+    pub async fn add(
+        &self,
+        store: &Store,
+        subject: &str,
+        length: u64,
+        sha256: Option<String>,
+        at: Moment,
+    ) -> Result<Upload> {
         let id = token();
         let file = File::create_new(self.path(&id)?).await?;
         file.sync_all().await?;
-        // The name must survive a power cut as well as the bytes.
+        // The directory entry must survive a power cut as well as the bytes.
         File::open(&self.folder).await?.sync_all().await?;
         let mut tx = store.begin().await?;
         let (key, sealed) = tx.vault.new_file_key(&id);
@@ -176,15 +213,35 @@ impl Uploads {
             .execute(tx.sql())
             .await?;
         tx.commit().await?;
-        Ok(Upload { id, length, offset: 0, sha256, key })
+        Ok(Upload {
+            id,
+            length,
+            offset: 0,
+            sha256,
+            key,
+        })
     }
 
     /// The upload `id` of `subject`, with file and offset made to agree.
     ///
     /// # Errors
     /// `not-found` for a foreign or unknown one, `upload-expired` for one that is gone.
-    pub async fn find(&self, store: &Store, _turn: &Turn, subject: &str, id: &str, at: Moment) -> Result<Upload> {
-        type Row = (i64, i64, Option<String>, i64, Option<String>, Option<String>);
+    pub async fn find(
+        &self,
+        store: &Store,
+        _turn: &Turn,
+        subject: &str,
+        id: &str,
+        at: Moment,
+    ) -> Result<Upload> {
+        type Row = (
+            i64,
+            i64,
+            Option<String>,
+            i64,
+            Option<String>,
+            Option<String>,
+        );
         let mut db = store.read().await?;
         let row: Option<Row> = sqlx::query_as(
             "SELECT length, at_offset, sha256, touched_at, claim_id, key_sealed FROM upload WHERE id = ? AND subject_id = ?",
@@ -193,17 +250,26 @@ impl Uploads {
         .bind(subject)
         .fetch_optional(db.sql())
         .await?;
-        let (length, offset, sha256, touched_at, claim, sealed) = row.ok_or(ProblemCode::NotFound)?;
+        let (length, offset, sha256, touched_at, claim, sealed) =
+            row.ok_or(ProblemCode::NotFound)?;
         let key = key_of(&mut db, id, sealed.as_deref(), claim.as_deref()).await?;
         drop(db);
-        let mut upload = Upload { id: id.to_owned(), length: length.unsigned_abs(), offset: offset.unsigned_abs(), sha256, key };
+        let mut upload = Upload {
+            id: id.to_owned(),
+            length: length.unsigned_abs(),
+            offset: offset.unsigned_abs(),
+            sha256,
+            key,
+        };
         if claim.is_none() && at.0 - touched_at > LIVES {
             return Err(ProblemCode::UploadExpired.into());
         }
         let path = self.path(id)?;
         let there = match fs::metadata(&path).await {
             Ok(meta) => meta.len(),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(ProblemCode::UploadExpired.into()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(ProblemCode::UploadExpired.into());
+            }
             Err(e) => return Err(e.into()),
         };
         if there > upload.offset {
@@ -211,7 +277,11 @@ impl Uploads {
             file.set_len(upload.offset).await?;
             file.sync_data().await?;
         } else if there < upload.offset {
-            tracing::error!(there, recorded = upload.offset, "an acknowledged part of an upload is gone");
+            tracing::error!(
+                there,
+                recorded = upload.offset,
+                "an acknowledged part of an upload is gone"
+            );
             upload.offset = there;
             self.keep_offset(store, &upload, at).await?;
         }
@@ -220,9 +290,17 @@ impl Uploads {
 
     /// The file of an upload, to be written on from its offset.
     pub async fn writer(&self, _turn: &Turn, upload: &Upload) -> Result<Writer> {
-        let mut file = OpenOptions::new().write(true).open(self.path(&upload.id)?).await?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .open(self.path(&upload.id)?)
+            .await?;
         file.seek(io::SeekFrom::Start(upload.offset)).await?;
-        Ok(Writer { file, key: upload.key.clone(), began: upload.offset, at: upload.offset })
+        Ok(Writer {
+            file,
+            key: upload.key.clone(),
+            began: upload.offset,
+            at: upload.offset,
+        })
     }
 
     /// The offset that was reached, once the file is synced.
@@ -239,17 +317,28 @@ impl Uploads {
 
     /// Whether the whole file is what it was said to be.
     pub async fn is_as_said(&self, _turn: &Turn, upload: &Upload) -> Result<bool> {
-        let Some(said) = upload.sha256.clone() else { return Ok(true) };
+        let Some(said) = upload.sha256.clone() else {
+            return Ok(true);
+        };
         let bytes = self.read(&upload.id, &upload.key).await?;
         let sum = tokio::task::spawn_blocking(move || hex(&Sha256::digest(&bytes))).await;
         Ok(sum.map_err(|e| Failure::internal("hash", e))? == said)
     }
 
     /// Bytes and SHA-256 of a whole upload of `subject`.
-    pub async fn finished(&self, store: &Store, turn: &Turn, subject: &str, id: &str, at: Moment) -> Result<(Bytes, String)> {
+    pub async fn finished(
+        &self,
+        store: &Store,
+        turn: &Turn,
+        subject: &str,
+        id: &str,
+        at: Moment,
+    ) -> Result<(Bytes, String)> {
         let upload = match self.find(store, turn, subject, id, at).await {
             // To the sender an unknown upload is one that is gone: it is sent again.
-            Err(Failure::Problem(p)) if p.code == ProblemCode::NotFound => return Err(ProblemCode::UploadExpired.into()),
+            Err(Failure::Problem(p)) if p.code == ProblemCode::NotFound => {
+                return Err(ProblemCode::UploadExpired.into());
+            }
             other => other?,
         };
         if upload.offset < upload.length {
@@ -263,22 +352,32 @@ impl Uploads {
     /// The bytes of a file, whoever asks.
     pub async fn bytes(&self, db: &mut Db, id: &str) -> Result<Bytes> {
         let row: Option<(Option<String>, Option<String>)> =
-            sqlx::query_as("SELECT key_sealed, claim_id FROM upload WHERE id = ?").bind(id).fetch_optional(db.sql()).await?;
+            sqlx::query_as("SELECT key_sealed, claim_id FROM upload WHERE id = ?")
+                .bind(id)
+                .fetch_optional(db.sql())
+                .await?;
         let (sealed, claim) = row.ok_or(ProblemCode::NotFound)?;
         let key = key_of(db, id, sealed.as_deref(), claim.as_deref()).await?;
         self.read(id, &key).await
     }
 
-    /// Removes an upload that belongs to no claim, and that nobody has touched since `before`. The row decides, the file
-    /// follows: it stays where the row stays.
-    async fn remove_before(&self, store: &Store, _turn: &Turn, id: &str, before: i64) -> Result<bool> {
+    /// Removes an upload that belongs to no claim, and that nobody has touched since `before`. The
+    /// row decides, the file follows: it stays where the row stays.
+    async fn remove_before(
+        &self,
+        store: &Store,
+        _turn: &Turn,
+        id: &str,
+        before: i64,
+    ) -> Result<bool> {
         let mut tx = store.begin().await?;
-        let removed = sqlx::query("DELETE FROM upload WHERE id = ? AND claim_id IS NULL AND touched_at <= ?")
-            .bind(id)
-            .bind(before)
-            .execute(tx.sql())
-            .await?
-            .rows_affected();
+        let removed =
+            sqlx::query("DELETE FROM upload WHERE id = ? AND claim_id IS NULL AND touched_at <= ?")
+                .bind(id)
+                .bind(before)
+                .execute(tx.sql())
+                .await?
+                .rows_affected();
         tx.commit().await?;
         if removed == 0 {
             return Ok(false);
@@ -294,12 +393,13 @@ impl Uploads {
         self.remove_before(store, turn, id, i64::MAX).await
     }
 
-    /// Removes what somebody has sent and that belongs to no claim.
+    /// Removes uploads of a subject that belong to no claim.
     pub async fn abandon(&self, store: &Store, subject: &str) -> Result<()> {
-        let open: Vec<String> = sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND subject_id = ?")
-            .bind(subject)
-            .fetch_all(&store.read)
-            .await?;
+        let open: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND subject_id = ?")
+                .bind(subject)
+                .fetch_all(&store.read)
+                .await?;
         for id in open {
             let turn = self.turn(&id).await?;
             self.remove(store, &turn, &id).await?;
@@ -307,27 +407,40 @@ impl Uploads {
         Ok(())
     }
 
-    /// Removes what nobody went on with for seven days, and files that lost their row when the server fell.
+    /// Removes uploads untouched for seven days, and files that lost their row in a crash.
     pub async fn expire(&self, store: &Store, at: Moment) -> Result<()> {
         let before = at.0 - LIVES;
-        let old: Vec<String> = sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND touched_at <= ?")
-            .bind(before)
-            .fetch_all(&store.read)
-            .await?;
+        let old: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM upload WHERE claim_id IS NULL AND touched_at <= ?")
+                .bind(before)
+                .fetch_all(&store.read)
+                .await?;
         for id in old {
-            // One that somebody writes is not old.
+            // An upload being written is not old.
             let Some(turn) = self.idle(&id) else { continue };
             self.remove_before(store, &turn, &id, before).await?;
         }
         let mut files = fs::read_dir(&self.folder).await?;
         while let Some(file) = files.next_entry().await? {
-            let Ok(id) = file.file_name().into_string() else { continue };
-            // One that goes meanwhile needs nobody.
-            let Ok(about) = file.metadata().await else { continue };
-            if about.modified()?.elapsed().map_or(true, |age| age.as_secs() <= LIVES.unsigned_abs()) || self.path(&id).is_err() {
+            let Ok(id) = file.file_name().into_string() else {
+                continue;
+            };
+            // A file that vanished meanwhile needs nothing.
+            let Ok(about) = file.metadata().await else {
+                continue;
+            };
+            if about
+                .modified()?
+                .elapsed()
+                .map_or(true, |age| age.as_secs() <= LIVES.unsigned_abs())
+                || self.path(&id).is_err()
+            {
                 continue;
             }
-            let known: i64 = sqlx::query_scalar("SELECT count(*) FROM upload WHERE id = ?").bind(&id).fetch_one(&store.read).await?;
+            let known: i64 = sqlx::query_scalar("SELECT count(*) FROM upload WHERE id = ?")
+                .bind(&id)
+                .fetch_one(&store.read)
+                .await?;
             if known == 0 {
                 fs::remove_file(file.path()).await?;
             }
@@ -335,26 +448,31 @@ impl Uploads {
         Ok(())
     }
 
-    /// Writes every file, opened, into a folder; how many.
+    /// Writes every file, decrypted, into a folder; returns how many.
     pub async fn export(&self, store: &Store, folder: &Path) -> Result<u64> {
         let mut count = 0;
         let mut db = store.read().await?;
-        for id in sqlx::query_scalar::<_, String>("SELECT id FROM upload").fetch_all(db.sql()).await? {
+        for id in sqlx::query_scalar::<_, String>("SELECT id FROM upload")
+            .fetch_all(db.sql())
+            .await?
+        {
             fs::write(folder.join(&id), self.bytes(&mut db, &id).await?).await?;
             count += 1;
         }
         Ok(count)
     }
 
-    /// Seals the files of before files had keys. The sealed one is made beside the other, which goes when the row has the
-    /// key.
+    /// Seals the files of before files had keys. The sealed one is made beside the other, which
+    /// goes when the row has the key.
     pub async fn seal_anew(&self, store: &Store) -> Result<()> {
         let old: Vec<(String, Option<String>)> =
-            sqlx::query_as("SELECT id, claim_id FROM upload WHERE key_sealed IS NULL").fetch_all(&store.read).await?;
+            sqlx::query_as("SELECT id, claim_id FROM upload WHERE key_sealed IS NULL")
+                .fetch_all(&store.read)
+                .await?;
         for (id, claim_id) in old {
             let path = self.path(&id)?;
             let (plain, sealed) = (path.with_extension("plain"), path.with_extension("sealed"));
-            // Stopped in between: the plain one is the one that counts as long as the row has no key.
+            // Stopped in between: the plain file counts as long as the row has no key.
             if fs::try_exists(&plain).await? {
                 fs::rename(&plain, &path).await?;
             }
@@ -365,24 +483,42 @@ impl Uploads {
             };
             let (key, kept) = store.vault.new_file_key(&id);
             let kept = match &claim_id {
-                Some(claim) => store.vault.file_key_for(&id, &key, &*claims::key(&mut store.read().await?, claim).await?),
+                Some(claim) => store.vault.file_key_for(
+                    &id,
+                    &key,
+                    &*claims::key(&mut store.read().await?, claim).await?,
+                ),
                 None => kept,
             };
             key.apply(0, &mut bytes);
             let mut file = File::create(&sealed).await?;
             file.write_all(&bytes).await?;
             file.sync_all().await?;
-            fs::rename(&path, &plain).await.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
+            fs::rename(&path, &plain).await.or_else(|e| {
+                if e.kind() == io::ErrorKind::NotFound {
+                    Ok(())
+                } else {
+                    Err(e)
+                }
+            })?;
             fs::rename(&sealed, &path).await?;
             File::open(&self.folder).await?.sync_all().await?;
             let mut tx = store.begin_patiently().await?;
-            sqlx::query("UPDATE upload SET key_sealed = ? WHERE id = ?").bind(kept).bind(&id).execute(tx.sql()).await?;
+            sqlx::query("UPDATE upload SET key_sealed = ? WHERE id = ?")
+                .bind(kept)
+                .bind(&id)
+                .execute(tx.sql())
+                .await?;
             tx.commit().await?;
         }
-        // Of those whose row has the key.
+        // Leftovers of files whose row has the key.
         let mut files = fs::read_dir(&self.folder).await?;
         while let Some(file) = files.next_entry().await? {
-            if file.path().extension().is_some_and(|e| e == "plain" || e == "sealed") {
+            if file
+                .path()
+                .extension()
+                .is_some_and(|e| e == "plain" || e == "sealed")
+            {
                 fs::remove_file(file.path()).await?;
             }
         }
@@ -395,7 +531,12 @@ fn signed(n: u64) -> i64 {
 }
 
 /// The key of a file, from its row.
-async fn key_of(db: &mut Db, id: &str, sealed: Option<&str>, claim_id: Option<&str>) -> Result<FileKey> {
+async fn key_of(
+    db: &mut Db,
+    id: &str,
+    sealed: Option<&str>,
+    claim_id: Option<&str>,
+) -> Result<FileKey> {
     let claim = match claim_id {
         Some(claim) => Some(claims::key(db, claim).await?),
         None => None,
@@ -406,11 +547,12 @@ async fn key_of(db: &mut Db, id: &str, sealed: Option<&str>, claim_id: Option<&s
 
 /// Whether an upload of `subject` belongs to a claim; `None` where there is no such upload.
 pub async fn is_linked(db: &mut Db, subject: &str, id: &str) -> Result<Option<bool>> {
-    let linked: Option<Option<String>> = sqlx::query_scalar("SELECT claim_id FROM upload WHERE id = ? AND subject_id = ?")
-        .bind(id)
-        .bind(subject)
-        .fetch_optional(db.sql())
-        .await?;
+    let linked: Option<Option<String>> =
+        sqlx::query_scalar("SELECT claim_id FROM upload WHERE id = ? AND subject_id = ?")
+            .bind(id)
+            .bind(subject)
+            .fetch_optional(db.sql())
+            .await?;
     Ok(linked.map(|claim| claim.is_some()))
 }
 
@@ -418,7 +560,13 @@ pub async fn is_linked(db: &mut Db, subject: &str, id: &str) -> Result<Option<bo
 ///
 /// # Errors
 /// `upload-expired` when it is gone, or part of another claim.
-pub async fn link(tx: &mut Tx, _turn: &Turn, subject: &str, id: &str, claim_id: &str) -> Result<()> {
+pub async fn link(
+    tx: &mut Tx,
+    _turn: &Turn,
+    subject: &str,
+    id: &str,
+    claim_id: &str,
+) -> Result<()> {
     let row: Option<(Option<String>, Option<String>)> = sqlx::query_as(
         "SELECT key_sealed, claim_id FROM upload WHERE id = ?1 AND subject_id = ?2 AND at_offset = length AND (claim_id IS NULL OR claim_id = ?3)",
     )
@@ -431,7 +579,10 @@ pub async fn link(tx: &mut Tx, _turn: &Turn, subject: &str, id: &str, claim_id: 
     if linked.is_some() {
         return Ok(());
     }
-    let (key, claim) = (key_of(tx, id, sealed.as_deref(), None).await?, claims::key(tx, claim_id).await?);
+    let (key, claim) = (
+        key_of(tx, id, sealed.as_deref(), None).await?,
+        claims::key(tx, claim_id).await?,
+    );
     let kept = tx.vault.file_key_for(id, &key, &claim);
     let linked = sqlx::query("UPDATE upload SET claim_id = ?1, key_sealed = ?4 WHERE id = ?2 AND subject_id = ?3 AND claim_id IS NULL")
         .bind(claim_id)
@@ -440,7 +591,11 @@ pub async fn link(tx: &mut Tx, _turn: &Turn, subject: &str, id: &str, claim_id: 
         .bind(kept)
         .execute(tx.sql())
         .await?;
-    if linked.rows_affected() == 0 { Err(ProblemCode::UploadExpired.into()) } else { Ok(()) }
+    if linked.rows_affected() == 0 {
+        Err(ProblemCode::UploadExpired.into())
+    } else {
+        Ok(())
+    }
 }
 
 /// What one subject has begun and not attached.
@@ -457,5 +612,9 @@ pub async fn open_of(db: &mut Db, subject: &str, at: Moment) -> Result<Open> {
 
 /// Bytes of everybody's that belong to no claim.
 pub async fn lying_about(db: &mut Db) -> Result<i64> {
-    Ok(sqlx::query_scalar("SELECT coalesce(sum(length), 0) FROM upload WHERE claim_id IS NULL").fetch_one(db.sql()).await?)
+    Ok(
+        sqlx::query_scalar("SELECT coalesce(sum(length), 0) FROM upload WHERE claim_id IS NULL")
+            .fetch_one(db.sql())
+            .await?,
+    )
 }

@@ -13,19 +13,24 @@ use crate::{App, now, passwords};
 
 const IDLE: i64 = 30 * 60;
 pub const AT_MOST: i64 = 12 * 3600;
-/// Wrong passwords of one name before it has to wait; then a minute, two, four … a quarter of an hour.
+/// Wrong passwords for one name before it must wait: a minute, two, four … a quarter of an hour.
 const TRIES: i64 = 5;
 const LONGEST_WAIT: i64 = 15 * 60;
 
 impl Member {
     pub fn actor(&self) -> claim_domain::lifecycle::Actor {
-        claim_domain::lifecycle::Actor::Staff { name: self.shown_as.clone(), desk: self.desk }
+        claim_domain::lifecycle::Actor::Staff {
+            name: self.shown_as.clone(),
+            desk: self.desk,
+        }
     }
 
-    /// Whether a paper is any business of this desk: who surveys the loss or pays the money reads nobody's medical papers
-    /// (个人信息保护法第二十八条).
+    /// Whether this desk may see a document: whoever surveys the loss or pays the money reads
+    /// nobody's medical records (个人信息保护法第二十八条).
     pub fn sees(&self, catalogue: &Catalogue, document: &str) -> bool {
-        let medical = catalogue.instance(document).is_some_and(|d| d.group == "medical");
+        let medical = catalogue
+            .instance(document)
+            .is_some_and(|d| d.group == "medical");
         !(medical && matches!(self.desk, Desk::Surveyor | Desk::Finance))
     }
 
@@ -43,12 +48,22 @@ impl Member {
 ///
 /// # Errors
 /// A sentence for the command line.
-pub async fn add(app: &App, name: &str, shown_as: &str, desk: Desk, password: &str) -> std::result::Result<(), String> {
+pub async fn add(
+    app: &App,
+    name: &str,
+    shown_as: &str,
+    desk: Desk,
+    password: &str,
+) -> std::result::Result<(), String> {
     if name.trim().is_empty() || password.chars().count() < 10 {
         return Err("a name and a password of at least 10 characters are needed".into());
     }
     let hash = passwords::hash(password)?;
-    let member = Member { name: name.into(), shown_as: shown_as.into(), desk };
+    let member = Member {
+        name: name.into(),
+        shown_as: shown_as.into(),
+        desk,
+    };
     let write = async {
         let mut tx = app.store.begin_patiently().await?;
         let kept = staff::keep(&mut tx, &member, &hash).await?;
@@ -56,9 +71,15 @@ pub async fn add(app: &App, name: &str, shown_as: &str, desk: Desk, password: &s
         Result::Ok(kept)
     };
     if !write.await.map_err(|f| f.problem().title)? {
-        return Err(format!("{shown_as:?} is somebody else, or {name:?} is shown as another: what is shown tells people apart for ever"));
+        return Err(format!(
+            "{shown_as:?} belongs to somebody else, or {name:?} is shown under another name: displayed names never change hands"
+        ));
     }
-    app.audit.say("set", &Who::Operator, json!({ "staff": name, "desk": desk.as_str() }));
+    app.audit.say(
+        "set",
+        &Who::Operator,
+        json!({ "staff": name, "desk": desk.as_str() }),
+    );
     Ok(())
 }
 
@@ -74,9 +95,13 @@ pub async fn remove(app: &App, name: &str) -> std::result::Result<(), String> {
         Result::Ok(known)
     };
     if !write.await.map_err(|f| f.problem().title)? {
-        return Err(format!("there is no {name:?}"));
+        return Err(format!("there is no account {name:?}"));
     }
-    app.audit.say("set", &Who::Operator, json!({ "staff": name, "removed": true }));
+    app.audit.say(
+        "set",
+        &Who::Operator,
+        json!({ "staff": name, "removed": true }),
+    );
     Ok(())
 }
 
@@ -92,25 +117,34 @@ pub async fn is_password(app: &App, name: &str, password: &str) -> Result<bool> 
 /// A new session token, or `None` for a wrong name or password (which take the same time).
 ///
 /// # Errors
-/// `rate-limited` after too many wrong ones of this name, whether or not there is such an account.
+/// `rate-limited` after too many wrong ones for this name, whether or not the account exists.
 pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<String>> {
     let at = now();
-    // Counted before it is checked: a hundred at once are a hundred tries.
+    // Counted before checking: a hundred at once are a hundred tries.
     let mut tx = app.store.begin().await?;
     let before = staff::wrong_passwords(&mut tx, name).await?;
     let (tries, until) = before.map_or((1, 0), |(tries, until)| (tries + 1, until));
     if until > at.0 {
         return Err(busy(u32::try_from(until - at.0).unwrap_or(60)).into());
     }
-    let until = if tries < TRIES { 0 } else { at.0 + (60 << (tries - TRIES).min(10)).min(LONGEST_WAIT) };
+    let until = if tries < TRIES {
+        0
+    } else {
+        at.0 + (60 << (tries - TRIES).min(10)).min(LONGEST_WAIT)
+    };
     staff::keep_wrong_passwords(&mut tx, name, tries, until, at).await?;
     tx.commit().await?;
     let right = is_password(app, name, password).await?;
     let known = staff::is_known(&mut app.store.read().await?, name).await?;
-    // What somebody typed as a name may be anything, his password too.
-    let who = if known { Who::Staff(name.to_owned()) } else { Who::Nobody };
+    // What somebody typed as a name may be anything, even their password.
+    let who = if known {
+        Who::Staff(name.to_owned())
+    } else {
+        Who::Nobody
+    };
     if !right {
-        app.audit.refused(&who, json!({ "sign-in": "staff", "tries": tries }));
+        app.audit
+            .refused(&who, json!({ "sign-in": "staff", "tries": tries }));
         if tries >= TRIES {
             app.audit.alarm(json!({ "limit": "wrong passwords", "known": known, "staff": if known { name } else { "" } }));
         }
@@ -127,9 +161,15 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<Str
 /// Who of the staff has this token.
 pub async fn who(app: &App, token: &str) -> Result<Option<Member>> {
     let at = now();
-    let (seen, began, latest) = (Moment(at.0 - IDLE), Moment(at.0 - AT_MOST), Moment(at.0 + CLOCKS_DIFFER));
+    let (seen, began, latest) = (
+        Moment(at.0 - IDLE),
+        Moment(at.0 - AT_MOST),
+        Moment(at.0 + CLOCKS_DIFFER),
+    );
     let found = staff::session(&mut app.store.read().await?, token, seen, began, latest).await?;
-    let Some((member, seen)) = found else { return Ok(None) };
+    let Some((member, seen)) = found else {
+        return Ok(None);
+    };
     if at.0 - seen.0 > 30 {
         let mut tx = app.store.begin().await?;
         staff::keep_seen(&mut tx, token, at).await?;
@@ -143,16 +183,21 @@ pub async fn sign_out(app: &App, token: &str) -> Result<()> {
     let name = staff::end_session(&mut tx, token).await?;
     tx.commit().await?;
     if let Some(name) = name {
-        app.audit.say("sign-out", &Who::Staff(name), json!({ "as": "staff" }));
+        app.audit
+            .say("sign-out", &Who::Staff(name), json!({ "as": "staff" }));
     }
     Ok(())
 }
 
-/// Every look at a document or account is written down before it is shown.
+/// Every look at a document or account is recorded before it is shown.
 pub async fn looked(app: &App, member: &Member, claim_id: &str, what: &str) -> Result<()> {
     let mut tx = app.store.begin().await?;
     staff::add_look(&mut tx, claim_id, what, &member.shown_as, now()).await?;
     tx.commit().await?;
-    app.audit.say("look", &member.who(), json!({ "claim": claim_id, "what": what }));
+    app.audit.say(
+        "look",
+        &member.who(),
+        json!({ "claim": claim_id, "what": what }),
+    );
     Ok(())
 }

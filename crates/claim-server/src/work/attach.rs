@@ -1,7 +1,8 @@
 //! Takes a file into a claim: measured and judged by the code that the phone used.
 //!
-//! Promise: a file is judged when it arrives, by the rules that its claim began with; the verdict is stored with rule
-//! and version. Where phone and server differ, a defect is logged, without a word about the person.
+//! Promise: a file is judged when it arrives, by the rules that its claim began with; the verdict
+//! is stored with rule and version. Where phone and server differ, a defect is logged, without a
+//! word about the person.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -24,28 +25,48 @@ use crate::vault::{is_sha256, token};
 use crate::{App, now};
 
 fn refused(code: Code) -> Failure {
-    Problem { errors: vec![FieldError::new("/file", code)], ..ProblemCode::UploadRejected.into() }.into()
+    Problem {
+        errors: vec![FieldError::new("/file", code)],
+        ..ProblemCode::UploadRejected.into()
+    }
+    .into()
 }
 
-/// Attaches the finished upload of `subject` to a document of the claim; the same again is the same answer. `said`: what the
-/// phone found.
+/// Attaches the finished upload of `subject` to a document of the claim; the same again is the same
+/// answer. `said`: what the phone found.
 ///
-/// # Errors
-/// `not-found` for an unknown document, `upload-expired` for a file that is gone, `upload-rejected` for one that cannot be
-/// taken.
-pub async fn attach(app: &App, claim: &ClaimRow, subject: &str, document: &str, upload: &str, said: Option<File>) -> Result<DocumentView> {
+/// # Errors `not-found` for an unknown document, `upload-expired` for a file that is gone,
+/// `upload-rejected` for one that cannot be taken.
+pub async fn attach(
+    app: &App,
+    claim: &ClaimRow,
+    subject: &str,
+    document: &str,
+    upload: &str,
+    said: Option<File>,
+) -> Result<DocumentView> {
     let catalogue = papers::rules(app, &mut app.store.read().await?, &claim.rules_version).await?;
-    let known = catalogue.instance(document).filter(|d| d.max > 0).ok_or(ProblemCode::NotFound)?;
-    if said.as_ref().is_some_and(|s| !is_sha256(&s.original_sha256)) {
+    let known = catalogue
+        .instance(document)
+        .filter(|d| d.max > 0)
+        .ok_or(ProblemCode::NotFound)?;
+    if said
+        .as_ref()
+        .is_some_and(|s| !is_sha256(&s.original_sha256))
+    {
         return Err(ProblemCode::MalformedJson.into());
     }
     // Held to the end: nobody removes or writes the file meanwhile.
     let turn = app.uploads.turn(upload).await?;
     // Reading, hashing and decoding take memory.
     let place = app.decoding.enter().await?;
-    let (bytes, sha256) = app.uploads.finished(&app.store, &turn, subject, upload, now()).await?;
-    // The same again is the same answer, and costs no second look at the picture.
-    let known_already = documents::has(&mut app.store.read().await?, &claim.id, document, &sha256).await?;
+    let (bytes, sha256) = app
+        .uploads
+        .finished(&app.store, &turn, subject, upload, now())
+        .await?;
+    // A repeat gets the same answer, and costs no second look at the picture.
+    let known_already =
+        documents::has(&mut app.store.read().await?, &claim.id, document, &sha256).await?;
     if known_already && let Some(known) = again(app, claim, document, &sha256).await? {
         return Ok(known);
     }
@@ -55,17 +76,27 @@ pub async fn attach(app: &App, claim: &ClaimRow, subject: &str, document: &str, 
         file.place = None;
     }
     let at = now();
-    let case = Case { catalogue: &catalogue, notice: &claim.notice, now: at };
+    let case = Case {
+        catalogue: &catalogue,
+        notice: &claim.notice,
+        now: at,
+    };
     let mut doubts = case.of_file(&known, &file);
     if let Some(said) = said.filter(|s| s.look.is_some() || s.pdf.is_some()) {
-        let theirs = case.of_file(&known, &File { id: file.id.clone(), ..said });
+        let theirs = case.of_file(
+            &known,
+            &File {
+                id: file.id.clone(),
+                ..said
+            },
+        );
         if theirs != doubts {
             tracing::warn!(document, ours = ?codes(&doubts), theirs = ?codes(&theirs), "verdicts of phone and server differ");
         }
     }
     drop((bytes, place));
     let mut tx = app.store.begin().await?;
-    // The turn is of this upload; the same file may have come by another one meanwhile.
+    // The turn is for this upload; the same file may have come by another one meanwhile.
     if let Some(known) = handed_in(app, &mut tx, claim, document, &sha256).await? {
         tx.commit().await?;
         attendant::attend(app, &claim.id).await;
@@ -79,10 +110,30 @@ pub async fn attach(app: &App, claim: &ClaimRow, subject: &str, document: &str, 
     if before.room(&known) == 0 {
         return Err(refused(Code::PhotoLimit));
     }
-    let what = What::DocumentReceived { document: document.into(), sha256: sha256.clone(), bytes: file.bytes };
-    log::append(app, &mut tx, (&claim.id, claim.lob), &Actor::Customer, what, at).await?;
+    let what = What::DocumentReceived {
+        document: document.into(),
+        sha256: sha256.clone(),
+        bytes: file.bytes,
+    };
+    log::append(
+        app,
+        &mut tx,
+        (&claim.id, claim.lob),
+        &Actor::Customer,
+        what,
+        at,
+    )
+    .await?;
     uploads::link(&mut tx, &turn, subject, upload, &claim.id).await?;
-    let new = Handed { id: token(), document: document.into(), upload: upload.into(), sha256, received_at: at, file, doubts };
+    let new = Handed {
+        id: token(),
+        document: document.into(),
+        upload: upload.into(),
+        sha256,
+        received_at: at,
+        file,
+        doubts,
+    };
     documents::add(&mut tx, &claim.id, &new, &catalogue.rules_version).await?;
     signals::of_file(&mut tx, claim, &new.file, at).await?;
     tx.commit().await?;
@@ -90,25 +141,44 @@ pub async fn attach(app: &App, claim: &ClaimRow, subject: &str, document: &str, 
     Ok(new.view())
 }
 
-/// Measures beside the requests of others. The reader of QR codes is not ours: should it fall, the file is judged without.
-async fn judged(known: &Document, bytes: &bytes::Bytes, sha256: &str, said: Option<&File>) -> Result<File> {
+/// Measures beside the requests of others. The reader of QR codes is not ours: should it fall, the
+/// file is judged without.
+async fn judged(
+    known: &Document,
+    bytes: &bytes::Bytes,
+    sha256: &str,
+    said: Option<&File>,
+) -> Result<File> {
     let attempt = async |codes: bool| {
-        let (known, sha256, said, bytes) = (known.clone(), sha256.to_owned(), said.cloned(), bytes.clone());
-        tokio::task::spawn_blocking(move || measured(&known, &bytes, &sha256, said.as_ref(), codes)).await
+        let (known, sha256, said, bytes) = (
+            known.clone(),
+            sha256.to_owned(),
+            said.cloned(),
+            bytes.clone(),
+        );
+        tokio::task::spawn_blocking(move || measured(&known, &bytes, &sha256, said.as_ref(), codes))
+            .await
     };
     let reads_codes = known.fields.contains(&Field::InvoiceNo);
     let file = match attempt(reads_codes).await {
         Err(error) if reads_codes => {
-            tracing::error!(%error, "reading codes failed");
+            tracing::error!(%error, "reading QR codes failed");
             attempt(false).await
         }
         other => other,
     };
-    file.map_err(|e| Failure::internal("measuring", e))?.map_err(refused)
+    file.map_err(|e| Failure::internal("measuring", e))?
+        .map_err(refused)
 }
 
 /// Measures what arrived; the phone's word counts only for what the server cannot see.
-fn measured(document: &Document, bytes: &[u8], sha256: &str, said: Option<&File>, codes: bool) -> std::result::Result<File, Code> {
+fn measured(
+    document: &Document,
+    bytes: &[u8],
+    sha256: &str,
+    said: Option<&File>,
+    codes: bool,
+) -> std::result::Result<File, Code> {
     let mut file = File {
         id: sha256[..16].to_owned(),
         document: document.id.clone(),
@@ -120,7 +190,9 @@ fn measured(document: &Document, bytes: &[u8], sha256: &str, said: Option<&File>
         place: said.and_then(|s| s.place),
         look: None,
         pdf: None,
-        kept_because: said.and_then(|s| s.kept_because.clone()).map(|r| r.chars().take(200).collect()),
+        kept_because: said
+            .and_then(|s| s.kept_because.clone())
+            .map(|r| r.chars().take(200).collect()),
         salvaged: said.is_some_and(|s| s.salvaged),
         returned: false,
     };
@@ -140,34 +212,49 @@ fn codes(doubts: &[Doubt]) -> Vec<&'static str> {
 
 const SCANNED_WITHIN: Duration = Duration::from_secs(30);
 
-/// What the operator's own program says of a file (ASVS 5.4.3). Where it fails, nothing is taken.
+/// Asks the operator's own scanner about a file (ASVS 5.4.3). If it fails, nothing is accepted.
 async fn scanned(app: &App, bytes: &[u8]) -> Result<()> {
-    let Some(program) = &app.options.scan else { return Ok(()) };
+    let Some(program) = &app.options.scan else {
+        return Ok(());
+    };
     let run = async {
         let mut command = tokio::process::Command::new(program);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
         let mut child = command.spawn()?;
         if let Some(mut input) = child.stdin.take() {
-            // One that has seen enough ends before it has read everything.
+            // A scanner that has seen enough exits before it has read everything.
             let _ = input.write_all(bytes).await;
         }
         child.wait().await
     };
-    match tokio::time::timeout(SCANNED_WITHIN, run).await.map(|done| done.map(|status| status.code())) {
+    match tokio::time::timeout(SCANNED_WITHIN, run)
+        .await
+        .map(|done| done.map(|status| status.code()))
+    {
         Ok(Ok(Some(0))) => Ok(()),
         Ok(Ok(Some(1))) => {
-            app.audit.alarm(serde_json::json!({ "scan": "a file was refused" }));
+            app.audit
+                .alarm(serde_json::json!({ "scan": "a file was refused" }));
             Err(refused(Code::UploadRejected))
         }
         failed => {
-            tracing::error!(?failed, "the program that looks at files fails");
+            tracing::error!(?failed, "the file scanner failed");
             Err(Problem::after(ProblemCode::StorageFailing, 30).into())
         }
     }
 }
 
 /// The answer to a file that the claim has already.
-async fn again(app: &App, claim: &ClaimRow, document: &str, sha256: &str) -> Result<Option<DocumentView>> {
+async fn again(
+    app: &App,
+    claim: &ClaimRow,
+    document: &str,
+    sha256: &str,
+) -> Result<Option<DocumentView>> {
     let mut tx = app.store.begin().await?;
     let known = handed_in(app, &mut tx, claim, document, sha256).await?;
     tx.commit().await?;
@@ -177,14 +264,43 @@ async fn again(app: &App, claim: &ClaimRow, document: &str, sha256: &str) -> Res
     Ok(known)
 }
 
-/// A file that the claim has for this document. Sent back, and sent again as it is: whoever judges sees it once more.
-async fn handed_in(app: &App, tx: &mut Tx, claim: &ClaimRow, document: &str, sha256: &str) -> Result<Option<DocumentView>> {
+/// A file that the claim already has for this document. If it was sent back and comes again
+/// unchanged, staff judge it again.
+async fn handed_in(
+    app: &App,
+    tx: &mut Tx,
+    claim: &ClaimRow,
+    document: &str,
+    sha256: &str,
+) -> Result<Option<DocumentView>> {
     let all = documents::of_claim(tx, &claim.id).await?;
-    let Some(known) = all.iter().find(|h| h.document == document && h.sha256 == sha256) else { return Ok(None) };
+    let Some(known) = all
+        .iter()
+        .find(|h| h.document == document && h.sha256 == sha256)
+    else {
+        return Ok(None);
+    };
     let view = known.view();
-    if papers::folder(tx, claim).await?.files.iter().any(|f| f.returned && f.document == document && f.sha256 == sha256) {
-        let what = What::DocumentReceived { document: document.into(), sha256: sha256.into(), bytes: view.bytes };
-        log::append(app, tx, (&claim.id, claim.lob), &Actor::Customer, what, now()).await?;
+    if papers::folder(tx, claim)
+        .await?
+        .files
+        .iter()
+        .any(|f| f.returned && f.document == document && f.sha256 == sha256)
+    {
+        let what = What::DocumentReceived {
+            document: document.into(),
+            sha256: sha256.into(),
+            bytes: view.bytes,
+        };
+        log::append(
+            app,
+            tx,
+            (&claim.id, claim.lob),
+            &Actor::Customer,
+            what,
+            now(),
+        )
+        .await?;
     }
     Ok(Some(view))
 }

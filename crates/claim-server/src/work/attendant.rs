@@ -1,8 +1,9 @@
-//! What the insurer's machine does by itself: after each event, and when time has passed. It writes messages, notices
-//! missed deadlines once and names who answers for them, reminds, closes and archives.
+//! What the server does by itself, after each event and as time passes: it writes messages, reports
+//! each missed deadline once and names who answers for it, reminds, closes and archives.
 //!
-//! Promise: everything here follows from the events and the clock, so a fall in between loses nothing: what was not
-//! attended to is found again. It never rejects anything (个人信息保护法第二十四条).
+//! Promise: everything here follows from the events and the clock, so a crash loses nothing:
+//! whatever was not attended to is found again. It never rejects anything
+//! (个人信息保护法第二十四条).
 
 use claim_api::ProblemCode;
 use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
@@ -22,7 +23,7 @@ const DAY: i64 = 86_400;
 const REMINDERS: [i64; 3] = [1, 3, 7];
 const FORTNIGHT: i64 = 14;
 
-/// Looks at a claim whose events were just committed. What fails is found again by [`tick`].
+/// Looks at a claim whose events were just committed. [`tick`] catches up on failures.
 pub async fn attend(app: &App, claim_id: &str) {
     if let Err(failure) = look(app, claim_id).await {
         failure.problem();
@@ -31,11 +32,13 @@ pub async fn attend(app: &App, claim_id: &str) {
     delivery::begin(app);
 }
 
-/// Looks for policies beside everything else: the insurer's system may be slow. One search at a time.
+/// Looks for policies in the background: the insurer's system may be slow. One search at a time.
 pub fn search(app: &App) {
     let app = app.clone();
     tokio::spawn(async move {
-        let Ok(_alone) = app.searching.try_lock() else { return };
+        let Ok(_alone) = app.searching.try_lock() else {
+            return;
+        };
         if let Err(failure) = search_all(&app).await {
             failure.problem();
         }
@@ -52,7 +55,7 @@ async fn search_all(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// From time to time: whatever is due, whatever was left when the server fell.
+/// Runs periodically: does whatever is due, and whatever a crash left undone.
 pub async fn tick(app: &App) -> Result<()> {
     let due = claims::due(&mut app.store.read().await?, now()).await?;
     for claim_id in due {
@@ -64,15 +67,35 @@ pub async fn tick(app: &App) -> Result<()> {
 }
 
 /// The deadlines of a claim as of now.
-pub fn deadlines_of(app: &App, row: &ClaimRow, claim: &Claim, folder: &Folder, at: Moment) -> Vec<Deadline> {
+pub fn deadlines_of(
+    app: &App,
+    row: &ClaimRow,
+    claim: &Claim,
+    folder: &Folder,
+    at: Moment,
+) -> Vec<Deadline> {
     let facts = papers::facts(app, row, claim, folder);
     let (promises, calendar) = (&app.deployment.promises, &app.deployment.calendar);
-    deadlines(claim, &Terms { promises, calendar, facts: &facts, loss_at: row.notice.loss_at }, at)
+    deadlines(
+        claim,
+        &Terms {
+            promises,
+            calendar,
+            facts: &facts,
+            loss_at: row.notice.loss_at,
+        },
+        at,
+    )
 }
 
-/// 小额快赔, as far as it is known now.
+/// Whether this is 小额快赔, as far as is known now.
 pub fn is_fast(app: &App, row: &ClaimRow, claim: &Claim, folder: &Folder) -> bool {
-    !claim.stage.is_over() && app.deployment.promises.fast_track(claim, &papers::facts(app, row, claim, folder)).is_ok()
+    !claim.stage.is_over()
+        && app
+            .deployment
+            .promises
+            .fast_track(claim, &papers::facts(app, row, claim, folder))
+            .is_ok()
 }
 
 async fn look(app: &App, claim_id: &str) -> Result<()> {
@@ -81,9 +104,11 @@ async fn look(app: &App, claim_id: &str) -> Result<()> {
     let row = claims::by_id(&mut tx, claim_id).await?;
     let of = (claim_id, row.lob);
     let mut attended = claims::attended(&mut tx, claim_id).await?;
-    // What the machine adds is attended to as well; it adds each thing once, so this ends.
+    // What the server adds is attended to as well; it adds each thing only once, so this ends.
     let (due, overdue) = loop {
-        let Snapshot { claim, last_step, .. } = events::snapshot(&mut tx, claim_id, row.lob).await?;
+        let Snapshot {
+            claim, last_step, ..
+        } = events::snapshot(&mut tx, claim_id, row.lob).await?;
         for event in events::after(&mut tx, claim_id, attended).await? {
             messages::tell(app, &mut tx, &row, &event, at).await?;
         }
@@ -96,12 +121,23 @@ async fn look(app: &App, claim_id: &str) -> Result<()> {
             if let Some((since, seq)) = waits {
                 remind(app, &mut tx, &row, since, seq, at).await?;
             }
-            break (next_look(app, &claim, waits.map(|w| w.0), &all, at), all.iter().filter(|d| d.is_overdue(at)).count());
+            break (
+                next_look(app, &claim, waits.map(|w| w.0), &all, at),
+                all.iter().filter(|d| d.is_overdue(at)).count(),
+            );
         };
         match log::append(app, &mut tx, of, &Actor::System, what, at).await {
             Ok(_) => {}
-            Err(Failure::Problem(problem)) if matches!(problem.code, ProblemCode::NotAllowed | ProblemCode::Validation) => {
-                tracing::error!(code = problem.code.as_str(), "the attendant was refused");
+            Err(Failure::Problem(problem))
+                if matches!(
+                    problem.code,
+                    ProblemCode::NotAllowed | ProblemCode::Validation
+                ) =>
+            {
+                tracing::error!(
+                    code = problem.code.as_str(),
+                    "an automatic step was refused"
+                );
                 break (None, 0);
             }
             Err(failure) => return Err(failure),
@@ -111,18 +147,41 @@ async fn look(app: &App, claim_id: &str) -> Result<()> {
     tx.commit().await
 }
 
-/// The next thing that the machine does to this claim, if anything.
-async fn by_itself(app: &App, db: &mut Db, claim: &Claim, all: &[Deadline], at: Moment) -> Result<Option<What>> {
-    if let Some(missed) = all.iter().find(|d| d.is_overdue(at) && !claim.escalated.contains(&d.id)) {
-        let to = staff::at_desk(db, Desk::Supervisor).await?.into_iter().next();
-        let by = app.deployment.calendar.after_working_days(at, 1).begins().plus_seconds(18 * 3600);
+/// The next thing the server does to this claim by itself, if any.
+async fn by_itself(
+    app: &App,
+    db: &mut Db,
+    claim: &Claim,
+    all: &[Deadline],
+    at: Moment,
+) -> Result<Option<What>> {
+    if let Some(missed) = all
+        .iter()
+        .find(|d| d.is_overdue(at) && !claim.escalated.contains(&d.id))
+    {
+        let to = staff::at_desk(db, Desk::Supervisor)
+            .await?
+            .into_iter()
+            .next();
+        let by = app
+            .deployment
+            .calendar
+            .after_working_days(at, 1)
+            .begins()
+            .plus_seconds(18 * 3600);
         let to = to.unwrap_or_else(|| app.deployment.insurer.zh.clone());
-        return Ok(Some(What::Escalated { deadline: missed.id.clone(), to, by }));
+        return Ok(Some(What::Escalated {
+            deadline: missed.id.clone(),
+            to,
+            by,
+        }));
     }
-    Ok(ending(app, claim).filter(|(due, _)| *due <= at).map(|(_, what)| what))
+    Ok(ending(app, claim)
+        .filter(|(due, _)| *due <= at)
+        .map(|(_, what)| what))
 }
 
-/// When and how an ended claim is closed, and archived.
+/// When and how a finished claim is closed or archived.
 fn ending(app: &App, claim: &Claim) -> Option<(Moment, What)> {
     let days = i64::from(app.deployment.promises.archive_days);
     if claim.review().is_some() || claim.complaint().is_some() {
@@ -130,8 +189,12 @@ fn ending(app: &App, claim: &Claim) -> Option<(Moment, What)> {
     }
     match claim.stage {
         Stage::Paid => Some((claim.paid_at?.plus_seconds(DAY), What::Closed)),
-        Stage::Rejected | Stage::NotAccepted | Stage::Withdrawn => Some((claim.ended_at?.plus_seconds(days * DAY), What::Closed)),
-        Stage::Approved if claim.due_fen() == 0 => Some((claim.decided_at?.plus_seconds(days * DAY), What::Closed)),
+        Stage::Rejected | Stage::NotAccepted | Stage::Withdrawn => {
+            Some((claim.ended_at?.plus_seconds(days * DAY), What::Closed))
+        }
+        Stage::Approved if claim.due_fen() == 0 => {
+            Some((claim.decided_at?.plus_seconds(days * DAY), What::Closed))
+        }
         Stage::Closed => Some((claim.ended_at?.plus_seconds(2 * days * DAY), What::Archived)),
         _ => None,
     }
@@ -139,23 +202,52 @@ fn ending(app: &App, claim: &Claim) -> Option<(Moment, What)> {
 
 /// Days from the beginning of a wait to each reminder, without end.
 fn reminders() -> impl Iterator<Item = i64> {
-    REMINDERS.into_iter().chain((1..).map(|n| REMINDERS[2] + n * FORTNIGHT))
+    REMINDERS
+        .into_iter()
+        .chain((1..).map(|n| REMINDERS[2] + n * FORTNIGHT))
 }
 
-async fn remind(app: &App, tx: &mut Tx, row: &ClaimRow, since: Moment, seq: u32, at: Moment) -> Result<()> {
-    // Only the newest of those that are due: a server that was down for a week does not send three.
-    let due = reminders().take_while(|days| at.0 >= since.0 + days * DAY).last();
+async fn remind(
+    app: &App,
+    tx: &mut Tx,
+    row: &ClaimRow,
+    since: Moment,
+    seq: u32,
+    at: Moment,
+) -> Result<()> {
+    // Only the latest one due: after a week of downtime, the server does not send three.
+    let due = reminders()
+        .take_while(|days| at.0 >= since.0 + days * DAY)
+        .last();
     match due {
         Some(days) => messages::remind(app, tx, row, seq, days, at).await,
         None => Ok(()),
     }
 }
 
-fn next_look(app: &App, claim: &Claim, waits: Option<Moment>, all: &[Deadline], at: Moment) -> Option<Moment> {
-    let running = all.iter().filter(|d| d.met.is_none() && !d.paused && d.clock != Clock::Limitation && !claim.escalated.contains(&d.id));
-    let reminder = waits.and_then(|since| reminders().map(|days| since.plus_seconds(days * DAY)).find(|r| *r > at));
-    let times = running.map(|d| d.due).chain(ending(app, claim).map(|(due, _)| due)).chain(reminder);
-    // What stands still is looked at when it goes on; the days until then are counted once a day for the queue.
+fn next_look(
+    app: &App,
+    claim: &Claim,
+    waits: Option<Moment>,
+    all: &[Deadline],
+    at: Moment,
+) -> Option<Moment> {
+    let running = all.iter().filter(|d| {
+        d.met.is_none()
+            && !d.paused
+            && d.clock != Clock::Limitation
+            && !claim.escalated.contains(&d.id)
+    });
+    let reminder = waits.and_then(|since| {
+        reminders()
+            .map(|days| since.plus_seconds(days * DAY))
+            .find(|r| *r > at)
+    });
+    let times = running
+        .map(|d| d.due)
+        .chain(ending(app, claim).map(|(due, _)| due))
+        .chain(reminder);
+    // Paused deadlines are looked at when they resume; a daily look updates the queue's day count.
     let daily = (!claim.stage.is_over()).then(|| local_day(at).ends());
     times.chain(daily).min()
 }

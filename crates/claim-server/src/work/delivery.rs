@@ -36,11 +36,14 @@ pub fn begin(app: &App) {
     });
 }
 
-/// Sends what is due. At least once: a gateway sees the same `id` again when the server fell between sending and noting.
+/// Sends what is due, at least once: if the server crashes between sending and recording, the
+/// gateway sees the same `id` again.
 pub async fn deliver(app: &App) -> Result<()> {
-    // One at a time, or two would send the same.
-    let Ok(_alone) = app.delivering.try_lock() else { return Ok(()) };
-    // A code that is over helps nobody.
+    // One at a time, or two would send the same message.
+    let Ok(_alone) = app.delivering.try_lock() else {
+        return Ok(());
+    };
+    // An expired code helps nobody.
     let over = Moment(now().0 - CODE_LIVES);
     if messages::has_late_codes(&mut app.store.read().await?, over).await? {
         let mut tx = app.store.begin_patiently().await?;
@@ -68,13 +71,17 @@ async fn send(app: &App, message: Queued) -> Result<()> {
     match &sent {
         Ok(()) => {
             messages::keep_sent(&mut tx, message.id, at).await?;
-            if let (Some("rejected"), Some(claim), Some(seq)) = (message.kind.split(':').next(), &message.claim_id, message.seq) {
+            if let (Some("rejected"), Some(claim), Some(seq)) = (
+                message.kind.split(':').next(),
+                &message.claim_id,
+                message.seq,
+            ) {
                 let lob = claims::by_id(&mut tx, claim).await?.lob;
                 log::letter_delivered(app, &mut tx, (claim, lob), seq).await?;
             }
         }
         Err(error) => {
-            tracing::warn!(kind = message.kind, tries = message.tries + 1, %error, "a message was not taken");
+            tracing::warn!(kind = message.kind, tries = message.tries + 1, %error, "a message was not accepted");
             let wait = (FIRST_WAIT << message.tries.min(10)).min(LONGEST_WAIT);
             let next = (message.tries + 1 < MOST_TRIES).then(|| at.plus_seconds(wait));
             messages::keep_failed(&mut tx, message.id, next).await?;
@@ -88,14 +95,30 @@ async fn send(app: &App, message: Queued) -> Result<()> {
 }
 
 async fn note(path: PathBuf, message: &Queued) -> std::result::Result<(), String> {
-    let text = if message.kind == "code" { "（验证码）" } else { &message.text };
-    let line = format!("{} {} {} {}\n", now(), message.kind, mask::phone(&message.phone), text);
-    let written = tokio::task::spawn_blocking(move || disk::appended(&path)?.write_all(line.as_bytes()));
-    written.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+    let text = if message.kind == "code" {
+        "（验证码）"
+    } else {
+        &message.text
+    };
+    let line = format!(
+        "{} {} {} {}\n",
+        now(),
+        message.kind,
+        mask::phone(&message.phone),
+        text
+    );
+    let written =
+        tokio::task::spawn_blocking(move || disk::appended(&path)?.write_all(line.as_bytes()));
+    written
+        .await
+        .map_err(|e| e.to_string())?
+        .map_err(|e| e.to_string())
 }
 
 async fn post(app: &App, url: &str, message: &Queued) -> std::result::Result<(), String> {
     let body = serde_json::json!({ "id": message.id, "phone": message.phone, "kind": message.kind, "text": message.text }).to_string();
     let signature = app.vault.signature("messages", body.as_bytes());
-    egress::call(url.to_owned(), vec![("signature", signature)], Some(body)).await.map(drop)
+    egress::call(url.to_owned(), vec![("signature", signature)], Some(body))
+        .await
+        .map(drop)
 }

@@ -1,4 +1,5 @@
-//! Invented people, valid in form: the policies of `examples/policies/demo.csv`, and one member of staff per desk.
+//! Invented people, valid in form: the policies of `examples/policies/demo.csv`, and one member of
+//! staff per desk.
 
 use claim_domain::lifecycle::Desk;
 
@@ -23,7 +24,7 @@ pub fn password(name: &str) -> String {
     format!("demo-{name}")
 }
 
-/// Writes what is not there yet.
+/// Writes what is missing.
 ///
 /// # Errors
 /// A sentence for the command line.
@@ -48,9 +49,12 @@ pub async fn seed(app: &App) -> Result<(), String> {
 /// A sentence for the command line.
 pub async fn end(app: &App) -> Result<(), String> {
     for (name, ..) in STAFF {
-        if accounts::is_password(app, name, &password(name)).await.map_err(|f| f.problem().title)? {
+        if accounts::is_password(app, name, &password(name))
+            .await
+            .map_err(|f| f.problem().title)?
+        {
             accounts::remove(app, name).await?;
-            tracing::warn!(name, "an account of the demo was ended");
+            tracing::warn!(name, "a demo account was closed");
         }
     }
     Ok(())
@@ -61,8 +65,8 @@ mod tests {
     use super::*;
     use claim_domain::{Lob, Moment, local_day};
 
-    /// Every line of business, one that has ended, two of one person, a minor, a company, a mortgaged car, beneficiaries
-    /// named and not named: what a newcomer tries.
+    /// Everything a newcomer may try: every line of business, an expired policy, one person with
+    /// two, a minor, a company, a mortgaged car, beneficiaries named and not named.
     #[test]
     fn r1_the_demo_has_everybody_that_a_newcomer_tries() {
         let all = policies::read(POLICIES).unwrap();
@@ -72,12 +76,21 @@ mod tests {
         assert!(holders.len() >= 12, "{}", holders.len());
         assert!(Lob::ALL.iter().all(|lob| all.iter().any(|p| p.lob == *lob)));
         assert!(all.iter().any(|p| !p.covers_moment(now)) && holders.len() < all.len());
-        assert!(all.iter().any(|p| p.insured.iter().any(|i| i.is_under(18, day) == Some(true))));
-        assert!(all.iter().any(|p| p.holder.is_company()) && all.iter().any(|p| !p.mortgagee.is_empty()));
+        assert!(
+            all.iter()
+                .any(|p| p.insured.iter().any(|i| i.is_under(18, day) == Some(true)))
+        );
+        assert!(
+            all.iter().any(|p| p.holder.is_company())
+                && all.iter().any(|p| !p.mortgagee.is_empty())
+        );
         let life = || all.iter().filter(|p| p.lob == Lob::Life);
         assert!(
             life().any(|p| p.beneficiaries.is_empty())
-                && life().any(|p| p.beneficiaries.iter().any(|b| b.party.is_under(18, day) == Some(true)))
+                && life().any(|p| p
+                    .beneficiaries
+                    .iter()
+                    .any(|b| b.party.is_under(18, day) == Some(true)))
         );
     }
 }

@@ -10,16 +10,24 @@ use crate::failure::{Failure, Result};
 use crate::store::{Tx, awards, events};
 use crate::{App, now};
 
-/// Adds one event when the claim admits it. The claim's stage, for lists, moves in the same transaction. Whoever calls
-/// this lets `attendant` look at the claim once it is committed.
+/// Adds one event if the claim admits it. The claim's stage, for lists, changes in the same
+/// transaction. The caller lets `attendant` look at the claim once it is committed.
 ///
 /// # Errors
-/// `not-allowed` from the wrong stage or desk, `not-this-person` where another one must, `validation` for a missing fact.
-pub async fn append(app: &App, tx: &mut Tx, claim: (&str, Lob), actor: &Actor, what: What, at: Moment) -> Result<Event> {
+/// `not-allowed` from the wrong stage or desk, `not-this-person` if somebody else must,
+/// `validation` for a missing fact.
+pub async fn append(
+    app: &App,
+    tx: &mut Tx,
+    claim: (&str, Lob),
+    actor: &Actor,
+    what: What,
+    at: Moment,
+) -> Result<Event> {
     append_beside(app, tx, claim, actor, what, at, "").await
 }
 
-/// The same for an event that is written down with something that stands elsewhere; its SHA-256 is `beside`.
+/// The same for an event recorded with data kept elsewhere; `beside` is the SHA-256 of that data.
 pub async fn append_beside(
     app: &App,
     tx: &mut Tx,
@@ -34,12 +42,20 @@ pub async fn append_beside(
     let claim = &snapshot.claim;
     let standing = papers::standing(app, tx, claim_id, claim, what.kind()).await?;
     claim.admit(actor, &what, &standing).map_err(refused)?;
-    // A clock that was put back does not turn history round.
+    // A clock that was set back does not reverse history.
     let at = at.max(snapshot.newest);
-    let event = Event { seq: claim.seq + 1, at, actor: actor.clone(), what };
+    let event = Event {
+        seq: claim.seq + 1,
+        at,
+        actor: actor.clone(),
+        what,
+    };
     snapshot.apply(&event);
     events::add(tx, claim_id, &event, &snapshot, beside).await?;
-    if matches!(event.what.kind(), Kind::Approved | Kind::Rejected | Kind::Reopened | Kind::ReviewAnswered | Kind::PolicyFound) {
+    if matches!(
+        event.what.kind(),
+        Kind::Approved | Kind::Rejected | Kind::Reopened | Kind::ReviewAnswered | Kind::PolicyFound
+    ) {
         awards::keep(tx, claim_id, &snapshot.claim).await?;
     }
     Ok(event)
@@ -53,19 +69,43 @@ fn refused(refusal: Refusal) -> Failure {
         Refusal::Gate(_) => ProblemCode::PaymentGated.into(),
         Refusal::SecondBatch => {
             let reason = FieldError::new("/again_because", Code::ReasonMissing);
-            Problem { errors: vec![reason], ..ProblemCode::NotAllowed.into() }.into()
+            Problem {
+                errors: vec![reason],
+                ..ProblemCode::NotAllowed.into()
+            }
+            .into()
         }
     }
 }
 
-/// The customer has read the letter of his refusal `seq`, or was told of it: the three days of article 24 end. Nothing
-/// where it was delivered before, or decided anew meanwhile.
-pub async fn letter_delivered(app: &App, tx: &mut Tx, (claim_id, lob): (&str, Lob), seq: u32) -> Result<()> {
+/// The customer has read rejection letter `seq`, or was told of it: the three days of article 24
+/// end. Does nothing if it was delivered before, or the claim has been decided anew.
+pub async fn letter_delivered(
+    app: &App,
+    tx: &mut Tx,
+    (claim_id, lob): (&str, Lob),
+    seq: u32,
+) -> Result<()> {
     let events = events::after(tx, claim_id, 0).await?;
-    let newest = events.iter().rfind(|e| e.what.kind() == Kind::Rejected).map(|e| e.seq);
+    let newest = events
+        .iter()
+        .rfind(|e| e.what.kind() == Kind::Rejected)
+        .map(|e| e.seq);
     let claim = Claim::replay(lob, &events);
-    if newest == Some(seq) && claim.admit(&Actor::System, &What::LetterDelivered, &Standing::default()).is_ok() {
-        append(app, tx, (claim_id, lob), &Actor::System, What::LetterDelivered, now()).await?;
+    if newest == Some(seq)
+        && claim
+            .admit(&Actor::System, &What::LetterDelivered, &Standing::default())
+            .is_ok()
+    {
+        append(
+            app,
+            tx,
+            (claim_id, lob),
+            &Actor::System,
+            What::LetterDelivered,
+            now(),
+        )
+        .await?;
     }
     Ok(())
 }

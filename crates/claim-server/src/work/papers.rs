@@ -1,4 +1,5 @@
-//! What was handed in for a claim, and what its rules and its policy say of that: tasks, facts, what a step depends on.
+//! What was handed in for a claim, and what its rules and its policy say of that: tasks, facts,
+//! what a step depends on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,7 @@ use crate::store::{Db, awards, claims, documents, events, folders, policies, rul
 #[derive(Default)]
 pub struct Rules(Mutex<HashMap<String, Arc<Catalogue>>>);
 
-/// Remembers the rules of this start for the claims that begin with them.
+/// Stores this start's rules for the claims that begin with them.
 pub async fn keep_rules(app: &App) -> Result<()> {
     let mut tx = app.store.begin().await?;
     kept_rules::keep(&mut tx, &app.catalogue.rules_version, &app.catalogue_json).await?;
@@ -30,12 +31,14 @@ pub async fn keep_rules(app: &App) -> Result<()> {
 /// The rules of a version; `None` where no claim began with them.
 pub async fn known_rules(app: &App, version: &str) -> Result<Option<Arc<Catalogue>>> {
     match kept_rules::json(&mut app.store.read().await?, version).await? {
-        Some(_) => rules(app, &mut app.store.read().await?, version).await.map(Some),
+        Some(_) => rules(app, &mut app.store.read().await?, version)
+            .await
+            .map(Some),
         None => Ok(None),
     }
 }
 
-/// The rules that a claim began with; the newest where they can no longer be read.
+/// The rules that a claim began with, or the newest if those can no longer be read.
 pub async fn rules(app: &App, db: &mut Db, version: &str) -> Result<Arc<Catalogue>> {
     let known = || app.rules.0.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = known().get(version) {
@@ -45,8 +48,15 @@ pub async fn rules(app: &App, db: &mut Db, version: &str) -> Result<Arc<Catalogu
     let found = match json.as_deref().map(Catalogue::load_earlier) {
         Some(Ok(catalogue)) => Arc::new(catalogue),
         other => {
-            tracing::error!(version, error = other.and_then(std::result::Result::err), "the rules of a claim cannot be read");
-            Arc::new(Catalogue::load(&app.catalogue_json).map_err(|e| Failure::internal("catalogue", e))?)
+            tracing::error!(
+                version,
+                error = other.and_then(std::result::Result::err),
+                "the rules of a claim cannot be read"
+            );
+            Arc::new(
+                Catalogue::load(&app.catalogue_json)
+                    .map_err(|e| Failure::internal("catalogue", e))?,
+            )
         }
     };
     known().insert(version.to_owned(), found.clone());
@@ -56,10 +66,17 @@ pub async fn rules(app: &App, db: &mut Db, version: &str) -> Result<Arc<Catalogu
 /// Everything that was handed in for a claim.
 pub async fn folder(db: &mut Db, claim: &ClaimRow) -> Result<Folder> {
     let mut folder = folders::kept(db, &claim.id).await?;
-    folder.files = documents::of_claim(db, &claim.id).await?.into_iter().map(|Handed { file, .. }| file).collect();
+    folder.files = documents::of_claim(db, &claim.id)
+        .await?
+        .into_iter()
+        .map(|Handed { file, .. }| file)
+        .collect();
     let state = events::state(db, &claim.id, claim.lob).await?;
     for file in &mut folder.files {
-        file.returned = state.returned.iter().any(|(document, sha256)| *document == file.document && *sha256 == file.sha256);
+        file.returned = state
+            .returned
+            .iter()
+            .any(|(document, sha256)| *document == file.document && *sha256 == file.sha256);
     }
     if state.objected {
         folder.answers.insert("objection".into(), true);
@@ -71,7 +88,12 @@ pub async fn folder(db: &mut Db, claim: &ClaimRow) -> Result<Folder> {
         folder.known = known.map(|(fact, is)| (fact.to_owned(), is)).collect();
         folder.on_file = policy.on_file;
     }
-    folder.known.extend(state.established.iter().map(|(matter, holds)| (matter.as_str().to_owned(), *holds)));
+    folder.known.extend(
+        state
+            .established
+            .iter()
+            .map(|(matter, holds)| (matter.as_str().to_owned(), *holds)),
+    );
     if !state.payees.is_empty() {
         let own = state.payees.iter().all(|p| p.kind == PayeeKind::Insured);
         folder.known.insert("payee_is_insured".into(), own);
@@ -87,48 +109,86 @@ fn assessed(claim: &Claim) -> Option<i64> {
 
 /// What is known of a claim, with what follows from it.
 pub fn facts(app: &App, row: &ClaimRow, claim: &Claim, folder: &Folder) -> Facts {
-    app.catalogue.with_implied(folder.facts(&row.notice, assessed(claim)))
+    app.catalogue
+        .with_implied(folder.facts(&row.notice, assessed(claim)))
 }
 
 /// The task list by the rules that the claim began with.
-pub async fn tasks(app: &App, db: &mut Db, row: &ClaimRow, claim: &Claim, folder: &Folder) -> Result<Vec<Task>> {
+pub async fn tasks(
+    app: &App,
+    db: &mut Db,
+    row: &ClaimRow,
+    claim: &Claim,
+    folder: &Folder,
+) -> Result<Vec<Task>> {
     let rules = rules(app, db, &row.rules_version).await?;
     let facts = folder.facts(&row.notice, assessed(claim));
     Ok(folder.tasks(&rules, &facts))
 }
 
-/// What a step of this kind depends on beside the log, within its transaction; the others need none of it.
-pub async fn standing(app: &App, db: &mut Db, claim_id: &str, claim: &Claim, kind: Kind) -> Result<Standing> {
+/// What a step of this kind depends on beside the log, within its transaction; the others need none
+/// of it.
+pub async fn standing(
+    app: &App,
+    db: &mut Db,
+    claim_id: &str,
+    claim: &Claim,
+    kind: Kind,
+) -> Result<Standing> {
     if !matches!(kind, Kind::PaymentOrdered | Kind::Approved) {
         return Ok(Standing::default());
     }
     let row = claims::by_id(db, claim_id).await?;
     let folder = folder(db, &row).await?;
-    Ok(Standing { papers: tasks(app, db, &row, claim, &folder).await?, covers: left(db, claim_id).await? })
+    Ok(Standing {
+        papers: tasks(app, db, &row, claim, &folder).await?,
+        covers: left(db, claim_id).await?,
+    })
 }
 
 /// What the claim's policy still pays, this claim's own decision not counted.
 pub async fn left(db: &mut Db, claim_id: &str) -> Result<Vec<Left>> {
-    let Some(policy) = policies::of_claim(db, claim_id).await? else { return Ok(Vec::new()) };
+    let Some(policy) = policies::of_claim(db, claim_id).await? else {
+        return Ok(Vec::new());
+    };
     let granted = awards::of_other_claims(db, claim_id).await?;
-    Ok(policy.left(|code| granted.iter().find(|(cover, _)| cover == code).map_or(0, |(_, fen)| *fen)))
+    Ok(policy.left(|code| {
+        granted
+            .iter()
+            .find(|(cover, _)| cover == code)
+            .map_or(0, |(_, fen)| *fen)
+    }))
 }
 
-/// The insured person whom a claim is about: the one whose number was typed, else the only one, else the first.
+/// The insured person whom a claim is about: the one whose number was typed, else the only one,
+/// else the first.
 pub fn insured_of<'a>(policy: &'a Policy, claim: &ClaimRow) -> Option<&'a Party> {
     let typed = &claim.notice.policy.id_no;
-    policy.insured.iter().find(|p| !typed.is_empty() && p.id_no == *typed).or_else(|| policy.insured.first())
+    policy
+        .insured
+        .iter()
+        .find(|p| !typed.is_empty() && p.id_no == *typed)
+        .or_else(|| policy.insured.first())
 }
 
-/// The name of whoever signs: the reporter's where they are it, else that in the policy by the phone. Empty where only
-/// staff know it, who proved the right to sign.
+/// The name of whoever signs: the reporter's where they are it, else that in the policy by the
+/// phone. Empty where only staff know it, who proved the right to sign.
 pub async fn signer(db: &mut Db, claim: &ClaimRow, phone: &str) -> Result<String> {
     let reporter = &claim.notice.reporter;
     if reporter.phone == phone {
         return Ok(reporter.name.clone());
     }
     let policy = policies::of_claim(db, &claim.id).await?;
-    let named = policy.iter().flat_map(|p| p.beneficiaries.iter().map(|b| &b.party));
-    let people = policy.iter().flat_map(|p| std::iter::once(&p.holder).chain(&p.insured)).chain(named);
-    Ok(people.into_iter().find(|p| p.phone == phone).map(|p| p.name.clone()).unwrap_or_default())
+    let named = policy
+        .iter()
+        .flat_map(|p| p.beneficiaries.iter().map(|b| &b.party));
+    let people = policy
+        .iter()
+        .flat_map(|p| std::iter::once(&p.holder).chain(&p.insured))
+        .chain(named);
+    Ok(people
+        .into_iter()
+        .find(|p| p.phone == phone)
+        .map(|p| p.name.clone())
+        .unwrap_or_default())
 }

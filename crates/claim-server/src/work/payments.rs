@@ -1,8 +1,8 @@
-//! Money that goes out, and what the bank says of it.
+//! Outgoing payments, and what the bank says about them.
 //!
-//! Promise: nothing is ordered past the gate (`claim_domain::lifecycle::Claim::gate`); a bank that says the same twice is
-//! believed once; a payment is booked only for the instruction that ordered it, and an answer to one that was never
-//! ordered is refused and reported.
+//! Promise: nothing is ordered past the gate (`claim_domain::lifecycle::Claim::gate`); a repeated
+//! answer by the bank counts once; a payment is booked only for the instruction that ordered it,
+//! and an answer to one that was never ordered is refused and reported.
 
 use claim_api::{Problem, ProblemCode};
 use claim_domain::lifecycle::{Actor, Claim, What};
@@ -15,11 +15,17 @@ use crate::failure::Result;
 use crate::store::{Tx, claims, events, payments};
 use crate::{App, now};
 
-/// Notes an instruction, when the step that orders it is taken.
+/// Records an instruction when the step that orders it is taken.
 ///
 /// # Errors
-/// `validation` for one that was used before, in whatever claim.
-pub async fn order(tx: &mut Tx, claim_id: &str, (instruction, payee): (&str, u16), amount_fen: i64, at: Moment) -> Result<()> {
+/// `validation` if it was used before, in any claim.
+pub async fn order(
+    tx: &mut Tx,
+    claim_id: &str,
+    (instruction, payee): (&str, u16),
+    amount_fen: i64,
+    at: Moment,
+) -> Result<()> {
     if payments::order(tx, claim_id, instruction, payee, amount_fen, at).await? {
         Ok(())
     } else {
@@ -27,16 +33,16 @@ pub async fn order(tx: &mut Tx, claim_id: &str, (instruction, payee): (&str, u16
     }
 }
 
-/// What the bank's connector tells: the payment went, or came back.
+/// What the bank's connector reports: the payment went out, or came back.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BankAnswer {
     pub instruction: String,
     pub paid: bool,
-    /// Of the bank, when it went.
+    /// From the bank, if the payment went out.
     #[serde(default)]
     pub reference: String,
-    /// For the customer, when it came back.
+    /// For the customer, if the payment came back.
     #[serde(default)]
     pub reason: String,
 }
@@ -49,14 +55,17 @@ impl BankAnswer {
 
 /// Books what the bank says. The same outcome again changes nothing.
 ///
-/// # Errors
-/// `not-found` for an instruction that was never ordered, `not-allowed` for another outcome than before: staff are told.
+/// # Errors `not-found` for an instruction that was never ordered, `not-allowed` for another
+/// outcome than before: staff are told.
 pub async fn book(app: &App, answer: BankAnswer) -> Result<()> {
     let (at, text) = (now(), answer.kept());
     let mut tx = app.store.begin().await?;
     let Some(payment) = payments::find(&mut tx, &answer.instruction).await? else {
         // Money may have moved that nobody here has ordered: somebody has to know.
-        tracing::error!(paid = answer.paid, "the bank answers an instruction that was never ordered");
+        tracing::error!(
+            paid = answer.paid,
+            "the bank answered an instruction that was never ordered"
+        );
         payments::add_stray(&mut tx, &answer.instruction, answer.paid, at).await?;
         tx.commit().await?;
         return Err(ProblemCode::NotFound.into());
@@ -72,13 +81,19 @@ pub async fn book(app: &App, answer: BankAnswer) -> Result<()> {
     }
     let lob = claims::by_id(&mut tx, &claim_id).await?.lob;
     let claim = events::state(&mut tx, &claim_id, lob).await?;
-    // Answers to an older instruction come too late to mean this payment.
-    if !claim.outstanding().any(|(no, instruction)| no == payee && instruction == answer.instruction) {
+    // Answers to an older instruction come too late to concern this payment.
+    if !claim
+        .outstanding()
+        .any(|(no, instruction)| no == payee && instruction == answer.instruction)
+    {
         return Err(ProblemCode::NotAllowed.into());
     }
     let what = match answer.paid {
         true => paid(&claim, payee, answer.reference),
-        false => What::PaymentFailed { reason: answer.reason, payee },
+        false => What::PaymentFailed {
+            reason: answer.reason,
+            payee,
+        },
     };
     log::append(app, &mut tx, (&claim_id, lob), &Actor::System, what, at).await?;
     payments::settle(&mut tx, &answer.instruction, &text).await?;
@@ -91,20 +106,45 @@ pub async fn book(app: &App, answer: BankAnswer) -> Result<()> {
 pub fn paid(claim: &Claim, payee: u16, reference: String) -> What {
     let due = claim.dues().into_iter().find(|d| d.payee == payee);
     let (amount_fen, lines) = due.map_or((0, Vec::new()), |d| (d.fen, d.lines));
-    let last4 = claim.payees.iter().find(|p| p.no == payee).map(|p| p.last4.clone()).unwrap_or_default();
-    What::Paid { amount_fen, reference, payee, lines, last4 }
+    let last4 = claim
+        .payees
+        .iter()
+        .find(|p| p.no == payee)
+        .map(|p| p.last4.clone())
+        .unwrap_or_default();
+    What::Paid {
+        amount_fen,
+        reference,
+        payee,
+        lines,
+        last4,
+    }
 }
 
-/// An instruction that staff answered by hand has its answer, too: what the bank says later must be the same.
+/// An instruction that staff answered by hand counts as answered: what the bank says later must
+/// match.
 pub async fn by_hand(tx: &mut Tx, claim: &Claim, what: &What) -> Result<()> {
-    let of = |payee: u16| claim.outstanding().find(|(no, _)| *no == payee).map(|(_, instruction)| instruction.to_owned());
+    let of = |payee: u16| {
+        claim
+            .outstanding()
+            .find(|(no, _)| *no == payee)
+            .map(|(_, instruction)| instruction.to_owned())
+    };
     let answer = match what {
-        What::Paid { reference, payee, .. } => {
-            of(*payee).map(|instruction| BankAnswer { instruction, paid: true, reference: reference.clone(), reason: String::new() })
-        }
-        What::PaymentFailed { reason, payee } => {
-            of(*payee).map(|instruction| BankAnswer { instruction, paid: false, reference: String::new(), reason: reason.clone() })
-        }
+        What::Paid {
+            reference, payee, ..
+        } => of(*payee).map(|instruction| BankAnswer {
+            instruction,
+            paid: true,
+            reference: reference.clone(),
+            reason: String::new(),
+        }),
+        What::PaymentFailed { reason, payee } => of(*payee).map(|instruction| BankAnswer {
+            instruction,
+            paid: false,
+            reference: String::new(),
+            reason: reason.clone(),
+        }),
         _ => None,
     };
     match answer {

@@ -7,12 +7,21 @@ use crate::store::claims::ClaimRow;
 use crate::store::{Db, documents, events, submissions};
 use crate::{App, now};
 
-/// As a JWS in compact form. `of`: only these files (id and SHA-256), where somebody may not see the others.
-pub async fn signed(app: &App, db: &mut Db, claim: &ClaimRow, of: Option<&[(String, String)]>) -> Result<String> {
+/// As a JWS in compact form. `of`: only these files (id and SHA-256), where somebody may not see
+/// the others.
+pub async fn signed(
+    app: &App,
+    db: &mut Db,
+    claim: &ClaimRow,
+    of: Option<&[(String, String)]>,
+) -> Result<String> {
     let (events, events_sha256) = events::head(db, &claim.id).await?;
-    // Who may not see a paper is not told that it came.
+    // Whoever may not see a document is not told that it arrived.
     let may_see = |sha256: &str| of.is_none_or(|own| own.iter().any(|(_, own)| own == sha256));
-    let files = documents::of_claim(db, &claim.id).await?.into_iter().filter(|h| may_see(&h.file.sha256));
+    let files = documents::of_claim(db, &claim.id)
+        .await?
+        .into_iter()
+        .filter(|h| may_see(&h.file.sha256));
     let proof = Proof {
         insurer: app.deployment.insurer.zh.clone(),
         claim_no: claim.no.clone(),

@@ -16,8 +16,8 @@ use crate::store::folders::{self, Signed};
 use crate::store::submissions::{self, Said};
 use crate::{App, now};
 
-/// Takes a request that `phone` has signed; `true` where it is the same again. Blocked only by a missing signature, a
-/// missing consent, or a document with neither file nor reason.
+/// Takes a request that `phone` has signed; `true` where it is the same again. Blocked only by a
+/// missing signature, a missing consent, or a document with neither file nor reason.
 ///
 /// # Errors
 /// `validation` names what stands in its way.
@@ -32,18 +32,32 @@ pub async fn take(
     let at = now();
     let mut tx = app.store.begin().await?;
     if let Some(known) = report::answered(&mut tx, session, said).await? {
-        let receipt = serde_json::from_str(&known).map_err(|e| Failure::internal("stored reply", e))?;
+        let receipt =
+            serde_json::from_str(&known).map_err(|e| Failure::internal("stored reply", e))?;
         return Ok((receipt, true));
     }
     let catalogue = papers::rules(app, &mut tx, &claim.rules_version).await?;
-    let amount = events::state(&mut tx, &claim.id, claim.lob).await?.assessment.map(|a| a.total_fen);
+    let amount = events::state(&mut tx, &claim.id, claim.lob)
+        .await?
+        .assessment
+        .map(|a| a.total_fen);
     let signer = papers::signer(&mut tx, claim, phone).await?;
     let before = papers::folder(&mut tx, claim).await?;
-    let mut folder =
-        Folder { answers: asked.answers, unavailable: asked.unavailable, typed: asked.typed, ..before.clone() }.normalised(&catalogue, at);
+    let mut folder = Folder {
+        answers: asked.answers,
+        unavailable: asked.unavailable,
+        typed: asked.typed,
+        ..before.clone()
+    }
+    .normalised(&catalogue, at);
     keep_masked(&mut folder, &before);
     let facts = folder.facts(&claim.notice, amount);
-    let mut errors = folder.hinders(&catalogue, &facts, (&asked.signature, &signer), &asked.consents);
+    let mut errors = folder.hinders(
+        &catalogue,
+        &facts,
+        (&asked.signature, &signer),
+        &asked.consents,
+    );
     let form = claim_form(&catalogue, &claim.no, &claim.notice, &folder);
     if errors.is_empty() && form_sha256(&form) != asked.form_sha256 {
         errors.push(FieldError::new("/form_sha256", Code::Malformed));
@@ -52,19 +66,47 @@ pub async fn take(
         return Err(Problem::validation(errors).into());
     }
     let tasks = folder.tasks(&catalogue, &facts);
-    let doubts = Case { catalogue: &catalogue, notice: &claim.notice, now: at }.of_folder(&folder);
+    let doubts = Case {
+        catalogue: &catalogue,
+        notice: &claim.notice,
+        now: at,
+    }
+    .of_folder(&folder);
     let differences = differences(&catalogue, &asked.tasks, &tasks, &asked.doubts, &doubts);
     if !differences.is_empty() {
         tracing::warn!(?differences, "phone and server differ on a claim request");
     }
-    let unavailable =
-        folder.unavailable.iter().map(|(document, reason)| Excuse { document: document.clone(), reason: reason.clone() }).collect();
-    let what = What::Requested { rules_version: catalogue.rules_version.clone(), unavailable, form_sha256: asked.form_sha256 };
-    log::append(app, &mut tx, (&claim.id, claim.lob), &Actor::Customer, what, at).await?;
+    let unavailable = folder
+        .unavailable
+        .iter()
+        .map(|(document, reason)| Excuse {
+            document: document.clone(),
+            reason: reason.clone(),
+        })
+        .collect();
+    let what = What::Requested {
+        rules_version: catalogue.rules_version.clone(),
+        unavailable,
+        form_sha256: asked.form_sha256,
+    };
+    log::append(
+        app,
+        &mut tx,
+        (&claim.id, claim.lob),
+        &Actor::Customer,
+        what,
+        at,
+    )
+    .await?;
     signals::of_request(&mut tx, claim, &folder, at).await?;
     payees::from_request(app, &mut tx, claim, &folder, at).await?;
     folders::keep(&mut tx, &claim.id, folder).await?;
-    let signed = Signed { form, signature: asked.signature, consents: asked.consents, at };
+    let signed = Signed {
+        form,
+        signature: asked.signature,
+        consents: asked.consents,
+        at,
+    };
     folders::keep_request(&mut tx, &claim.id, &signed).await?;
     let receipt = RequestReceipt {
         claim_no: claim.no.clone(),
@@ -79,7 +121,7 @@ pub async fn take(
     Ok((receipt, false))
 }
 
-/// A number that was shown masked and comes back so was not changed.
+/// A number that was shown masked and comes back masked was not changed.
 fn keep_masked(folder: &mut Folder, before: &Folder) {
     for (key, fields) in &mut folder.typed {
         let known = before.typed.get(key).and_then(|f| f.get(&Field::Card));
@@ -92,14 +134,33 @@ fn keep_masked(folder: &mut Folder, before: &Folder) {
     }
 }
 
-/// Documents and checks in which the phone's verdict is not ours. Of the phone's words only codes that we know are kept.
-fn differences(catalogue: &Catalogue, their_tasks: &[Task], tasks: &[Task], their_doubts: &[Doubt], doubts: &[Doubt]) -> Vec<String> {
-    let by_document = tasks.iter().filter(|t| !their_tasks.contains(t)).map(|t| format!("/documents/{}", t.document));
-    let only_theirs = their_tasks.iter().filter(|t| !tasks.iter().any(|o| o.document == t.document));
-    let only_theirs = only_theirs.filter_map(|t| Some(format!("/documents/{}", catalogue.document(&t.document)?.id)));
+/// Documents and checks where the phone's verdict differs from ours. From the phone we keep only
+/// codes that we know.
+fn differences(
+    catalogue: &Catalogue,
+    their_tasks: &[Task],
+    tasks: &[Task],
+    their_doubts: &[Doubt],
+    doubts: &[Doubt],
+) -> Vec<String> {
+    let by_document = tasks
+        .iter()
+        .filter(|t| !their_tasks.contains(t))
+        .map(|t| format!("/documents/{}", t.document));
+    let only_theirs = their_tasks
+        .iter()
+        .filter(|t| !tasks.iter().any(|o| o.document == t.document));
+    let only_theirs = only_theirs.filter_map(|t| {
+        Some(format!(
+            "/documents/{}",
+            catalogue.document(&t.document)?.id
+        ))
+    });
     let ours = doubts.iter().filter(|d| !their_doubts.contains(d));
     let theirs = their_doubts.iter().filter(|d| !doubts.contains(d));
-    let by_check = ours.chain(theirs).map(|d| d.finding.code.as_str().to_owned());
+    let by_check = ours
+        .chain(theirs)
+        .map(|d| d.finding.code.as_str().to_owned());
     let mut all: Vec<String> = by_document.chain(only_theirs).chain(by_check).collect();
     all.sort();
     all.dedup();

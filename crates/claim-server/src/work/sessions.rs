@@ -1,10 +1,11 @@
-//! Who is there. Reporting needs no login: whoever looks gets a token that nothing is stored for, and the first request
-//! that changes something makes it an anonymous session. A code by SMS upgrades it, with a new token, and everything the
-//! anonymous session owned moves along.
+//! Who is there. Reporting needs no login: a visitor gets a token for which nothing is stored, and
+//! the first request that changes something turns it into an anonymous session. A code by SMS
+//! upgrades it, with a new token, and everything the anonymous session owned moves along.
 //!
-//! Limits: code of 6 digits, 5 minutes, 5 tries, once, bound to the session that asked; resend after 60 s, 5 an hour for a
-//! number that has answered once and 3 for others (`messages`), after 10 in a day one an hour, so that nobody locks anybody
-//! out; 10 an hour for a session, 20 for a network.
+//! Limits: code of 6 digits, 5 minutes, 5 tries, once, only in the session that asked; resend after
+//! 60 s, 5 an hour for a number that has signed in before and 3 for others (`messages`), after 10
+//! in a day one an hour, so that nobody can lock anybody out; 10 an hour per session, 20 per
+//! network.
 
 use claim_api::{PolicyView, Problem, ProblemCode, SessionView};
 use claim_domain::Moment;
@@ -23,10 +24,10 @@ use crate::{App, mask, now};
 pub const ANONYMOUS_IDLE: i64 = 7 * 86_400;
 const SIGNED_IN_IDLE: i64 = 30 * 60;
 const SIGNED_IN_AT_MOST: i64 = 12 * 3600;
-/// At a machine in a branch, where the next person stands behind.
+/// At a kiosk, where the next person is waiting.
 const AT_KIOSK_IDLE: i64 = 2 * 60;
 const AT_KIOSK_AT_MOST: i64 = 10 * 60;
-/// Seconds by which a server's clock is corrected in good order.
+/// Seconds by which a server's clock may be corrected in normal operation.
 pub const CLOCKS_DIFFER: i64 = 60;
 const TRIES: i64 = 5;
 const CODES_A_DAY: i64 = 10;
@@ -36,32 +37,49 @@ const CODES_A_DAY: i64 = 10;
 pub struct Session {
     pub subject: String,
     pub hash: String,
-    /// Set when the phone was proved.
+    /// Set once the phone is proved.
     pub phone: Option<String>,
-    /// At a machine in a branch.
+    /// At a kiosk.
     kiosk: bool,
-    /// A report writes it down together with the claim: one commit, and nothing for whoever is refused.
+    /// Whether it is stored. A report stores it with the claim: one commit, and nothing if refused.
     written: bool,
 }
 
 impl Session {
     #[cfg(test)]
     pub fn for_test(subject: &str) -> Session {
-        Session { subject: subject.to_owned(), hash: String::new(), phone: None, kiosk: false, written: true }
+        Session {
+            subject: subject.to_owned(),
+            hash: String::new(),
+            phone: None,
+            kiosk: false,
+            written: true,
+        }
     }
 
     /// One of which nothing is kept yet.
     pub fn unwritten(token: &str) -> Session {
-        Session { subject: String::new(), hash: hash(token), phone: None, kiosk: false, written: false }
+        Session {
+            subject: String::new(),
+            hash: hash(token),
+            phone: None,
+            kiosk: false,
+            written: false,
+        }
     }
 
     /// The same of somebody who is about to change something.
     pub fn beginning(self, kiosk: bool) -> Session {
-        Session { kiosk, subject: token(), ..self }
+        Session {
+            kiosk,
+            subject: token(),
+            ..self
+        }
     }
 }
 
-/// A token for somebody of whom nothing is stored yet: when it was made, chance, and our word for both.
+/// A token for somebody about whom nothing is stored yet: its time, randomness, and our HMAC of
+/// both.
 pub fn promise(app: &App, at: Moment) -> String {
     let text = format!("{:x}.{}", at.0, token());
     format!("{text}.{}", app.vault.index("anonymous", &text))
@@ -69,9 +87,14 @@ pub fn promise(app: &App, at: Moment) -> String {
 
 /// Whether a token is one that we have given, and that was not ended.
 pub async fn is_promised(app: &App, token: &str, at: Moment) -> Result<bool> {
-    let Some((text, word)) = token.rsplit_once('.') else { return Ok(false) };
-    let made = text.split_once('.').and_then(|(made, _)| i64::from_str_radix(made, 16).ok());
-    let in_time = made.is_some_and(|made| (made - CLOCKS_DIFFER..made + ANONYMOUS_IDLE).contains(&at.0));
+    let Some((text, word)) = token.rsplit_once('.') else {
+        return Ok(false);
+    };
+    let made = text
+        .split_once('.')
+        .and_then(|(made, _)| i64::from_str_radix(made, 16).ok());
+    let in_time =
+        made.is_some_and(|made| (made - CLOCKS_DIFFER..made + ANONYMOUS_IDLE).contains(&at.0));
     if !in_time || app.vault.index("anonymous", text) != word {
         return Ok(false);
     }
@@ -82,15 +105,17 @@ pub async fn is_promised(app: &App, token: &str, at: Moment) -> Result<bool> {
 /// The session with this token, while it lasts.
 pub async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>> {
     let hash = hash(token);
-    let Some(row) = sessions::find(&mut app.store.read().await?, &hash).await? else { return Ok(None) };
+    let Some(row) = sessions::find(&mut app.store.read().await?, &hash).await? else {
+        return Ok(None);
+    };
     let (idle, longest) = match (row.phone.is_some(), row.kiosk) {
         (false, false) => (ANONYMOUS_IDLE, i64::MAX),
         (true, false) => (SIGNED_IN_IDLE, SIGNED_IN_AT_MOST),
-        // Until it is signed in with, the machine itself ends it.
+        // Until somebody signs in, the machine itself ends it.
         (false, true) => (SIGNED_IN_IDLE, i64::MAX),
         (true, true) => (AT_KIOSK_IDLE, AT_KIOSK_AT_MOST),
     };
-    // From the future: the server's clock was put back, so nobody knows how old it is.
+    // From the future: the server's clock was set back, so the session's age is unknown.
     let ageless = row.phone.is_some() && row.created_at.max(row.seen_at) > at.0 + CLOCKS_DIFFER;
     if at.0 - row.seen_at > idle || ageless || at.0 - row.created_at > longest {
         return Ok(None);
@@ -101,13 +126,19 @@ pub async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>>
         sessions::keep_seen(&mut tx, &hash, at).await?;
         tx.commit().await?;
     }
-    Ok(Some(Session { subject: row.subject, hash, phone: row.phone, kiosk: row.kiosk, written: true }))
+    Ok(Some(Session {
+        subject: row.subject,
+        hash,
+        phone: row.phone,
+        kiosk: row.kiosk,
+        written: true,
+    }))
 }
 
-/// Keeps a session that is not kept yet. Two first requests at once are one person.
+/// Stores a session that is not stored yet. Two simultaneous first requests are one person.
 ///
 /// # Errors
-/// `session-expired` for one that has ended meanwhile.
+/// `session-expired` if it has ended meanwhile.
 pub async fn write_down(tx: &mut Tx, mut session: Session, at: Moment) -> Result<Session> {
     if session.written {
         return Ok(session);
@@ -133,7 +164,11 @@ pub async fn send_code(app: &App, session: &Session, network: &str, phone: &str)
     let mut tx = app.store.begin().await?;
     let known = sessions::has_answered(&mut tx, phone).await?;
     let (today, _) = sessions::codes(&mut tx, CountedBy::Phone(phone), 86_400, at).await?;
-    let an_hour = if today >= CODES_A_DAY { 1 } else { messages::codes_an_hour(known) };
+    let an_hour = if today >= CODES_A_DAY {
+        1
+    } else {
+        messages::codes_an_hour(known)
+    };
     // By what, seconds, at most.
     let limits = [
         (CountedBy::Phone(phone), 60, 1),
@@ -156,7 +191,10 @@ pub async fn send_code(app: &App, session: &Session, network: &str, phone: &str)
     }
     let code = format!("{:06}", u64::from_le_bytes(random::<8>()) % 1_000_000);
     sessions::add_code(&mut tx, phone, &session.hash, network, &code, at).await?;
-    let text = format!("【{}】验证码 {code}，5 分钟内有效，请勿告诉他人。", app.deployment.insurer.zh);
+    let text = format!(
+        "【{}】验证码 {code}，5 分钟内有效，请勿告诉他人。",
+        app.deployment.insurer.zh
+    );
     outgoing::add_code(&mut tx, phone, &text, at).await?;
     tx.commit().await
 }
@@ -168,11 +206,25 @@ pub async fn send_code(app: &App, session: &Session, network: &str, phone: &str)
 pub async fn sign_in(app: &App, session: &Session, phone: &str, code: &str) -> Result<String> {
     let at = now();
     let mut tx = app.store.begin().await?;
-    match sessions::try_code(&mut tx, phone, &session.hash, code.trim(), CODE_LIVES, TRIES, at).await? {
+    match sessions::try_code(
+        &mut tx,
+        phone,
+        &session.hash,
+        code.trim(),
+        CODE_LIVES,
+        TRIES,
+        at,
+    )
+    .await?
+    {
         Tried::None => Err(ProblemCode::OtpInvalid.into()),
         Tried::Wrong { tries } => {
             tx.commit().await?;
-            app.audit.say("sign-in-failed", &Who::session(&session.hash), serde_json::json!({ "as": "customer", "try": tries }));
+            app.audit.say(
+                "sign-in-failed",
+                &Who::session(&session.hash),
+                serde_json::json!({ "as": "customer", "try": tries }),
+            );
             Err(ProblemCode::OtpInvalid.into())
         }
         Tried::Right => {
@@ -183,10 +235,18 @@ pub async fn sign_in(app: &App, session: &Session, phone: &str, code: &str) -> R
     }
 }
 
-/// The session becomes that of whoever has this phone: a new token, what it did before, and his claims.
+/// Makes the session that of whoever has this phone: a new token, what it did before, and their
+/// claims.
 ///
-/// `takes`: what the session did before goes along; not where somebody else says who this is.
-pub async fn become_person(app: &App, tx: &mut Tx, session: &Session, phone: &str, takes: bool, at: Moment) -> Result<String> {
+/// `takes`: what the session did before goes along; not if somebody else says who this is.
+pub async fn become_person(
+    app: &App,
+    tx: &mut Tx,
+    session: &Session,
+    phone: &str,
+    takes: bool,
+    at: Moment,
+) -> Result<String> {
     let subject = sessions::subject_of_phone(tx, phone, at).await?;
     // What this session did before, unless it belonged to another phone.
     if takes && session.phone.is_none() {
@@ -198,7 +258,11 @@ pub async fn become_person(app: &App, tx: &mut Tx, session: &Session, phone: &st
     let fresh = token();
     let hash = hash(&fresh);
     sessions::add(tx, &hash, &subject, Some(phone), kiosk, at).await?;
-    app.audit.say("sign-in", &Who::session(&hash), serde_json::json!({ "as": "customer" }));
+    app.audit.say(
+        "sign-in",
+        &Who::session(&hash),
+        serde_json::json!({ "as": "customer" }),
+    );
     Ok(fresh)
 }
 
@@ -224,16 +288,39 @@ pub async fn view(app: &App, phone: Option<&str>) -> Result<SessionView> {
         Some(phone) => policies::of_phone(&mut app.store.read().await?, phone, at).await?,
         None => Vec::new(),
     };
-    let policies = policies.into_iter().filter(|(.., in_force)| *in_force).map(shown).collect();
+    let policies = policies
+        .into_iter()
+        .filter(|(.., in_force)| *in_force)
+        .map(shown)
+        .collect();
     let (server_time, build) = (Some(at), app.assets.build());
-    Ok(SessionView { signed_in: phone.is_some(), phone: phone.map(mask::phone), policies, server_time, build })
+    Ok(SessionView {
+        signed_in: phone.is_some(),
+        phone: phone.map(mask::phone),
+        policies,
+        server_time,
+        build,
+    })
 }
 
 fn shown((id, policy, _): (String, Policy, bool)) -> PolicyView {
-    let plate = policy.vehicle.as_ref().map(|v| v.plate.as_str()).filter(|p| !p.is_empty());
+    let plate = policy
+        .vehicle
+        .as_ref()
+        .map(|v| v.plate.as_str())
+        .filter(|p| !p.is_empty());
     let title = plate.map_or_else(|| format!("****{}", mask::tail(&policy.no)), mask::plate);
-    let insured = policy.insured.first().map(|p| mask::name(&p.name)).unwrap_or_default();
-    PolicyView { id, lob: policy.lob, title, insured }
+    let insured = policy
+        .insured
+        .first()
+        .map(|p| mask::name(&p.name))
+        .unwrap_or_default();
+    PolicyView {
+        id,
+        lob: policy.lob,
+        title,
+        insured,
+    }
 }
 
 /// Removes what has ended and nobody asks about.

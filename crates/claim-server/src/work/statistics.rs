@@ -1,4 +1,4 @@
-//! Figures for the insurer, worked out from the claims each time: there is no second truth that could differ.
+//! Figures for the insurer, computed from the claims each time: there is no second truth to differ.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct Figures {
     pub by_stage: BTreeMap<&'static str, u32>,
     /// By clock: met in time, or not.
     pub kept: BTreeMap<Clock, Kept>,
-    /// Hours from the notice to the claim request, the middle one, and of how many.
+    /// Median hours from the notice to the claim request, and over how many claims.
     pub complete_hours: Option<(i64, usize)>,
     /// By document: how often it was sent back.
     pub returned: BTreeMap<String, u32>,
@@ -39,7 +39,7 @@ pub struct Figures {
     pub by_catastrophe: BTreeMap<String, u32>,
 }
 
-/// One claim in the list that goes out as CSV.
+/// One claim in the exported CSV list.
 pub struct Row {
     pub no: String,
     pub incident: String,
@@ -73,20 +73,34 @@ pub async fn figures(app: &App, from: Day, to: Day) -> Result<Figures> {
                 None => {}
             }
         }
-        hours.extend(claim.requested_at.zip(claim.reported_at).map(|(asked, reported)| (asked.0 - reported.0) / 3600));
+        hours.extend(
+            claim
+                .requested_at
+                .zip(claim.reported_at)
+                .map(|(asked, reported)| (asked.0 - reported.0) / 3600),
+        );
         figures.second_lists += u32::from(claim.supplements.saturating_sub(1));
         if !catastrophe.is_empty() {
             *figures.by_catastrophe.entry(catastrophe).or_default() += 1;
         }
-        for (all, of_claim) in [(&mut figures.returned, tally.returned), (&mut figures.causes, tally.causes)] {
+        for (all, of_claim) in [
+            (&mut figures.returned, tally.returned),
+            (&mut figures.causes, tally.causes),
+        ] {
             for (name, count) in of_claim {
                 *all.entry(name).or_default() += count;
             }
         }
-        figures.ratings.iter_mut().zip(tally.ratings).for_each(|(all, count)| *all += count);
+        figures
+            .ratings
+            .iter_mut()
+            .zip(tally.ratings)
+            .for_each(|(all, count)| *all += count);
     }
     hours.sort_unstable();
-    figures.complete_hours = hours.get(hours.len() / 2).map(|middle| (*middle, hours.len()));
+    figures.complete_hours = hours
+        .get(hours.len() / 2)
+        .map(|middle| (*middle, hours.len()));
     Ok(figures)
 }
 
@@ -108,11 +122,15 @@ pub async fn rows(app: &App, from: Day, to: Day) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A table that opens in a spreadsheet: UTF-8 with BOM, amounts in 元, and no cell that is taken for a formula
-/// (OWASP, CSV Injection).
+/// A table that opens in a spreadsheet: UTF-8 with BOM, amounts in 元, and no cell that is read as
+/// a formula (OWASP, CSV Injection).
 pub fn csv(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let cell = |text: &str| {
-        let tame = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+        let tame = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+            format!("'{text}")
+        } else {
+            text.to_owned()
+        };
         format!("\"{}\"", tame.replace('"', "\"\""))
     };
     let line = |cells: Vec<String>| cells.iter().map(|c| cell(c)).collect::<Vec<_>>().join(",");
@@ -130,10 +148,13 @@ pub fn yuan(fen: i64) -> String {
     format!("{}.{:02}", fen / 100, fen % 100)
 }
 
-/// The month of `at`, to today.
+/// The month of `at`, up to that day.
 pub fn this_month(at: Moment) -> (Day, Day) {
     let today = local_day(at);
-    (Day::parse(&format!("{}-01", &today.to_string()[..7])).unwrap_or(today), today)
+    (
+        Day::parse(&format!("{}-01", &today.to_string()[..7])).unwrap_or(today),
+        today,
+    )
 }
 
 #[cfg(test)]
@@ -142,8 +163,17 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula_and_quotes_stay_inside() {
-        let text = csv(&["a", "b"], [vec!["=1+1".into(), "说\"好\"".into()], vec!["-2".into(), "@x".into()]]);
-        assert_eq!(text, "\u{feff}\"a\",\"b\"\r\n\"'=1+1\",\"说\"\"好\"\"\"\r\n\"'-2\",\"'@x\"");
+        let text = csv(
+            &["a", "b"],
+            [
+                vec!["=1+1".into(), "说\"好\"".into()],
+                vec!["-2".into(), "@x".into()],
+            ],
+        );
+        assert_eq!(
+            text,
+            "\u{feff}\"a\",\"b\"\r\n\"'=1+1\",\"说\"\"好\"\"\"\r\n\"'-2\",\"'@x\""
+        );
         assert_eq!(yuan(123_405), "1234.05");
     }
 }

@@ -1,7 +1,10 @@
-//! The steps that the insurer's people take: from a form to an event, and what each does beside the log.
+//! The steps that the insurer's people take: from a form to an event, and what each does beside the
+//! log.
 
 use claim_api::{Problem, ProblemCode};
-use claim_domain::lifecycle::{Actor, Check, Claim, Desk, Kind, Matter, Overlay, Point, Role, Stage, What};
+use claim_domain::lifecycle::{
+    Actor, Check, Claim, Desk, Kind, Matter, Overlay, Point, Role, Stage, What,
+};
 use claim_domain::payout::{Award, Payout, PerDay};
 use claim_domain::policy::Policy;
 use claim_domain::validate::{self, Code};
@@ -16,26 +19,27 @@ use crate::store::staff::{self as kept_staff, Member};
 use crate::store::{Db, Tx, events, policies as kept_policies};
 use crate::{App, mask, now};
 
-/// Lines of one decision, at most.
+/// Maximum lines of one decision.
 pub const MOST_AWARDS: usize = 12;
 
-/// What became of a step.
+/// The outcome of a step.
 pub enum Taken {
     Done,
-    /// Above this person's limit: it waits for a second one, with what was filled in.
+    /// Above this person's limit: it waits for a second person, with what was filled in.
     HandedOver,
 }
 
 /// Takes the step that a form describes.
 ///
 /// # Errors
-/// `validation` names the field, `not-allowed` when the claim has moved on, `not-this-person` where another one must decide.
+/// `validation` names the field, `not-allowed` when the claim has moved on, `not-this-person` if
+/// somebody else must decide.
 pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Result<Taken> {
     let kind = Kind::parse(&fields.get("kind")).ok_or(ProblemCode::NotAllowed)?;
     let (mut tx, at) = (app.store.begin().await?, now());
     let row = claims::by_no(&mut tx, no).await?;
     let of = (row.id.as_str(), row.lob);
-    // Read where nobody else writes: who asked for a second pair of eyes a moment ago is known.
+    // Read inside the write transaction: a second pair of eyes asked for a moment ago is known.
     let claim = events::state(&mut tx, &row.id, row.lob).await?;
     let what = what(app, &mut tx, &row, &claim, kind, fields).await?;
     let actor = staff.actor();
@@ -50,8 +54,10 @@ pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Resul
         return Err(ProblemCode::NotThisPerson.into());
     }
     if above && claim.asked_by.is_none() && claim.admit(&actor, &what, &standing).is_ok() {
-        // Handed over in one step: what was filled in is kept for the second person.
-        let asked = What::ApprovalAsked { to: "主管".into() };
+        // Handed over in one step, keeping what was filled in for the second person.
+        let asked = What::ApprovalAsked {
+            to: "主管".into()
+        };
         log::append(app, &mut tx, of, &actor, asked, at).await?;
         kept_staff::keep_proposal(&mut tx, &row.id, &fields.0).await?;
         tx.commit().await?;
@@ -64,15 +70,23 @@ pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Resul
         attendant::attend(app, &row.id).await;
         return Ok(Taken::Done);
     }
-    // Several papers are judged at once, each with its own event.
+    // Several documents may be judged at once, each with its own event.
     for what in all_of(&claim, what, fields) {
         let event = log::append(app, &mut tx, of, &actor, what, at).await?;
         match &event.what {
-            What::PaymentOrdered { instruction, payee, amount_fen } => {
+            What::PaymentOrdered {
+                instruction,
+                payee,
+                amount_fen,
+            } => {
                 payments::order(&mut tx, &row.id, (instruction, *payee), *amount_fen, at).await?;
             }
-            What::Paid { .. } | What::PaymentFailed { .. } => payments::by_hand(&mut tx, &claim, &event.what).await?,
-            What::Entitled { role, until, .. } => entitle(&mut tx, &row, *role, *until, &fields.get("phone")).await?,
+            What::Paid { .. } | What::PaymentFailed { .. } => {
+                payments::by_hand(&mut tx, &claim, &event.what).await?
+            }
+            What::Entitled { role, until, .. } => {
+                entitle(&mut tx, &row, *role, *until, &fields.get("phone")).await?
+            }
             _ => {}
         }
     }
@@ -84,22 +98,38 @@ pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Resul
     Ok(Taken::Done)
 }
 
-/// `document=*` accepts everything that has come and was not judged.
+/// `document=*` accepts everything received and not yet judged.
 fn all_of(claim: &Claim, what: What, fields: &Fields) -> Vec<What> {
     match &what {
         What::DocumentJudged { accepted: true, .. } if fields.get("document") == "*" => {
-            let mut open: Vec<&String> = claim.received.iter().map(|(document, _)| document).collect();
+            let mut open: Vec<&String> = claim
+                .received
+                .iter()
+                .map(|(document, _)| document)
+                .collect();
             open.sort();
             open.dedup();
             open.retain(|d| claim.verdicts.iter().all(|v| v.document != **d));
-            open.into_iter().map(|d| What::DocumentJudged { document: d.clone(), accepted: true, reason: String::new() }).collect()
+            open.into_iter()
+                .map(|d| What::DocumentJudged {
+                    document: d.clone(),
+                    accepted: true,
+                    reason: String::new(),
+                })
+                .collect()
         }
         _ => vec![what],
     }
 }
 
-/// Whoever holds the policy sees everything from now on, at once or when he signs in.
-async fn link_policy(app: &App, tx: &mut Tx, row: &ClaimRow, number: &str, actor: &Actor) -> Result<()> {
+/// The policyholder sees everything from now on, at once or when they sign in.
+async fn link_policy(
+    app: &App,
+    tx: &mut Tx,
+    row: &ClaimRow,
+    number: &str,
+    actor: &Actor,
+) -> Result<()> {
     if row.verified {
         return Err(ProblemCode::NotAllowed.into());
     }
@@ -108,80 +138,196 @@ async fn link_policy(app: &App, tx: &mut Tx, row: &ClaimRow, number: &str, actor
     policies::link(app, tx, row, &found.ok_or_else(unknown)?, actor, now()).await
 }
 
-/// The person with this phone, or without one whoever reported, takes part in this right from now on.
-async fn entitle(tx: &mut Tx, row: &ClaimRow, role: Role, until: Option<Day>, phone: &str) -> Result<()> {
-    let phone = if phone.is_empty() { &row.notice.reporter.phone } else { phone };
+/// Whoever has this phone, or the reporter if none is given, has this right from now on.
+async fn entitle(
+    tx: &mut Tx,
+    row: &ClaimRow,
+    role: Role,
+    until: Option<Day>,
+    phone: &str,
+) -> Result<()> {
+    let phone = if phone.is_empty() {
+        &row.notice.reporter.phone
+    } else {
+        phone
+    };
     let verdict = validate::mobile(phone);
     let wrong = || Problem::validation(vec![FieldError::new("/phone", Code::PhoneFormat)]);
     let phone = verdict.value().ok_or_else(wrong)?;
-    parties::grant(tx, &row.id, &Grant { role, payee: None, until, phone }).await
+    parties::grant(
+        tx,
+        &row.id,
+        &Grant {
+            role,
+            payee: None,
+            until,
+            phone,
+        },
+    )
+    .await
 }
 
-/// Whose payment is answered: the one that was chosen, or the only one that is with the bank.
+/// The payment being answered: the chosen one, or the only one that is with the bank.
 fn outstanding(claim: &Claim, fields: &Fields) -> u16 {
     let chosen = fields.get("payee").parse().ok();
-    chosen.or_else(|| claim.outstanding().next().map(|(no, _)| no)).unwrap_or(0)
+    chosen
+        .or_else(|| claim.outstanding().next().map(|(no, _)| no))
+        .unwrap_or(0)
 }
 
-async fn what(app: &App, db: &mut Db, row: &ClaimRow, claim: &Claim, kind: Kind, fields: &Fields) -> Result<What> {
+async fn what(
+    app: &App,
+    db: &mut Db,
+    row: &ClaimRow,
+    claim: &Claim,
+    kind: Kind,
+    fields: &Fields,
+) -> Result<What> {
     let text = |name: &str| fields.get(name);
     let version = claim.assessment.as_ref().map_or(0, |a| a.version);
     Ok(match kind {
-        Kind::Registered => What::Registered { handler: text("handler") },
-        Kind::NotAccepted => What::NotAccepted { reason: text("reason"), text: text("text"), next_step: text("next_step") },
-        Kind::SurveyStarted => What::SurveyStarted { on_site: text("on_site") == "yes", surveyor: text("surveyor") },
-        Kind::SurveySkipped => What::SurveySkipped { reason: text("reason") },
-        Kind::SurveyReported => What::SurveyReported { report: text("report") },
+        Kind::Registered => What::Registered {
+            handler: text("handler"),
+        },
+        Kind::NotAccepted => What::NotAccepted {
+            reason: text("reason"),
+            text: text("text"),
+            next_step: text("next_step"),
+        },
+        Kind::SurveyStarted => What::SurveyStarted {
+            on_site: text("on_site") == "yes",
+            surveyor: text("surveyor"),
+        },
+        Kind::SurveySkipped => What::SurveySkipped {
+            reason: text("reason"),
+        },
+        Kind::SurveyReported => What::SurveyReported {
+            report: text("report"),
+        },
         Kind::Assessed => {
             let lines = fields.lines()?;
             let total_fen = lines.iter().map(|l| l.fen).sum();
-            What::Assessed { version: version + 1, lines, total_fen, answer: text("answer") }
+            What::Assessed {
+                version: version + 1,
+                lines,
+                total_fen,
+                answer: text("answer"),
+            }
         }
-        Kind::AssessmentAccepted => What::AssessmentAccepted { version, by_phone: true },
+        Kind::AssessmentAccepted => What::AssessmentAccepted {
+            version,
+            by_phone: true,
+        },
         Kind::Approved => {
-            // Without a policy there is nothing to decide by.
+            // Without a policy there is no basis for a decision.
             let policy = kept_policies::of_claim(db, &row.id).await?;
             let awards = awards(fields, claim, &policy.ok_or(ProblemCode::NotAllowed)?)?;
             let amount_fen = awards.iter().map(|a| a.fen).sum();
-            What::Approved { amount_fen, basis: text("basis"), payout: None, awards, checks: checks(fields) }
+            What::Approved {
+                amount_fen,
+                basis: text("basis"),
+                payout: None,
+                awards,
+                checks: checks(fields),
+            }
         }
-        Kind::Rejected => {
-            What::Rejected { clause: text("clause"), facts: text("facts"), evidence: text("evidence"), checks: checks(fields) }
-        }
+        Kind::Rejected => What::Rejected {
+            clause: text("clause"),
+            facts: text("facts"),
+            evidence: text("evidence"),
+            checks: checks(fields),
+        },
         Kind::SentBack => {
-            let to = if text("to") == "surveying" { Stage::Surveying } else { Stage::Assessing };
-            What::SentBack { to, reason: text("reason") }
+            let to = if text("to") == "surveying" {
+                Stage::Surveying
+            } else {
+                Stage::Assessing
+            };
+            What::SentBack {
+                to,
+                reason: text("reason"),
+            }
         }
         Kind::PaymentOrdered => {
-            let due = claim.payable().into_iter().find(|d| text("payee").is_empty() || d.payee.to_string() == text("payee"));
+            let due = claim
+                .payable()
+                .into_iter()
+                .find(|d| text("payee").is_empty() || d.payee.to_string() == text("payee"));
             let (payee, amount_fen) = due.map_or((0, 0), |d| (d.payee, d.fen));
-            What::PaymentOrdered { instruction: text("instruction"), payee, amount_fen }
+            What::PaymentOrdered {
+                instruction: text("instruction"),
+                payee,
+                amount_fen,
+            }
         }
-        Kind::PaymentFailed => What::PaymentFailed { reason: text("reason"), payee: outstanding(claim, fields) },
+        Kind::PaymentFailed => What::PaymentFailed {
+            reason: text("reason"),
+            payee: outstanding(claim, fields),
+        },
         Kind::Paid => payments::paid(claim, outstanding(claim, fields), text("reference")),
-        Kind::AdvancePaid => What::AdvancePaid { amount_fen: fields.amount("amount_fen")?, reference: text("reference") },
+        Kind::AdvancePaid => What::AdvancePaid {
+            amount_fen: fields.amount("amount_fen")?,
+            reference: text("reference"),
+        },
         Kind::DecisionAgreed => What::DecisionAgreed,
         // The number itself stays in the policy's row.
-        Kind::PolicyFound => What::PolicyFound { policy: mask::tail(&text("policy")) },
+        Kind::PolicyFound => What::PolicyFound {
+            policy: mask::tail(&text("policy")),
+        },
         Kind::Entitled => {
-            let unknown = || Problem::validation(vec![FieldError::new("/role", Code::UnknownOption)]);
-            let role = if text("role").is_empty() { Role::Agent } else { Role::parse(&text("role")).ok_or_else(unknown)? };
-            let until = if text("until").is_empty() { None } else { Some(fields.day("until")?) };
-            let name = if text("name").is_empty() { row.notice.reporter.name.clone() } else { text("name") };
-            What::Entitled { role, who: mask::name(&name), reason: text("reason"), proof: text("proof"), until }
+            let unknown =
+                || Problem::validation(vec![FieldError::new("/role", Code::UnknownOption)]);
+            let role = if text("role").is_empty() {
+                Role::Agent
+            } else {
+                Role::parse(&text("role")).ok_or_else(unknown)?
+            };
+            let until = if text("until").is_empty() {
+                None
+            } else {
+                Some(fields.day("until")?)
+            };
+            let name = if text("name").is_empty() {
+                row.notice.reporter.name.clone()
+            } else {
+                text("name")
+            };
+            What::Entitled {
+                role,
+                who: mask::name(&name),
+                reason: text("reason"),
+                proof: text("proof"),
+                until,
+            }
         }
-        Kind::DisownSettled => What::DisownSettled { genuine: text("genuine") == "yes", text: text("text") },
-        Kind::DocumentWaived => What::DocumentWaived { document: text("document"), reason: text("reason") },
+        Kind::DisownSettled => What::DisownSettled {
+            genuine: text("genuine") == "yes",
+            text: text("text"),
+        },
+        Kind::DocumentWaived => What::DocumentWaived {
+            document: text("document"),
+            reason: text("reason"),
+        },
         Kind::Established => {
-            let unknown = || Problem::validation(vec![FieldError::new("/matter", Code::UnknownOption)]);
+            let unknown =
+                || Problem::validation(vec![FieldError::new("/matter", Code::UnknownOption)]);
             let matter = Matter::parse(&text("matter")).ok_or_else(unknown)?;
-            What::Established { matter, holds: text("holds") != "no", reason: text("reason") }
+            What::Established {
+                matter,
+                holds: text("holds") != "no",
+                reason: text("reason"),
+            }
         }
         Kind::Closed => What::Closed,
-        Kind::Reopened => What::Reopened { reason: text("reason") },
+        Kind::Reopened => What::Reopened {
+            reason: text("reason"),
+        },
         Kind::SupplementAsked => {
             let catalogue = papers::rules(app, db, &row.rules_version).await?;
-            let documents = fields.all("documents").filter(|id| catalogue.document(id).is_some_and(|d| d.max > 0)).collect();
+            let documents = fields
+                .all("documents")
+                .filter(|id| catalogue.document(id).is_some_and(|d| d.max > 0))
+                .collect();
             let again_because = Some(text("again_because")).filter(|r| !r.is_empty());
             What::SupplementAsked {
                 batch: claim.supplements + 1,
@@ -191,29 +337,50 @@ async fn what(app: &App, db: &mut Db, row: &ClaimRow, claim: &Claim, kind: Kind,
                 again_because,
             }
         }
-        Kind::SupplementEnded => What::SupplementEnded { reason: text("reason") },
-        Kind::DocumentJudged => {
-            What::DocumentJudged { document: text("document"), accepted: text("accepted") == "yes", reason: text("reason") }
-        }
+        Kind::SupplementEnded => What::SupplementEnded {
+            reason: text("reason"),
+        },
+        Kind::DocumentJudged => What::DocumentJudged {
+            document: text("document"),
+            accepted: text("accepted") == "yes",
+            reason: text("reason"),
+        },
         Kind::Marked | Kind::Unmarked => {
-            let unknown = || Problem::validation(vec![FieldError::new("/overlay", Code::UnknownOption)]);
+            let unknown =
+                || Problem::validation(vec![FieldError::new("/overlay", Code::UnknownOption)]);
             let overlay = Overlay::parse(&text("overlay")).ok_or_else(unknown)?;
             match kind {
                 Kind::Unmarked => What::Unmarked { overlay },
                 _ => {
-                    let until = if text("until").is_empty() { None } else { Some(fields.day("until")?) };
-                    What::Marked { overlay, reason: text("reason"), until }
+                    let until = if text("until").is_empty() {
+                        None
+                    } else {
+                        Some(fields.day("until")?)
+                    };
+                    What::Marked {
+                        overlay,
+                        reason: text("reason"),
+                        until,
+                    }
                 }
             }
         }
-        Kind::ReviewAnswered => What::ReviewAnswered { overturned: text("overturned") == "yes", text: text("text"), cause: text("cause") },
-        Kind::ComplaintExtended => {
-            What::ComplaintExtended { special: claim.complaint().is_some_and(|c| c.days > 15), reason: text("reason") }
-        }
-        Kind::ComplaintAnswered => What::ComplaintAnswered { text: text("text"), cause: text("cause") },
+        Kind::ReviewAnswered => What::ReviewAnswered {
+            overturned: text("overturned") == "yes",
+            text: text("text"),
+            cause: text("cause"),
+        },
+        Kind::ComplaintExtended => What::ComplaintExtended {
+            special: claim.complaint().is_some_and(|c| c.days > 15),
+            reason: text("reason"),
+        },
+        Kind::ComplaintAnswered => What::ComplaintAnswered {
+            text: text("text"),
+            cause: text("cause"),
+        },
         Kind::Answered => What::Answered { text: text("text") },
         Kind::PersonCalled => What::PersonCalled { text: text("text") },
-        // The customer's and the machine's.
+        // Steps of the customer and of the server.
         Kind::Reported
         | Kind::SurveyRemarked
         | Kind::AssessmentObjected
@@ -238,24 +405,51 @@ async fn what(app: &App, db: &mut Db, row: &ClaimRow, claim: &Claim, kind: Kind,
     })
 }
 
-/// The lines of a decision: fields of the first as they are called, of the others with `-1`, `-2` … behind. A line
-/// without an item is none. Where only one is filled in, it is about everything that was assessed.
+/// The lines of a decision: the first line's fields have plain names, later ones end in `-1`,
+/// `-2` … A line without an item is ignored. If only one is filled in, it covers everything
+/// assessed.
 fn awards(fields: &Fields, claim: &Claim, policy: &Policy) -> Result<Vec<Award>> {
-    let places = (0..MOST_AWARDS).map(|n| if n == 0 { String::new() } else { format!("-{n}") });
-    let used: Vec<String> = places.filter(|end| !fields.get(&format!("item{end}")).is_empty()).collect();
+    let places = (0..MOST_AWARDS).map(|n| {
+        if n == 0 {
+            String::new()
+        } else {
+            format!("-{n}")
+        }
+    });
+    let used: Vec<String> = places
+        .filter(|end| !fields.get(&format!("item{end}")).is_empty())
+        .collect();
     let alone = used.len() == 1;
-    used.iter().map(|end| award(fields, end, alone, claim, policy)).collect()
+    used.iter()
+        .map(|end| award(fields, end, alone, claim, policy))
+        .collect()
 }
 
 fn award(fields: &Fields, end: &str, alone: bool, claim: &Claim, policy: &Policy) -> Result<Award> {
     let named = |name: &str| format!("{name}{end}");
     let text = |name: &str| fields.get(&named(name));
     let code = text("cover");
-    let known = if code.is_empty() { policy.covers.first() } else { policy.cover(&code) };
-    let wrong = || Problem::validation(vec![FieldError::new(format!("/{}", named("cover")), Code::UnknownOption)]);
+    let known = if code.is_empty() {
+        policy.covers.first()
+    } else {
+        policy.cover(&code)
+    };
+    let wrong = || {
+        Problem::validation(vec![FieldError::new(
+            format!("/{}", named("cover")),
+            Code::UnknownOption,
+        )])
+    };
     let cover = known.ok_or_else(wrong)?;
     let days = text("days").parse::<u16>().ok().filter(|days| *days > 0);
-    let per_day = days.map(|days| Ok::<_, Failure>(PerDay { days, fen: fields.amount(&named("daily"))? })).transpose()?;
+    let per_day = days
+        .map(|days| {
+            Ok::<_, Failure>(PerDay {
+                days,
+                fen: fields.amount(&named("daily"))?,
+            })
+        })
+        .transpose()?;
     let loss_fen = match (per_day, text("loss").is_empty() && alone) {
         (Some(per_day), _) => per_day.total_fen(),
         (None, true) => claim.assessment.as_ref().map_or(0, |a| a.total_fen),
@@ -281,13 +475,18 @@ fn award(fields: &Fields, end: &str, alone: bool, claim: &Claim, policy: &Policy
         item: text("item"),
         fen: payout.result_fen(),
         payout,
-        basis: if own.is_empty() && alone { fields.get("basis") } else { own },
+        basis: if own.is_empty() && alone {
+            fields.get("basis")
+        } else {
+            own
+        },
         excluded_because: text("excluded_because"),
         share_because: text("share_because"),
         deductible_because: text("deductible_because"),
     })
 }
-/// `check-contract` is yes or no, `note-contract` says what is in question. What is not answered is left out, and refused.
+/// `check-contract` is yes or no, `note-contract` says what is in question. Unanswered checks
+/// are left out, and refused.
 fn checks(fields: &Fields) -> Vec<Check> {
     let check = |point: Point| {
         let answer = fields.get(&format!("check-{}", point.as_str()));
@@ -296,7 +495,11 @@ fn checks(fields: &Fields) -> Vec<Check> {
             "no" => false,
             _ => return None,
         };
-        Some(Check { point, good, note: fields.get(&format!("note-{}", point.as_str())) })
+        Some(Check {
+            point,
+            good,
+            note: fields.get(&format!("note-{}", point.as_str())),
+        })
     };
     Point::ALL.into_iter().filter_map(check).collect()
 }

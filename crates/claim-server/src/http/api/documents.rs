@@ -1,4 +1,5 @@
-//! The documents of a claim: what is needed and there, files that are attached and shown, and the claim request (索赔).
+//! The documents of a claim: what is needed and there, files that are attached and shown, and the
+//! claim request (索赔).
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -26,20 +27,35 @@ const MOST_REQUEST: usize = 512 << 10;
 /// The task list: what is needed, what is there, what is missing, what is doubtful.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/requirements", params(("no" = String, Path)),
     responses((status = 200, body = Requirements), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn requirements(Claimant { session, claim, .. }: Claimant, State(app): State<App>) -> Result<Json<Requirements>> {
+pub async fn requirements(
+    Claimant { session, claim, .. }: Claimant,
+    State(app): State<App>,
+) -> Result<Json<Requirements>> {
     let db = &mut app.store.read().await?;
     let catalogue = papers::rules(&app, db, &claim.rules_version).await?;
     let mut folder = papers::folder(db, &claim).await?;
     if !claim.part.is_whole() {
         // What a report like this takes, and what they have handed in themselves.
         let own = documents::own(db, &claim.id, &session.subject).await?;
-        folder.files.retain(|f| own.iter().any(|(_, sha256)| *sha256 == f.sha256));
-        folder = Folder { files: folder.files, ..Folder::default() };
+        folder
+            .files
+            .retain(|f| own.iter().any(|(_, sha256)| *sha256 == f.sha256));
+        folder = Folder {
+            files: folder.files,
+            ..Folder::default()
+        };
     }
-    let amount = events::state(db, &claim.id, claim.lob).await?.assessment.map(|a| a.total_fen);
+    let amount = events::state(db, &claim.id, claim.lob)
+        .await?
+        .assessment
+        .map(|a| a.total_fen);
     let facts = folder.facts(&claim.notice, amount.filter(|_| claim.part.is_whole()));
     let tasks = folder.tasks(&catalogue, &facts);
-    let case = Case { catalogue: &catalogue, notice: &claim.notice, now: now() };
+    let case = Case {
+        catalogue: &catalogue,
+        notice: &claim.notice,
+        now: now(),
+    };
     Ok(Json(Requirements {
         rules_version: catalogue.rules_version.clone(),
         questions: folder
@@ -50,13 +66,17 @@ pub async fn requirements(Claimant { session, claim, .. }: Claimant, State(app):
             .collect(),
         missing: u16::try_from(tasks.iter().filter(|t| t.is_missing()).count()).unwrap_or(u16::MAX),
         tasks,
-        // Of names and numbers on papers.
-        doubts: if claim.part.is_whole() { case.of_folder(&folder) } else { Vec::new() },
+        // These concern names and numbers on documents.
+        doubts: if claim.part.is_whole() {
+            case.of_folder(&folder)
+        } else {
+            Vec::new()
+        },
     }))
 }
 
-/// Attaches a finished upload to a document of the claim; the same again is the same answer. The body may say what the
-/// phone found (`File`).
+/// Attaches a finished upload to a document of the claim; a repeat gets the same answer. The body
+/// may report what the phone found (`File`).
 #[utoipa::path(put, path = "/api/v1/claims/{no}/documents/{document}/{upload}", params(("no" = String, Path), ("document" = String, Path), ("upload" = String, Path)), request_body = Option<File>,
     responses((status = 200, body = DocumentView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
 pub async fn attach(
@@ -66,23 +86,46 @@ pub async fn attach(
     request: Request,
 ) -> Result<Json<DocumentView>> {
     let said = body::bytes(request, MOST_FACTS).await?;
-    let said: Option<File> =
-        if said.is_empty() { None } else { Some(serde_json::from_slice(&said).map_err(|_| ProblemCode::MalformedJson)?) };
-    Ok(Json(attach::attach(&app, &claim, &session.subject, &document, &upload, said).await?))
+    let said: Option<File> = if said.is_empty() {
+        None
+    } else {
+        Some(serde_json::from_slice(&said).map_err(|_| ProblemCode::MalformedJson)?)
+    };
+    Ok(Json(
+        attach::attach(&app, &claim, &session.subject, &document, &upload, said).await?,
+    ))
 }
 
-/// 索赔. Blocked only by a missing signature, a missing consent, or a document with neither file nor reason.
+/// 索赔. Blocked only by a missing signature, a missing consent, or a document with neither file nor
+/// reason.
 #[utoipa::path(post, path = "/api/v1/claims/{no}/claim-request", params(("no" = String, Path), ("Idempotency-Key" = String, Header)), request_body = ClaimRequest,
     responses((status = 201, body = RequestReceipt), (status = 200, description = "the same again", body = RequestReceipt), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub async fn claim_request(Claimant { session, phone, claim }: Claimant, State(app): State<App>, request: Request) -> Result<Response> {
+pub async fn claim_request(
+    Claimant {
+        session,
+        phone,
+        claim,
+    }: Claimant,
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response> {
     let key = reports::key(request.headers())?;
     body::require_json(request.headers())?;
     let body = body::bytes(request, MOST_REQUEST).await?;
-    let asked: ClaimRequest = serde_json::from_slice(&body).map_err(|_| ProblemCode::MalformedJson)?;
+    let asked: ClaimRequest =
+        serde_json::from_slice(&body).map_err(|_| ProblemCode::MalformedJson)?;
     claim.part.whole()?;
-    let said = Said { key: &key, body_hash: &sha256_hex(&body), secret_hash: None };
+    let said = Said {
+        key: &key,
+        body_hash: &sha256_hex(&body),
+        secret_hash: None,
+    };
     let (receipt, replayed) = request::take(&app, &session, &phone, &claim, &said, asked).await?;
-    let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if replayed {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     Ok((status, Json(receipt)).into_response())
 }
 
@@ -96,9 +139,16 @@ pub async fn photo(
 ) -> Result<Response> {
     let db = &mut app.store.read().await?;
     // Of papers that prove a payee, each their own.
-    let of_payee = documents::find(db, &claim.id, &id).await?.is_some_and(|(document, _)| document.contains('.'));
+    let of_payee = documents::find(db, &claim.id, &id)
+        .await?
+        .is_some_and(|(document, _)| document.contains('.'));
     let sees_all = claim.part.is_whole() && (!of_payee || claim.part.role == Role::Owner);
-    if !sees_all && !documents::own(db, &claim.id, &session.subject).await?.iter().any(|(own, _)| *own == id) {
+    if !sees_all
+        && !documents::own(db, &claim.id, &session.subject)
+            .await?
+            .iter()
+            .any(|(own, _)| *own == id)
+    {
         return Err(ProblemCode::NotFound.into());
     }
     shown(&app, db, &claim.id, &id).await
@@ -106,7 +156,9 @@ pub async fn photo(
 
 /// A file as it is stored: shown as a picture or kept as a document, never a page.
 pub async fn shown(app: &App, db: &mut Db, claim_id: &str, id: &str) -> Result<Response> {
-    let (_, upload) = documents::find(db, claim_id, id).await?.ok_or(ProblemCode::NotFound)?;
+    let (_, upload) = documents::find(db, claim_id, id)
+        .await?
+        .ok_or(ProblemCode::NotFound)?;
     let bytes = app.uploads.bytes(db, &upload).await?;
     let (media, name) = match sniff(&bytes) {
         Kind::Pdf => ("application/pdf", "attachment; filename=\"document.pdf\""),

@@ -12,7 +12,7 @@ use crate::http::access::Insured;
 use crate::pages;
 use crate::work::{letters, log};
 
-/// The letter of an event: JSON, or a page to print for whoever asks for HTML.
+/// The letter of an event: JSON, or a page to print if HTML is asked for.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/letters/{seq}", params(("no" = String, Path), ("seq" = u32, Path, description = "the event that it is about")),
     responses((status = 200, body = Letter), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub async fn letter(
@@ -28,6 +28,12 @@ pub async fn letter(
         tx.commit().await?;
         app.news.tell(&claim.id);
     }
-    let wants_page = headers.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("text/html")));
-    Ok(if wants_page { pages::letter(&letter).into_response() } else { Json(letter).into_response() })
+    let wants_page = headers
+        .get(header::ACCEPT)
+        .is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("text/html")));
+    Ok(if wants_page {
+        pages::letter(&letter).into_response()
+    } else {
+        Json(letter).into_response()
+    })
 }

@@ -1,4 +1,5 @@
-//! What every client may know before it begins: the catalogue, limits, promises; and whether this server is well.
+//! What every client may know before it begins: the catalogue, limits, promises; and whether this
+//! server is well.
 
 use axum::extract::{Path, State};
 use axum::http::header;
@@ -22,7 +23,14 @@ pub async fn config(_: Open, State(app): State<App>) -> Response {
         "limits": { "photo_bytes": photo.max_bytes, "photo_edge": photo.long_edge, "original_bytes": photo.max_file, "pixels": photo.max_pixels },
         "catalogue": serde_json::from_str::<serde_json::Value>(&app.catalogue_json).unwrap_or_default(),
     });
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], config.to_string()).into_response()
+    (
+        [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-cache"),
+        ],
+        config.to_string(),
+    )
+        .into_response()
 }
 
 /// 200 while the database answers.
@@ -35,12 +43,29 @@ pub async fn health(_: Open, State(app): State<App>) -> Result<&'static str> {
 /// The description of this API (OpenAPI 3.1).
 #[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, content_type = "application/json")))]
 pub async fn described(_: Open, State(app): State<App>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], app.description).into_response()
+    (
+        [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-cache"),
+        ],
+        app.description,
+    )
+        .into_response()
 }
 
 /// The rules of a former version, compiled for the app of this build.
 #[utoipa::path(get, path = "/api/v1/rules/{version}", params(("version" = String, Path)), responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
-pub async fn rules(_: Open, State(app): State<App>, Path(version): Path<String>) -> Result<Response> {
-    let rules = papers::known_rules(&app, &version).await?.ok_or(ProblemCode::NotFound)?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], rules.compiled()).into_response())
+pub async fn rules(
+    _: Open,
+    State(app): State<App>,
+    Path(version): Path<String>,
+) -> Result<Response> {
+    let rules = papers::known_rules(&app, &version)
+        .await?
+        .ok_or(ProblemCode::NotFound)?;
+    Ok((
+        [(header::CONTENT_TYPE, "application/octet-stream")],
+        rules.compiled(),
+    )
+        .into_response())
 }

@@ -1,5 +1,5 @@
-//! The API: a module for each thing that a client does. Handlers begin with who may ([`super::access`]) and leave the work to
-//! [`crate::work`].
+//! The API: a module for each thing that a client does. Handlers begin with who may
+//! ([`super::access`]) and leave the work to [`crate::work`].
 
 pub mod bank;
 pub mod claims;

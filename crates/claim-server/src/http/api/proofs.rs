@@ -13,12 +13,16 @@ use crate::http::access::{Open, Party};
 use crate::store::documents;
 use crate::work::proofs;
 
-/// The signed receipt of a claim, for its parties; who has just reported needs no code for it.
+/// The signed receipt of a claim, for its parties; whoever has just reported needs no code for it.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/receipt", params(("no" = String, Path)),
     responses((status = 200, content_type = "application/jose", description = "JWS in compact form over `Proof`", body = String), (status = 404, body = Problem)))]
 pub async fn receipt(Party { session, claim }: Party, State(app): State<App>) -> Result<Response> {
     let db = &mut app.store.read().await?;
-    let own = if claim.part.is_whole() { None } else { Some(documents::own(db, &claim.id, &session.subject).await?) };
+    let own = if claim.part.is_whole() {
+        None
+    } else {
+        Some(documents::own(db, &claim.id, &session.subject).await?)
+    };
     let signed = proofs::signed(&app, db, &claim, own.as_deref()).await?;
     Ok(([(header::CONTENT_TYPE, "application/jose")], signed).into_response())
 }
@@ -26,5 +30,11 @@ pub async fn receipt(Party { session, claim }: Party, State(app): State<App>) ->
 /// The keys that receipts of this insurer are signed with.
 #[utoipa::path(get, path = "/.well-known/jwks.json", responses((status = 200, body = Keys)))]
 pub async fn keys(_: Open, State(app): State<App>) -> Response {
-    ([(header::CACHE_CONTROL, "no-cache")], Json(Keys { keys: vec![app.vault.signer().key()] })).into_response()
+    (
+        [(header::CACHE_CONTROL, "no-cache")],
+        Json(Keys {
+            keys: vec![app.vault.signer().key()],
+        }),
+    )
+        .into_response()
 }

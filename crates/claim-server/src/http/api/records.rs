@@ -1,4 +1,5 @@
-//! 我的理赔档案 and 我的信息: everything that is kept about a person, to take along; what is erased, and what is locked.
+//! 我的理赔档案 and 我的信息: everything that is kept about a person, to take along; what is erased, and what
+//! is locked.
 
 use std::io::{Cursor, Write};
 
@@ -17,51 +18,101 @@ use crate::audit::Who;
 use crate::failure::{Failure, Result};
 use crate::http::access::{Insured, SignedIn};
 use crate::pages;
-use crate::store::{claims, documents, drafts, events, folders, messages, payees, policies, sessions, staff};
+use crate::store::{
+    claims, documents, drafts, events, folders, messages, payees, policies, sessions, staff,
+};
 use crate::vault::sha256_hex;
 use crate::work::{attendant, letters, log, proofs};
 use crate::{App, mask, now};
 
-/// The whole claim as a ZIP: every file as it is stored, the letters, the events, the signed receipt, and a manifest with
-/// the SHA-256 of each.
+/// The whole claim as a ZIP: every file as it is stored, the letters, the events, the signed
+/// receipt, and a manifest with the SHA-256 of each.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/file", params(("no" = String, Path)),
     responses((status = 200, content_type = "application/zip"), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn whole(Insured { session, phone, claim }: Insured, State(app): State<App>) -> Result<Response> {
+pub async fn whole(
+    Insured {
+        session,
+        phone,
+        claim,
+    }: Insured,
+    State(app): State<App>,
+) -> Result<Response> {
     let db = &mut app.store.read().await?;
     let name = format!("attachment; filename=\"{}.zip\"", claim.no);
-    app.audit.say("export", &Who::session(&session.hash), json!({ "claim": claim.no }));
+    app.audit.say(
+        "export",
+        &Who::session(&session.hash),
+        json!({ "claim": claim.no }),
+    );
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     for (number, handed) in (1..).zip(documents::of_claim(db, &claim.id).await?) {
         let bytes = app.uploads.bytes(db, &handed.upload).await?.to_vec();
-        let ending = if bytes.starts_with(b"%PDF") { "pdf" } else { "jpg" };
-        files.push((format!("files/{number:02}-{}.{ending}", handed.document), bytes));
+        let ending = if bytes.starts_with(b"%PDF") {
+            "pdf"
+        } else {
+            "jpg"
+        };
+        files.push((
+            format!("files/{number:02}-{}.{ending}", handed.document),
+            bytes,
+        ));
     }
     for event in &events::after(db, &claim.id, 0).await? {
         if let Some(letter) = letters::of(&app, &claim, event) {
             files.push((
-                format!("letters/{:03}-{}.html", event.seq, event.what.kind().as_str()),
+                format!(
+                    "letters/{:03}-{}.html",
+                    event.seq,
+                    event.what.kind().as_str()
+                ),
                 pages::letter(&letter).into_string().into_bytes(),
             ));
         }
     }
     if let Some(signed) = folders::request(db, &claim.id).await? {
         let letter = letters::form(&app, &claim, &signed);
-        files.push(("claim-request.html".into(), pages::signed_form(&letter, &signed.signature).into_string().into_bytes()));
-        files.push(("claim-request.json".into(), serde_json::to_vec_pretty(&signed).unwrap_or_default()));
+        files.push((
+            "claim-request.html".into(),
+            pages::signed_form(&letter, &signed.signature)
+                .into_string()
+                .into_bytes(),
+        ));
+        files.push((
+            "claim-request.json".into(),
+            serde_json::to_vec_pretty(&signed).unwrap_or_default(),
+        ));
     }
-    files.push(("receipt.jws".into(), proofs::signed(&app, db, &claim, None).await?.into_bytes()));
+    files.push((
+        "receipt.jws".into(),
+        proofs::signed(&app, db, &claim, None).await?.into_bytes(),
+    ));
     let whole = view(&app, db, claim, &session, &phone).await?;
-    files.push(("claim.json".into(), serde_json::to_vec_pretty(&whole).unwrap_or_default()));
+    files.push((
+        "claim.json".into(),
+        serde_json::to_vec_pretty(&whole).unwrap_or_default(),
+    ));
     let manifest: Vec<Value> =
         files.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes.len(), "sha256": sha256_hex(bytes) })).collect();
     let manifest = json!({ "made_at": now(), "files": manifest });
-    files.push(("manifest.json".into(), serde_json::to_vec_pretty(&manifest).unwrap_or_default()));
-    let packed = tokio::task::spawn_blocking(move || packed(files)).await.map_err(|e| Failure::internal("archive", e))?;
+    files.push((
+        "manifest.json".into(),
+        serde_json::to_vec_pretty(&manifest).unwrap_or_default(),
+    ));
+    let packed = tokio::task::spawn_blocking(move || packed(files))
+        .await
+        .map_err(|e| Failure::internal("archive", e))?;
     let packed = packed.map_err(|e| Failure::internal("archive", e))?;
-    Ok(([(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, name)], packed).into_response())
+    Ok((
+        [
+            (header::CONTENT_TYPE, "application/zip".to_owned()),
+            (header::CONTENT_DISPOSITION, name),
+        ],
+        packed,
+    )
+        .into_response())
 }
 
-/// A payee in what is given out: who, in which right, and the end of the account.
+/// A payee as exported: who, with which right, and the end of the account number.
 fn shown(payee: &PayeeEntry) -> Value {
     let account = mask::account(&payee.account);
     json!({ "kind": payee.kind, "holder": payee.holder, "account": account, "bank": payee.bank, "relation": payee.relation, "share": payee.share })
@@ -71,18 +122,23 @@ fn shown(payee: &PayeeEntry) -> Value {
 #[utoipa::path(get, path = "/api/v1/claims/{no}/form", params(("no" = String, Path)),
     responses((status = 200, content_type = "text/html"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub async fn form(Insured { claim, .. }: Insured, State(app): State<App>) -> Result<Response> {
-    let signed = folders::request(&mut app.store.read().await?, &claim.id).await?.ok_or(ProblemCode::NotFound)?;
-    Ok(pages::signed_form(&letters::form(&app, &claim, &signed), &signed.signature).into_response())
+    let signed = folders::request(&mut app.store.read().await?, &claim.id)
+        .await?
+        .ok_or(ProblemCode::NotFound)?;
+    Ok(
+        pages::signed_form(&letters::form(&app, &claim, &signed), &signed.signature)
+            .into_response(),
+    )
 }
 
-/// What becomes of what is stored, when somebody wants it erased.
+/// What becomes of stored data when somebody wants it erased.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Erasure {
-    /// How many drafts, messages and wishes are gone.
+    /// How many drafts, messages and preferences were erased.
     pub erased: u64,
-    /// Claims that the law orders to keep: they are only stored from now on, and nobody works with them.
+    /// Claims that must be kept by law: from now on only stored, and nobody works on them.
     pub locked: Vec<Locked>,
-    /// Claims that go on: withdraw them first.
+    /// Claims still in progress: withdraw them first.
     pub open: Vec<String>,
 }
 
@@ -91,18 +147,27 @@ pub struct Locked {
     pub claim_no: String,
     /// The last day on which it is kept.
     pub until: String,
-    /// The article that orders it.
+    /// The article of law that requires it.
     pub law: String,
 }
 
-/// 反洗钱法第三十四条: ten years after the business has ended; longer than 保险法第八十七条 wants for any policy of ours.
+/// 反洗钱法第三十四条: ten years after the business has ended; longer than 保险法第八十七条
+/// requires for any of our policies.
 const KEPT_YEARS: i32 = 10;
 const KEPT_BY: &str = "保险法第八十七条、反洗钱法第三十四条";
 
-/// Erases what is stored on the signed-in person as far as no law orders to keep it; that is locked (个人信息保护法第四十七条).
+/// Erases what is stored about the signed-in person, except what must be kept by law; that is
+/// locked (个人信息保护法第四十七条).
 #[utoipa::path(delete, path = "/api/v1/me", responses((status = 200, body = Erasure), (status = 401, body = Problem)))]
-pub async fn erase(SignedIn { session, phone }: SignedIn, State(app): State<App>) -> Result<Json<Erasure>> {
-    let mut erasure = Erasure { erased: 0, locked: Vec::new(), open: Vec::new() };
+pub async fn erase(
+    SignedIn { session, phone }: SignedIn,
+    State(app): State<App>,
+) -> Result<Json<Erasure>> {
+    let mut erasure = Erasure {
+        erased: 0,
+        locked: Vec::new(),
+        open: Vec::new(),
+    };
     let mut tx = app.store.begin().await?;
     for (id, claim_no) in claims::about(&mut tx, &session.subject).await? {
         let lob = claims::by_id(&mut tx, &id).await?.lob;
@@ -110,8 +175,14 @@ pub async fn erase(SignedIn { session, phone }: SignedIn, State(app): State<App>
         match claim.ended_at.filter(|_| claim.stage.is_over()) {
             Some(ended) => {
                 claims::lock(&mut tx, &id, now()).await?;
-                let until = claim_domain::local_day(ended).plus_years(KEPT_YEARS).to_string();
-                erasure.locked.push(Locked { claim_no, until, law: KEPT_BY.into() });
+                let until = claim_domain::local_day(ended)
+                    .plus_years(KEPT_YEARS)
+                    .to_string();
+                erasure.locked.push(Locked {
+                    claim_no,
+                    until,
+                    law: KEPT_BY.into(),
+                });
             }
             None => erasure.open.push(claim_no),
         }
@@ -124,7 +195,8 @@ pub async fn erase(SignedIn { session, phone }: SignedIn, State(app): State<App>
     Ok(Json(erasure))
 }
 
-/// Takes a consent back: nothing more is done that rested on it (个人信息保护法第十五条). What was done before stays.
+/// Withdraws a consent: nothing more is done that relied on it (个人信息保护法第十五条). What was
+/// done before stays.
 #[utoipa::path(delete, path = "/api/v1/claims/{no}/consents/{id}", params(("no" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = claim_domain::lifecycle::Event), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn withdraw_consent(
@@ -133,15 +205,30 @@ pub async fn withdraw_consent(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Event>> {
     let signed = folders::request(&mut app.store.read().await?, &claim.id).await?;
-    let given = claim.notice.consents.iter().chain(signed.iter().flat_map(|s| &s.consents)).any(|c| c.id == id);
+    let given = claim
+        .notice
+        .consents
+        .iter()
+        .chain(signed.iter().flat_map(|s| &s.consents))
+        .any(|c| c.id == id);
     if !given {
         return Err(ProblemCode::NotFound.into());
     }
     let mut tx = app.store.begin().await?;
-    let what = What::ConsentWithdrawn { consent: id.clone() };
-    let event = log::append(&app, &mut tx, (&claim.id, claim.lob), &Actor::Customer, what, now()).await?;
+    let what = What::ConsentWithdrawn {
+        consent: id.clone(),
+    };
+    let event = log::append(
+        &app,
+        &mut tx,
+        (&claim.id, claim.lob),
+        &Actor::Customer,
+        what,
+        now(),
+    )
+    .await?;
     match id.as_str() {
-        // Where it was: the text that was typed stays, the point goes.
+        // The location: the typed text stays, the coordinates go.
         "location" => {
             let mut notice = claim.notice.clone();
             notice.place.point = None;
@@ -155,27 +242,53 @@ pub async fn withdraw_consent(
     Ok(Json(event))
 }
 
-/// Pictures do not get smaller: stored as they are.
+/// Pictures do not compress further: stored as they are.
 fn packed(files: Vec<(String, Vec<u8>)>) -> zip::result::ZipResult<Vec<u8>> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in files {
-        archive.start_file(name, SimpleFileOptions::default().compression_method(CompressionMethod::Stored))?;
+        archive.start_file(
+            name,
+            SimpleFileOptions::default().compression_method(CompressionMethod::Stored),
+        )?;
         archive.write_all(&bytes)?;
     }
     Ok(archive.finish()?.into_inner())
 }
 
-/// Everything that is stored on the signed-in person (个人信息保护法第四十五条).
+/// Everything stored about the signed-in person (个人信息保护法第四十五条).
 #[utoipa::path(get, path = "/api/v1/me", responses((status = 200, content_type = "application/json"), (status = 401, body = Problem)))]
-pub async fn me(SignedIn { session, phone }: SignedIn, State(app): State<App>) -> Result<Json<Value>> {
-    app.audit.say("export", &Who::session(&session.hash), json!({ "list": "everything of one person" }));
+pub async fn me(
+    SignedIn { session, phone }: SignedIn,
+    State(app): State<App>,
+) -> Result<Json<Value>> {
+    app.audit.say(
+        "export",
+        &Who::session(&session.hash),
+        json!({ "list": "everything of one person" }),
+    );
     let db = &mut app.store.read().await?;
     let mut mine = Vec::new();
-    for claim in claims::of_subject(db, &session.subject, now(), i64::MAX).await?.into_iter().rev() {
+    for claim in claims::of_subject(db, &session.subject, now(), i64::MAX)
+        .await?
+        .into_iter()
+        .rev()
+    {
         let (id, whole) = (claim.id.clone(), claim.part.is_whole());
-        let looks = if whole { staff::looks(db, &id).await? } else { Vec::new() };
-        let payees = if whole { payees::whole(db, &id).await? } else { Vec::new() };
-        let signed = if whole { folders::request(db, &id).await? } else { None };
+        let looks = if whole {
+            staff::looks(db, &id).await?
+        } else {
+            Vec::new()
+        };
+        let payees = if whole {
+            payees::whole(db, &id).await?
+        } else {
+            Vec::new()
+        };
+        let signed = if whole {
+            folders::request(db, &id).await?
+        } else {
+            None
+        };
         let view = view(&app, db, claim, &session, &phone).await?;
         mine.push(json!({
             "claim": view,
@@ -185,11 +298,21 @@ pub async fn me(SignedIn { session, phone }: SignedIn, State(app): State<App>) -
         }));
     }
     let messages = messages::of_subject(db, &session.subject, &phone).await?;
-    let messages: Vec<Value> = messages.into_iter().map(|(kind, text, at)| json!({ "kind": kind, "text": text, "at": at })).collect();
+    let messages: Vec<Value> = messages
+        .into_iter()
+        .map(|(kind, text, at)| json!({ "kind": kind, "text": text, "at": at }))
+        .collect();
     let drafts = drafts::of_subject(db, &session.subject).await?;
-    let drafts: Vec<Value> = drafts.into_iter().map(|(id, draft)| json!({ "id": id, "draft": draft })).collect();
+    let drafts: Vec<Value> = drafts
+        .into_iter()
+        .map(|(id, draft)| json!({ "id": id, "draft": draft }))
+        .collect();
     let policies = policies::of_phone(db, &phone, now()).await?;
-    let policies: Vec<Value> =
-        policies.into_iter().map(|(_, policy, in_force)| json!({ "policy": policy, "in_force": in_force })).collect();
-    Ok(Json(json!({ "phone": phone, "policies": policies, "claims": mine, "messages": messages, "drafts": drafts, "made_at": now() })))
+    let policies: Vec<Value> = policies
+        .into_iter()
+        .map(|(_, policy, in_force)| json!({ "policy": policy, "in_force": in_force }))
+        .collect();
+    Ok(Json(
+        json!({ "phone": phone, "policies": policies, "claims": mine, "messages": messages, "drafts": drafts, "made_at": now() }),
+    ))
 }

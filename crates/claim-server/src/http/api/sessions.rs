@@ -15,7 +15,7 @@ use crate::http::access::{SetToken, Visitor};
 use crate::http::{body, network};
 use crate::work::{delivery, sessions};
 
-/// Who the server thinks is there, and the policies in force.
+/// Who you are to the server, and the policies in force.
 #[utoipa::path(get, path = "/api/v1/session", responses((status = 200, body = SessionView)))]
 pub async fn view(Visitor(session): Visitor, State(app): State<App>) -> Result<Json<SessionView>> {
     Ok(Json(sessions::view(&app, session.phone.as_deref()).await?))
@@ -34,7 +34,11 @@ fn checked_phone(phone: &str) -> Result<String> {
 
 /// Sends a code by SMS; the answer is the same for every number.
 #[utoipa::path(post, path = "/api/v1/session/code", request_body = CodeRequest, responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem)))]
-pub async fn send_code(Visitor(session): Visitor, State(app): State<App>, request: Request) -> Result<StatusCode> {
+pub async fn send_code(
+    Visitor(session): Visitor,
+    State(app): State<App>,
+    request: Request,
+) -> Result<StatusCode> {
     let network = network::of(&app, &request);
     let asked: CodeRequest = body::json(request).await?;
     sessions::send_code(&app, &session, &network, &checked_phone(&asked.phone)?).await?;
@@ -42,9 +46,13 @@ pub async fn send_code(Visitor(session): Visitor, State(app): State<App>, reques
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Signs in with the code: a new token, and everything that the anonymous session owned.
+/// Signs in with the code: gives a new token, and takes over what the anonymous session owned.
 #[utoipa::path(post, path = "/api/v1/session", request_body = LoginRequest, responses((status = 200, body = SessionView), (status = 401, body = Problem), (status = 422, body = Problem)))]
-pub async fn sign_in(Visitor(session): Visitor, State(app): State<App>, request: Request) -> Result<Response> {
+pub async fn sign_in(
+    Visitor(session): Visitor,
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response> {
     let asked: LoginRequest = body::json(request).await?;
     let phone = checked_phone(&asked.phone)?;
     let fresh = sessions::sign_in(&app, &session, &phone, &asked.code).await?;
@@ -57,7 +65,11 @@ pub async fn sign_in(Visitor(session): Visitor, State(app): State<App>, request:
 #[utoipa::path(delete, path = "/api/v1/session", responses((status = 204)))]
 pub async fn sign_out(Visitor(session): Visitor, State(app): State<App>) -> Result<Response> {
     sessions::end(&app, &session).await?;
-    app.audit.say("sign-out", &Who::session(&session.hash), serde_json::json!({ "as": "customer" }));
+    app.audit.say(
+        "sign-out",
+        &Who::session(&session.hash),
+        serde_json::json!({ "as": "customer" }),
+    );
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.extensions_mut().insert(SetToken(String::new()));
     Ok(response)

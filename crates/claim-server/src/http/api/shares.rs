@@ -1,4 +1,5 @@
-//! Links for those who wait along: how far the claim is, nothing else; until a day, or until it is taken back.
+//! Links for those who wait along: the progress of the claim, nothing else; until a set day, or
+//! until revoked.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,10 +16,13 @@ use crate::{App, now};
 const LIVES: i64 = 30 * 86_400;
 const AT_MOST: usize = 10;
 
-/// Makes a link. Its secret is shown this once.
+/// Makes a link. Its secret is shown only this once.
 #[utoipa::path(post, path = "/api/v1/claims/{no}/shares", params(("no" = String, Path)),
     responses((status = 201, body = Share), (status = 401, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem)))]
-pub async fn create(Insured { claim, .. }: Insured, State(app): State<App>) -> Result<(StatusCode, Json<Share>)> {
+pub async fn create(
+    Insured { claim, .. }: Insured,
+    State(app): State<App>,
+) -> Result<(StatusCode, Json<Share>)> {
     let (fresh, at) = (token(), now());
     let expires_at = at.plus_seconds(LIVES);
     let mut tx = app.store.begin().await?;
@@ -27,17 +31,33 @@ pub async fn create(Insured { claim, .. }: Insured, State(app): State<App>) -> R
     }
     links::share(&mut tx, &claim.id, &fresh, at, expires_at).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(Share { path: format!("{}#{fresh}", shared::PATH), expires_at })))
+    Ok((
+        StatusCode::CREATED,
+        Json(Share {
+            path: format!("{}#{fresh}", shared::PATH),
+            expires_at,
+        }),
+    ))
 }
 
 /// The links that still work, without their secrets.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/shares", params(("no" = String, Path)), responses((status = 200, body = Vec<Share>), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn list(Insured { claim, .. }: Insured, State(app): State<App>) -> Result<Json<Vec<Share>>> {
+pub async fn list(
+    Insured { claim, .. }: Insured,
+    State(app): State<App>,
+) -> Result<Json<Vec<Share>>> {
     let open = links::shares(&mut app.store.read().await?, &claim.id, now()).await?;
-    Ok(Json(open.into_iter().map(|expires_at| Share { path: String::new(), expires_at }).collect()))
+    Ok(Json(
+        open.into_iter()
+            .map(|expires_at| Share {
+                path: String::new(),
+                expires_at,
+            })
+            .collect(),
+    ))
 }
 
-/// Takes all links of a claim back.
+/// Revokes all links of a claim.
 #[utoipa::path(delete, path = "/api/v1/claims/{no}/shares", params(("no" = String, Path)), responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub async fn revoke(Insured { claim, .. }: Insured, State(app): State<App>) -> Result<StatusCode> {
     let mut tx = app.store.begin().await?;

@@ -1,5 +1,6 @@
-//! New events as they happen (server-sent events). The accelerator only: the truth is `GET …/timeline`, read from the
-//! database by sequence number; whoever misses something here gets it there.
+//! New events as they happen (server-sent events). Only an accelerator: the truth is
+//! `GET …/timeline`, read from the database by sequence number; whoever misses something here gets
+//! it there.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -23,11 +24,12 @@ use crate::store::events;
 use crate::store::parties::Part;
 use crate::work::sessions;
 
-/// A page hears at least this often that the stream lives; it has no way to see comments, so these are named events.
+/// A page hears at least this often that the stream is alive; it cannot see comments, so these are
+/// named events.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A session that was ended is noticed within this.
+/// An ended session is noticed within this time.
 const RECHECK: Duration = Duration::from_secs(30);
-/// Then the page opens a new one: whatever was wrong with the old is gone.
+/// Then the page opens a new one, free of whatever was wrong with the old.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 const AT_MOST: usize = 3;
 
@@ -43,12 +45,12 @@ struct Follow {
     session: String,
     _place: Place<String>,
     news: watch::Receiver<()>,
-    /// Of the session: somebody has signed out.
+    /// Of the session: signals a sign-out.
     ended: watch::Receiver<()>,
     claim_id: String,
     after: u32,
     began: Instant,
-    /// When the page must hear again that this lives.
+    /// When the page must hear again that the stream is alive.
     beat: Instant,
     /// When the session was last known to be alive.
     checked: Instant,
@@ -56,8 +58,9 @@ struct Follow {
     part: Part,
 }
 
-/// Events after `Last-Event-ID` (or `after`), then each new one: `id` is the sequence number, `data` the event as in the
-/// timeline; `event: ping` in between. Ends with the session, and after fifteen minutes.
+/// Events after `Last-Event-ID` (or `after`), then each new one: `id` is the sequence number,
+/// `data` the event as in the timeline, with `event: ping` in between. Ends with the session, and
+/// after fifteen minutes.
 #[utoipa::path(get, path = "/api/v1/claims/{no}/stream", params(("no" = String, Path), ("after" = Option<u32>, Query), ("Last-Event-ID" = Option<u32>, Header)),
     responses((status = 200, content_type = "text/event-stream"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 429, description = "three streams are open", body = Problem)))]
 pub async fn stream(
@@ -67,11 +70,13 @@ pub async fn stream(
     headers: HeaderMap,
 ) -> Result<Response> {
     let Query(After { after }) = after.map_err(|_| ProblemCode::MalformedJson)?;
-    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.parse().ok());
+    let last = headers
+        .get("last-event-id")
+        .and_then(|v| v.to_str().ok()?.parse().ok());
     let Some(place) = app.streams.take(session.hash.clone(), AT_MOST) else {
         return Err(Problem::after(ProblemCode::RateLimited, 60).into());
     };
-    // Listening begins before the first look: nothing falls in between.
+    // Listens before the first look, so that nothing falls in between.
     let (news, ended) = (app.news.listen(&claim.id), app.news.listen(&session.hash));
     let (began, checked) = (Instant::now(), Instant::now());
     let after = last.unwrap_or(after);
@@ -98,14 +103,19 @@ pub async fn stream(
     });
     let headers = [
         (header::CACHE_CONTROL, "no-store, no-transform"),
-        // nginx holds responses back otherwise.
+        // Otherwise nginx buffers responses.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, Sse::new(events)).into_response())
 }
 
 async fn newer(follow: &Follow) -> Result<Vec<claim_domain::lifecycle::Event>> {
-    events::after(&mut follow.app.store.read().await?, &follow.claim_id, follow.after).await
+    events::after(
+        &mut follow.app.store.read().await?,
+        &follow.claim_id,
+        follow.after,
+    )
+    .await
 }
 
 /// The next thing to send; `None` ends the stream.
@@ -115,7 +125,10 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
     loop {
         if let Some(event) = follow.ready.next() {
             follow.after = event.seq;
-            return Sent::default().id(event.seq.to_string()).json_data(follow.part.shown(event)).ok();
+            return Sent::default()
+                .id(event.seq.to_string())
+                .json_data(follow.part.shown(event))
+                .ok();
         }
         if look {
             let found = newer(follow).await.ok()?;
@@ -125,7 +138,12 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
                 continue;
             }
             if first {
-                return Some(Sent::default().event("ping").data("").retry(Duration::from_secs(3)));
+                return Some(
+                    Sent::default()
+                        .event("ping")
+                        .data("")
+                        .retry(Duration::from_secs(3)),
+                );
             }
         }
         if follow.began.elapsed() > LONGEST {
@@ -133,16 +151,19 @@ async fn next(follow: &mut Follow, first: bool) -> Option<Sent> {
         }
         if follow.checked.elapsed() > RECHECK {
             follow.checked = Instant::now();
-            if !sessions::is_alive(&app, &follow.session).await.unwrap_or(false) {
+            if !sessions::is_alive(&app, &follow.session)
+                .await
+                .unwrap_or(false)
+            {
                 return None;
             }
         }
         tokio::select! {
-            // The sender stays as long as this one listens.
+            // The sender lives as long as this receiver.
             _ = follow.news.changed() => look = true,
             _ = follow.ended.changed() => return None,
             () = tokio::time::sleep_until(follow.beat) => {
-                // Also a look: an event of another process would come to light here.
+                // Look as well: events written by another process show up here.
                 let found = newer(follow).await.ok()?;
                 if found.is_empty() {
                     return Some(Sent::default().event("ping").data(""));
@@ -163,58 +184,94 @@ mod tests {
     use crate::store::{claims, events};
     use crate::tests::{Caller, Dice, opened};
 
-    /// Ten thousand events, a stream that breaks after any byte: what the phone has is what the database has.
+    /// Ten thousand events, a stream that breaks after any byte: the phone ends up with what the
+    /// database has.
     #[tokio::test]
     async fn nothing_is_missed_however_often_the_stream_breaks() {
         let (_data, app) = opened().await;
         let mut owner = Caller::new(&app);
         owner.sign_in(&app, "13800138000").await;
         let no = owner.report("insured", "13800138000").await;
-        let claim = claims::by_no(&mut app.store.read().await.unwrap(), &no).await.unwrap();
-        let key = claims::key(&mut app.store.read().await.unwrap(), &claim.id).await.unwrap();
+        let claim = claims::by_no(&mut app.store.read().await.unwrap(), &no)
+            .await
+            .unwrap();
+        let key = claims::key(&mut app.store.read().await.unwrap(), &claim.id)
+            .await
+            .unwrap();
         let address = format!("/api/v1/claims/{no}/stream");
         let mut have: BTreeMap<u32, Value> = BTreeMap::new();
         let (mut breaks, mut doubled, mut luck) = (0u32, 0u32, Dice(7));
-        let mut made: u32 = sqlx::query_scalar("SELECT max(seq) FROM event").fetch_one(app.store.pool()).await.unwrap();
+        let mut made: u32 = sqlx::query_scalar("SELECT max(seq) FROM event")
+            .fetch_one(app.store.pool())
+            .await
+            .unwrap();
         while made < 10_000 {
             let mut tx = app.store.begin().await.unwrap();
             for _ in 0..100 {
                 made += 1;
-                let what = key.seal(&events::place(&claim.id, made), &format!(r#"{{"wrote":{{"text":"{made}"}}}}"#));
+                let what = key.seal(
+                    &events::place(&claim.id, made),
+                    &format!(r#"{{"wrote":{{"text":"{made}"}}}}"#),
+                );
                 let row = "INSERT INTO event (claim_id, seq, at, actor, what, hash) VALUES (?, ?, unixepoch(), '\"customer\"', ?, 'x')";
-                let row = sqlx::query(row).bind(&claim.id).bind(made).bind(format!("wrote:{what}"));
+                let row = sqlx::query(row)
+                    .bind(&claim.id)
+                    .bind(made)
+                    .bind(format!("wrote:{what}"));
                 row.execute(tx.sql()).await.unwrap();
             }
             tx.commit().await.unwrap();
-            // Each batch is read over streams that break after any number of bytes, in the middle of a line too.
+            // Each batch is read over streams that break after any number of bytes, in the middle
+            // of a line too.
             while have.len() < made as usize {
-                let last = have.keys().next_back().map_or_else(|| "0".to_owned(), u32::to_string);
+                let last = have
+                    .keys()
+                    .next_back()
+                    .map_or_else(|| "0".to_owned(), u32::to_string);
                 let response = owner.stream(&address, &[("last-event-id", &last)]).await;
                 assert_eq!(response.status(), 200);
                 let mut body = response.into_body().into_data_stream();
                 let most = 1 + luck.below(9000) as usize;
                 let mut bytes = Vec::new();
-                while bytes.len() < most && !String::from_utf8_lossy(&bytes).contains(&format!("id: {made}\n")) {
+                while bytes.len() < most
+                    && !String::from_utf8_lossy(&bytes).contains(&format!("id: {made}\n"))
+                {
                     bytes.extend(body.next().await.expect("the stream has ended").unwrap());
                 }
                 bytes.truncate(most);
                 breaks += 1;
-                // As an EventSource does: only what ended with an empty line counts.
+                // As in an EventSource: only what ends with an empty line counts.
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 let whole = text.rfind("\n\n").map_or("", |end| &text[..end]);
                 for part in whole.split("\n\n") {
-                    let field = |name: &str| part.lines().find_map(|l| l.strip_prefix(name)).map(str::trim);
-                    if let (Some(id), Some(data)) = (field("id:").and_then(|id| id.parse().ok()), field("data:")) {
-                        doubled += u32::from(have.insert(id, serde_json::from_str(data).unwrap()).is_some());
+                    let field = |name: &str| {
+                        part.lines()
+                            .find_map(|l| l.strip_prefix(name))
+                            .map(str::trim)
+                    };
+                    if let (Some(id), Some(data)) =
+                        (field("id:").and_then(|id| id.parse().ok()), field("data:"))
+                    {
+                        doubled += u32::from(
+                            have.insert(id, serde_json::from_str(data).unwrap())
+                                .is_some(),
+                        );
                     }
                 }
             }
         }
         // The truth by REST.
-        let timeline = owner.stream(&format!("/api/v1/claims/{no}/timeline"), &[]).await;
-        let truth = axum::body::to_bytes(timeline.into_body(), 1 << 24).await.unwrap();
+        let timeline = owner
+            .stream(&format!("/api/v1/claims/{no}/timeline"), &[])
+            .await;
+        let truth = axum::body::to_bytes(timeline.into_body(), 1 << 24)
+            .await
+            .unwrap();
         let truth: Value = serde_json::from_slice(&truth).unwrap();
-        assert!(have.into_values().collect::<Vec<_>>() == *truth["events"].as_array().unwrap(), "the list differs");
+        assert!(
+            have.into_values().collect::<Vec<_>>() == *truth["events"].as_array().unwrap(),
+            "the list differs"
+        );
         println!("{made} events, {breaks} broken streams, {doubled} sent twice");
         assert!(breaks > 200 && doubled == 0);
     }

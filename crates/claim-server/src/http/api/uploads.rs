@@ -1,7 +1,8 @@
-//! tus 1.0.0 (tus.io/protocols/resumable-upload): core, creation, checksum, expiration, termination.
+//! tus 1.0.0 (tus.io/protocols/resumable-upload): core, creation, checksum, expiration,
+//! termination.
 //!
-//! Promise: an offset in an answer is durable ([`crate::store::uploads`]). A newer request for the same upload ends the
-//! older one.
+//! Promise: an offset in an answer is durable ([`crate::store::uploads`]). A newer request for the
+//! same upload ends the older one.
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Path, Request, State};
@@ -26,29 +27,39 @@ use crate::work::sessions::Session;
 use crate::{App, now};
 
 pub const MOST_BYTES: u64 = 20 << 20;
-/// Of one session or customer, not yet attached.
+/// Per session or customer, not yet attached.
 const MOST_OPEN: i64 = claim_api::MOST_PHOTOS as i64;
 const MOST_OPEN_BYTES: i64 = 200 << 20;
-/// Of everybody, not yet attached.
+/// In total, not yet attached.
 const MOST_LYING_ABOUT: i64 = 20 << 30;
-/// Requests of one subject that write at the same time; the app has two.
+/// Concurrent writing requests of one subject; the app has two.
 const MOST_WRITING: usize = 5;
 const EXTENSIONS: &str = "creation,checksum,expiration,termination";
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     let text = headers.get(name)?.to_str().ok()?;
     // `parse` alone would take "+1".
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    text.bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 /// Names the header that cannot be read.
 fn header_wrong(name: &str) -> Failure {
     let errors = vec![FieldError::new(format!("/headers/{name}"), Code::Malformed)];
-    Problem { title: format!("The header {name} cannot be read"), errors, ..ProblemCode::MalformedJson.into() }.into()
+    Problem {
+        title: format!("The header {name} cannot be read"),
+        errors,
+        ..ProblemCode::MalformedJson.into()
+    }
+    .into()
 }
 
 fn speaks_tus(headers: &HeaderMap) -> bool {
-    headers.get("tus-resumable").is_some_and(|v| v == tus::VERSION)
+    headers
+        .get("tus-resumable")
+        .is_some_and(|v| v == tus::VERSION)
 }
 
 /// Every answer about uploads names the version (tus, Tus-Resumable).
@@ -56,21 +67,36 @@ pub async fn resumable(request: Request, next: Next) -> Response {
     let about_uploads = request.uri().path().starts_with("/uploads");
     let mut response = next.run(request).await;
     if about_uploads {
-        response.headers_mut().insert("tus-resumable", HeaderValue::from_static(tus::VERSION));
+        response
+            .headers_mut()
+            .insert("tus-resumable", HeaderValue::from_static(tus::VERSION));
     }
     response
 }
 
 fn wrong_version() -> Response {
-    (StatusCode::PRECONDITION_FAILED, [(HeaderName::from_static("tus-version"), tus::VERSION)]).into_response()
+    (
+        StatusCode::PRECONDITION_FAILED,
+        [(HeaderName::from_static("tus-version"), tus::VERSION)],
+    )
+        .into_response()
 }
 
 fn offset_headers(upload: &Upload) -> [(HeaderName, String); 2] {
-    let expires = time::OffsetDateTime::from_unix_timestamp(now().0 + LIVES).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    let format = time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    let expires = time::OffsetDateTime::from_unix_timestamp(now().0 + LIVES)
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let format = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
     [
-        (HeaderName::from_static("upload-offset"), upload.offset.to_string()),
-        (HeaderName::from_static("upload-expires"), expires.format(&format).unwrap_or_default()),
+        (
+            HeaderName::from_static("upload-offset"),
+            upload.offset.to_string(),
+        ),
+        (
+            HeaderName::from_static("upload-expires"),
+            expires.format(&format).unwrap_or_default(),
+        ),
     ]
 }
 
@@ -82,10 +108,19 @@ pub async fn options(_: Open) -> Response {
 
 fn offered() -> Response {
     let headers = [
-        (HeaderName::from_static("tus-version"), tus::VERSION.to_owned()),
+        (
+            HeaderName::from_static("tus-version"),
+            tus::VERSION.to_owned(),
+        ),
         (HeaderName::from_static("tus-extension"), EXTENSIONS.into()),
-        (HeaderName::from_static("tus-max-size"), MOST_BYTES.to_string()),
-        (HeaderName::from_static("tus-checksum-algorithm"), "sha256,sha1".into()),
+        (
+            HeaderName::from_static("tus-max-size"),
+            MOST_BYTES.to_string(),
+        ),
+        (
+            HeaderName::from_static("tus-checksum-algorithm"),
+            "sha256,sha1".into(),
+        ),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
 }
@@ -93,7 +128,11 @@ fn offered() -> Response {
 /// Begins an upload of a known length; metadata `sha256` (hex) is compared at the end.
 #[utoipa::path(post, path = "/api/v1/uploads", params(("Tus-Resumable" = String, Header), ("Upload-Length" = u64, Header), ("Upload-Metadata" = Option<String>, Header)),
     responses((status = 201), (status = 400, body = Problem), (status = 412), (status = 413, body = Problem), (status = 429, body = Problem), (status = 507, body = Problem)))]
-pub async fn create(Visitor(session): Visitor, State(app): State<App>, request: Request) -> Result<Response> {
+pub async fn create(
+    Visitor(session): Visitor,
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response> {
     let (network, headers) = (network::of(&app, &request), request.headers());
     if !speaks_tus(headers) {
         return Ok(wrong_version());
@@ -101,10 +140,18 @@ pub async fn create(Visitor(session): Visitor, State(app): State<App>, request: 
     begin(&app, &session, headers, network).await
 }
 
-async fn begin(app: &App, session: &Session, headers: &HeaderMap, network: String) -> Result<Response> {
-    // Exactly one of the two (tus, creation); this server offers no deferred length, and no parts to be put together.
+async fn begin(
+    app: &App,
+    session: &Session,
+    headers: &HeaderMap,
+    network: String,
+) -> Result<Response> {
+    // Exactly one of the two (tus, creation); this server offers neither deferred length nor
+    // concatenation.
     let odd = headers.contains_key("upload-defer-length") || headers.contains_key("upload-concat");
-    let length = number(headers, "upload-length").filter(|_| !odd).ok_or_else(|| header_wrong("Upload-Length"))?;
+    let length = number(headers, "upload-length")
+        .filter(|_| !odd)
+        .ok_or_else(|| header_wrong("Upload-Length"))?;
     if length > MOST_BYTES {
         return Err(ProblemCode::UploadTooLarge.into());
     }
@@ -112,7 +159,10 @@ async fn begin(app: &App, session: &Session, headers: &HeaderMap, network: Strin
         .get("upload-metadata")
         .map_or(Some(Vec::new()), |v| tus::parse_metadata(v.to_str().ok()?))
         .ok_or_else(|| header_wrong("Upload-Metadata"))?;
-    let sha256 = metadata.into_iter().find(|(k, _)| k == "sha256").map(|(_, v)| v.to_ascii_lowercase());
+    let sha256 = metadata
+        .into_iter()
+        .find(|(k, _)| k == "sha256")
+        .map(|(_, v)| v.to_ascii_lowercase());
     if sha256.as_ref().is_some_and(|s| !is_sha256(s)) {
         return Err(header_wrong("Upload-Metadata"));
     }
@@ -123,26 +173,43 @@ async fn begin(app: &App, session: &Session, headers: &HeaderMap, network: Strin
     let wanted = i64::try_from(length).unwrap_or(i64::MAX);
     let (open, all) = {
         let db = &mut app.store.read().await?;
-        (uploads::open_of(db, &session.subject, at).await?, uploads::lying_about(db).await?)
+        (
+            uploads::open_of(db, &session.subject, at).await?,
+            uploads::lying_about(db).await?,
+        )
     };
     if open.count >= MOST_OPEN || open.bytes + wanted > MOST_OPEN_BYTES {
         return Err(ProblemCode::Quota.into());
     }
-    // Subjects are free, so what they leave lying about is counted together as well.
+    // Subjects cost nothing, so what they leave lying about is also counted together.
     app.quotas.uploads.take(network)?;
     if all + wanted > MOST_LYING_ABOUT {
-        app.audit.alarm(serde_json::json!({ "limit": "bytes of uploads that belong to no claim" }));
+        app.audit
+            .alarm(serde_json::json!({ "limit": "bytes of uploads that belong to no claim" }));
         return Err(Problem::after(ProblemCode::StorageFull, 600).into());
     }
-    let upload = app.uploads.add(&app.store, &session.subject, length, sha256, at).await?;
-    // Relative: a Host header is not to be believed.
+    let upload = app
+        .uploads
+        .add(&app.store, &session.subject, length, sha256, at)
+        .await?;
+    // Relative: a Host header cannot be trusted.
     let location = format!("{}/uploads/{}", claim_api::BASE, upload.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], offset_headers(&upload)).into_response())
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        offset_headers(&upload),
+    )
+        .into_response())
 }
 
 /// How far an upload got.
 #[utoipa::path(head, path = "/api/v1/uploads/{id}", params(("id" = String, Path), ("Tus-Resumable" = String, Header)), responses((status = 200), (status = 404), (status = 410), (status = 412), (status = 423)))]
-pub async fn head(Guest(session): Guest, State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response> {
+pub async fn head(
+    Guest(session): Guest,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
     if !speaks_tus(&headers) {
         return Ok(wrong_version());
     }
@@ -151,16 +218,32 @@ pub async fn head(Guest(session): Guest, State(app): State<App>, Path(id): Path<
 
 async fn state(app: &App, session: &Session, id: &str) -> Result<Response> {
     let turn = app.uploads.turn(id).await?;
-    let upload = app.uploads.find(&app.store, &turn, &session.subject, id, now()).await?;
-    let length = (HeaderName::from_static("upload-length"), upload.length.to_string());
-    Ok((StatusCode::OK, [length, (header::CACHE_CONTROL, "no-store".into())], offset_headers(&upload)).into_response())
+    let upload = app
+        .uploads
+        .find(&app.store, &turn, &session.subject, id, now())
+        .await?;
+    let length = (
+        HeaderName::from_static("upload-length"),
+        upload.length.to_string(),
+    );
+    Ok((
+        StatusCode::OK,
+        [length, (header::CACHE_CONTROL, "no-store".into())],
+        offset_headers(&upload),
+    )
+        .into_response())
 }
 
 /// Adds bytes at an offset.
 #[utoipa::path(patch, path = "/api/v1/uploads/{id}", params(("id" = String, Path), ("Tus-Resumable" = String, Header), ("Upload-Offset" = u64, Header), ("Upload-Checksum" = Option<String>, Header)),
     request_body(content_type = "application/offset+octet-stream"),
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 412), (status = 415, body = Problem), (status = 423, body = Problem), (status = 460, body = Problem)))]
-pub async fn append(guest: Guest, State(app): State<App>, Path(id): Path<String>, request: Request) -> Result<Response> {
+pub async fn append(
+    guest: Guest,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response> {
     if !speaks_tus(request.headers()) {
         return Ok(wrong_version());
     }
@@ -168,8 +251,16 @@ pub async fn append(guest: Guest, State(app): State<App>, Path(id): Path<String>
 }
 
 /// POST with X-HTTP-Method-Override, for proxies that know no PATCH.
-pub async fn overridden(guest: Guest, app: State<App>, id: Path<String>, request: Request) -> Result<Response> {
-    let wanted = request.headers().get("x-http-method-override").map(|v| v.as_bytes().to_ascii_uppercase());
+pub async fn overridden(
+    guest: Guest,
+    app: State<App>,
+    id: Path<String>,
+    request: Request,
+) -> Result<Response> {
+    let wanted = request
+        .headers()
+        .get("x-http-method-override")
+        .map(|v| v.as_bytes().to_ascii_uppercase());
     match wanted.as_deref() {
         Some(b"PATCH") => append(guest, app, id, request).await,
         Some(b"DELETE") => terminate(guest, app, id, request.headers().clone()).await,
@@ -179,16 +270,25 @@ pub async fn overridden(guest: Guest, app: State<App>, id: Path<String>, request
     }
 }
 
-/// RFC 9110 15.5.6: with what is.
+/// RFC 9110 15.5.6: lists what is offered.
 fn not_offered(instead: &'static str) -> Response {
     let mut response = Failure::from(ProblemCode::MethodNotAllowed).into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(instead));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(instead));
     response
 }
 
-/// The same at the address where uploads are made.
-pub async fn made_or_overridden(visitor: Visitor, app: State<App>, request: Request) -> Result<Response> {
-    let wanted = request.headers().get("x-http-method-override").map(|v| v.as_bytes().to_ascii_uppercase());
+/// The same at the address where uploads are created.
+pub async fn made_or_overridden(
+    visitor: Visitor,
+    app: State<App>,
+    request: Request,
+) -> Result<Response> {
+    let wanted = request
+        .headers()
+        .get("x-http-method-override")
+        .map(|v| v.as_bytes().to_ascii_uppercase());
     match wanted.as_deref() {
         None | Some(b"POST") => create(visitor, app, request).await,
         Some(b"OPTIONS") => Ok(offered()),
@@ -198,7 +298,12 @@ pub async fn made_or_overridden(visitor: Visitor, app: State<App>, request: Requ
 
 /// Ends an upload and frees its space.
 #[utoipa::path(delete, path = "/api/v1/uploads/{id}", params(("id" = String, Path), ("Tus-Resumable" = String, Header)), responses((status = 204), (status = 404, body = Problem), (status = 412)))]
-pub async fn terminate(Guest(session): Guest, State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response> {
+pub async fn terminate(
+    Guest(session): Guest,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
     if !speaks_tus(&headers) {
         return Ok(wrong_version());
     }
@@ -217,7 +322,7 @@ async fn end(app: &App, session: &Session, id: &str) -> Result<Response> {
     }
 }
 
-/// A running checksum of one chunk, and what it must become.
+/// A running checksum of one chunk, and its expected value.
 enum Checksum {
     None,
     Sha256(Sha256, Vec<u8>),
@@ -226,9 +331,17 @@ enum Checksum {
 
 impl Checksum {
     fn wanted(headers: &HeaderMap) -> Result<Checksum> {
-        let Some(header) = headers.get("upload-checksum") else { return Ok(Checksum::None) };
-        let (algorithm, digest) = header.to_str().ok().and_then(|v| v.split_once(' ')).ok_or_else(|| header_wrong("Upload-Checksum"))?;
-        let digest = STANDARD.decode(digest.trim()).map_err(|_| header_wrong("Upload-Checksum"))?;
+        let Some(header) = headers.get("upload-checksum") else {
+            return Ok(Checksum::None);
+        };
+        let (algorithm, digest) = header
+            .to_str()
+            .ok()
+            .and_then(|v| v.split_once(' '))
+            .ok_or_else(|| header_wrong("Upload-Checksum"))?;
+        let digest = STANDARD
+            .decode(digest.trim())
+            .map_err(|_| header_wrong("Upload-Checksum"))?;
         match algorithm {
             "sha256" => Ok(Checksum::Sha256(Sha256::new(), digest)),
             "sha1" => Ok(Checksum::Sha1(Sha1::new(), digest)),
@@ -263,16 +376,25 @@ enum Ended {
 
 async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Result<Response> {
     let headers = request.headers();
-    if headers.get(header::CONTENT_TYPE).is_none_or(|v| v != tus::CHUNK_TYPE) {
+    if headers
+        .get(header::CONTENT_TYPE)
+        .is_none_or(|v| v != tus::CHUNK_TYPE)
+    {
         return Err(ProblemCode::UnsupportedMediaType.into());
     }
     let at = number(headers, "upload-offset").ok_or_else(|| header_wrong("Upload-Offset"))?;
     let announced = number(headers, "content-length");
     let mut checksum = Checksum::wanted(headers)?;
-    let place = app.uploads.writing.take(session.subject.clone(), MOST_WRITING);
+    let place = app
+        .uploads
+        .writing
+        .take(session.subject.clone(), MOST_WRITING);
     let _writing = place.ok_or_else(|| Problem::after(ProblemCode::Quota, 1))?;
     let mut turn = app.uploads.turn(id).await?;
-    let mut upload = app.uploads.find(&app.store, &turn, &session.subject, id, now()).await?;
+    let mut upload = app
+        .uploads
+        .find(&app.store, &turn, &session.subject, id, now())
+        .await?;
     if upload.offset != at {
         return Err(ProblemCode::UploadOffsetMismatch.into());
     }
@@ -281,9 +403,16 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
         return Err(ProblemCode::UploadTooLarge.into());
     }
     let mut writer = app.uploads.writer(&turn, &upload).await?;
-    let (ended, got) = copy(&mut writer, request.into_body(), left, &mut checksum, &mut turn).await?;
+    let (ended, got) = copy(
+        &mut writer,
+        request.into_body(),
+        left,
+        &mut checksum,
+        &mut turn,
+    )
+    .await?;
     let all = matches!(ended, Ended::Whole) && announced.is_none_or(|n| n == got);
-    // A part whose checksum cannot be known yet is thrown away (tus, checksum extension).
+    // A chunk whose checksum cannot be known yet is discarded (tus, checksum extension).
     let checked = matches!(checksum, Checksum::None);
     if matches!(ended, Ended::TooMuch) || (!all && !checked) || (all && !checksum.holds()) {
         writer.undo().await?;
@@ -298,19 +427,27 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
     upload.offset = at + got;
     app.uploads.keep_offset(&app.store, &upload, now()).await?;
     if upload.offset == upload.length && all && !app.uploads.is_as_said(&turn, &upload).await? {
-        // The file as a whole is not what was promised: it is gone, the client begins again.
+        // The whole file is not what was promised: it is removed, and the client begins again.
         app.uploads.remove(&app.store, &turn, id).await?;
         return Err(ProblemCode::UploadChecksum.into());
     }
     match ended {
-        Ended::Whole if all => Ok((StatusCode::NO_CONTENT, offset_headers(&upload)).into_response()),
+        Ended::Whole if all => {
+            Ok((StatusCode::NO_CONTENT, offset_headers(&upload)).into_response())
+        }
         Ended::Replaced => Err(Problem::after(ProblemCode::UploadLocked, 1).into()),
         _ => Err(ProblemCode::Timeout.into()),
     }
 }
 
-/// Copies the body until it ends; what was written stays to be synced by the caller.
-async fn copy(writer: &mut Writer, body: Body, left: u64, checksum: &mut Checksum, turn: &mut Turn) -> Result<(Ended, u64)> {
+/// Copies the body until it ends; syncing what was written is left to the caller.
+async fn copy(
+    writer: &mut Writer,
+    body: Body,
+    left: u64,
+    checksum: &mut Checksum,
+    turn: &mut Turn,
+) -> Result<(Ended, u64)> {
     let mut stream: BodyDataStream = body.into_data_stream();
     let mut got = 0;
     loop {

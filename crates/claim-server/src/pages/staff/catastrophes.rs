@@ -1,4 +1,5 @@
-//! /staff/catastrophes: the switch for typhoon and flood. A region, its days, and what people there are told.
+//! /staff/catastrophes: the switch for typhoon and flood. A region, its days, and what people there
+//! are told.
 
 use axum::extract::{Request, State};
 use axum::response::IntoResponse;
@@ -49,10 +50,19 @@ pub async fn change(Staff(staff): Staff, State(app): State<App>, request: Reques
         return Err(ProblemCode::NotThisPerson.into());
     }
     let fields = Fields(body::form(request).await?);
-    match taken(&app, &fields).await.map_err(crate::failure::Failure::problem) {
+    match taken(&app, &fields)
+        .await
+        .map_err(crate::failure::Failure::problem)
+    {
         Ok(()) => Ok(see_other("/staff/catastrophes")),
         Err(problem) => {
-            let wrong = error_words(&app, problem.errors.first().map_or(problem.code.as_str(), |e| e.code.as_str()));
+            let wrong = error_words(
+                &app,
+                problem
+                    .errors
+                    .first()
+                    .map_or(problem.code.as_str(), |e| e.code.as_str()),
+            );
             let status = axum::http::StatusCode::from_u16(problem.status).unwrap_or_default();
             let content = html! { h1 { "没有成功" } p.wrong role="alert" { (wrong) } p { a href="/staff/catastrophes" { "返回" } } };
             Ok((status, page("zh-CN", "没有成功", content)).into_response())
@@ -68,8 +78,11 @@ async fn taken(app: &App, fields: &Fields) -> Result<()> {
     let id = fields.get("id");
     let mut tx = app.store.begin().await?;
     if id.is_empty() {
-        let wrong = |name: &str, code: Code| Problem::validation(vec![FieldError::new(format!("/{name}"), code)]);
-        let day = |name: &str| Day::parse(&fields.get(name)).ok_or_else(|| wrong(name, Code::DateFormat));
+        let wrong = |name: &str, code: Code| {
+            Problem::validation(vec![FieldError::new(format!("/{name}"), code)])
+        };
+        let day =
+            |name: &str| Day::parse(&fields.get(name)).ok_or_else(|| wrong(name, Code::DateFormat));
         let (from, to) = (day("from")?, day("to")?);
         for name in ["region", "zh", "en"] {
             if fields.get(name).is_empty() {
@@ -79,7 +92,10 @@ async fn taken(app: &App, fields: &Fields) -> Result<()> {
         if from > to {
             return Err(wrong("to", Code::DateFormat).into());
         }
-        let words = Text { zh: fields.get("zh"), en: fields.get("en") };
+        let words = Text {
+            zh: fields.get("zh"),
+            en: fields.get("en"),
+        };
         kept::add(&mut tx, &fields.get("region"), from, to, &words).await?;
     } else {
         kept::turn(&mut tx, &id).await?;

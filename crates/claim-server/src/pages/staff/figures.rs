@@ -1,4 +1,4 @@
-//! /staff/figures: how many, how much, how timely; and the list as CSV.
+//! /staff/figures: counts, amounts, timeliness; and the list as CSV.
 
 use axum::extract::{Query, State};
 use axum::http::header;
@@ -12,7 +12,7 @@ use crate::pages::page;
 use crate::work::statistics::{self, yuan};
 use crate::{App, now};
 
-/// From which day to which the claims were reported; this month where nothing is said.
+/// First and last day of the reports; this month by default.
 #[derive(serde::Deserialize)]
 pub struct Days {
     #[serde(default)]
@@ -24,15 +24,26 @@ pub struct Days {
 impl Days {
     fn both(&self) -> (Day, Day) {
         let (from, to) = statistics::this_month(now());
-        (Day::parse(&self.from).unwrap_or(from), Day::parse(&self.to).unwrap_or(to))
+        (
+            Day::parse(&self.from).unwrap_or(from),
+            Day::parse(&self.to).unwrap_or(to),
+        )
     }
 }
 
-pub async fn figures(Staff(staff): Staff, State(app): State<App>, Query(days): Query<Days>) -> Shown {
+pub async fn figures(
+    Staff(staff): Staff,
+    State(app): State<App>,
+    Query(days): Query<Days>,
+) -> Shown {
     let (from, to) = days.both();
     let f = statistics::figures(&app, from, to).await?;
     let papers = &app.catalogue.papers;
-    let incident = |id: &str| app.catalogue.incident(id).map_or_else(|| id.to_owned(), |i| i.name.zh.clone());
+    let incident = |id: &str| {
+        app.catalogue
+            .incident(id)
+            .map_or_else(|| id.to_owned(), |i| i.name.zh.clone())
+    };
     let content = html! {
         h1 { "统计" }
         (top(&staff))
@@ -66,12 +77,43 @@ pub async fn figures(Staff(staff): Staff, State(app): State<App>, Query(days): Q
 
 pub async fn csv(Staff(staff): Staff, State(app): State<App>, Query(days): Query<Days>) -> Shown {
     let (from, to) = days.both();
-    app.audit.say("export", &staff.who(), serde_json::json!({ "list": "claims", "from": from.to_string(), "to": to.to_string() }));
+    app.audit.say(
+        "export",
+        &staff.who(),
+        serde_json::json!({ "list": "claims", "from": from.to_string(), "to": to.to_string() }),
+    );
     let rows = statistics::rows(&app, from, to)
         .await?
         .into_iter()
-        .map(|r| vec![r.no, r.incident, r.stage.to_owned(), r.reported_at.to_local_text(), yuan(r.paid_fen), r.place, r.catastrophe]);
-    let text = statistics::csv(&["报案号", "事故", "阶段", "报案时间", "已付（元）", "地点", "大灾"], rows);
-    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, "attachment; filename=\"claims.csv\"")];
+        .map(|r| {
+            vec![
+                r.no,
+                r.incident,
+                r.stage.to_owned(),
+                r.reported_at.to_local_text(),
+                yuan(r.paid_fen),
+                r.place,
+                r.catastrophe,
+            ]
+        });
+    let text = statistics::csv(
+        &[
+            "报案号",
+            "事故",
+            "阶段",
+            "报案时间",
+            "已付（元）",
+            "地点",
+            "大灾",
+        ],
+        rows,
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"claims.csv\"",
+        ),
+    ];
     Ok((headers, text).into_response())
 }

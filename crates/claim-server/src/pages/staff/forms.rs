@@ -32,7 +32,7 @@ pub fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
     }
 }
 
-/// Everything that has come and nobody has judged, accepted with one press.
+/// Accepts everything received and not yet judged, with one press.
 pub fn accept_all(no: &str) -> Markup {
     html! {
         form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
@@ -44,10 +44,14 @@ pub fn accept_all(no: &str) -> Markup {
     }
 }
 
-/// 补充材料: all of it in one list; a second list asks for the supervisor's reason.
+/// 补充材料: everything in one list; a second list needs the supervisor's reason.
 pub fn supplement_form(wanted: &[&Document], no: &str, claim: &Claim, typed: &Fields) -> Markup {
     let mine = typed.get("kind") == Kind::SupplementAsked.as_str();
-    let chosen: Vec<String> = if mine { typed.all("documents").collect() } else { Vec::new() };
+    let chosen: Vec<String> = if mine {
+        typed.all("documents").collect()
+    } else {
+        Vec::new()
+    };
     let kept = |name: &str| if mine { typed.get(name) } else { String::new() };
     html! {
         form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
@@ -82,12 +86,12 @@ pub struct Form<'a> {
     pub staff: &'a Member,
     pub no: &'a str,
     pub claim: &'a Claim,
-    /// What was typed into it before, or what a colleague has prepared.
+    /// What was typed before, or what a colleague prepared.
     pub typed: &'a Fields,
     pub policy: Option<&'a Policy>,
     /// What is left of each cover.
     pub left: &'a [Left],
-    /// Documents that a verdict or a waiver may be about, by id and name.
+    /// Documents that a verdict or waiver may concern, by id and name.
     pub papers: &'a [(String, String)],
 }
 
@@ -98,21 +102,44 @@ impl Form<'_> {
     pub fn show(&self, kind: Kind) -> Markup {
         let (title, fields): (&str, &[Field]) = match kind {
             Kind::Registered => ("立案", &[("handler", "经办人（客户会看到）", false, false)]),
-            Kind::NotAccepted => {
-                ("不予受理", &[("text", "原因说明（客户会看到）", LONG, false), ("next_step", "客户可以怎么办", LONG, false)])
-            }
-            Kind::SurveyStarted => ("开始查勘", &[("surveyor", "查勘员（客户会看到）", false, false)]),
-            Kind::SurveySkipped => ("无需查勘", &[("reason", "为什么不用（客户会看到）", false, false)]),
+            Kind::NotAccepted => (
+                "不予受理",
+                &[
+                    ("text", "原因说明（客户会看到）", LONG, false),
+                    ("next_step", "客户可以怎么办", LONG, false),
+                ],
+            ),
+            Kind::SurveyStarted => (
+                "开始查勘",
+                &[("surveyor", "查勘员（客户会看到）", false, false)],
+            ),
+            Kind::SurveySkipped => (
+                "无需查勘",
+                &[("reason", "为什么不用（客户会看到）", false, false)],
+            ),
             Kind::SurveyReported => ("查勘结论", &[("report", "结论（客户会看到）", LONG, false)]),
             Kind::Assessed => (
                 "定损",
                 &[
-                    ("lines", "逐项填写，一行一项，做法可写修复、更换、工时，金额在最后，例如：前保险杠 更换 800.00", LONG, false),
-                    ("answer", "对客户异议的答复（有异议时必填，客户会看到）", LONG, MAY_LACK),
+                    (
+                        "lines",
+                        "逐项填写，一行一项，做法可写修复、更换、工时，金额在最后，例如：前保险杠 更换 800.00",
+                        LONG,
+                        false,
+                    ),
+                    (
+                        "answer",
+                        "对客户异议的答复（有异议时必填，客户会看到）",
+                        LONG,
+                        MAY_LACK,
+                    ),
                 ],
             ),
             Kind::AssessmentAccepted => ("客户电话同意定损", &[]),
-            Kind::Approved => ("核赔通过", &[("basis", "结论和总的依据（客户会看到）", LONG, false)]),
+            Kind::Approved => (
+                "核赔通过",
+                &[("basis", "结论和总的依据（客户会看到）", LONG, false)],
+            ),
             Kind::Rejected => (
                 "拒赔",
                 &[
@@ -123,13 +150,23 @@ impl Form<'_> {
             ),
             Kind::SentBack => ("退回", &[("reason", "原因（客户会看到）", LONG, false)]),
             Kind::PaymentOrdered => ("发出付款指令", &[("instruction", "指令号", false, false)]),
-            Kind::PaymentFailed => ("付款被退回", &[("reason", "原因（客户会看到）", false, false)]),
+            Kind::PaymentFailed => (
+                "付款被退回",
+                &[("reason", "原因（客户会看到）", false, false)],
+            ),
             Kind::Paid => ("已支付", &[("reference", "银行流水号", false, false)]),
-            Kind::AdvancePaid => {
-                ("先予支付", &[("amount_fen", "能够确定的金额（元）", false, false), ("reference", "银行流水号", false, false)])
-            }
+            Kind::AdvancePaid => (
+                "先予支付",
+                &[
+                    ("amount_fen", "能够确定的金额（元）", false, false),
+                    ("reference", "银行流水号", false, false),
+                ],
+            ),
             Kind::DecisionAgreed => ("客户电话同意核定结果", &[]),
-            Kind::PolicyFound => ("关联保单", &[("policy", "保单号（出险当天有效）", false, false)]),
+            Kind::PolicyFound => (
+                "关联保单",
+                &[("policy", "保单号（出险当天有效）", false, false)],
+            ),
             Kind::Entitled => (
                 "身份已核实，可以办理",
                 &[
@@ -139,22 +176,40 @@ impl Form<'_> {
                     ("until", "有效到哪天，例如 2026-12-01", false, MAY_LACK),
                 ],
             ),
-            Kind::DisownSettled => ("核实结果：是不是投保人同意的报案", &[("text", "怎样核实的（客户会看到）", LONG, false)]),
-            Kind::DocumentWaived => ("这份材料不用交", &[("reason", "为什么（客户会看到）", false, false)]),
+            Kind::DisownSettled => (
+                "核实结果：是不是投保人同意的报案",
+                &[("text", "怎样核实的（客户会看到）", LONG, false)],
+            ),
+            Kind::DocumentWaived => (
+                "这份材料不用交",
+                &[("reason", "为什么（客户会看到）", false, false)],
+            ),
             Kind::Established => ("认定", &[("reason", "依据（客户会看到）", false, false)]),
             Kind::Closed => ("结案", &[]),
             Kind::Reopened => ("重新打开", &[("reason", "原因（客户会看到）", LONG, false)]),
-            Kind::SupplementEnded => ("不再需要补充材料", &[("reason", "原因（客户会看到）", false, false)]),
+            Kind::SupplementEnded => (
+                "不再需要补充材料",
+                &[("reason", "原因（客户会看到）", false, false)],
+            ),
             Kind::Marked => (
                 "标记",
-                &[("reason", "说明（客户会看到，不要写怀疑）", false, false), ("until", "预计到哪天，例如 2026-12-01", false, MAY_LACK)],
+                &[
+                    ("reason", "说明（客户会看到，不要写怀疑）", false, false),
+                    ("until", "预计到哪天，例如 2026-12-01", false, MAY_LACK),
+                ],
             ),
             Kind::Unmarked => ("取消标记", &[]),
             Kind::ReviewAnswered => ("答复复核", &[("text", "答复（客户会看到）", LONG, false)]),
-            Kind::ComplaintExtended => ("延长投诉答复期限", &[("reason", "原因（客户会看到）", LONG, false)]),
+            Kind::ComplaintExtended => (
+                "延长投诉答复期限",
+                &[("reason", "原因（客户会看到）", LONG, false)],
+            ),
             Kind::ComplaintAnswered => ("答复投诉", &[("text", "答复（客户会看到）", LONG, false)]),
             Kind::Answered => ("答复留言", &[("text", "答复（客户会看到）", LONG, false)]),
-            Kind::PersonCalled => ("已给客户回电", &[("text", "说了什么（客户会看到）", LONG, false)]),
+            Kind::PersonCalled => (
+                "已给客户回电",
+                &[("text", "说了什么（客户会看到）", LONG, false)],
+            ),
             Kind::Reported
             | Kind::SurveyRemarked
             | Kind::AssessmentObjected
@@ -216,7 +271,7 @@ impl Form<'_> {
         }
     }
 
-    /// What is chosen from a list.
+    /// Fields chosen from a list.
     fn choices(&self, kind: Kind) -> Markup {
         let papers = &self.app.catalogue.papers;
         let overlays = |all: &mut dyn Iterator<Item = Overlay>| {
@@ -242,7 +297,11 @@ impl Form<'_> {
                     @if self.claim.lob.is_surveyed() { option value="surveying" { "查勘" } }
                 }
             },
-            Kind::Marked => overlays(&mut Overlay::MARKED.into_iter().filter(|o| !self.claim.marks.contains_key(o))),
+            Kind::Marked => overlays(
+                &mut Overlay::MARKED
+                    .into_iter()
+                    .filter(|o| !self.claim.marks.contains_key(o)),
+            ),
             Kind::Unmarked => overlays(&mut self.claim.marks.keys().copied()),
             Kind::ReviewAnswered | Kind::ComplaintAnswered => html! {
                 @if kind == Kind::ReviewAnswered {
@@ -310,10 +369,15 @@ impl Form<'_> {
     }
 
     fn holder(&self, no: u16) -> &str {
-        self.claim.payees.iter().find(|p| p.no == no).map_or("", |p| p.holder.as_str())
+        self.claim
+            .payees
+            .iter()
+            .find(|p| p.no == no)
+            .map_or("", |p| p.holder.as_str())
     }
 
-    /// A line for each cover that may pay, filled in as the policy has it; a line without an item is none.
+    /// A line for each cover that may pay, pre-filled from the policy; a line without an item is
+    /// ignored.
     fn awards(&self) -> Markup {
         let Some(policy) = self.policy else {
             return html! { p.wrong { "还没有关联保单，不能核定。" } };
@@ -323,31 +387,97 @@ impl Form<'_> {
     }
 
     fn award(&self, n: usize, policy: &Policy) -> Markup {
-        let end = if n == 0 { String::new() } else { format!("-{n}") };
+        let end = if n == 0 {
+            String::new()
+        } else {
+            format!("-{n}")
+        };
         let cover = policy.covers.get(n);
         let mine = self.is_mine(Kind::Approved);
         let total = self.claim.assessment.as_ref().map_or(0, |a| a.total_fen);
-        let suggested = |name: &str, value: String| if mine { self.typed.get(&format!("{name}{end}")) } else { value };
-        let yuan = |fen: i64| if fen > 0 { money::show(fen).trim_start_matches('¥').replace(',', "") } else { String::new() };
-        let left = |cover: &Cover| self.left.iter().find(|l| l.cover == cover.code).map_or(cover.sum_fen, |l| l.fen);
-        let percent = |bp: u32, usual: u32| if bp == usual { String::new() } else { claim_domain::payout::percent(bp) };
+        let suggested = |name: &str, value: String| {
+            if mine {
+                self.typed.get(&format!("{name}{end}"))
+            } else {
+                value
+            }
+        };
+        let yuan = |fen: i64| {
+            if fen > 0 {
+                money::show(fen).trim_start_matches('¥').replace(',', "")
+            } else {
+                String::new()
+            }
+        };
+        let left = |cover: &Cover| {
+            self.left
+                .iter()
+                .find(|l| l.cover == cover.code)
+                .map_or(cover.sum_fen, |l| l.fen)
+        };
+        let percent = |bp: u32, usual: u32| {
+            if bp == usual {
+                String::new()
+            } else {
+                claim_domain::payout::percent(bp)
+            }
+        };
         let only = policy.covers.len() == 1;
         let fields = [
-            ("item", "赔什么（不填则这一行不用）", if only { "损失".to_owned() } else { String::new() }),
-            ("loss", "损失金额（元）", if only { yuan(total) } else { String::new() }),
+            (
+                "item",
+                "赔什么（不填则这一行不用）",
+                if only {
+                    "损失".to_owned()
+                } else {
+                    String::new()
+                },
+            ),
+            (
+                "loss",
+                "损失金额（元）",
+                if only { yuan(total) } else { String::new() },
+            ),
             ("days", "津贴天数", String::new()),
-            ("daily", "每天（元）", cover.and_then(|c| c.daily_fen).map(yuan).unwrap_or_default()),
+            (
+                "daily",
+                "每天（元）",
+                cover
+                    .and_then(|c| c.daily_fen)
+                    .map(yuan)
+                    .unwrap_or_default(),
+            ),
             ("salvage", "残值（元）", String::new()),
             ("first_payer", "交强险或医保已付（元）", String::new()),
             ("other_payer", "其他方已付（元）", String::new()),
             ("excluded", "不在保障范围（元）", String::new()),
             ("excluded_because", "为什么不保", String::new()),
-            ("share", "责任或给付比例（%，不填为 100）", cover.map(|c| percent(c.share_bp, 10_000)).unwrap_or_default()),
+            (
+                "share",
+                "责任或给付比例（%，不填为 100）",
+                cover
+                    .map(|c| percent(c.share_bp, 10_000))
+                    .unwrap_or_default(),
+            ),
             ("share_because", "比例的依据", String::new()),
-            ("deductible_rate", "免赔率（%）", cover.map(|c| percent(c.deductible_bp, 0)).unwrap_or_default()),
-            ("deductible", "免赔额（元）", cover.map(|c| yuan(c.deductible_fen)).unwrap_or_default()),
+            (
+                "deductible_rate",
+                "免赔率（%）",
+                cover
+                    .map(|c| percent(c.deductible_bp, 0))
+                    .unwrap_or_default(),
+            ),
+            (
+                "deductible",
+                "免赔额（元）",
+                cover.map(|c| yuan(c.deductible_fen)).unwrap_or_default(),
+            ),
             ("deductible_because", "免赔的依据", String::new()),
-            ("cap", "最多赔（元）", cover.map(|c| yuan(left(c))).unwrap_or_default()),
+            (
+                "cap",
+                "最多赔（元）",
+                cover.map(|c| yuan(left(c))).unwrap_or_default(),
+            ),
             ("clause", "条款依据", String::new()),
         ];
         let chosen = suggested("cover", cover.map(|c| c.code.clone()).unwrap_or_default());
@@ -366,7 +496,13 @@ impl Form<'_> {
 
     /// 审核要点八项: each has to be answered.
     fn checks(&self, kind: Kind) -> Markup {
-        let kept = |name: &str| if self.is_mine(kind) { self.typed.get(name) } else { String::new() };
+        let kept = |name: &str| {
+            if self.is_mine(kind) {
+                self.typed.get(name)
+            } else {
+                String::new()
+            }
+        };
         let points = &self.app.catalogue.papers.after.points;
         html! {
             @for point in Point::ALL {

@@ -1,4 +1,5 @@
-//! /staff: a queue, one claim with its photos, and a form for each step that this desk may take now.
+//! /staff: a queue, one claim with its photos, and a form for each step that this desk may take
+//! now.
 
 mod catastrophes;
 mod figures;
@@ -30,7 +31,9 @@ use crate::store::claims::{self, ClaimRow};
 use crate::store::documents::Handed;
 use crate::store::folders::Signed;
 use crate::store::staff::{self, Member};
-use crate::store::{documents, events, folders, payees, payments, policies, signals as kept_signals};
+use crate::store::{
+    documents, events, folders, payees, payments, policies, signals as kept_signals,
+};
 use crate::work::fields::Fields;
 use crate::work::steps::Taken;
 use crate::work::{accounts, attendant, letters, papers, signals, steps};
@@ -83,17 +86,33 @@ pub async fn login(_: Open, State(app): State<App>, request: Request) -> Respons
     match entered.await {
         Ok(Some(token)) => {
             let mut response = see_other("/staff");
-            response
-                .headers_mut()
-                .append(header::SET_COOKIE, cookies::set(cookies::staff(&app), &token, "/", Some(accounts::AT_MOST), "Strict"));
+            response.headers_mut().append(
+                header::SET_COOKIE,
+                cookies::set(
+                    cookies::staff(&app),
+                    &token,
+                    "/",
+                    Some(accounts::AT_MOST),
+                    "Strict",
+                ),
+            );
             response
         }
-        Ok(None) => (StatusCode::UNAUTHORIZED, login_form(Some("用户名或密码不对"))).into_response(),
+        Ok(None) => (
+            StatusCode::UNAUTHORIZED,
+            login_form(Some("用户名或密码不对")),
+        )
+            .into_response(),
         Err(Failure::Problem(problem)) if problem.code == ProblemCode::RateLimited => {
             let seconds = problem.retry_after.unwrap_or(60);
-            let mut response = login_form(Some(&format!("输错次数太多，或同时登录的人太多，请在 {seconds} 秒后再试"))).into_response();
+            let mut response = login_form(Some(&format!(
+                "输错次数太多，或同时登录的人太多，请在 {seconds} 秒后再试"
+            )))
+            .into_response();
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
             // For the audit log (`guard`).
             response.extensions_mut().insert(*problem);
             response
@@ -110,7 +129,10 @@ pub async fn logout(_: Open, State(app): State<App>, headers: HeaderMap) -> Resp
     match ended {
         Ok(()) => {
             let mut response = see_other("/staff/login");
-            response.headers_mut().append(header::SET_COOKIE, cookies::set(cookies::staff(&app), "", "/", Some(0), "Strict"));
+            response.headers_mut().append(
+                header::SET_COOKIE,
+                cookies::set(cookies::staff(&app), "", "/", Some(0), "Strict"),
+            );
             response
         }
         Err(failure) => failed(failure, "/staff"),
@@ -134,21 +156,33 @@ fn desk_name(staff: &Member) -> &'static str {
     }
 }
 
-/// What the queue is searched for.
+/// The search term for the queue.
 #[derive(serde::Deserialize)]
 pub struct Search {
     #[serde(default)]
     q: String,
 }
 
-pub async fn queue(Staff(staff): Staff, State(app): State<App>, Query(Search { q }): Query<Search>) -> Shown {
+pub async fn queue(
+    Staff(staff): Staff,
+    State(app): State<App>,
+    Query(Search { q }): Query<Search>,
+) -> Shown {
     let search = q.trim().to_owned();
     let db = &mut app.store.read().await?;
     let claims = claims::queue(db, &search).await?;
     if !search.is_empty() {
-        app.audit.say("search", &staff.who(), serde_json::json!({ "found": claims.len() }));
+        app.audit.say(
+            "search",
+            &staff.who(),
+            serde_json::json!({ "found": claims.len() }),
+        );
     }
-    let stray = if staff.sees_money() { payments::stray(db).await? } else { Vec::new() };
+    let stray = if staff.sees_money() {
+        payments::stray(db).await?
+    } else {
+        Vec::new()
+    };
     let content = html! {
         h1 { "案件列表" }
         (top(&staff))
@@ -182,22 +216,39 @@ pub async fn queue(Staff(staff): Staff, State(app): State<App>, Query(Search { q
 }
 
 fn incident(app: &App, claim: &ClaimRow) -> String {
-    app.catalogue.incident(&claim.incident).map_or_else(|| claim.incident.clone(), |i| i.name.zh.clone())
+    app.catalogue
+        .incident(&claim.incident)
+        .map_or_else(|| claim.incident.clone(), |i| i.name.zh.clone())
 }
 
 pub async fn claim(Staff(staff): Staff, State(app): State<App>, Path(no): Path<String>) -> Shown {
-    Ok(claim_page(&app, &staff, &no, None, &Fields(Vec::new())).await?.into_response())
+    Ok(claim_page(&app, &staff, &no, None, &Fields(Vec::new()))
+        .await?
+        .into_response())
 }
 
-async fn claim_page(app: &App, staff: &Member, no: &str, wrong: Option<String>, typed: &Fields) -> Result<Markup> {
+async fn claim_page(
+    app: &App,
+    staff: &Member,
+    no: &str,
+    wrong: Option<String>,
+    typed: &Fields,
+) -> Result<Markup> {
     let db = &mut app.store.read().await?;
     let stored = claims::by_no(db, no).await?;
     let events = events::after(db, &stored.id, 0).await?;
     let signals = kept_signals::of_claim(db, &stored.id).await?;
     let catalogue = papers::rules(app, db, &stored.rules_version).await?;
     let handed = documents::of_claim(db, &stored.id).await?;
-    let documents: Vec<DocumentView> = handed.iter().filter(|h| staff.sees(&catalogue, &h.document)).map(Handed::view).collect();
-    let (folder, request) = (papers::folder(db, &stored).await?, folders::request(db, &stored.id).await?);
+    let documents: Vec<DocumentView> = handed
+        .iter()
+        .filter(|h| staff.sees(&catalogue, &h.document))
+        .map(Handed::view)
+        .collect();
+    let (folder, request) = (
+        papers::folder(db, &stored).await?,
+        folders::request(db, &stored.id).await?,
+    );
     let claim = Claim::replay(stored.lob, &events);
     let steps = claim.allowed(&staff.actor());
     let policy = policies::of_claim(db, &stored.id).await?;
@@ -205,17 +256,41 @@ async fn claim_page(app: &App, staff: &Member, no: &str, wrong: Option<String>, 
     let tasks = papers::tasks(app, db, &stored, &claim, &folder).await?;
     let gaps = claim.gaps(&tasks);
     let running = attendant::deadlines_of(app, &stored, &claim, &folder, now());
-    // Whoever has typed sees that again; otherwise what a colleague prepared.
+    // Whoever has typed something sees it again; otherwise what a colleague prepared.
     let proposal = Fields(staff::proposal(db, &stored.id).await?);
     let prepared = typed.0.is_empty() && !proposal.0.is_empty();
     let shown = if prepared { &proposal } else { typed };
-    let named = |id: &String| catalogue.document(id).map_or_else(|| id.clone(), |d| d.name.zh.clone());
-    let papers: Vec<(String, String)> = tasks.iter().map(|t| (t.document.clone(), named(&t.document))).collect();
-    let form = Form { app, staff, no: &stored.no, claim: &claim, typed: shown, policy: policy.as_ref(), left: &left, papers: &papers };
-    let facts_known = folder.facts(&stored.notice, claim.assessment.as_ref().map(|a| a.total_fen));
+    let named = |id: &String| {
+        catalogue
+            .document(id)
+            .map_or_else(|| id.clone(), |d| d.name.zh.clone())
+    };
+    let papers: Vec<(String, String)> = tasks
+        .iter()
+        .map(|t| (t.document.clone(), named(&t.document)))
+        .collect();
+    let form = Form {
+        app,
+        staff,
+        no: &stored.no,
+        claim: &claim,
+        typed: shown,
+        policy: policy.as_ref(),
+        left: &left,
+        papers: &papers,
+    };
+    let facts_known = folder.facts(
+        &stored.notice,
+        claim.assessment.as_ref().map(|a| a.total_fen),
+    );
     let wanted = |d: &&Document| d.max > 0 && catalogue.need(d, &facts_known) != Need::No;
     let wanted: Vec<&Document> = catalogue.papers.documents.iter().filter(wanted).collect();
-    let stage = app.catalogue.papers.stages.get(claim.stage.as_str()).map_or("", |s| s.name.zh.as_str());
+    let stage = app
+        .catalogue
+        .papers
+        .stages
+        .get(claim.stage.as_str())
+        .map_or("", |s| s.name.zh.as_str());
     let content = html! {
         h1 { (stored.no) }
         (top(staff))
@@ -244,7 +319,7 @@ async fn claim_page(app: &App, staff: &Member, no: &str, wrong: Option<String>, 
                 Kind::SupplementAsked => (forms::supplement_form(&wanted, &stored.no, &claim, typed)),
                 Kind::DocumentJudged | Kind::ApprovalAsked => {}
                 Kind::PolicyFound if stored.verified => {}
-                // Not before nothing stands in its way.
+                // Not offered while anything blocks it.
                 Kind::PaymentOrdered if gaps.iter().any(|g| !matches!(g, Gap::Account(_))) => {}
                 kind => (form.show(*kind)),
             }
@@ -262,8 +337,19 @@ async fn claim_page(app: &App, staff: &Member, no: &str, wrong: Option<String>, 
 
 fn facts(app: &App, stored: &ClaimRow, stage: &str) -> Markup {
     let n = &stored.notice;
-    let parts: Vec<&str> = app.catalogue.parts(stored.lob).iter().filter(|p| n.parts.contains(&p.id)).map(|p| p.name.zh.as_str()).collect();
-    let role = app.catalogue.roles.iter().find(|r| r.id == n.reporter.role).map_or("", |r| r.name.zh.as_str());
+    let parts: Vec<&str> = app
+        .catalogue
+        .parts(stored.lob)
+        .iter()
+        .filter(|p| n.parts.contains(&p.id))
+        .map(|p| p.name.zh.as_str())
+        .collect();
+    let role = app
+        .catalogue
+        .roles
+        .iter()
+        .find(|r| r.id == n.reporter.role)
+        .map_or("", |r| r.name.zh.as_str());
     html! {
         dl {
             dt { "阶段" } dd { (stage) }
@@ -287,20 +373,37 @@ fn facts(app: &App, stored: &ClaimRow, stage: &str) -> Markup {
     }
 }
 
-/// What was answered before anything else.
+/// The answers given before anything else.
 fn scene(notice: &Notice) -> String {
     let said = |yes: Option<bool>| yes.map_or("未回答", |yes| if yes { "有" } else { "没有" });
-    let road = notice.scene.road.map_or(String::new(), |r| format!("，道路：{}", r.as_str()));
-    let special = notice.scene.special.map_or(String::new(), |s| format!("，特别情况：{}", s.as_str()));
+    let road = notice
+        .scene
+        .road
+        .map_or(String::new(), |r| format!("，道路：{}", r.as_str()));
+    let special = notice
+        .scene
+        .special
+        .map_or(String::new(), |s| format!("，特别情况：{}", s.as_str()));
     format!("人伤：{}{road}{special}", said(notice.scene.injured))
 }
 
 fn consents(app: &App, notice: &Notice) -> String {
-    let named = |id: &str| app.catalogue.consents.iter().find(|c| c.id == id).map_or_else(|| id.to_owned(), |c| c.label.zh.clone());
-    notice.consents.iter().map(|c| named(&c.id)).collect::<Vec<_>>().join("；")
+    let named = |id: &str| {
+        app.catalogue
+            .consents
+            .iter()
+            .find(|c| c.id == id)
+            .map_or_else(|| id.to_owned(), |c| c.label.zh.clone())
+    };
+    notice
+        .consents
+        .iter()
+        .map(|c| named(&c.id))
+        .collect::<Vec<_>>()
+        .join("；")
 }
 
-/// What stands before the money.
+/// What still blocks the payment.
 fn gate(app: &App, gaps: &[Gap], claim: &Claim) -> Markup {
     html! {
         @if !claim.stage.is_over() && claim.stage != Stage::Paid {
@@ -339,7 +442,7 @@ fn covers(policy: &Policy, left: &[Left]) -> Markup {
     }
 }
 
-/// Who is paid, which part, and how it stands with each.
+/// Who is paid, which share, and the state of each payment.
 fn payees_of(staff: &Member, stored: &ClaimRow, claim: &Claim) -> Markup {
     let dues = claim.dues();
     html! {
@@ -362,10 +465,14 @@ fn payees_of(staff: &Member, stored: &ClaimRow, claim: &Claim) -> Markup {
 
 /// Degrees, to about ten metres.
 fn shown(point: Point) -> String {
-    format!("{:.4}, {:.4}", f64::from(point.lat_e6) / 1e6, f64::from(point.lon_e6) / 1e6)
+    format!(
+        "{:.4}, {:.4}",
+        f64::from(point.lat_e6) / 1e6,
+        f64::from(point.lon_e6) / 1e6
+    )
 }
 
-/// Every deadline: until when, kept or missed, standing still.
+/// Every deadline: when due, met or missed, paused.
 fn clocks(app: &App, running: &[Deadline]) -> Markup {
     let at = now();
     html! {
@@ -395,7 +502,13 @@ fn signal(kind: &str) -> &'static str {
 }
 
 /// Every document with its files, what was doubted, and the verdict: 已收到, 通过 or 需要重传.
-fn photos(app: &App, stored: &ClaimRow, files: &[DocumentView], claim: &Claim, judges: bool) -> Markup {
+fn photos(
+    app: &App,
+    stored: &ClaimRow,
+    files: &[DocumentView],
+    claim: &Claim,
+    judges: bool,
+) -> Markup {
     let (no, reported) = (stored.no.as_str(), stored.notice.place.point);
     let mut documents: Vec<&str> = Vec::new();
     for file in files {
@@ -403,7 +516,12 @@ fn photos(app: &App, stored: &ClaimRow, files: &[DocumentView], claim: &Claim, j
             documents.push(&file.document);
         }
     }
-    let is_back = |file: &DocumentView| claim.returned.iter().any(|(d, s)| *d == file.document && *s == file.sha256);
+    let is_back = |file: &DocumentView| {
+        claim
+            .returned
+            .iter()
+            .any(|(d, s)| *d == file.document && *s == file.sha256)
+    };
     html! {
         @if files.is_empty() { p { "还没有。" } }
         @for id in &documents {
@@ -430,10 +548,26 @@ fn photos(app: &App, stored: &ClaimRow, files: &[DocumentView], claim: &Claim, j
 
 /// What was answered, typed and explained, and the signed request.
 fn handed_in(catalogue: &Catalogue, folder: &Folder, request: Option<&Signed>) -> Markup {
-    let name = |id: &str| catalogue.document(id).map_or_else(|| id.to_owned(), |d| d.name.zh.clone());
-    let of_key = |key: &str| folder.files.iter().find(|f| f.id == key).map_or_else(|| name(key), |f| name(&f.document));
-    let answer =
-        |fact: &str| catalogue.papers.questions.iter().find(|q| q.fact == fact).map_or_else(|| fact.to_owned(), |q| q.ask.zh.clone());
+    let name = |id: &str| {
+        catalogue
+            .document(id)
+            .map_or_else(|| id.to_owned(), |d| d.name.zh.clone())
+    };
+    let of_key = |key: &str| {
+        folder
+            .files
+            .iter()
+            .find(|f| f.id == key)
+            .map_or_else(|| name(key), |f| name(&f.document))
+    };
+    let answer = |fact: &str| {
+        catalogue
+            .papers
+            .questions
+            .iter()
+            .find(|q| q.fact == fact)
+            .map_or_else(|| fact.to_owned(), |q| q.ask.zh.clone())
+    };
     let folder = mask::folder(folder.clone());
     html! {
         @if let Some(signed) = request {
@@ -457,16 +591,31 @@ fn handed_in(catalogue: &Catalogue, folder: &Folder, request: Option<&Signed>) -
 }
 
 fn error_words(app: &App, code: &str) -> String {
-    app.catalogue.errors.get(code).map_or_else(String::new, |t| t.zh.replace("{field}", "这一项").replace("第 {at} 位", "某一位"))
+    app.catalogue
+        .errors
+        .get(code)
+        .map_or_else(String::new, |t| {
+            t.zh.replace("{field}", "这一项")
+                .replace("第 {at} 位", "某一位")
+        })
 }
 
-pub async fn step(Staff(staff): Staff, State(app): State<App>, Path(no): Path<String>, request: Request) -> Shown {
+pub async fn step(
+    Staff(staff): Staff,
+    State(app): State<App>,
+    Path(no): Path<String>,
+    request: Request,
+) -> Shown {
     let fields = Fields(body::form(request).await?);
     let problem = match steps::step(&app, &staff, &no, &fields).await {
         Ok(Taken::Done) => return Ok(see_other(&format!("/staff/claims/{no}"))),
         Ok(Taken::HandedOver) => {
             let said = Some("超过您的权限，已转主管复核。".to_owned());
-            return Ok((StatusCode::FORBIDDEN, claim_page(&app, &staff, &no, said, &Fields(Vec::new())).await?).into_response());
+            return Ok((
+                StatusCode::FORBIDDEN,
+                claim_page(&app, &staff, &no, said, &Fields(Vec::new())).await?,
+            )
+                .into_response());
         }
         Err(failure) => failure.problem(),
     };
@@ -474,21 +623,42 @@ pub async fn step(Staff(staff): Staff, State(app): State<App>, Path(no): Path<St
         return Err(problem.into());
     }
     let wrong = match problem.code {
-        ProblemCode::NotThisPerson => "经办人和复核人不能是同一人，或这一步要由主管来做。".to_owned(),
-        code => error_words(&app, problem.errors.first().map_or(code.as_str(), |e| e.code.as_str())),
+        ProblemCode::NotThisPerson => {
+            "经办人和复核人不能是同一人，或这一步要由主管来做。".to_owned()
+        }
+        code => error_words(
+            &app,
+            problem
+                .errors
+                .first()
+                .map_or(code.as_str(), |e| e.code.as_str()),
+        ),
     };
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
-    Ok((status, claim_page(&app, &staff, &no, Some(wrong), &fields).await?).into_response())
+    Ok((
+        status,
+        claim_page(&app, &staff, &no, Some(wrong), &fields).await?,
+    )
+        .into_response())
 }
 
-/// A look at a document, which is written down.
-pub async fn photo(Staff(staff): Staff, State(app): State<App>, Path((no, id)): Path<(String, String)>) -> Shown {
+/// A look at a document, which is recorded.
+pub async fn photo(
+    Staff(staff): Staff,
+    State(app): State<App>,
+    Path((no, id)): Path<(String, String)>,
+) -> Shown {
     let db = &mut app.store.read().await?;
     let stored = claims::by_no(db, &no).await?;
     let catalogue = papers::rules(&app, db, &stored.rules_version).await?;
-    let (document, _) = documents::find(db, &stored.id, &id).await?.ok_or(ProblemCode::NotFound)?;
+    let (document, _) = documents::find(db, &stored.id, &id)
+        .await?
+        .ok_or(ProblemCode::NotFound)?;
     if !staff.sees(&catalogue, &document) {
-        app.audit.refused(&staff.who(), serde_json::json!({ "claim": stored.no, "document": document }));
+        app.audit.refused(
+            &staff.who(),
+            serde_json::json!({ "claim": stored.no, "document": document }),
+        );
         return Err(ProblemCode::NotFound.into());
     }
     let photo = file(&app, db, &stored.id, &id).await?;
@@ -496,13 +666,17 @@ pub async fn photo(Staff(staff): Staff, State(app): State<App>, Path((no, id)): 
     Ok(photo)
 }
 
-pub async fn letter(_: Staff, State(app): State<App>, Path((no, seq)): Path<(String, u32)>) -> Shown {
+pub async fn letter(
+    _: Staff,
+    State(app): State<App>,
+    Path((no, seq)): Path<(String, u32)>,
+) -> Shown {
     let db = &mut app.store.read().await?;
     let stored = claims::by_no(db, &no).await?;
     Ok(super::letter(&letters::about(&app, db, &stored, seq).await?).into_response())
 }
 
-/// Whole holders and accounts, for those who pay; written down, too.
+/// Full holders and accounts, for those who pay; recorded, too.
 pub async fn payees(Staff(staff): Staff, State(app): State<App>, Path(no): Path<String>) -> Shown {
     if !staff.sees_money() {
         return Err(ProblemCode::NotFound.into());
@@ -534,8 +708,12 @@ pub async fn payees(Staff(staff): Staff, State(app): State<App>, Path(no): Path<
     Ok(page("zh-CN", "收款账户", content).into_response())
 }
 
-/// The reporter's phone, to be called; written down, too.
-pub async fn reporter(Staff(staff): Staff, State(app): State<App>, Path(no): Path<String>) -> Shown {
+/// The reporter's phone, for a call; recorded, too.
+pub async fn reporter(
+    Staff(staff): Staff,
+    State(app): State<App>,
+    Path(no): Path<String>,
+) -> Shown {
     let stored = claims::by_no(&mut app.store.read().await?, &no).await?;
     accounts::looked(&app, &staff, &stored.id, "reporter").await?;
     let phone = &stored.notice.reporter.phone;

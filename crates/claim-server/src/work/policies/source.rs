@@ -11,7 +11,8 @@ use crate::store::claims::ClaimRow;
 use crate::vault::Vault;
 use crate::{egress, now};
 
-/// What is known of the policy that a report means: any of number, plate and ID number may be missing.
+/// What is known of the policy that a report means: any of number, plate and ID number may be
+/// missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ask {
     pub lob: Lob,
@@ -28,10 +29,16 @@ pub struct Ask {
 impl Ask {
     pub fn of(claim: &ClaimRow) -> Ask {
         let policy = claim.notice.policy.clone();
-        Ask { lob: claim.lob, at: claim.notice.loss_at, no: policy.no, plate: policy.plate, id_no: policy.id_no }
+        Ask {
+            lob: claim.lob,
+            at: claim.notice.loss_at,
+            no: policy.no,
+            plate: policy.plate,
+            id_no: policy.id_no,
+        }
     }
 
-    /// Whether a policy is one that was asked for: another system's word is checked like everybody's.
+    /// Whether a policy is the one asked for: another system's answer is checked like anybody's.
     fn is_met_by(&self, policy: &Policy) -> bool {
         let plate = policy.vehicle.as_ref().map_or("", |v| v.plate.as_str());
         let people = std::iter::once(&policy.holder).chain(&policy.insured);
@@ -43,17 +50,17 @@ impl Ask {
 
 pub type Found<'a> = Pin<Box<dyn Future<Output = Result<Option<Policy>, String>> + Send + 'a>>;
 
-/// Where policies are looked for that are not in the own table.
+/// Where to look for policies that are not in our own table.
 pub trait PolicySource: Send + Sync {
-    /// The policy that is meant, or that there is none.
+    /// The policy meant, or that there is none.
     ///
     /// # Errors
-    /// Why nobody knows, for the log: no answer in time, or one that cannot be.
+    /// Why this is not known, for the log: no answer in time, or an impossible one.
     fn find<'a>(&'a self, ask: &'a Ask) -> Found<'a>;
 }
 
-/// The insurer's own system: `POST`s the [`Ask`] with a `Signature` (`claim-server key policies`), and takes
-/// `{"policy": …}` or `{"policy": null}`.
+/// The insurer's own system: `POST`s the [`Ask`] with a `Signature` (`claim-server key policies`),
+/// and takes `{"policy": …}` or `{"policy": null}`.
 pub struct Insurer {
     pub url: String,
     pub vault: Vault,
@@ -70,14 +77,28 @@ impl PolicySource for Insurer {
     fn find<'a>(&'a self, ask: &'a Ask) -> Found<'a> {
         Box::pin(async move {
             let body = serde_json::to_string(ask).unwrap_or_default();
-            let headers = vec![("signature", self.vault.signature("policies", body.as_bytes()))];
+            let headers = vec![(
+                "signature",
+                self.vault.signature("policies", body.as_bytes()),
+            )];
             let call = egress::call(self.url.clone(), headers, Some(body));
-            let text = tokio::time::timeout(PATIENCE, call).await.map_err(|_| "no answer in time".to_owned())??;
-            // Of what is wrong with it nothing is said but that it is: it may hold anything.
-            let Reply { policy } = serde_json::from_str(&text).map_err(|_| "an answer that is no policy".to_owned())?;
-            let Some(mut policy) = policy else { return Ok(None) };
-            policy.check(now()).map_err(|errors| format!("a policy that cannot be: {}", errors[0].field))?;
-            if ask.is_met_by(&policy) { Ok(Some(policy)) } else { Err("another policy than was asked for".into()) }
+            let text = tokio::time::timeout(PATIENCE, call)
+                .await
+                .map_err(|_| "no answer in time".to_owned())??;
+            // We say only that the answer is wrong, not how: it may contain anything.
+            let Reply { policy } =
+                serde_json::from_str(&text).map_err(|_| "the answer is not a policy".to_owned())?;
+            let Some(mut policy) = policy else {
+                return Ok(None);
+            };
+            policy
+                .check(now())
+                .map_err(|errors| format!("an invalid policy: {}", errors[0].field))?;
+            if ask.is_met_by(&policy) {
+                Ok(Some(policy))
+            } else {
+                Err("not the policy that was asked for".into())
+            }
         })
     }
 }
