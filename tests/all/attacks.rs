@@ -20,111 +20,6 @@ fn connect(server: &Server) -> TcpStream {
     socket
 }
 
-/// The end of a body is never in doubt: a request that states it in two ways is rejected, along
-/// with anything that follows it.
-#[test]
-fn item_28_no_request_hides_in_another() {
-    let server = Server::start();
-    let hidden = "GET /staff/login HTTP/1.1\r\nHost: x\r\n\r\n";
-    let head =
-        "POST /api/v1/session/code HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
-    for odd in [
-        format!("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("Content-Length: 2\r\nContent-Length: 40\r\n\r\n{{}}{hidden}"),
-        format!("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("Content-Length: +2\r\n\r\n{{}}{hidden}"),
-        format!("Content-Length: 2\r\n X: y\r\n\r\n{{}}{hidden}"),
-        format!("Transfer-Encoding: chunked\r\n\r\nffffffffffffffff0\r\nx\r\n{hidden}"),
-    ] {
-        let mut socket = connect(&server);
-        socket.write_all(format!("{head}{odd}").as_bytes()).unwrap();
-        let _ = socket.shutdown(std::net::Shutdown::Write);
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer);
-        assert!(!answer.contains("员工登录"), "{odd:?}: {answer}");
-        assert!(
-            answer.matches("HTTP/1.1 ").count() <= 1,
-            "{odd:?}: {answer}"
-        );
-    }
-    assert_eq!(server.caller().get("/healthz").status, 200);
-}
-
-/// Every kind of body, a byte now and then: cut within thirty seconds, while others are served.
-#[test]
-fn finding_6_slow_bodies_are_cut_wherever_they_go() {
-    let server = Server::start();
-    let made = server.caller().send(
-        "POST",
-        "/api/v1/uploads",
-        &[("tus-resumable", "1.0.0"), ("upload-length", "5000")],
-        b"",
-    );
-    let upload = made.header("location").unwrap().to_owned();
-    let targets = [
-        (
-            "POST",
-            "/api/v1/notices",
-            "content-type: application/json\r\nidempotency-key: slow-slow-slow\r\n",
-        ),
-        (
-            "POST",
-            "/api/v1/session/code",
-            "content-type: application/json\r\n",
-        ),
-        (
-            "POST",
-            "/staff/login",
-            "content-type: application/x-www-form-urlencoded\r\n",
-        ),
-        (
-            "POST",
-            "/lite",
-            "content-type: application/x-www-form-urlencoded\r\n",
-        ),
-        ("POST", "/csp-reports", ""),
-        (
-            "PATCH",
-            upload.as_str(),
-            "tus-resumable: 1.0.0\r\nupload-offset: 0\r\ncontent-type: application/offset+octet-stream\r\n",
-        ),
-    ];
-    std::thread::scope(|all| {
-        for (method, path, headers) in targets {
-            let server = &server;
-            all.spawn(move || {
-                let mut socket = connect(server);
-                let began = Instant::now();
-                socket
-                    .write_all(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: 4000\r\n\r\n").as_bytes())
-                    .unwrap();
-                socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-                let mut some = [0; 512];
-                // Until it is cut: an answer, or the end of the connection.
-                loop {
-                    let sent = socket.write_all(b"x");
-                    match socket.read(&mut some) {
-                        Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) && sent.is_ok() => {}
-                        _ => break,
-                    }
-                    assert!(began.elapsed() < Duration::from_secs(30), "{method} {path}");
-                }
-            });
-        }
-        all.spawn(|| {
-            for _ in 0..50 {
-                let began = Instant::now();
-                assert_eq!(server.caller().get("/healthz").status, 200);
-                assert!(began.elapsed() < Duration::from_millis(500));
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
-    });
-}
-
 /// A sign-in link that names an address leads to one of ours, whatever it looks like.
 #[tokio::test]
 async fn finding_9_a_sign_in_leads_nowhere_else() {
@@ -251,4 +146,113 @@ async fn items_12_13_behind_tls_the_app_reports_and_its_cookies_are_secure() {
         (200, 404)
     );
     assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+mod server {
+    use super::*;
+
+    /// The end of a body is never in doubt: a request that states it in two ways is rejected, along
+    /// with anything that follows it.
+    #[test]
+    fn item_28_no_request_hides_in_another() {
+        let server = Server::start();
+        let hidden = "GET /staff/login HTTP/1.1\r\nHost: x\r\n\r\n";
+        let head =
+            "POST /api/v1/session/code HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+        for odd in [
+            format!("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+            format!("Content-Length: 2\r\nContent-Length: 40\r\n\r\n{{}}{hidden}"),
+            format!("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}"),
+            format!("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}"),
+            format!("Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{hidden}"),
+            format!("Content-Length: +2\r\n\r\n{{}}{hidden}"),
+            format!("Content-Length: 2\r\n X: y\r\n\r\n{{}}{hidden}"),
+            format!("Transfer-Encoding: chunked\r\n\r\nffffffffffffffff0\r\nx\r\n{hidden}"),
+        ] {
+            let mut socket = connect(&server);
+            socket.write_all(format!("{head}{odd}").as_bytes()).unwrap();
+            let _ = socket.shutdown(std::net::Shutdown::Write);
+            let mut answer = Vec::new();
+            let _ = socket.read_to_end(&mut answer);
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(!answer.contains("员工登录"), "{odd:?}: {answer}");
+            assert!(
+                answer.matches("HTTP/1.1 ").count() <= 1,
+                "{odd:?}: {answer}"
+            );
+        }
+        assert_eq!(server.caller().get("/healthz").status, 200);
+    }
+
+    /// Every kind of body, a byte now and then: cut within thirty seconds, while others are served.
+    #[test]
+    fn finding_6_slow_bodies_are_cut_wherever_they_go() {
+        let server = Server::start();
+        let made = server.caller().send(
+            "POST",
+            "/api/v1/uploads",
+            &[("tus-resumable", "1.0.0"), ("upload-length", "5000")],
+            b"",
+        );
+        let upload = made.header("location").unwrap().to_owned();
+        let targets = [
+            (
+                "POST",
+                "/api/v1/notices",
+                "content-type: application/json\r\nidempotency-key: slow-slow-slow\r\n",
+            ),
+            (
+                "POST",
+                "/api/v1/session/code",
+                "content-type: application/json\r\n",
+            ),
+            (
+                "POST",
+                "/staff/login",
+                "content-type: application/x-www-form-urlencoded\r\n",
+            ),
+            (
+                "POST",
+                "/lite",
+                "content-type: application/x-www-form-urlencoded\r\n",
+            ),
+            ("POST", "/csp-reports", ""),
+            (
+                "PATCH",
+                upload.as_str(),
+                "tus-resumable: 1.0.0\r\nupload-offset: 0\r\ncontent-type: application/offset+octet-stream\r\n",
+            ),
+        ];
+        std::thread::scope(|all| {
+            for (method, path, headers) in targets {
+                let server = &server;
+                all.spawn(move || {
+                    let mut socket = connect(server);
+                    let began = Instant::now();
+                    socket
+                        .write_all(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: 4000\r\n\r\n").as_bytes())
+                        .unwrap();
+                    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+                    let mut some = [0; 512];
+                    // Until it is cut: an answer, or the end of the connection.
+                    loop {
+                        let sent = socket.write_all(b"x");
+                        match socket.read(&mut some) {
+                            Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) && sent.is_ok() => {}
+                            _ => break,
+                        }
+                        assert!(began.elapsed() < Duration::from_secs(30), "{method} {path}");
+                    }
+                });
+            }
+            all.spawn(|| {
+                for _ in 0..50 {
+                    let began = Instant::now();
+                    assert_eq!(server.caller().get("/healthz").status, 200);
+                    assert!(began.elapsed() < Duration::from_millis(500));
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            });
+        });
+    }
 }

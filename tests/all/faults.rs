@@ -278,72 +278,6 @@ const CREATE: &str = "POST /api/v1/uploads";
 const ASK: &str = "GET /api/v1/submissions";
 
 #[test]
-fn cut_at_every_byte_a_report_arrives_once_and_whole() {
-    let rig = rig();
-    let lost = |line| (line, Fault::Down(1, End::Rst));
-    let plain = rig.report(Vec::new());
-    let asked = rig.report(vec![lost(NOTICE)]);
-    let resumed = rig.report(vec![lost("PATCH")]);
-    let mut all = Vec::new();
-    for line in [NOTICE, CREATE, "PATCH", "PUT"] {
-        all.extend(cuts(&plain, line, &Vec::new()));
-        all.push(vec![(line, Fault::Twice)]);
-        all.push(vec![
-            (line, Fault::Up(1, End::Rst)),
-            (line, Fault::Up(9, End::Fin)),
-            (line, Fault::Up(99, End::Rst)),
-        ]);
-    }
-    all.extend(cuts(&asked, ASK, &vec![lost(NOTICE)]));
-    all.extend(cuts(&resumed, "HEAD", &vec![lost("PATCH")]));
-    let reports = all.len() as i64 + 3;
-    for plan in all {
-        rig.report(plan);
-    }
-    whole(&rig.server, reports, "cut");
-    println!("reports cut: {}, violations: 0", reports - 3);
-}
-
-#[test]
-fn cut_at_every_byte_taking_back_and_signing_in_are_done_or_not_done() {
-    let rig = rig();
-    let deleted = rig.delete(Vec::new());
-    let signed_in = rig.sign_in(Vec::new(), Vec::new());
-    let mut count = 0;
-    for plan in cuts(&deleted, "DELETE", &Vec::new()) {
-        rig.delete(plan);
-        count += 1;
-    }
-    for plan in cuts(&signed_in, "POST /api/v1/session/code", &Vec::new()) {
-        rig.sign_in(plan, Vec::new());
-        count += 1;
-    }
-    for plan in cuts(&signed_in, "POST /api/v1/session", &Vec::new()) {
-        rig.sign_in(Vec::new(), plan);
-        count += 1;
-    }
-    let server = &rig.server;
-    assert_eq!(
-        server.stored_files().len(),
-        0,
-        "what was taken back is gone"
-    );
-    assert_eq!(server.count("SELECT count(*) FROM upload"), 0);
-    let claims = server.count("SELECT count(*) FROM claim");
-    assert_eq!(
-        server.count("SELECT count(DISTINCT claim_id) FROM party"),
-        claims,
-        "every report belongs to somebody"
-    );
-    let foreign = "SELECT count(*) FROM party p JOIN subject s ON s.id = p.subject_id WHERE s.phone_index IS NULL \
-                   AND p.claim_id IN (SELECT p2.claim_id FROM party p2 JOIN subject s2 ON s2.id = p2.subject_id WHERE s2.phone_index IS NOT NULL)";
-    assert_eq!(server.count(foreign), 0, "moved along whole or not at all");
-    let twice = "SELECT count(*) FROM (SELECT phone_index FROM otp GROUP BY phone_index HAVING count(*) > 1)";
-    assert_eq!(server.count(twice), 0, "one message a minute");
-    println!("requests cut: {count}, violations: 0");
-}
-
-#[test]
 fn cut_at_every_byte_a_claim_request_is_taken_once() {
     let rig = rig();
     let server = &rig.server;
@@ -453,17 +387,6 @@ fn cut_at_every_byte_a_claim_request_is_taken_once() {
         made as i64
     );
     println!("claim requests cut: {count}, violations: 0");
-}
-
-/// No answer arrives for a while: the client gives up and asks again.
-#[test]
-fn silence_ends_by_itself() {
-    let rig = rig();
-    for line in [NOTICE, CREATE, "PATCH", "PUT"] {
-        rig.report(vec![(line, Fault::Up(100, End::Silence))]);
-        rig.report(vec![(line, Fault::Down(10, End::Silence))]);
-    }
-    println!("silent requests and answers: 8, violations: 0");
 }
 
 #[test]
@@ -683,34 +606,6 @@ fn killed_at_any_moment_the_server_loses_nothing() {
     }
     whole(&server.borrow(), i64::from(number), "killed");
     println!("server killed at {fell} moments during {number} reports, violations: 0");
-}
-
-#[test]
-fn with_ten_thousand_open_uploads_it_starts_in_three_seconds() {
-    let mut server = Server::start();
-    server.kill();
-    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
-                INSERT INTO upload (id, subject_id, length, at_offset, key_sealed, touched_at) \
-                SELECT substr('upload-' || i || '-------------------------------------------', 1, 43), (SELECT id FROM subject LIMIT 1), 1000, 500, 'x', \
-                unixepoch() FROM n";
-    server.write("INSERT INTO subject (id, created_at) VALUES ('somebody', 0)");
-    server.write(fill);
-    for i in 1..=10_000 {
-        let name: String = format!("upload-{i}-------------------------------------------")
-            .chars()
-            .take(43)
-            .collect();
-        std::fs::write(server.data().join("uploads").join(name), [0; 600]).unwrap();
-    }
-    assert_eq!(server.count("SELECT count(*) FROM upload"), 10_000);
-    let began = Instant::now();
-    server.start_again();
-    assert_eq!(server.caller().get("/healthz").status, 200);
-    println!(
-        "10 000 open uploads: answers after {} ms",
-        began.elapsed().as_millis()
-    );
-    assert!(began.elapsed() < Duration::from_secs(3));
 }
 
 /// The order of system calls: the upload's bytes and their sync, the offset and the database's
@@ -1076,117 +971,226 @@ async fn five_photos_arrive_over_a_bad_link_without_a_hand() {
     assert_eq!(server.count("SELECT count(*) FROM document"), 5);
 }
 
-/// One hour and ten years, forward and back, while the server runs: codes and sessions fail closed,
-/// nothing that was received is lost, and the timeline keeps its order.
-#[test]
-fn when_the_servers_clock_jumps_nothing_is_lost_and_nobody_is_let_in() {
-    let (hour, years) = (3_600, 10 * 365 * 86_400);
-    let (mut cases, mut refused) = (0, 0);
-    for wrong in [hour, -hour, years, -years] {
-        let server = Server::with(Setting {
-            clock: true,
-            ..Setting::default()
-        });
-        let at = now(&server);
-        let mut reporter = server.caller();
-        let answer = reporter.report("clock-0001", &notice(&at));
-        assert_eq!(answer.status, 201, "{answer:?}");
-        let no = answer.json()["claim_no"].as_str().unwrap().to_owned();
-        let headers = [("tus-resumable", "1.0.0"), ("upload-length", "4096")];
-        let upload = reporter
-            .send("POST", "/api/v1/uploads", &headers, b"")
-            .header("location")
-            .unwrap()
-            .to_owned();
-        let part = [
-            ("tus-resumable", "1.0.0"),
-            ("upload-offset", "0"),
-            ("content-type", "application/offset+octet-stream"),
-        ];
-        assert_eq!(
-            reporter.send("PATCH", &upload, &part, &[7; 1000]).status,
-            204
-        );
-        // One customer is signed in, another's code is on its way.
-        let (mut there, mut coming) = (server.caller(), server.caller());
-        there.sign_in(&server, "13800138000");
-        let asked = json!({ "phone": "13900139000" });
-        assert_eq!(coming.post("/api/v1/session/code", &asked).status, 204);
-        let code = json!({ "phone": "13900139000", "code": server.code_for("13900139000") });
-        let mut staff = Caller::staff(&server, "supervisor");
+mod server {
+    use super::*;
 
-        server.set_clock(wrong);
-        assert_eq!(
-            coming.post("/api/v1/session", &code).code(),
-            "otp-invalid",
-            "{wrong}"
-        );
-        assert_eq!(
-            there.get("/api/v1/session").json()["signed_in"],
-            json!(false),
-            "{wrong}"
-        );
-        assert_eq!(
-            there.get(&format!("/api/v1/claims/{no}")).code(),
-            "session-expired",
-            "{wrong}"
-        );
-        assert_eq!(
-            staff.get(&format!("/staff/claims/{no}")).status,
-            303,
-            "{wrong}"
-        );
-        refused += 4;
-        // The other clock must not lock anybody out for long.
-        assert_eq!(
-            coming.post("/api/v1/session/code", &asked).status,
-            204,
-            "{wrong}"
-        );
-        let code = json!({ "phone": "13900139000", "code": server.code_for("13900139000") });
-        assert_eq!(coming.post("/api/v1/session", &code).status, 200, "{wrong}");
-        there.sign_in(&server, "13800138000");
-        let mut staff = Caller::staff(&server, "supervisor");
-        let step = staff.step(
-            &no,
-            &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")],
-        );
-        assert_eq!(step.status, 303, "{wrong}: {step:?}");
-
-        let events = there
-            .get(&format!("/api/v1/claims/{no}/timeline?after=0"))
-            .json();
-        let order: Vec<i64> = events["events"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|e| e["seq"].as_i64())
-            .collect();
-        assert!(order.len() >= 3 && order.is_sorted(), "{wrong}: {events}");
-
-        server.set_clock(0);
-        assert_eq!(
-            reporter
-                .send("HEAD", &upload, &[("tus-resumable", "1.0.0")], b"")
-                .header("upload-offset"),
-            Some("1000"),
-            "{wrong}"
-        );
-        assert_eq!(
-            reporter.report("clock-0001", &notice(&at)).status,
-            200,
-            "{wrong}"
-        );
-        assert_eq!(
-            (
-                server.count("SELECT count(*) FROM claim"),
-                server.count("SELECT count(*) FROM submission")
-            ),
-            (1, 1)
-        );
-        cases += 1;
+    #[test]
+    fn cut_at_every_byte_a_report_arrives_once_and_whole() {
+        let rig = rig();
+        let lost = |line| (line, Fault::Down(1, End::Rst));
+        let plain = rig.report(Vec::new());
+        let asked = rig.report(vec![lost(NOTICE)]);
+        let resumed = rig.report(vec![lost("PATCH")]);
+        let mut all = Vec::new();
+        for line in [NOTICE, CREATE, "PATCH", "PUT"] {
+            all.extend(cuts(&plain, line, &Vec::new()));
+            all.push(vec![(line, Fault::Twice)]);
+            all.push(vec![
+                (line, Fault::Up(1, End::Rst)),
+                (line, Fault::Up(9, End::Fin)),
+                (line, Fault::Up(99, End::Rst)),
+            ]);
+        }
+        all.extend(cuts(&asked, ASK, &vec![lost(NOTICE)]));
+        all.extend(cuts(&resumed, "HEAD", &vec![lost("PATCH")]));
+        let reports = all.len() as i64 + 3;
+        for plan in all {
+            rig.report(plan);
+        }
+        whole(&rig.server, reports, "cut");
+        println!("reports cut: {}, violations: 0", reports - 3);
     }
-    println!(
-        "the server's clock jumped {cases} times and back, {refused} codes and sessions refused, violations: 0"
-    );
+
+    #[test]
+    fn cut_at_every_byte_taking_back_and_signing_in_are_done_or_not_done() {
+        let rig = rig();
+        let deleted = rig.delete(Vec::new());
+        let signed_in = rig.sign_in(Vec::new(), Vec::new());
+        let mut count = 0;
+        for plan in cuts(&deleted, "DELETE", &Vec::new()) {
+            rig.delete(plan);
+            count += 1;
+        }
+        for plan in cuts(&signed_in, "POST /api/v1/session/code", &Vec::new()) {
+            rig.sign_in(plan, Vec::new());
+            count += 1;
+        }
+        for plan in cuts(&signed_in, "POST /api/v1/session", &Vec::new()) {
+            rig.sign_in(Vec::new(), plan);
+            count += 1;
+        }
+        let server = &rig.server;
+        assert_eq!(
+            server.stored_files().len(),
+            0,
+            "what was taken back is gone"
+        );
+        assert_eq!(server.count("SELECT count(*) FROM upload"), 0);
+        let claims = server.count("SELECT count(*) FROM claim");
+        assert_eq!(
+            server.count("SELECT count(DISTINCT claim_id) FROM party"),
+            claims,
+            "every report belongs to somebody"
+        );
+        let foreign = "SELECT count(*) FROM party p JOIN subject s ON s.id = p.subject_id WHERE s.phone_index IS NULL \
+                       AND p.claim_id IN (SELECT p2.claim_id FROM party p2 JOIN subject s2 ON s2.id = p2.subject_id WHERE s2.phone_index IS NOT NULL)";
+        assert_eq!(server.count(foreign), 0, "moved along whole or not at all");
+        let twice = "SELECT count(*) FROM (SELECT phone_index FROM otp GROUP BY phone_index HAVING count(*) > 1)";
+        assert_eq!(server.count(twice), 0, "one message a minute");
+        println!("requests cut: {count}, violations: 0");
+    }
+
+    /// No answer arrives for a while: the client gives up and asks again.
+    #[test]
+    fn silence_ends_by_itself() {
+        let rig = rig();
+        for line in [NOTICE, CREATE, "PATCH", "PUT"] {
+            rig.report(vec![(line, Fault::Up(100, End::Silence))]);
+            rig.report(vec![(line, Fault::Down(10, End::Silence))]);
+        }
+        println!("silent requests and answers: 8, violations: 0");
+    }
+
+    #[test]
+    fn with_ten_thousand_open_uploads_it_starts_in_three_seconds() {
+        let mut server = Server::start();
+        server.kill();
+        let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
+                    INSERT INTO upload (id, subject_id, length, at_offset, key_sealed, touched_at) \
+                    SELECT substr('upload-' || i || '-------------------------------------------', 1, 43), (SELECT id FROM subject LIMIT 1), 1000, 500, 'x', \
+                    unixepoch() FROM n";
+        server.write("INSERT INTO subject (id, created_at) VALUES ('somebody', 0)");
+        server.write(fill);
+        for i in 1..=10_000 {
+            let name: String = format!("upload-{i}-------------------------------------------")
+                .chars()
+                .take(43)
+                .collect();
+            std::fs::write(server.data().join("uploads").join(name), [0; 600]).unwrap();
+        }
+        assert_eq!(server.count("SELECT count(*) FROM upload"), 10_000);
+        let began = Instant::now();
+        server.start_again();
+        assert_eq!(server.caller().get("/healthz").status, 200);
+        println!(
+            "10 000 open uploads: answers after {} ms",
+            began.elapsed().as_millis()
+        );
+        assert!(began.elapsed() < Duration::from_secs(3));
+    }
+
+    /// One hour and ten years, forward and back, while the server runs: codes and sessions fail closed,
+    /// nothing that was received is lost, and the timeline keeps its order.
+    #[test]
+    fn when_the_servers_clock_jumps_nothing_is_lost_and_nobody_is_let_in() {
+        let (hour, years) = (3_600, 10 * 365 * 86_400);
+        let (mut cases, mut refused) = (0, 0);
+        for wrong in [hour, -hour, years, -years] {
+            let server = Server::with(Setting {
+                clock: true,
+                ..Setting::default()
+            });
+            let at = now(&server);
+            let mut reporter = server.caller();
+            let answer = reporter.report("clock-0001", &notice(&at));
+            assert_eq!(answer.status, 201, "{answer:?}");
+            let no = answer.json()["claim_no"].as_str().unwrap().to_owned();
+            let headers = [("tus-resumable", "1.0.0"), ("upload-length", "4096")];
+            let upload = reporter
+                .send("POST", "/api/v1/uploads", &headers, b"")
+                .header("location")
+                .unwrap()
+                .to_owned();
+            let part = [
+                ("tus-resumable", "1.0.0"),
+                ("upload-offset", "0"),
+                ("content-type", "application/offset+octet-stream"),
+            ];
+            assert_eq!(
+                reporter.send("PATCH", &upload, &part, &[7; 1000]).status,
+                204
+            );
+            // One customer is signed in, another's code is on its way.
+            let (mut there, mut coming) = (server.caller(), server.caller());
+            there.sign_in(&server, "13800138000");
+            let asked = json!({ "phone": "13900139000" });
+            assert_eq!(coming.post("/api/v1/session/code", &asked).status, 204);
+            let code = json!({ "phone": "13900139000", "code": server.code_for("13900139000") });
+            let mut staff = Caller::staff(&server, "supervisor");
+
+            server.set_clock(wrong);
+            assert_eq!(
+                coming.post("/api/v1/session", &code).code(),
+                "otp-invalid",
+                "{wrong}"
+            );
+            assert_eq!(
+                there.get("/api/v1/session").json()["signed_in"],
+                json!(false),
+                "{wrong}"
+            );
+            assert_eq!(
+                there.get(&format!("/api/v1/claims/{no}")).code(),
+                "session-expired",
+                "{wrong}"
+            );
+            assert_eq!(
+                staff.get(&format!("/staff/claims/{no}")).status,
+                303,
+                "{wrong}"
+            );
+            refused += 4;
+            // The other clock must not lock anybody out for long.
+            assert_eq!(
+                coming.post("/api/v1/session/code", &asked).status,
+                204,
+                "{wrong}"
+            );
+            let code = json!({ "phone": "13900139000", "code": server.code_for("13900139000") });
+            assert_eq!(coming.post("/api/v1/session", &code).status, 200, "{wrong}");
+            there.sign_in(&server, "13800138000");
+            let mut staff = Caller::staff(&server, "supervisor");
+            let step = staff.step(
+                &no,
+                &[("kind", "survey-started"), ("surveyor", "赵 工号 2001")],
+            );
+            assert_eq!(step.status, 303, "{wrong}: {step:?}");
+
+            let events = there
+                .get(&format!("/api/v1/claims/{no}/timeline?after=0"))
+                .json();
+            let order: Vec<i64> = events["events"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|e| e["seq"].as_i64())
+                .collect();
+            assert!(order.len() >= 3 && order.is_sorted(), "{wrong}: {events}");
+
+            server.set_clock(0);
+            assert_eq!(
+                reporter
+                    .send("HEAD", &upload, &[("tus-resumable", "1.0.0")], b"")
+                    .header("upload-offset"),
+                Some("1000"),
+                "{wrong}"
+            );
+            assert_eq!(
+                reporter.report("clock-0001", &notice(&at)).status,
+                200,
+                "{wrong}"
+            );
+            assert_eq!(
+                (
+                    server.count("SELECT count(*) FROM claim"),
+                    server.count("SELECT count(*) FROM submission")
+                ),
+                (1, 1)
+            );
+            cases += 1;
+        }
+        println!(
+            "the server's clock jumped {cases} times and back, {refused} codes and sessions refused, violations: 0"
+        );
+    }
 }

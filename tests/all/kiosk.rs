@@ -276,53 +276,6 @@ async fn o2_nobody_is_forgotten_on_the_first_page_or_under_a_dialog() {
     );
 }
 
-/// O2: what was uploaded for a report that was never sent is gone, and so is the session that did
-/// it.
-#[test]
-fn o2_a_wipe_ends_uploads_and_sessions_at_the_server() {
-    let server = Server::start();
-    let code = String::from_utf8(server.command(&["kiosk", "hz-03"]).stdout)
-        .unwrap()
-        .trim()
-        .to_owned();
-    let mut caller = server.caller();
-    assert_eq!(caller.form("/kiosk/enrol", &[("code", &code)]).status, 303);
-    let sha256 = base64::engine::general_purpose::STANDARD.encode(baoan_tests::sha256_hex(b"abc"));
-    let headers = [
-        ("tus-resumable", "1.0.0"),
-        ("upload-length", "3"),
-        ("upload-metadata", &*format!("sha256 {sha256}")),
-    ];
-    let begun = caller.send("POST", "/api/v1/uploads", &headers, b"");
-    assert_eq!(begun.status, 201, "{begun:?}");
-    let uploads = "SELECT count(*) FROM upload";
-    assert_eq!(server.count(uploads), 1);
-    let wiped = caller.post("/api/v1/kiosk/wipe", &json!({ "why": "end" }));
-    assert_eq!(wiped.status, 204);
-    assert_eq!(
-        wiped.header("clear-site-data"),
-        Some("\"cache\", \"storage\"")
-    );
-    assert_eq!(server.count(uploads), 0);
-    assert_eq!(
-        server.count("SELECT count(*) FROM session WHERE ended = 0"),
-        0
-    );
-    assert_eq!(
-        caller
-            .post("/api/v1/kiosk/wipe", &json!({ "why": "start" }))
-            .header("clear-site-data"),
-        None
-    );
-    assert_eq!(
-        server
-            .caller()
-            .post("/api/v1/kiosk/wipe", &json!({ "why": "end" }))
-            .status,
-        404
-    );
-}
-
 /// O2: after signing in and sending at the kiosk, 结束 also ends the session at the server; the
 /// receipt is printed without the phone.
 #[tokio::test]
@@ -454,63 +407,6 @@ async fn o2_a_phone_has_its_number_printed_at_the_machine() {
     );
 }
 
-/// Without enrolment no kiosk route is available, and re-enrolment revokes the old kiosk's access.
-#[test]
-fn o2_a_machine_is_one_by_its_enrolment_only() {
-    let server = Server::start();
-    let code = |server: &Server| {
-        String::from_utf8(server.command(&["kiosk", "hz-02"]).stdout)
-            .unwrap()
-            .trim()
-            .to_owned()
-    };
-    let mut stranger = server.caller();
-    assert!(
-        !stranger.get("/?kiosk=1").text.contains("data-kiosk"),
-        "no address makes one"
-    );
-    let enrol =
-        |caller: &mut Caller, code: &str| caller.form("/kiosk/enrol", &[("code", code)]).status;
-    let first = code(&server);
-    let (mut old, mut new) = (server.caller(), server.caller());
-    assert_eq!(
-        (enrol(&mut old, &first), enrol(&mut stranger, &first)),
-        (303, 422),
-        "a code is used once"
-    );
-    assert!(old.get("/").text.contains("data-kiosk=\"80\""));
-    let empty = claim_domain::draft::Draft::new("01900000-0000-7000-8000-000000000002".into());
-    assert_eq!(
-        old.post("/api/v1/handoffs", &json!({ "parcel": { "draft": empty } }))
-            .status,
-        422,
-        "nothing to move"
-    );
-    let begun = old.post("/api/v1/handoffs", &json!({}));
-    assert_eq!(begun.status, 201);
-    let id = begun.json()["id"].as_str().unwrap().to_owned();
-    assert_eq!(enrol(&mut new, &code(&server)), 303);
-    assert!(
-        !old.get("/").text.contains("data-kiosk"),
-        "its old cookie says nothing any more"
-    );
-    assert_eq!(old.get(&format!("/api/v1/handoffs/{id}")).status, 404);
-    // What is typed at a kiosk is not kept at the server.
-    new.sign_in(&server, "13800138000");
-    let headers = [("content-type", "application/json"), ("if-none-match", "*")];
-    let draft: Value = serde_json::to_value(claim_domain::draft::Draft::new(
-        "01900000-0000-7000-8000-000000000001".into(),
-    ))
-    .unwrap();
-    let kept = new.send(
-        "PUT",
-        "/api/v1/drafts/01900000-0000-7000-8000-000000000001",
-        &headers,
-        draft.to_string().as_bytes(),
-    );
-    assert_eq!(kept.code(), "not-allowed");
-}
-
 /// BAOAN_SCREENSHOTS/kiosk-*.webp: portrait and landscape.
 #[tokio::test]
 #[ignore = "makes pictures for the documentation: cargo xtask screenshots"]
@@ -565,5 +461,114 @@ async fn screenshots_of_machines() {
         browser
             .screenshot(&folder.join(format!("kiosk-{name}-qr.webp")))
             .await;
+    }
+}
+
+mod server {
+    use super::*;
+
+    /// O2: what was uploaded for a report that was never sent is gone, and so is the session that did
+    /// it.
+    #[test]
+    fn o2_a_wipe_ends_uploads_and_sessions_at_the_server() {
+        let server = Server::start();
+        let code = String::from_utf8(server.command(&["kiosk", "hz-03"]).stdout)
+            .unwrap()
+            .trim()
+            .to_owned();
+        let mut caller = server.caller();
+        assert_eq!(caller.form("/kiosk/enrol", &[("code", &code)]).status, 303);
+        let sha256 =
+            base64::engine::general_purpose::STANDARD.encode(baoan_tests::sha256_hex(b"abc"));
+        let headers = [
+            ("tus-resumable", "1.0.0"),
+            ("upload-length", "3"),
+            ("upload-metadata", &*format!("sha256 {sha256}")),
+        ];
+        let begun = caller.send("POST", "/api/v1/uploads", &headers, b"");
+        assert_eq!(begun.status, 201, "{begun:?}");
+        let uploads = "SELECT count(*) FROM upload";
+        assert_eq!(server.count(uploads), 1);
+        let wiped = caller.post("/api/v1/kiosk/wipe", &json!({ "why": "end" }));
+        assert_eq!(wiped.status, 204);
+        assert_eq!(
+            wiped.header("clear-site-data"),
+            Some("\"cache\", \"storage\"")
+        );
+        assert_eq!(server.count(uploads), 0);
+        assert_eq!(
+            server.count("SELECT count(*) FROM session WHERE ended = 0"),
+            0
+        );
+        assert_eq!(
+            caller
+                .post("/api/v1/kiosk/wipe", &json!({ "why": "start" }))
+                .header("clear-site-data"),
+            None
+        );
+        assert_eq!(
+            server
+                .caller()
+                .post("/api/v1/kiosk/wipe", &json!({ "why": "end" }))
+                .status,
+            404
+        );
+    }
+
+    /// Without enrolment no kiosk route is available, and re-enrolment revokes the old kiosk's access.
+    #[test]
+    fn o2_a_machine_is_one_by_its_enrolment_only() {
+        let server = Server::start();
+        let code = |server: &Server| {
+            String::from_utf8(server.command(&["kiosk", "hz-02"]).stdout)
+                .unwrap()
+                .trim()
+                .to_owned()
+        };
+        let mut stranger = server.caller();
+        assert!(
+            !stranger.get("/?kiosk=1").text.contains("data-kiosk"),
+            "no address makes one"
+        );
+        let enrol =
+            |caller: &mut Caller, code: &str| caller.form("/kiosk/enrol", &[("code", code)]).status;
+        let first = code(&server);
+        let (mut old, mut new) = (server.caller(), server.caller());
+        assert_eq!(
+            (enrol(&mut old, &first), enrol(&mut stranger, &first)),
+            (303, 422),
+            "a code is used once"
+        );
+        assert!(old.get("/").text.contains("data-kiosk=\"80\""));
+        let empty = claim_domain::draft::Draft::new("01900000-0000-7000-8000-000000000002".into());
+        assert_eq!(
+            old.post("/api/v1/handoffs", &json!({ "parcel": { "draft": empty } }))
+                .status,
+            422,
+            "nothing to move"
+        );
+        let begun = old.post("/api/v1/handoffs", &json!({}));
+        assert_eq!(begun.status, 201);
+        let id = begun.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(enrol(&mut new, &code(&server)), 303);
+        assert!(
+            !old.get("/").text.contains("data-kiosk"),
+            "its old cookie says nothing any more"
+        );
+        assert_eq!(old.get(&format!("/api/v1/handoffs/{id}")).status, 404);
+        // What is typed at a kiosk is not kept at the server.
+        new.sign_in(&server, "13800138000");
+        let headers = [("content-type", "application/json"), ("if-none-match", "*")];
+        let draft: Value = serde_json::to_value(claim_domain::draft::Draft::new(
+            "01900000-0000-7000-8000-000000000001".into(),
+        ))
+        .unwrap();
+        let kept = new.send(
+            "PUT",
+            "/api/v1/drafts/01900000-0000-7000-8000-000000000001",
+            &headers,
+            draft.to_string().as_bytes(),
+        );
+        assert_eq!(kept.code(), "not-allowed");
     }
 }

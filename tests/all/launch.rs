@@ -92,59 +92,63 @@ async fn from_the_insurers_menu_to_the_number_in_two_screens() {
     browser.find("[data-stage=registered]").await;
 }
 
-/// Replayed, expired, altered, dated too far ahead, for an invalid phone number.
-#[test]
-fn a_link_that_is_not_right_signs_nobody_in() {
-    let server = Server::start();
-    let good = token(&server, PHONE, 300, "n1");
-    let try_it = |token: &str| {
-        let mut caller = server.caller();
-        let answer = caller.post("/api/v1/launch", &json!({ "token": token }));
-        if answer.status == 200 {
-            assert_eq!(
-                caller.get("/api/v1/session").json()["signed_in"],
-                false,
-                "nobody is signed in without a word"
-            );
-            let ticket = json!({ "ticket": answer.json()["ticket"] }).to_string();
-            let json = [("content-type", "application/json")];
-            assert_eq!(
-                server
-                    .caller()
-                    .send("PUT", "/api/v1/launch", &json, ticket.as_bytes())
-                    .status,
-                410,
-                "of another session"
-            );
-            assert_eq!(
-                caller
-                    .send("PUT", "/api/v1/launch", &json, ticket.as_bytes())
-                    .status,
-                200
-            );
+mod server {
+    use super::*;
+
+    /// Replayed, expired, altered, dated too far ahead, for an invalid phone number.
+    #[test]
+    fn a_link_that_is_not_right_signs_nobody_in() {
+        let server = Server::start();
+        let good = token(&server, PHONE, 300, "n1");
+        let try_it = |token: &str| {
+            let mut caller = server.caller();
+            let answer = caller.post("/api/v1/launch", &json!({ "token": token }));
+            if answer.status == 200 {
+                assert_eq!(
+                    caller.get("/api/v1/session").json()["signed_in"],
+                    false,
+                    "nobody is signed in without a word"
+                );
+                let ticket = json!({ "ticket": answer.json()["ticket"] }).to_string();
+                let json = [("content-type", "application/json")];
+                assert_eq!(
+                    server
+                        .caller()
+                        .send("PUT", "/api/v1/launch", &json, ticket.as_bytes())
+                        .status,
+                    410,
+                    "of another session"
+                );
+                assert_eq!(
+                    caller
+                        .send("PUT", "/api/v1/launch", &json, ticket.as_bytes())
+                        .status,
+                    200
+                );
+            }
+            (
+                answer.status,
+                caller.get("/api/v1/session").json()["signed_in"].clone(),
+            )
+        };
+        let (text, signature) = good.split_once('.').unwrap();
+        let altered = format!("f{}", &text[1..]);
+        for wrong in [
+            format!("{altered}.{signature}"),
+            format!(
+                "{text}.{}",
+                signature.replacen(|c: char| c.is_ascii_digit(), "x", 1)
+            ),
+            text.to_owned(),
+            String::new(),
+            token(&server, PHONE, -1, "n2"),
+            token(&server, PHONE, 3600, "n3"),
+            token(&server, "12345", 300, "n4"),
+            token(&server, PHONE, 300, ""),
+        ] {
+            assert_eq!(try_it(&wrong), (410, json!(false)), "{wrong}");
         }
-        (
-            answer.status,
-            caller.get("/api/v1/session").json()["signed_in"].clone(),
-        )
-    };
-    let (text, signature) = good.split_once('.').unwrap();
-    let altered = format!("f{}", &text[1..]);
-    for wrong in [
-        format!("{altered}.{signature}"),
-        format!(
-            "{text}.{}",
-            signature.replacen(|c: char| c.is_ascii_digit(), "x", 1)
-        ),
-        text.to_owned(),
-        String::new(),
-        token(&server, PHONE, -1, "n2"),
-        token(&server, PHONE, 3600, "n3"),
-        token(&server, "12345", 300, "n4"),
-        token(&server, PHONE, 300, ""),
-    ] {
-        assert_eq!(try_it(&wrong), (410, json!(false)), "{wrong}");
+        assert_eq!(try_it(&good), (200, json!(true)));
+        assert_eq!(try_it(&good), (410, json!(false)), "a link is used once");
     }
-    assert_eq!(try_it(&good), (200, json!(true)));
-    assert_eq!(try_it(&good), (410, json!(false)), "a link is used once");
 }

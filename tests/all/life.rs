@@ -956,344 +956,6 @@ async fn i3_a_missed_deadline_is_escalated_once() {
     assert_eq!(browser.axe().await, Vec::<String>::new());
 }
 
-/// I1 F8 E8 and the end of it: thirty days, the list that stops the clock, sixty days, reminders,
-/// closing, archiving.
-#[test]
-fn f8_time_moves_a_claim_as_the_law_says() {
-    let server = clocked();
-    let number = claim_of(&mut server.caller(), &server, |_| {});
-    let mut caller = server.caller();
-    caller.sign_in(&server, PHONE);
-    request(&mut caller, &server, &number);
-    let deadline = |caller: &mut Caller, id: &str| -> Value {
-        let view = caller.get(&format!("/api/v1/claims/{number}")).json();
-        view["deadlines"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|d| d["id"] == id)
-            .cloned()
-            .unwrap_or_default()
-    };
-    let first = deadline(&mut caller, "decide")["due"].clone();
-    let later = |server: &Server, days: i64| {
-        server.set_clock(days * DAY);
-        let mut caller = server.caller();
-        caller.sign_in(server, PHONE);
-        caller
-    };
-    // Asked for on day 5, submitted on day 12: seven days more.
-    server.set_clock(5 * DAY);
-    let until = claim_domain::local_day(
-        claim_domain::Moment::from_rfc3339(&now(&server))
-            .unwrap()
-            .plus_seconds(60 * DAY),
-    )
-    .to_string();
-    let ask = [
-        ("kind", "supplement-asked"),
-        ("reason", "请补驾驶证"),
-        ("until", &until),
-        ("documents", "driver_license"),
-    ];
-    good(&Caller::staff(&server, "intake").step(&number, &ask));
-    let mut caller = later(&server, 12);
-    let waiting = deadline(&mut caller, "decide");
-    assert_eq!(
-        (waiting["paused"].clone(), waiting["paused_days"].clone()),
-        (json!(true), json!(7))
-    );
-    let reminders = "SELECT count(*) FROM message WHERE kind LIKE 'reminder-%'";
-    server.until("reminded", || server.count(reminders) > 0);
-    assert_eq!(
-        server.count(reminders),
-        1,
-        "one reminder, not three, after a week away"
-    );
-    let excuse = json!({ "what": { "supplement-excused": { "document": "driver_license", "reason": "丢了" } } });
-    assert_eq!(
-        caller
-            .post(&format!("/api/v1/claims/{number}/steps"), &excuse)
-            .status,
-        201
-    );
-    let on = deadline(&mut caller, "decide");
-    let moment = |v: &Value| {
-        claim_domain::Moment::from_rfc3339(v.as_str().unwrap())
-            .unwrap()
-            .0
-    };
-    assert_eq!(
-        (moment(&on["due"]) - moment(&first), on["paused"].clone()),
-        (7 * DAY, json!(false))
-    );
-
-    // Sixty days without a decision: the undisputed amount is available, for anyone who asks.
-    let mut caller = later(&server, 59);
-    let advance = json!({ "what": "advance-asked" });
-    assert_eq!(
-        caller
-            .post(&format!("/api/v1/claims/{number}/steps"), &advance)
-            .code(),
-        "not-allowed"
-    );
-    let mut caller = later(&server, 61);
-    let offered = "SELECT count(*) FROM message WHERE kind = 'escalated'";
-    server.until("offered", || {
-        events(&mut caller.clone(), &number)
-            .iter()
-            .any(|e| e["what"]["escalated"]["deadline"] == "advance")
-            && server.count(offered) >= 2
-    });
-    let escalations = |caller: &mut Caller| -> Vec<String> {
-        let all = events(caller, &number);
-        all.iter()
-            .filter_map(|e| Some(e["what"]["escalated"]["deadline"].as_str()?.to_owned()))
-            .collect()
-    };
-    let mut known = escalations(&mut caller);
-    let before = known.len();
-    known.sort();
-    known.dedup();
-    assert_eq!(known.len(), before, "each once: {known:?}");
-    assert!(known.contains(&"decide".to_owned()));
-    assert_eq!(
-        caller
-            .post(&format!("/api/v1/claims/{number}/steps"), &advance)
-            .status,
-        201
-    );
-    assert_eq!(
-        crate::papers::name_payee(&mut caller, &number, "张伟", CARD).status,
-        200
-    );
-    let (mut supervisor, mut finance) = (
-        Caller::staff(&server, "supervisor"),
-        Caller::staff(&server, "finance"),
-    );
-    let advance = [
-        ("kind", "advance-paid"),
-        ("amount_fen", "1000"),
-        ("reference", "A1"),
-    ];
-    good(&supervisor.step(
-        &number,
-        &[("kind", "survey-skipped"), ("reason", "照片足够")],
-    ));
-    assert_eq!(
-        finance.step(&number, &advance).status,
-        409,
-        "nothing is certain before it was worked out"
-    );
-    good(&supervisor.step(&number, &[("kind", "assessed"), ("lines", "前保险杠 3000")]));
-    let too_much = [
-        ("kind", "advance-paid"),
-        ("amount_fen", "3000.01"),
-        ("reference", "A1"),
-    ];
-    assert_eq!(finance.step(&number, &too_much).status, 422);
-    good(&finance.step(&number, &advance));
-
-    // Decided and paid; from then on only the calendar acts.
-    assert_eq!(
-        caller
-            .post(
-                &format!("/api/v1/claims/{number}/steps"),
-                &json!({ "what": { "assessment-accepted": { "version": 1, "by_phone": false } } })
-            )
-            .status,
-        201
-    );
-    good(&supervisor.step(
-        &number,
-        &all_good(&[("kind", "approved"), ("basis", "第六条")]),
-    ));
-    lift(&server, &mut caller, &number);
-    good(&finance.step(
-        &number,
-        &[("kind", "payment-ordered"), ("instruction", "T1")],
-    ));
-    assert_eq!(
-        server
-            .bank(&json!({ "instruction": "T1", "paid": true, "reference": "R1" }))
-            .status,
-        204
-    );
-    let paid = events(&mut caller, &number);
-    let amount = paid
-        .iter()
-        .find_map(|e| e["what"]["paid"]["amount_fen"].as_i64());
-    assert_eq!(
-        amount,
-        Some(200_000),
-        "what was paid in advance is taken off"
-    );
-    let reached = |server: &Server, stage: &'static str| {
-        server.until(stage, || {
-            let sql = if stage == "closed" {
-                "SELECT count(*) FROM claim WHERE stage = 'closed'"
-            } else {
-                "SELECT count(*) FROM claim WHERE stage = 'archived'"
-            };
-            server.count(sql) == 1
-        });
-    };
-    server.set_clock(63 * DAY);
-    reached(&server, "closed");
-    let mut caller = later(&server, 64);
-    let write = json!({ "what": { "wrote": { "text": "谢谢" } } });
-    assert_eq!(
-        caller
-            .post(&format!("/api/v1/claims/{number}/steps"), &write)
-            .status,
-        201
-    );
-    server.set_clock(130 * DAY);
-    reached(&server, "archived");
-    let mut caller = later(&server, 131);
-    assert_eq!(
-        caller
-            .post(&format!("/api/v1/claims/{number}/steps"), &write)
-            .code(),
-        "not-allowed",
-        "an archived claim is read only"
-    );
-}
-
-/// N1 C12: whoever changes the log behind the server's back is found out.
-#[test]
-fn c12_a_changed_removed_or_cut_log_does_not_verify() {
-    let server = Server::start();
-    let number = claim_of(&mut server.caller(), &server, |_| {});
-    good(&Caller::staff(&server, "surveyor").step(
-        &number,
-        &[("kind", "survey-skipped"), ("reason", "照片足够")],
-    ));
-    let whole = server.command(&["verify"]);
-    assert!(
-        whole.status.success()
-            && String::from_utf8_lossy(&whole.stdout).contains("1 claims, 3 events"),
-        "{whole:?}"
-    );
-    for sql in [
-        "UPDATE event SET at = at - 1 WHERE seq = 2",
-        "UPDATE event SET actor = '\"customer\"' WHERE seq = 2",
-        "UPDATE event SET what = (SELECT what FROM event WHERE seq = 1) WHERE seq = 2",
-        "DELETE FROM event WHERE seq = 2",
-        "DELETE FROM event WHERE seq = 3",
-        "DELETE FROM event",
-    ] {
-        let copy = Server::on_copy(server.data(), Setting::default());
-        copy.write("DROP TRIGGER event_is_never_changed");
-        copy.write("DROP TRIGGER event_is_never_deleted");
-        copy.write(sql);
-        let broken = copy.command(&["verify"]);
-        assert!(
-            !broken.status.success() && String::from_utf8_lossy(&broken.stderr).contains(&number),
-            "{sql}: {broken:?}"
-        );
-    }
-}
-
-/// L1: the same picture in two claims is noted for staff, and no customer is told.
-#[test]
-fn l1_n3_notes_of_risk_are_for_staff_only_and_every_look_is_written_down() {
-    let server = Server::start();
-    let (mut one, mut two) = (server.caller(), server.caller());
-    let (a, b) = (
-        claim_of(&mut one, &server, |_| {}),
-        claim_of(&mut two, &server, |n| {
-            n["reporter"]["phone"] = json!("13900139000");
-            n["policy"]["plate"] = json!("沪AD12345");
-        }),
-    );
-    let picture = baoan_tests::papers::jpeg(&baoan_tests::papers::page(1800, 1300, 7));
-    assert_eq!(
-        crate::papers::attached(&mut one, &a, "scene", &picture).status,
-        200
-    );
-    assert_eq!(
-        crate::papers::attached(&mut two, &b, "scene", &picture).status,
-        200
-    );
-    let mut staff = Caller::staff(&server, "intake");
-    for (no, other) in [(&a, &b), (&b, &a)] {
-        let page = staff.get(&format!("/staff/claims/{no}")).text;
-        assert!(
-            page.contains("同一张照片也在另一案件") && page.contains(other.as_str()),
-            "{page}"
-        );
-    }
-    one.sign_in(&server, PHONE);
-    let view = one.get(&format!("/api/v1/claims/{a}")).text;
-    let me = one.get("/api/v1/me").text;
-    for text in [view, me] {
-        assert!(
-            !text.contains("same-picture") && !text.contains("signal") && !text.contains(&b),
-            "{text}"
-        );
-    }
-    // N3: every view of a document is logged.
-    let before = server.count("SELECT count(*) FROM look");
-    let page = staff.get(&format!("/staff/claims/{a}")).text;
-    let photo = page
-        .split("href=\"")
-        .find(|part| part.contains("/photos/"))
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap()
-        .to_owned();
-    assert_eq!(staff.get(&photo).status, 200);
-    assert_eq!(server.count("SELECT count(*) FROM look"), before + 1);
-    for sql in ["UPDATE look SET staff = 'x'", "DELETE FROM look"] {
-        assert!(server.refuses(sql), "{sql}");
-    }
-}
-
-/// L1: the same invoice in two claims, and a loss from before the policy.
-#[test]
-fn l1_an_invoice_that_stands_in_two_claims_and_a_loss_before_the_policy() {
-    let server = Server::start();
-    let typed = json!({ "repair_invoice": { "invoice_no": "24332000000012345678" } });
-    let reported = |plate: &str, phone: &str, days_ago: i64| {
-        let mut caller = server.caller();
-        let number = claim_of(&mut caller, &server, |n| {
-            let at = claim_domain::Moment::from_rfc3339(n["loss_at"].as_str().unwrap()).unwrap();
-            n["loss_at"] = json!(at.plus_seconds(-days_ago * DAY).to_string());
-            n["reporter"]["phone"] = json!(phone);
-            n["policy"]["plate"] = json!(plate);
-        });
-        caller.sign_in(&server, phone);
-        (number, caller)
-    };
-    let (a, mut one) = reported("浙A12345", PHONE, 0);
-    let (b, mut two) = reported("沪AD12345", "13900139000", 0);
-    request_with(&mut one, &server, &a, &typed);
-    request_with(&mut two, &server, &b, &typed);
-    let mut staff = Caller::staff(&server, "intake");
-    for (no, other) in [(&a, &b), (&b, &a)] {
-        let page = staff.get(&format!("/staff/claims/{no}")).text;
-        assert!(
-            page.contains("同一张发票也在另一案件") && page.contains(other.as_str()),
-            "{page}"
-        );
-    }
-    let (early, mut caller) = reported("浙A12345", "13400134005", before_the_policy(&server));
-    assert!(
-        staff
-            .get(&format!("/staff/claims/{early}"))
-            .text
-            .contains("出险时间早于保单起期")
-    );
-    assert!(
-        !caller
-            .get(&format!("/api/v1/claims/{early}"))
-            .text
-            .contains("before-policy")
-    );
-}
-
 /// Days back to a loss before any demo policy began.
 fn before_the_policy(server: &Server) -> i64 {
     let began = claim_domain::Day::parse("2025-12-20").unwrap();
@@ -1302,61 +964,405 @@ fn before_the_policy(server: &Server) -> i64 {
     ))
 }
 
-/// P1: a typhoon in Hangzhou waives the weather certificate there, and only there.
-#[test]
-fn p1_a_catastrophe_asks_for_fewer_papers_in_its_region() {
-    let server = Server::start();
-    let at = now(&server);
-    let today =
-        claim_domain::local_day(claim_domain::Moment::from_rfc3339(&at).unwrap()).to_string();
-    let fields = [
-        ("region", "杭州"),
-        ("from", &*today),
-        ("to", &*today),
-        ("zh", "台风期间，我们优先处理"),
-        ("en", "Storm: you come first"),
-    ];
-    assert_eq!(
-        Caller::staff(&server, "intake")
-            .form("/staff/catastrophes", &fields)
-            .status,
-        403,
-        "the supervisor's switch"
-    );
-    assert_eq!(
-        Caller::staff(&server, "supervisor")
-            .form("/staff/catastrophes", &fields)
-            .status,
-        303
-    );
-    let view = |place: &str, phone: &str| {
+mod server {
+    use super::*;
+
+    /// I1 F8 E8 and the end of it: thirty days, the list that stops the clock, sixty days, reminders,
+    /// closing, archiving.
+    #[test]
+    fn f8_time_moves_a_claim_as_the_law_says() {
+        let server = clocked();
+        let number = claim_of(&mut server.caller(), &server, |_| {});
         let mut caller = server.caller();
-        let number = claim_of(&mut caller, &server, |n| {
-            n["incident"] = json!("motor.nature");
-            n["place"]["text"] = json!(place);
-            n["reporter"]["phone"] = json!(phone);
-        });
-        caller.sign_in(&server, phone);
-        let tasks = caller
-            .get(&format!("/api/v1/claims/{number}/requirements"))
-            .json()["tasks"]
-            .clone();
-        let weather = tasks
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|t| t["document"] == "weather" && t["state"] == "todo");
-        (
-            weather,
-            caller.get(&format!("/api/v1/claims/{number}")).json()["catastrophe"]["zh"].clone(),
+        caller.sign_in(&server, PHONE);
+        request(&mut caller, &server, &number);
+        let deadline = |caller: &mut Caller, id: &str| -> Value {
+            let view = caller.get(&format!("/api/v1/claims/{number}")).json();
+            view["deadlines"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|d| d["id"] == id)
+                .cloned()
+                .unwrap_or_default()
+        };
+        let first = deadline(&mut caller, "decide")["due"].clone();
+        let later = |server: &Server, days: i64| {
+            server.set_clock(days * DAY);
+            let mut caller = server.caller();
+            caller.sign_in(server, PHONE);
+            caller
+        };
+        // Asked for on day 5, submitted on day 12: seven days more.
+        server.set_clock(5 * DAY);
+        let until = claim_domain::local_day(
+            claim_domain::Moment::from_rfc3339(&now(&server))
+                .unwrap()
+                .plus_seconds(60 * DAY),
         )
-    };
-    assert_eq!(
-        view("杭州市西湖区文三路 90 号", PHONE),
-        (false, json!("台风期间，我们优先处理"))
-    );
-    assert_eq!(
-        view("宁波市海曙区中山路 1 号", "13400134001").1,
-        Value::Null
-    );
+        .to_string();
+        let ask = [
+            ("kind", "supplement-asked"),
+            ("reason", "请补驾驶证"),
+            ("until", &until),
+            ("documents", "driver_license"),
+        ];
+        good(&Caller::staff(&server, "intake").step(&number, &ask));
+        let mut caller = later(&server, 12);
+        let waiting = deadline(&mut caller, "decide");
+        assert_eq!(
+            (waiting["paused"].clone(), waiting["paused_days"].clone()),
+            (json!(true), json!(7))
+        );
+        let reminders = "SELECT count(*) FROM message WHERE kind LIKE 'reminder-%'";
+        server.until("reminded", || server.count(reminders) > 0);
+        assert_eq!(
+            server.count(reminders),
+            1,
+            "one reminder, not three, after a week away"
+        );
+        let excuse = json!({ "what": { "supplement-excused": { "document": "driver_license", "reason": "丢了" } } });
+        assert_eq!(
+            caller
+                .post(&format!("/api/v1/claims/{number}/steps"), &excuse)
+                .status,
+            201
+        );
+        let on = deadline(&mut caller, "decide");
+        let moment = |v: &Value| {
+            claim_domain::Moment::from_rfc3339(v.as_str().unwrap())
+                .unwrap()
+                .0
+        };
+        assert_eq!(
+            (moment(&on["due"]) - moment(&first), on["paused"].clone()),
+            (7 * DAY, json!(false))
+        );
+
+        // Sixty days without a decision: the undisputed amount is available, for anyone who asks.
+        let mut caller = later(&server, 59);
+        let advance = json!({ "what": "advance-asked" });
+        assert_eq!(
+            caller
+                .post(&format!("/api/v1/claims/{number}/steps"), &advance)
+                .code(),
+            "not-allowed"
+        );
+        let mut caller = later(&server, 61);
+        let offered = "SELECT count(*) FROM message WHERE kind = 'escalated'";
+        server.until("offered", || {
+            events(&mut caller.clone(), &number)
+                .iter()
+                .any(|e| e["what"]["escalated"]["deadline"] == "advance")
+                && server.count(offered) >= 2
+        });
+        let escalations = |caller: &mut Caller| -> Vec<String> {
+            let all = events(caller, &number);
+            all.iter()
+                .filter_map(|e| Some(e["what"]["escalated"]["deadline"].as_str()?.to_owned()))
+                .collect()
+        };
+        let mut known = escalations(&mut caller);
+        let before = known.len();
+        known.sort();
+        known.dedup();
+        assert_eq!(known.len(), before, "each once: {known:?}");
+        assert!(known.contains(&"decide".to_owned()));
+        assert_eq!(
+            caller
+                .post(&format!("/api/v1/claims/{number}/steps"), &advance)
+                .status,
+            201
+        );
+        assert_eq!(
+            crate::papers::name_payee(&mut caller, &number, "张伟", CARD).status,
+            200
+        );
+        let (mut supervisor, mut finance) = (
+            Caller::staff(&server, "supervisor"),
+            Caller::staff(&server, "finance"),
+        );
+        let advance = [
+            ("kind", "advance-paid"),
+            ("amount_fen", "1000"),
+            ("reference", "A1"),
+        ];
+        good(&supervisor.step(
+            &number,
+            &[("kind", "survey-skipped"), ("reason", "照片足够")],
+        ));
+        assert_eq!(
+            finance.step(&number, &advance).status,
+            409,
+            "nothing is certain before it was worked out"
+        );
+        good(&supervisor.step(&number, &[("kind", "assessed"), ("lines", "前保险杠 3000")]));
+        let too_much = [
+            ("kind", "advance-paid"),
+            ("amount_fen", "3000.01"),
+            ("reference", "A1"),
+        ];
+        assert_eq!(finance.step(&number, &too_much).status, 422);
+        good(&finance.step(&number, &advance));
+
+        // Decided and paid; from then on only the calendar acts.
+        assert_eq!(
+            caller
+                .post(
+                    &format!("/api/v1/claims/{number}/steps"),
+                    &json!({ "what": { "assessment-accepted": { "version": 1, "by_phone": false } } })
+                )
+                .status,
+            201
+        );
+        good(&supervisor.step(
+            &number,
+            &all_good(&[("kind", "approved"), ("basis", "第六条")]),
+        ));
+        lift(&server, &mut caller, &number);
+        good(&finance.step(
+            &number,
+            &[("kind", "payment-ordered"), ("instruction", "T1")],
+        ));
+        assert_eq!(
+            server
+                .bank(&json!({ "instruction": "T1", "paid": true, "reference": "R1" }))
+                .status,
+            204
+        );
+        let paid = events(&mut caller, &number);
+        let amount = paid
+            .iter()
+            .find_map(|e| e["what"]["paid"]["amount_fen"].as_i64());
+        assert_eq!(
+            amount,
+            Some(200_000),
+            "what was paid in advance is taken off"
+        );
+        let reached = |server: &Server, stage: &'static str| {
+            server.until(stage, || {
+                let sql = if stage == "closed" {
+                    "SELECT count(*) FROM claim WHERE stage = 'closed'"
+                } else {
+                    "SELECT count(*) FROM claim WHERE stage = 'archived'"
+                };
+                server.count(sql) == 1
+            });
+        };
+        server.set_clock(63 * DAY);
+        reached(&server, "closed");
+        let mut caller = later(&server, 64);
+        let write = json!({ "what": { "wrote": { "text": "谢谢" } } });
+        assert_eq!(
+            caller
+                .post(&format!("/api/v1/claims/{number}/steps"), &write)
+                .status,
+            201
+        );
+        server.set_clock(130 * DAY);
+        reached(&server, "archived");
+        let mut caller = later(&server, 131);
+        assert_eq!(
+            caller
+                .post(&format!("/api/v1/claims/{number}/steps"), &write)
+                .code(),
+            "not-allowed",
+            "an archived claim is read only"
+        );
+    }
+
+    /// N1 C12: whoever changes the log behind the server's back is found out.
+    #[test]
+    fn c12_a_changed_removed_or_cut_log_does_not_verify() {
+        let server = Server::start();
+        let number = claim_of(&mut server.caller(), &server, |_| {});
+        good(&Caller::staff(&server, "surveyor").step(
+            &number,
+            &[("kind", "survey-skipped"), ("reason", "照片足够")],
+        ));
+        let whole = server.command(&["verify"]);
+        assert!(
+            whole.status.success()
+                && String::from_utf8_lossy(&whole.stdout).contains("1 claims, 3 events"),
+            "{whole:?}"
+        );
+        for sql in [
+            "UPDATE event SET at = at - 1 WHERE seq = 2",
+            "UPDATE event SET actor = '\"customer\"' WHERE seq = 2",
+            "UPDATE event SET what = (SELECT what FROM event WHERE seq = 1) WHERE seq = 2",
+            "DELETE FROM event WHERE seq = 2",
+            "DELETE FROM event WHERE seq = 3",
+            "DELETE FROM event",
+        ] {
+            let copy = Server::on_copy(server.data(), Setting::default());
+            copy.write("DROP TRIGGER event_is_never_changed");
+            copy.write("DROP TRIGGER event_is_never_deleted");
+            copy.write(sql);
+            let broken = copy.command(&["verify"]);
+            assert!(
+                !broken.status.success()
+                    && String::from_utf8_lossy(&broken.stderr).contains(&number),
+                "{sql}: {broken:?}"
+            );
+        }
+    }
+
+    /// L1: the same picture in two claims is noted for staff, and no customer is told.
+    #[test]
+    fn l1_n3_notes_of_risk_are_for_staff_only_and_every_look_is_written_down() {
+        let server = Server::start();
+        let (mut one, mut two) = (server.caller(), server.caller());
+        let (a, b) = (
+            claim_of(&mut one, &server, |_| {}),
+            claim_of(&mut two, &server, |n| {
+                n["reporter"]["phone"] = json!("13900139000");
+                n["policy"]["plate"] = json!("沪AD12345");
+            }),
+        );
+        let picture = baoan_tests::papers::jpeg(&baoan_tests::papers::page(1800, 1300, 7));
+        assert_eq!(
+            crate::papers::attached(&mut one, &a, "scene", &picture).status,
+            200
+        );
+        assert_eq!(
+            crate::papers::attached(&mut two, &b, "scene", &picture).status,
+            200
+        );
+        let mut staff = Caller::staff(&server, "intake");
+        for (no, other) in [(&a, &b), (&b, &a)] {
+            let page = staff.get(&format!("/staff/claims/{no}")).text;
+            assert!(
+                page.contains("同一张照片也在另一案件") && page.contains(other.as_str()),
+                "{page}"
+            );
+        }
+        one.sign_in(&server, PHONE);
+        let view = one.get(&format!("/api/v1/claims/{a}")).text;
+        let me = one.get("/api/v1/me").text;
+        for text in [view, me] {
+            assert!(
+                !text.contains("same-picture") && !text.contains("signal") && !text.contains(&b),
+                "{text}"
+            );
+        }
+        // N3: every view of a document is logged.
+        let before = server.count("SELECT count(*) FROM look");
+        let page = staff.get(&format!("/staff/claims/{a}")).text;
+        let photo = page
+            .split("href=\"")
+            .find(|part| part.contains("/photos/"))
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .to_owned();
+        assert_eq!(staff.get(&photo).status, 200);
+        assert_eq!(server.count("SELECT count(*) FROM look"), before + 1);
+        for sql in ["UPDATE look SET staff = 'x'", "DELETE FROM look"] {
+            assert!(server.refuses(sql), "{sql}");
+        }
+    }
+
+    /// L1: the same invoice in two claims, and a loss from before the policy.
+    #[test]
+    fn l1_an_invoice_that_stands_in_two_claims_and_a_loss_before_the_policy() {
+        let server = Server::start();
+        let typed = json!({ "repair_invoice": { "invoice_no": "24332000000012345678" } });
+        let reported = |plate: &str, phone: &str, days_ago: i64| {
+            let mut caller = server.caller();
+            let number = claim_of(&mut caller, &server, |n| {
+                let at =
+                    claim_domain::Moment::from_rfc3339(n["loss_at"].as_str().unwrap()).unwrap();
+                n["loss_at"] = json!(at.plus_seconds(-days_ago * DAY).to_string());
+                n["reporter"]["phone"] = json!(phone);
+                n["policy"]["plate"] = json!(plate);
+            });
+            caller.sign_in(&server, phone);
+            (number, caller)
+        };
+        let (a, mut one) = reported("浙A12345", PHONE, 0);
+        let (b, mut two) = reported("沪AD12345", "13900139000", 0);
+        request_with(&mut one, &server, &a, &typed);
+        request_with(&mut two, &server, &b, &typed);
+        let mut staff = Caller::staff(&server, "intake");
+        for (no, other) in [(&a, &b), (&b, &a)] {
+            let page = staff.get(&format!("/staff/claims/{no}")).text;
+            assert!(
+                page.contains("同一张发票也在另一案件") && page.contains(other.as_str()),
+                "{page}"
+            );
+        }
+        let (early, mut caller) = reported("浙A12345", "13400134005", before_the_policy(&server));
+        assert!(
+            staff
+                .get(&format!("/staff/claims/{early}"))
+                .text
+                .contains("出险时间早于保单起期")
+        );
+        assert!(
+            !caller
+                .get(&format!("/api/v1/claims/{early}"))
+                .text
+                .contains("before-policy")
+        );
+    }
+
+    /// P1: a typhoon in Hangzhou waives the weather certificate there, and only there.
+    #[test]
+    fn p1_a_catastrophe_asks_for_fewer_papers_in_its_region() {
+        let server = Server::start();
+        let at = now(&server);
+        let today =
+            claim_domain::local_day(claim_domain::Moment::from_rfc3339(&at).unwrap()).to_string();
+        let fields = [
+            ("region", "杭州"),
+            ("from", &*today),
+            ("to", &*today),
+            ("zh", "台风期间，我们优先处理"),
+            ("en", "Storm: you come first"),
+        ];
+        assert_eq!(
+            Caller::staff(&server, "intake")
+                .form("/staff/catastrophes", &fields)
+                .status,
+            403,
+            "the supervisor's switch"
+        );
+        assert_eq!(
+            Caller::staff(&server, "supervisor")
+                .form("/staff/catastrophes", &fields)
+                .status,
+            303
+        );
+        let view = |place: &str, phone: &str| {
+            let mut caller = server.caller();
+            let number = claim_of(&mut caller, &server, |n| {
+                n["incident"] = json!("motor.nature");
+                n["place"]["text"] = json!(place);
+                n["reporter"]["phone"] = json!(phone);
+            });
+            caller.sign_in(&server, phone);
+            let tasks = caller
+                .get(&format!("/api/v1/claims/{number}/requirements"))
+                .json()["tasks"]
+                .clone();
+            let weather = tasks
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|t| t["document"] == "weather" && t["state"] == "todo");
+            (
+                weather,
+                caller.get(&format!("/api/v1/claims/{number}")).json()["catastrophe"]["zh"].clone(),
+            )
+        };
+        assert_eq!(
+            view("杭州市西湖区文三路 90 号", PHONE),
+            (false, json!("台风期间，我们优先处理"))
+        );
+        assert_eq!(
+            view("宁波市海曙区中山路 1 号", "13400134001").1,
+            Value::Null
+        );
+    }
 }

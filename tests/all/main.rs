@@ -3,10 +3,8 @@
 // A failing test says so by panicking.
 #![allow(clippy::unwrap_used)]
 
-mod api;
 mod attacks;
 mod brands;
-mod clients;
 mod embedding;
 mod engine;
 mod engines;
@@ -16,13 +14,11 @@ mod journeys;
 mod kiosk;
 mod launch;
 mod life;
-mod load;
 mod papers;
 mod photo_bench;
-mod rows;
 mod screens;
+mod server;
 mod storage;
-mod streams;
 mod supplements;
 mod trade;
 mod wechat;

@@ -737,49 +737,6 @@ async fn c2_doubts_among_files_and_of_what_was_typed_are_the_same_at_the_server(
     assert_eq!(held, codes);
 }
 
-/// K03 and K07 at the server alone: bypassing the phone meets the same rules.
-#[test]
-fn c2_the_server_refuses_too_many_and_the_same_original_twice() {
-    let server = Server::start();
-    let mut caller = server.caller();
-    let number = claim_of(&mut caller, &server, |_| {});
-    let mut put = |document: &str, bytes: &[u8], original: Option<&str>| {
-        let upload = uploaded(&mut caller, bytes);
-        let said = original.map(|original| {
-            json!({ "id": "x", "document": document, "format": "jpeg", "bytes": 1, "sha256": "x", "original_sha256": original }).to_string()
-        });
-        caller.send(
-            "PUT",
-            &format!("/api/v1/claims/{number}/documents/{document}/{upload}"),
-            &[],
-            said.unwrap_or_default().as_bytes(),
-        )
-    };
-    let refusal =
-        |answer: baoan_tests::Answer| (answer.status, answer.json()["errors"][0]["code"].clone());
-    assert_eq!(
-        put("plate_photo", &jpeg(&page(1500, 1100, 1)), None).status,
-        200
-    );
-    assert_eq!(
-        refusal(put("plate_photo", &jpeg(&page(1500, 1100, 2)), None)),
-        (422, json!("photo-limit"))
-    );
-    let original = "ab".repeat(32);
-    assert_eq!(
-        put("diagnosis", &jpeg(&page(1500, 1100, 3)), Some(&original)).status,
-        200
-    );
-    assert_eq!(
-        refusal(put(
-            "diagnosis",
-            &jpeg(&page(1500, 1100, 5)),
-            Some(&original)
-        )),
-        (422, json!("photo-duplicate"))
-    );
-}
-
 #[tokio::test]
 async fn the_keyboard_alone_hands_in_documents_and_signs() {
     let folder = tempfile::tempdir().unwrap();
@@ -995,205 +952,6 @@ async fn stored(browser: &Browser) -> Vec<u8> {
         .unwrap()
 }
 
-#[test]
-fn u10_a_claim_request_is_refused_by_name_and_taken_once() {
-    let server = Server::start();
-    let mut caller = server.caller();
-    let number = claim_of(&mut caller, &server, |_| {});
-    caller.sign_in(&server, PHONE);
-    let path = format!("/api/v1/claims/{number}/claim-request");
-    let request = json!({ "answers": {}, "unavailable": {}, "typed": {}, "consents": [], "signature": { "strokes": [] }, "form_sha256": "", "tasks": [], "doubts": [] });
-    let send = |caller: &mut Caller, key: &str, body: &Value| {
-        caller.send(
-            "POST",
-            &path,
-            &[
-                ("content-type", "application/json"),
-                ("idempotency-key", key),
-            ],
-            body.to_string().as_bytes(),
-        )
-    };
-    let refused = send(&mut caller, &unique_key(), &request);
-    assert_eq!(refused.status, 422);
-    let fields: Vec<String> = refused.json()["errors"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|e| e["field"].as_str().unwrap().to_owned())
-        .collect();
-    for field in [
-        "/documents/vin_photo",
-        "/documents/vehicle_license",
-        "/consents/account",
-        "/signature",
-    ] {
-        assert!(fields.iter().any(|f| f == field), "{field}: {fields:?}");
-    }
-    let at = now(&server);
-    // No document is available, all of it explained: that is still a valid claim request.
-    let mut right = request.clone();
-    for field in fields.iter().filter_map(|f| f.strip_prefix("/documents/")) {
-        right["unavailable"][field] = json!("房子烧了，什么都没有了");
-    }
-    right["consents"] = json!(
-        ["account", "inquiry", "esign"].map(|id| json!({ "id": id, "version": 1, "at": at }))
-    );
-    right["signature"]["strokes"] = json!([(0..40)
-        .map(|i| json!([100 + i * 10, 200 + i % 7 * 60]))
-        .collect::<Vec<_>>()]);
-    let unsigned = send(&mut caller, &unique_key(), &right);
-    assert_eq!(
-        (
-            unsigned.status,
-            unsigned.json()["errors"][0]["field"].clone()
-        ),
-        (422, json!("/form_sha256")),
-        "what was signed is not this form"
-    );
-    let mut endless = right.clone();
-    endless["typed"] = json!({ "bank_card": { "card": "6".repeat(200_000) } });
-    let refused = send(&mut caller, &unique_key(), &endless).json();
-    assert_eq!(
-        (
-            &refused["errors"][0]["field"],
-            &refused["errors"][0]["code"]
-        ),
-        (&json!("/typed/bank_card/card"), &json!("too-long"))
-    );
-    let mut stranger = server.caller();
-    assert_eq!(send(&mut stranger, &unique_key(), &right).status, 401);
-    stranger.sign_in(&server, "13900139000");
-    assert_eq!(send(&mut stranger, &unique_key(), &right).status, 404);
-    assert_eq!(send(&mut caller, "x", &right).status, 400);
-    assert_eq!(
-        caller
-            .send(
-                "POST",
-                &path,
-                &[
-                    ("content-type", "application/json"),
-                    ("idempotency-key", &unique_key())
-                ],
-                b"{"
-            )
-            .status,
-        400
-    );
-
-    // Typed values are compared, never refused; a right-to-left name stays as it is.
-    right["typed"] = json!({
-        "id_front": { "name": "محمد عليّ", "id_no": "110105194912310021" },
-        "id_back": { "valid_until": "2020.1.2" },
-        "bank_card": { "card": "6222 0200 0000 0000 000" },
-        "submarine": { "card": "1" }
-    });
-    let view = caller.get(&format!("/api/v1/claims/{number}")).json();
-    let catalogue =
-        claim_domain::Catalogue::load(include_str!("../../public/catalog.json")).unwrap();
-    let notice: claim_domain::Notice = serde_json::from_value(view["notice"].clone()).unwrap();
-    let folder: claim_domain::documents::Folder = serde_json::from_value(
-        json!({ "unavailable": right["unavailable"], "typed": right["typed"] }),
-    )
-    .unwrap_or_default();
-    let form = claim_domain::documents::claim_form(&catalogue, &number, &notice, &folder);
-    right["form_sha256"] = json!(claim_domain::documents::form_sha256(&form));
-    let key = unique_key();
-    let taken = send(&mut caller, &key, &right);
-    assert_eq!(taken.status, 201, "{taken:?}");
-    let again = send(&mut caller, &key, &right);
-    assert_eq!((again.status, again.text), (200, taken.text));
-    let mut other = right.clone();
-    other["answers"] = json!({ "mortgaged": true });
-    assert_eq!(
-        send(&mut caller, &key, &other).code(),
-        "idempotency-key-reused"
-    );
-    assert_eq!(
-        send(&mut caller, &unique_key(), &right).code(),
-        "not-allowed",
-        "once"
-    );
-    let doubts = caller
-        .get(&format!("/api/v1/claims/{number}/requirements"))
-        .json()["doubts"]
-        .clone();
-    let rules: Vec<String> = doubts
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|d| {
-            format!(
-                "{} {}",
-                d["rule"].as_str().unwrap(),
-                d["finding"]["code"].as_str().unwrap()
-            )
-        })
-        .collect();
-    assert_eq!(rules, ["K11 expired", "K14 name-differs", "K15 id-check"]);
-    let seen = Caller::staff(&server, "intake")
-        .get(&format!("/staff/claims/{number}"))
-        .text;
-    assert!(
-        seen.contains("محمد عليّ")
-            && seen.contains("**** 0000")
-            && !seen.contains("6222020000000000000")
-    );
-    assert!(
-        caller
-            .get(&format!("/api/v1/claims/{number}"))
-            .text
-            .contains("**** 0000")
-    );
-}
-
-#[test]
-fn files_are_judged_by_what_they_are() {
-    let server = Server::start();
-    let mut caller = server.caller();
-    let number = claim_of(&mut caller, &server, |_| {});
-    caller.sign_in(&server, PHONE);
-    let picture = jpeg(&page(1500, 1100, 1));
-    let first = attached(&mut caller, &number, "diagnosis", &picture);
-    assert_eq!(
-        (first.status, first.json()["doubts"].clone()),
-        (200, json!([]))
-    );
-    assert_eq!(
-        attached(&mut caller, &number, "diagnosis", &picture).json()["id"],
-        first.json()["id"],
-        "the same again is the same file"
-    );
-    let elsewhere = attached(&mut caller, &number, "medical_record", &picture);
-    assert_eq!(
-        elsewhere.json()["doubts"][0]["finding"]["code"],
-        json!("photo-elsewhere")
-    );
-    assert_eq!(
-        attached(&mut caller, &number, "claim_form", &picture).status,
-        404,
-        "a form takes no file"
-    );
-    assert_eq!(
-        attached(&mut caller, &number, "boat_papers", &picture).status,
-        404
-    );
-    let read = attached(&mut caller, &number, "tow_invoice", &invoice());
-    assert_eq!(read.json()["doubts"][0]["rule"], json!("K17"));
-    let document = attached(&mut caller, &number, "diagnosis", &pdf(2, "")).json();
-    let answer = caller.get(&format!(
-        "/api/v1/claims/{number}/photos/{}",
-        document["id"].as_str().unwrap()
-    ));
-    assert_eq!(answer.header("content-type"), Some("application/pdf"));
-    assert!(
-        answer
-            .header("content-disposition")
-            .unwrap()
-            .starts_with("attachment")
-    );
-}
-
 /// How long all checks of a photograph take in the worker, on top of shrinking it.
 #[tokio::test]
 #[ignore = "a measurement: cargo xtask bench checks"]
@@ -1242,6 +1000,253 @@ async fn bench_of_the_checks_in_the_worker() {
             found[0],
             found[1],
             found[2]
+        );
+    }
+}
+
+mod server {
+    use super::*;
+
+    /// K03 and K07 at the server alone: bypassing the phone meets the same rules.
+    #[test]
+    fn c2_the_server_refuses_too_many_and_the_same_original_twice() {
+        let server = Server::start();
+        let mut caller = server.caller();
+        let number = claim_of(&mut caller, &server, |_| {});
+        let mut put = |document: &str, bytes: &[u8], original: Option<&str>| {
+            let upload = uploaded(&mut caller, bytes);
+            let said = original.map(|original| {
+                json!({ "id": "x", "document": document, "format": "jpeg", "bytes": 1, "sha256": "x", "original_sha256": original }).to_string()
+            });
+            caller.send(
+                "PUT",
+                &format!("/api/v1/claims/{number}/documents/{document}/{upload}"),
+                &[],
+                said.unwrap_or_default().as_bytes(),
+            )
+        };
+        let refusal = |answer: baoan_tests::Answer| {
+            (answer.status, answer.json()["errors"][0]["code"].clone())
+        };
+        assert_eq!(
+            put("plate_photo", &jpeg(&page(1500, 1100, 1)), None).status,
+            200
+        );
+        assert_eq!(
+            refusal(put("plate_photo", &jpeg(&page(1500, 1100, 2)), None)),
+            (422, json!("photo-limit"))
+        );
+        let original = "ab".repeat(32);
+        assert_eq!(
+            put("diagnosis", &jpeg(&page(1500, 1100, 3)), Some(&original)).status,
+            200
+        );
+        assert_eq!(
+            refusal(put(
+                "diagnosis",
+                &jpeg(&page(1500, 1100, 5)),
+                Some(&original)
+            )),
+            (422, json!("photo-duplicate"))
+        );
+    }
+
+    #[test]
+    fn u10_a_claim_request_is_refused_by_name_and_taken_once() {
+        let server = Server::start();
+        let mut caller = server.caller();
+        let number = claim_of(&mut caller, &server, |_| {});
+        caller.sign_in(&server, PHONE);
+        let path = format!("/api/v1/claims/{number}/claim-request");
+        let request = json!({ "answers": {}, "unavailable": {}, "typed": {}, "consents": [], "signature": { "strokes": [] }, "form_sha256": "", "tasks": [], "doubts": [] });
+        let send = |caller: &mut Caller, key: &str, body: &Value| {
+            caller.send(
+                "POST",
+                &path,
+                &[
+                    ("content-type", "application/json"),
+                    ("idempotency-key", key),
+                ],
+                body.to_string().as_bytes(),
+            )
+        };
+        let refused = send(&mut caller, &unique_key(), &request);
+        assert_eq!(refused.status, 422);
+        let fields: Vec<String> = refused.json()["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["field"].as_str().unwrap().to_owned())
+            .collect();
+        for field in [
+            "/documents/vin_photo",
+            "/documents/vehicle_license",
+            "/consents/account",
+            "/signature",
+        ] {
+            assert!(fields.iter().any(|f| f == field), "{field}: {fields:?}");
+        }
+        let at = now(&server);
+        // No document is available, all of it explained: that is still a valid claim request.
+        let mut right = request.clone();
+        for field in fields.iter().filter_map(|f| f.strip_prefix("/documents/")) {
+            right["unavailable"][field] = json!("房子烧了，什么都没有了");
+        }
+        right["consents"] = json!(
+            ["account", "inquiry", "esign"].map(|id| json!({ "id": id, "version": 1, "at": at }))
+        );
+        right["signature"]["strokes"] = json!([(0..40)
+            .map(|i| json!([100 + i * 10, 200 + i % 7 * 60]))
+            .collect::<Vec<_>>()]);
+        let unsigned = send(&mut caller, &unique_key(), &right);
+        assert_eq!(
+            (
+                unsigned.status,
+                unsigned.json()["errors"][0]["field"].clone()
+            ),
+            (422, json!("/form_sha256")),
+            "what was signed is not this form"
+        );
+        let mut endless = right.clone();
+        endless["typed"] = json!({ "bank_card": { "card": "6".repeat(200_000) } });
+        let refused = send(&mut caller, &unique_key(), &endless).json();
+        assert_eq!(
+            (
+                &refused["errors"][0]["field"],
+                &refused["errors"][0]["code"]
+            ),
+            (&json!("/typed/bank_card/card"), &json!("too-long"))
+        );
+        let mut stranger = server.caller();
+        assert_eq!(send(&mut stranger, &unique_key(), &right).status, 401);
+        stranger.sign_in(&server, "13900139000");
+        assert_eq!(send(&mut stranger, &unique_key(), &right).status, 404);
+        assert_eq!(send(&mut caller, "x", &right).status, 400);
+        assert_eq!(
+            caller
+                .send(
+                    "POST",
+                    &path,
+                    &[
+                        ("content-type", "application/json"),
+                        ("idempotency-key", &unique_key())
+                    ],
+                    b"{"
+                )
+                .status,
+            400
+        );
+
+        // Typed values are compared, never refused; a right-to-left name stays as it is.
+        right["typed"] = json!({
+            "id_front": { "name": "محمد عليّ", "id_no": "110105194912310021" },
+            "id_back": { "valid_until": "2020.1.2" },
+            "bank_card": { "card": "6222 0200 0000 0000 000" },
+            "submarine": { "card": "1" }
+        });
+        let view = caller.get(&format!("/api/v1/claims/{number}")).json();
+        let catalogue =
+            claim_domain::Catalogue::load(include_str!("../../public/catalog.json")).unwrap();
+        let notice: claim_domain::Notice = serde_json::from_value(view["notice"].clone()).unwrap();
+        let folder: claim_domain::documents::Folder = serde_json::from_value(
+            json!({ "unavailable": right["unavailable"], "typed": right["typed"] }),
+        )
+        .unwrap_or_default();
+        let form = claim_domain::documents::claim_form(&catalogue, &number, &notice, &folder);
+        right["form_sha256"] = json!(claim_domain::documents::form_sha256(&form));
+        let key = unique_key();
+        let taken = send(&mut caller, &key, &right);
+        assert_eq!(taken.status, 201, "{taken:?}");
+        let again = send(&mut caller, &key, &right);
+        assert_eq!((again.status, again.text), (200, taken.text));
+        let mut other = right.clone();
+        other["answers"] = json!({ "mortgaged": true });
+        assert_eq!(
+            send(&mut caller, &key, &other).code(),
+            "idempotency-key-reused"
+        );
+        assert_eq!(
+            send(&mut caller, &unique_key(), &right).code(),
+            "not-allowed",
+            "once"
+        );
+        let doubts = caller
+            .get(&format!("/api/v1/claims/{number}/requirements"))
+            .json()["doubts"]
+            .clone();
+        let rules: Vec<String> = doubts
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|d| {
+                format!(
+                    "{} {}",
+                    d["rule"].as_str().unwrap(),
+                    d["finding"]["code"].as_str().unwrap()
+                )
+            })
+            .collect();
+        assert_eq!(rules, ["K11 expired", "K14 name-differs", "K15 id-check"]);
+        let seen = Caller::staff(&server, "intake")
+            .get(&format!("/staff/claims/{number}"))
+            .text;
+        assert!(
+            seen.contains("محمد عليّ")
+                && seen.contains("**** 0000")
+                && !seen.contains("6222020000000000000")
+        );
+        assert!(
+            caller
+                .get(&format!("/api/v1/claims/{number}"))
+                .text
+                .contains("**** 0000")
+        );
+    }
+
+    #[test]
+    fn files_are_judged_by_what_they_are() {
+        let server = Server::start();
+        let mut caller = server.caller();
+        let number = claim_of(&mut caller, &server, |_| {});
+        caller.sign_in(&server, PHONE);
+        let picture = jpeg(&page(1500, 1100, 1));
+        let first = attached(&mut caller, &number, "diagnosis", &picture);
+        assert_eq!(
+            (first.status, first.json()["doubts"].clone()),
+            (200, json!([]))
+        );
+        assert_eq!(
+            attached(&mut caller, &number, "diagnosis", &picture).json()["id"],
+            first.json()["id"],
+            "the same again is the same file"
+        );
+        let elsewhere = attached(&mut caller, &number, "medical_record", &picture);
+        assert_eq!(
+            elsewhere.json()["doubts"][0]["finding"]["code"],
+            json!("photo-elsewhere")
+        );
+        assert_eq!(
+            attached(&mut caller, &number, "claim_form", &picture).status,
+            404,
+            "a form takes no file"
+        );
+        assert_eq!(
+            attached(&mut caller, &number, "boat_papers", &picture).status,
+            404
+        );
+        let read = attached(&mut caller, &number, "tow_invoice", &invoice());
+        assert_eq!(read.json()["doubts"][0]["rule"], json!("K17"));
+        let document = attached(&mut caller, &number, "diagnosis", &pdf(2, "")).json();
+        let answer = caller.get(&format!(
+            "/api/v1/claims/{number}/photos/{}",
+            document["id"].as_str().unwrap()
+        ));
+        assert_eq!(answer.header("content-type"), Some("application/pdf"));
+        assert!(
+            answer
+                .header("content-disposition")
+                .unwrap()
+                .starts_with("attachment")
         );
     }
 }

@@ -591,99 +591,6 @@ async fn a_customers_draft_survives_its_phone_and_two_phones_do_not_overwrite_ea
     }
 }
 
-#[test]
-fn a_draft_is_written_over_only_by_who_has_seen_it() {
-    let server = Server::start();
-    let (mut mine, mut foreign) = (server.caller(), server.caller());
-    let path = "/api/v1/drafts/0190-draft-of-mine";
-    let draft = |words: &str| {
-        json!({ "schema": 1, "id": "x", "answers": { "narrative": words }, "photos": [] })
-            .to_string()
-    };
-    let put = |caller: &mut Caller, condition: Option<(&str, &str)>, words: &str| {
-        let headers: Vec<(&str, &str)> = [("content-type", "application/json")]
-            .into_iter()
-            .chain(condition)
-            .collect();
-        let answer = caller.send("PUT", path, &headers, draft(words).as_bytes());
-        (answer.status, answer.header("etag").map(str::to_owned))
-    };
-    let first = Some(("if-none-match", "*"));
-    assert_eq!(
-        put(&mut mine, first, "a").0,
-        401,
-        "before a code was given nothing is kept"
-    );
-    mine.sign_in(&server, "13912345678");
-    foreign.sign_in(&server, "13912345679");
-    assert_eq!(put(&mut mine, None, "a").0, 428);
-    assert_eq!(
-        put(&mut mine, Some(("if-match", "*")), "a").0,
-        428,
-        "whatever is there is nothing that was seen"
-    );
-    assert_eq!(put(&mut mine, first, "a"), (204, Some("\"1\"".into())));
-    assert_eq!(put(&mut mine, first, "b"), (412, Some("\"1\"".into())));
-    assert_eq!(
-        put(&mut mine, Some(("if-match", "\"1\"")), "b"),
-        (204, Some("\"2\"".into()))
-    );
-    assert_eq!(put(&mut mine, Some(("if-match", "\"1\"")), "c").0, 412);
-    let kept = mine.get(path).json();
-    assert_eq!(
-        (
-            kept["answers"]["narrative"].clone(),
-            kept["server_rev"].clone()
-        ),
-        (json!("b"), json!(2))
-    );
-    assert_eq!(foreign.get(path).status, 404);
-    assert_eq!(
-        put(&mut foreign, first, "his").0,
-        204,
-        "the same name is another draft"
-    );
-    assert_eq!(
-        put(&mut mine, Some(("if-match", "\"2\"")), &"长".repeat(9_000)).0,
-        413
-    );
-    // In the database it is unreadable.
-    let raw = std::fs::read(server.data().join("claims.sqlite-wal")).unwrap();
-    assert!(!raw.windows(11).any(|w| w == b"\"narrative\""), "sealed");
-    // Once sent, the draft is deleted in the same moment, and does not come back.
-    let at = mine.get("/api/v1/config").json()["server_time"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert_eq!(
-        mine.report("0190-draft-of-mine", &baoan_tests::notice(&at))
-            .status,
-        201
-    );
-    assert_eq!(mine.get(path).status, 404);
-    assert_eq!(put(&mut mine, first, "late").0, 409);
-    // With more than five, the oldest goes.
-    for i in 0..7 {
-        let path = format!("/api/v1/drafts/draft-number-{i}");
-        let headers = [("content-type", "application/json"), ("if-none-match", "*")];
-        assert_eq!(
-            mine.send("PUT", &path, &headers, draft("d").as_bytes())
-                .status,
-            204
-        );
-    }
-    let left = (0..7)
-        .filter(|i| mine.get(&format!("/api/v1/drafts/draft-number-{i}")).status == 200)
-        .count();
-    assert_eq!(left, 5);
-    assert_eq!(
-        mine.send("DELETE", "/api/v1/drafts/draft-number-6", &[], b"")
-            .status,
-        204
-    );
-    assert_eq!(mine.get("/api/v1/drafts/draft-number-6").status, 404);
-}
-
 /// Chromium writes its cookies to disk every 30 seconds: a page killed before that has lost its
 /// session.
 #[tokio::test]
@@ -827,4 +734,101 @@ async fn an_older_page_goes_on_after_a_deployment_and_offers_the_newer_app() {
             "document.querySelector('#photo-status').innerText.includes('照片已全部收到')",
         )
         .await;
+}
+
+mod server {
+    use super::*;
+
+    #[test]
+    fn a_draft_is_written_over_only_by_who_has_seen_it() {
+        let server = Server::start();
+        let (mut mine, mut foreign) = (server.caller(), server.caller());
+        let path = "/api/v1/drafts/0190-draft-of-mine";
+        let draft = |words: &str| {
+            json!({ "schema": 1, "id": "x", "answers": { "narrative": words }, "photos": [] })
+                .to_string()
+        };
+        let put = |caller: &mut Caller, condition: Option<(&str, &str)>, words: &str| {
+            let headers: Vec<(&str, &str)> = [("content-type", "application/json")]
+                .into_iter()
+                .chain(condition)
+                .collect();
+            let answer = caller.send("PUT", path, &headers, draft(words).as_bytes());
+            (answer.status, answer.header("etag").map(str::to_owned))
+        };
+        let first = Some(("if-none-match", "*"));
+        assert_eq!(
+            put(&mut mine, first, "a").0,
+            401,
+            "before a code was given nothing is kept"
+        );
+        mine.sign_in(&server, "13912345678");
+        foreign.sign_in(&server, "13912345679");
+        assert_eq!(put(&mut mine, None, "a").0, 428);
+        assert_eq!(
+            put(&mut mine, Some(("if-match", "*")), "a").0,
+            428,
+            "whatever is there is nothing that was seen"
+        );
+        assert_eq!(put(&mut mine, first, "a"), (204, Some("\"1\"".into())));
+        assert_eq!(put(&mut mine, first, "b"), (412, Some("\"1\"".into())));
+        assert_eq!(
+            put(&mut mine, Some(("if-match", "\"1\"")), "b"),
+            (204, Some("\"2\"".into()))
+        );
+        assert_eq!(put(&mut mine, Some(("if-match", "\"1\"")), "c").0, 412);
+        let kept = mine.get(path).json();
+        assert_eq!(
+            (
+                kept["answers"]["narrative"].clone(),
+                kept["server_rev"].clone()
+            ),
+            (json!("b"), json!(2))
+        );
+        assert_eq!(foreign.get(path).status, 404);
+        assert_eq!(
+            put(&mut foreign, first, "his").0,
+            204,
+            "the same name is another draft"
+        );
+        assert_eq!(
+            put(&mut mine, Some(("if-match", "\"2\"")), &"长".repeat(9_000)).0,
+            413
+        );
+        // In the database it is unreadable.
+        let raw = std::fs::read(server.data().join("claims.sqlite-wal")).unwrap();
+        assert!(!raw.windows(11).any(|w| w == b"\"narrative\""), "sealed");
+        // Once sent, the draft is deleted in the same moment, and does not come back.
+        let at = mine.get("/api/v1/config").json()["server_time"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(
+            mine.report("0190-draft-of-mine", &baoan_tests::notice(&at))
+                .status,
+            201
+        );
+        assert_eq!(mine.get(path).status, 404);
+        assert_eq!(put(&mut mine, first, "late").0, 409);
+        // With more than five, the oldest goes.
+        for i in 0..7 {
+            let path = format!("/api/v1/drafts/draft-number-{i}");
+            let headers = [("content-type", "application/json"), ("if-none-match", "*")];
+            assert_eq!(
+                mine.send("PUT", &path, &headers, draft("d").as_bytes())
+                    .status,
+                204
+            );
+        }
+        let left = (0..7)
+            .filter(|i| mine.get(&format!("/api/v1/drafts/draft-number-{i}")).status == 200)
+            .count();
+        assert_eq!(left, 5);
+        assert_eq!(
+            mine.send("DELETE", "/api/v1/drafts/draft-number-6", &[], b"")
+                .status,
+            204
+        );
+        assert_eq!(mine.get("/api/v1/drafts/draft-number-6").status, 404);
+    }
 }

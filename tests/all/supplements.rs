@@ -23,64 +23,6 @@ fn messages(server: &Server) -> usize {
         .count()
 }
 
-#[test]
-fn c7_u6_a_second_list_needs_a_supervisor_and_a_reason() {
-    let server = Server::start();
-    let number = claim_of(&mut server.caller(), &server, |_| {});
-    let (mut intake, mut supervisor) = (
-        Caller::staff(&server, "intake"),
-        Caller::staff(&server, "supervisor"),
-    );
-    let until = day(&server, 7);
-    let ask = |staff: &mut Caller, until: &str, documents: &[&str], because: &str| {
-        let mut fields = vec![
-            ("kind", ASK),
-            ("reason", "缺少诊断证明"),
-            ("until", until),
-            ("again_because", because),
-        ];
-        fields.extend(documents.iter().map(|d| ("documents", *d)));
-        staff.step(&number, &fields).status
-    };
-    assert_eq!(ask(&mut intake, &until, &[], ""), 422, "an empty list");
-    assert_eq!(
-        ask(&mut intake, &until, &["submarine"], ""),
-        422,
-        "an unknown document"
-    );
-    assert_eq!(
-        ask(&mut intake, &day(&server, -1), &["diagnosis"], ""),
-        422,
-        "a day that is over"
-    );
-    assert_eq!(messages(&server), 0);
-    assert_eq!(
-        ask(&mut intake, &until, &["diagnosis", "repair_list"], ""),
-        303
-    );
-    assert_eq!(messages(&server), 1, "one message");
-    for because in ["", "漏了一项"] {
-        assert_eq!(ask(&mut intake, &until, &["weather"], because), 409);
-    }
-    assert_eq!(
-        ask(&mut supervisor, &until, &["weather"], ""),
-        409,
-        "a supervisor says why, too"
-    );
-    assert_eq!(messages(&server), 1);
-    assert_eq!(
-        ask(&mut supervisor, &until, &["weather"], "客户补报了大雨"),
-        303
-    );
-    let page = supervisor.get(&format!("/staff/claims/{number}")).text;
-    assert!(
-        page.contains("第 2 批材料")
-            && page.contains("客户补报了大雨")
-            && page.contains("（第 3 批）"),
-        "{page}"
-    );
-}
-
 #[tokio::test]
 async fn c8_each_verdict_is_seen_within_five_seconds_and_what_was_sent_back_is_sent_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -199,35 +141,97 @@ async fn c8_each_verdict_is_seen_within_five_seconds_and_what_was_sent_back_is_s
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
-/// 投诉办法第十三条: the insurer does not ask again for what it has.
-#[test]
-fn what_the_insurer_has_already_is_not_asked_for_again() {
-    let server = Server::start();
-    let mut caller = server.caller();
-    let number = claim_of(&mut caller, &server, |n| {
-        n["incident"] = json!("home.water");
-        n["parts"] = json!([]);
-        n["reporter"]["name"] = json!("陈静");
-        n["reporter"]["phone"] = json!("13600136000");
-        n["policy"] = json!({ "no": "PHOM20263301000004" });
-    });
-    caller.sign_in(&server, "13600136000");
-    let tasks = caller
-        .get(&format!("/api/v1/claims/{number}/requirements"))
-        .json()["tasks"]
-        .clone();
-    let state = |id: &str| {
-        tasks
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|t| t["document"] == id)
-            .map(|t| t["state"].clone())
-    };
-    assert_eq!(
-        (state("id_front"), state("id_back")),
-        (Some(json!("on-file")), Some(json!("on-file"))),
-        "{tasks}"
-    );
-    assert_eq!(state("house_right").unwrap_or(Value::Null), json!("todo"));
+mod server {
+    use super::*;
+
+    #[test]
+    fn c7_u6_a_second_list_needs_a_supervisor_and_a_reason() {
+        let server = Server::start();
+        let number = claim_of(&mut server.caller(), &server, |_| {});
+        let (mut intake, mut supervisor) = (
+            Caller::staff(&server, "intake"),
+            Caller::staff(&server, "supervisor"),
+        );
+        let until = day(&server, 7);
+        let ask = |staff: &mut Caller, until: &str, documents: &[&str], because: &str| {
+            let mut fields = vec![
+                ("kind", ASK),
+                ("reason", "缺少诊断证明"),
+                ("until", until),
+                ("again_because", because),
+            ];
+            fields.extend(documents.iter().map(|d| ("documents", *d)));
+            staff.step(&number, &fields).status
+        };
+        assert_eq!(ask(&mut intake, &until, &[], ""), 422, "an empty list");
+        assert_eq!(
+            ask(&mut intake, &until, &["submarine"], ""),
+            422,
+            "an unknown document"
+        );
+        assert_eq!(
+            ask(&mut intake, &day(&server, -1), &["diagnosis"], ""),
+            422,
+            "a day that is over"
+        );
+        assert_eq!(messages(&server), 0);
+        assert_eq!(
+            ask(&mut intake, &until, &["diagnosis", "repair_list"], ""),
+            303
+        );
+        assert_eq!(messages(&server), 1, "one message");
+        for because in ["", "漏了一项"] {
+            assert_eq!(ask(&mut intake, &until, &["weather"], because), 409);
+        }
+        assert_eq!(
+            ask(&mut supervisor, &until, &["weather"], ""),
+            409,
+            "a supervisor says why, too"
+        );
+        assert_eq!(messages(&server), 1);
+        assert_eq!(
+            ask(&mut supervisor, &until, &["weather"], "客户补报了大雨"),
+            303
+        );
+        let page = supervisor.get(&format!("/staff/claims/{number}")).text;
+        assert!(
+            page.contains("第 2 批材料")
+                && page.contains("客户补报了大雨")
+                && page.contains("（第 3 批）"),
+            "{page}"
+        );
+    }
+
+    /// 投诉办法第十三条: the insurer does not ask again for what it has.
+    #[test]
+    fn what_the_insurer_has_already_is_not_asked_for_again() {
+        let server = Server::start();
+        let mut caller = server.caller();
+        let number = claim_of(&mut caller, &server, |n| {
+            n["incident"] = json!("home.water");
+            n["parts"] = json!([]);
+            n["reporter"]["name"] = json!("陈静");
+            n["reporter"]["phone"] = json!("13600136000");
+            n["policy"] = json!({ "no": "PHOM20263301000004" });
+        });
+        caller.sign_in(&server, "13600136000");
+        let tasks = caller
+            .get(&format!("/api/v1/claims/{number}/requirements"))
+            .json()["tasks"]
+            .clone();
+        let state = |id: &str| {
+            tasks
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|t| t["document"] == id)
+                .map(|t| t["state"].clone())
+        };
+        assert_eq!(
+            (state("id_front"), state("id_back")),
+            (Some(json!("on-file")), Some(json!("on-file"))),
+            "{tasks}"
+        );
+        assert_eq!(state("house_right").unwrap_or(Value::Null), json!("todo"));
+    }
 }

@@ -318,69 +318,6 @@ async fn r4_g1_g2_a_death_claim_is_paid_to_a_widower_and_his_child() {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
-/// R4 G3: three people share equally, two of them adults, in a sum that does not divide evenly.
-#[test]
-fn r4_three_share_alike_to_the_fen() {
-    let server = Server::start();
-    let no = "PLIF20263301000016";
-    let (number, mut caller, _) = reported(&server, no, "life.death");
-    let people = listed(&demo(no)[13]);
-    request(&mut caller, &server, &number);
-    good(&Caller::staff(&server, "assessor").step(
-        &number,
-        &[("kind", "assessed"), ("lines", "身故保险金 100000.01")],
-    ));
-    decided(
-        &server,
-        &number,
-        &[("kind", "approved"), ("basis", "第二条")],
-    );
-    let kinds = ["beneficiary", "beneficiary", "minor"];
-    let accounts = [
-        "6222020000000000000",
-        "6217000000000000004",
-        "6225880000000001",
-    ];
-    let payees: Vec<Value> = people
-        .iter()
-        .zip(kinds)
-        .zip(accounts)
-        .map(|((p, kind), account)| json!({ "kind": kind, "holder": p[0], "id_no": p[1], "account": account, "relation": "父子", "share": "equal" }))
-        .collect();
-    assert_eq!(name_payees(&mut caller, &number, json!(payees)).status, 200);
-    lift(&server, &mut caller, &number);
-    let mut finance = Caller::staff(&server, "finance");
-    for payee in ["1", "2", "3"] {
-        let instruction = format!("T{payee}");
-        good(&finance.step(
-            &number,
-            &[
-                ("kind", "payment-ordered"),
-                ("payee", payee),
-                ("instruction", &instruction),
-            ],
-        ));
-        assert_eq!(
-            server
-                .bank(&json!({ "instruction": instruction, "paid": true, "reference": "R" }))
-                .status,
-            204
-        );
-    }
-    let events = view(&mut caller, &number)["events"].clone();
-    let paid: Vec<i64> = events
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|e| e["what"]["paid"]["amount_fen"].as_i64())
-        .collect();
-    assert_eq!(paid, [3_333_334, 3_333_334, 3_333_333]);
-    assert_eq!(
-        view(&mut caller, &number)["summary"]["stage"],
-        json!("paid")
-    );
-}
-
 /// E6 G1: 直赔: a company account under a signed authorisation, and the shop follows its own payment
 /// and nothing else.
 #[tokio::test]
@@ -906,213 +843,6 @@ fn policy_line(i: usize) -> String {
 
 const HEAD: &str = "no,line,from,to,holder,holder_id,holder_phone,insured,plate,vin,covers\n";
 
-/// R1: ten thousand policies from a file on a server without demo data; reports find theirs by
-/// number, plate and ID.
-#[test]
-fn r1_ten_thousand_policies_from_a_file_and_each_is_found() {
-    let server = Server::with(Setting {
-        bare: true,
-        ..Setting::default()
-    });
-    let file = server.data().join("policies.csv");
-    let mut text = String::from("\u{feff}") + HEAD;
-    text.extend((0..10_000).map(policy_line));
-    text.push_str("PONE0000000001,motor,2026-01-01,2035-12-31,王五,310101199003071230,13900139000,,沪B54321,,vehicle sum=100000\n");
-    std::fs::write(&file, &text).unwrap();
-    let path = file.to_str().unwrap();
-    let dry = server.command(&["policies", "import", path, "--dry-run"]);
-    assert!(
-        dry.status.success() && server.count("SELECT count(*) FROM policy") == 0,
-        "{dry:?}"
-    );
-    let began = Instant::now();
-    let done = server.command(&["policies", "import", path]);
-    let took = began.elapsed();
-    assert!(
-        done.status.success()
-            && String::from_utf8_lossy(&done.stdout)
-                .contains("10001 policies: 10001 new, 0 known before"),
-        "{done:?}"
-    );
-    println!("10 001 policies in {} ms", took.as_millis());
-    assert!(took < Duration::from_secs(60));
-    let again = server.command(&["policies", "import", path]);
-    assert!(
-        String::from_utf8_lossy(&again.stdout).contains("0 new, 10001 known before"),
-        "{again:?}"
-    );
-    assert_eq!(server.count("SELECT count(*) FROM policy"), 10_001);
-    // An export can be imported again.
-    let out = server.command(&["policies", "export"]);
-    let lines = String::from_utf8(out.stdout).unwrap();
-    assert_eq!(lines.lines().count(), 10_001);
-    std::fs::write(&file, &lines).unwrap();
-    let back = server.command(&["policies", "import", path]);
-    assert!(
-        String::from_utf8_lossy(&back.stdout).contains("0 new, 10001 known before"),
-        "{back:?}"
-    );
-    let mut found = 0;
-    for (policy, known) in [
-        (json!({ "no": "PBIG0000000042" }), true),
-        (json!({ "plate": "浙A04711" }), true),
-        (json!({ "id_no": "310101199003071230" }), true),
-        (json!({ "plate": "京C00001" }), false),
-    ] {
-        let mut notice = baoan_tests::notice(&now(&server));
-        notice["policy"] = policy.clone();
-        let began = Instant::now();
-        let answer = server.caller().report(&unique_key(), &notice);
-        assert!(began.elapsed() < Duration::from_secs(1));
-        // Found, but whoever has not signed in is not told (F1).
-        assert_eq!(
-            (answer.status, answer.json()["verified"].clone()),
-            (201, json!(false)),
-            "{policy}"
-        );
-        found += i64::from(known);
-        assert_eq!(
-            server.count("SELECT count(*) FROM claim WHERE policy_id IS NOT NULL"),
-            found,
-            "{policy}"
-        );
-    }
-    // A later import finds the policy of a report that had none.
-    std::fs::write(
-        &file,
-        format!("{HEAD}PLATE000000001,motor,2026-01-01,2035-12-31,王五,310101199003071230,13900139000,,京C00001,,vehicle sum=1\n"),
-    )
-    .unwrap();
-    assert!(
-        server
-            .command(&["policies", "import", path])
-            .status
-            .success()
-    );
-    server.until("found by itself", || {
-        server.count("SELECT count(*) FROM claim WHERE policy_id IS NULL") == 0
-    });
-}
-
-/// R1: bad lines are listed with number and reason, nothing is imported, and memory does not grow
-/// with the file.
-#[test]
-fn r1_a_bad_file_is_named_line_by_line_and_nothing_is_taken() {
-    let server = Server::with(Setting {
-        bare: true,
-        ..Setting::default()
-    });
-    let file = server.data().join("policies.csv");
-    let path = file.to_str().unwrap();
-    let good = policy_line(1);
-    let gbk =
-        [HEAD.as_bytes(), good.as_bytes(), b"PGBK00000001,motor,2026-01-01,2026-12-31,\xd5\xc5\xce\xb0,,,,\xd5\xe3A12345,,vehicle sum=1\n"]
-            .concat();
-    let swapped = good.replace(
-        "张伟,11010519491231002X,13800138000",
-        "13800138000,张伟,11010519491231002X",
-    );
-    let cases: [(Vec<u8>, &[&str]); 6] = [
-        (gbk, &["line 3", "not UTF-8"]),
-        (
-            format!(
-                "{HEAD}{good}{}",
-                swapped.replace("PBIG0000000001", "PBIG0000000002")
-            )
-            .into_bytes(),
-            &["line 3", "holder/name", "holder/phone"],
-        ),
-        (
-            format!("{HEAD}{good}{good}").into_bytes(),
-            &["line 3", "stands in line 2 already"],
-        ),
-        (
-            format!(
-                "{HEAD}{}",
-                good.replace("2026-01-01,2035-12-31", "2035-12-31,2026-01-01")
-            )
-            .into_bytes(),
-            &["line 2", "to: "],
-        ),
-        (
-            format!("{HEAD}{good}\n{}", good.replace("sum=200000", "sum=-1")).into_bytes(),
-            &["sum=-1"],
-        ),
-        (
-            format!(
-                "{HEAD}{}",
-                good.replace("11010519491231002X", "110105194912310021")
-            )
-            .into_bytes(),
-            &["line 2", "id_no: id-check"],
-        ),
-    ];
-    for (bytes, parts) in cases {
-        std::fs::write(&file, bytes).unwrap();
-        let done = server.command(&["policies", "import", path]);
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(
-            !done.status.success() && parts.iter().all(|part| said.contains(part)),
-            "{parts:?}: {said}"
-        );
-        assert!(
-            !said.contains("13800138000") && !said.contains("11010519491231002"),
-            "no value of a person: {said}"
-        );
-        assert_eq!(server.count("SELECT count(*) FROM policy"), 0, "{said}");
-    }
-    // 200 MB, the last line bad.
-    let mut out = std::io::BufWriter::new(std::fs::File::create(&file).unwrap());
-    out.write_all(HEAD.as_bytes()).unwrap();
-    let (mut written, mut i) = (0, 0);
-    while written < 200 << 20 {
-        let line = policy_line(i).replacen(
-            "vehicle",
-            &format!("vehicle excludes={}", "第八条".repeat(200)),
-            1,
-        );
-        written += out.write(line.as_bytes()).unwrap();
-        i += 1;
-    }
-    out.write_all(b"bad\n").unwrap();
-    drop(out);
-    let mut command = std::process::Command::new(root().join("target/release/claim-server"));
-    command
-        .arg("--data")
-        .arg(server.data())
-        .args(["policies", "import", path]);
-    let mut child = command
-        .stderr(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut most = 0;
-    while child.try_wait().unwrap().is_none() {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let peak = status
-            .lines()
-            .find(|l| l.starts_with("VmHWM:"))
-            .and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok());
-        most = most.max(peak.unwrap_or(0));
-        std::thread::yield_now();
-    }
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
-    println!("{i} lines of 200 MB with at most {} MB", most / 1024);
-    assert!(
-        said.contains("1 of") && said.contains(&format!("line {}", i + 2)),
-        "{said}"
-    );
-    assert!(most > 0 && most < 150 << 10, "{most} KB");
-    assert_eq!(server.count("SELECT count(*) FROM policy"), 0);
-}
-
 /// The insurer's system, behaving as each test wants.
 struct Core {
     address: String,
@@ -1184,63 +914,6 @@ impl Core {
     }
 }
 
-/// R1: the insurer's system is down, slow, wrong or answers with somebody else's policy: the report
-/// takes no longer and is 未验证. Once the system recovers, the policy is found automatically, and
-/// its owner gets access.
-#[test]
-fn r1_a_policy_system_that_fails_holds_no_report_up() {
-    let core = Core::start();
-    let server = Server::with(Setting {
-        policies: Some(core.address.clone()),
-        ..Setting::default()
-    });
-    let mut owner = server.caller();
-    owner.sign_in(&server, "13800138000");
-    for (mood, plate) in [
-        (DOWN, "京D00001"),
-        (SLOW, "京D00002"),
-        (WRONG, "京D00003"),
-        (OTHER, "京D00004"),
-    ] {
-        core.mood.store(mood, Ordering::SeqCst);
-        let mut notice = baoan_tests::notice(&now(&server));
-        notice["reporter"] = json!({ "role": "driver", "name": "王五", "phone": "13400134000" });
-        notice["policy"] = json!({ "plate": plate });
-        let began = Instant::now();
-        let answer = server.caller().report(&unique_key(), &notice);
-        assert!(
-            began.elapsed() < Duration::from_secs(1),
-            "{plate} took {:?}",
-            began.elapsed()
-        );
-        assert_eq!(
-            (answer.status, answer.json()["verified"].clone()),
-            (201, json!(false))
-        );
-        let number = answer.json()["claim_no"].as_str().unwrap().to_owned();
-        if mood != SLOW {
-            server.until("tried and put off", || {
-                server.count("SELECT count(*) FROM lookup WHERE tries > 0") == 1
-            });
-        }
-        assert_eq!(owner.get(&format!("/api/v1/claims/{number}")).status, 404);
-        core.mood.store(GOOD, Ordering::SeqCst);
-        server.until("found by itself", || {
-            server.count("SELECT count(*) FROM claim WHERE policy_id IS NULL") == 0
-        });
-        let seen = view(&mut owner, &number);
-        assert_eq!(
-            (
-                seen["role"].clone(),
-                seen["verified"].clone(),
-                seen["summary"]["stage"].clone()
-            ),
-            (json!("owner"), json!(true), json!("registered"))
-        );
-    }
-    assert_eq!(server.count("SELECT count(*) FROM lookup"), 0);
-}
-
 /// R1 U1 C11: my policies with what they cover, by one's own phone only.
 #[tokio::test]
 async fn r1_my_policies_show_covers_and_people() {
@@ -1272,279 +945,613 @@ async fn r1_my_policies_show_covers_and_people() {
     picture_of(&browser, "policies").await;
 }
 
-/// G6: what staff establish has consequences: documents, the insured's death, the court.
-#[test]
-fn g6_what_staff_establish_has_its_consequences() {
-    let server = Server::start();
-    let (number, mut caller, _) = reported(&server, "PDAA20263301000011", "motor.single");
-    let mut staff = Caller::staff(&server, "supervisor");
-    let documents = |caller: &mut Caller| view(caller, &number)["papers"].to_string();
-    assert!(
-        !documents(&mut caller).contains("loan_letter")
-            && !documents(&mut caller).contains("subrogation")
-    );
-    let establish = |matter: &'static str, holds: &'static str| {
-        [
-            ("kind", "established"),
-            ("matter", matter),
-            ("holds", holds),
-            ("reason", "查勘认定"),
-        ]
-    };
-    good(&staff.step(&number, &establish("total_loss", "yes")));
-    assert!(
-        documents(&mut caller).contains("loan_letter"),
-        "the bank's letter: the policy says that the car is mortgaged"
-    );
-    assert_eq!(
-        staff.step(&number, &establish("total_loss", "yes")).status,
-        422,
-        "said already"
-    );
-    good(&staff.step(&number, &establish("total_loss", "no")));
-    assert!(!documents(&mut caller).contains("loan_letter"));
-    good(&staff.step(&number, &establish("subrogation_claim", "yes")));
-    good(&staff.step(&number, &establish("court_case", "yes")));
-    let papers = documents(&mut caller);
-    assert!(
-        papers.contains("subrogation") && papers.contains("settlement"),
-        "{papers}"
-    );
-    assert!(
-        staff
-            .get(&format!("/staff/claims/{number}"))
-            .text
-            .contains("已起诉或仲裁")
-    );
-    // A named payee who has died is no longer paid.
-    assert_eq!(
-        crate::papers::name_payee(&mut caller, &number, "周涛", "6222020000000000000").status,
-        200
-    );
-    good(&staff.step(&number, &establish("insured_deceased", "yes")));
-    assert_eq!(
-        crate::papers::name_payee(&mut caller, &number, "周涛", "6222020000000000000").status,
-        422
-    );
-}
+mod server {
+    use super::*;
 
-/// K6 N4: the signed form is returned and is in the file; consents are withdrawn one by one; what
-/// may be erased is erased, and what the law requires us to keep is locked and listed with its
-/// article.
-#[test]
-fn k6_n4_consents_are_taken_back_and_what_may_be_erased_is() {
-    let server = Server::start();
-    let number = claim_of(&mut server.caller(), &server, |n| {
-        n["place"]["point"] = json!({ "lat_e6": 30_274_100, "lon_e6": 120_155_100 });
-        let at = n["loss_at"].clone();
-        n["consents"]
-            .as_array_mut()
-            .unwrap()
-            .push(json!({ "id": "location", "version": 1, "at": at }));
-    });
-    let mut caller = server.caller();
-    caller.sign_in(&server, "13800138000");
-    assert_eq!(
-        caller.get(&format!("/api/v1/claims/{number}/form")).status,
-        404,
-        "nothing was signed"
-    );
-    request(&mut caller, &server, &number);
-    let form = caller.get(&format!("/api/v1/claims/{number}/form")).text;
-    assert!(
-        form.contains("索赔申请书")
-            && form.contains("<polyline")
-            && form.contains("浙A12345")
-            && form.contains("电子签名"),
-        "{form}"
-    );
-    let zip = caller.bytes(&format!("/api/v1/claims/{number}/file"));
-    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(zip)).unwrap();
-    assert!(
-        ["claim-request.html", "claim-request.json"]
+    /// R4 G3: three people share equally, two of them adults, in a sum that does not divide evenly.
+    #[test]
+    fn r4_three_share_alike_to_the_fen() {
+        let server = Server::start();
+        let no = "PLIF20263301000016";
+        let (number, mut caller, _) = reported(&server, no, "life.death");
+        let people = listed(&demo(no)[13]);
+        request(&mut caller, &server, &number);
+        good(&Caller::staff(&server, "assessor").step(
+            &number,
+            &[("kind", "assessed"), ("lines", "身故保险金 100000.01")],
+        ));
+        decided(
+            &server,
+            &number,
+            &[("kind", "approved"), ("basis", "第二条")],
+        );
+        let kinds = ["beneficiary", "beneficiary", "minor"];
+        let accounts = [
+            "6222020000000000000",
+            "6217000000000000004",
+            "6225880000000001",
+        ];
+        let payees: Vec<Value> = people
             .iter()
-            .all(|name| archive.by_name(name).is_ok())
-    );
-    let me = caller.get("/api/v1/me").json();
-    let signed = &me["claims"][0]["signed"];
-    assert!(
-        !signed["consents"].as_array().unwrap().is_empty()
-            && !signed["signature"].is_null()
-            && !me["policies"].as_array().unwrap().is_empty()
-    );
-    // The location goes with its consent; the typed text stays.
-    let withdraw = |caller: &mut Caller, id: &str| {
-        caller
+            .zip(kinds)
+            .zip(accounts)
+            .map(|((p, kind), account)| json!({ "kind": kind, "holder": p[0], "id_no": p[1], "account": account, "relation": "父子", "share": "equal" }))
+            .collect();
+        assert_eq!(name_payees(&mut caller, &number, json!(payees)).status, 200);
+        lift(&server, &mut caller, &number);
+        let mut finance = Caller::staff(&server, "finance");
+        for payee in ["1", "2", "3"] {
+            let instruction = format!("T{payee}");
+            good(&finance.step(
+                &number,
+                &[
+                    ("kind", "payment-ordered"),
+                    ("payee", payee),
+                    ("instruction", &instruction),
+                ],
+            ));
+            assert_eq!(
+                server
+                    .bank(&json!({ "instruction": instruction, "paid": true, "reference": "R" }))
+                    .status,
+                204
+            );
+        }
+        let events = view(&mut caller, &number)["events"].clone();
+        let paid: Vec<i64> = events
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|e| e["what"]["paid"]["amount_fen"].as_i64())
+            .collect();
+        assert_eq!(paid, [3_333_334, 3_333_334, 3_333_333]);
+        assert_eq!(
+            view(&mut caller, &number)["summary"]["stage"],
+            json!("paid")
+        );
+    }
+
+    /// R1: ten thousand policies from a file on a server without demo data; reports find theirs by
+    /// number, plate and ID.
+    #[test]
+    fn r1_ten_thousand_policies_from_a_file_and_each_is_found() {
+        let server = Server::with(Setting {
+            bare: true,
+            ..Setting::default()
+        });
+        let file = server.data().join("policies.csv");
+        let mut text = String::from("\u{feff}") + HEAD;
+        text.extend((0..10_000).map(policy_line));
+        text.push_str("PONE0000000001,motor,2026-01-01,2035-12-31,王五,310101199003071230,13900139000,,沪B54321,,vehicle sum=100000\n");
+        std::fs::write(&file, &text).unwrap();
+        let path = file.to_str().unwrap();
+        let dry = server.command(&["policies", "import", path, "--dry-run"]);
+        assert!(
+            dry.status.success() && server.count("SELECT count(*) FROM policy") == 0,
+            "{dry:?}"
+        );
+        let began = Instant::now();
+        let done = server.command(&["policies", "import", path]);
+        let took = began.elapsed();
+        assert!(
+            done.status.success()
+                && String::from_utf8_lossy(&done.stdout)
+                    .contains("10001 policies: 10001 new, 0 known before"),
+            "{done:?}"
+        );
+        println!("10 001 policies in {} ms", took.as_millis());
+        assert!(took < Duration::from_secs(60));
+        let again = server.command(&["policies", "import", path]);
+        assert!(
+            String::from_utf8_lossy(&again.stdout).contains("0 new, 10001 known before"),
+            "{again:?}"
+        );
+        assert_eq!(server.count("SELECT count(*) FROM policy"), 10_001);
+        // An export can be imported again.
+        let out = server.command(&["policies", "export"]);
+        let lines = String::from_utf8(out.stdout).unwrap();
+        assert_eq!(lines.lines().count(), 10_001);
+        std::fs::write(&file, &lines).unwrap();
+        let back = server.command(&["policies", "import", path]);
+        assert!(
+            String::from_utf8_lossy(&back.stdout).contains("0 new, 10001 known before"),
+            "{back:?}"
+        );
+        let mut found = 0;
+        for (policy, known) in [
+            (json!({ "no": "PBIG0000000042" }), true),
+            (json!({ "plate": "浙A04711" }), true),
+            (json!({ "id_no": "310101199003071230" }), true),
+            (json!({ "plate": "京C00001" }), false),
+        ] {
+            let mut notice = baoan_tests::notice(&now(&server));
+            notice["policy"] = policy.clone();
+            let began = Instant::now();
+            let answer = server.caller().report(&unique_key(), &notice);
+            assert!(began.elapsed() < Duration::from_secs(1));
+            // Found, but whoever has not signed in is not told (F1).
+            assert_eq!(
+                (answer.status, answer.json()["verified"].clone()),
+                (201, json!(false)),
+                "{policy}"
+            );
+            found += i64::from(known);
+            assert_eq!(
+                server.count("SELECT count(*) FROM claim WHERE policy_id IS NOT NULL"),
+                found,
+                "{policy}"
+            );
+        }
+        // A later import finds the policy of a report that had none.
+        std::fs::write(
+            &file,
+            format!("{HEAD}PLATE000000001,motor,2026-01-01,2035-12-31,王五,310101199003071230,13900139000,,京C00001,,vehicle sum=1\n"),
+        )
+        .unwrap();
+        assert!(
+            server
+                .command(&["policies", "import", path])
+                .status
+                .success()
+        );
+        server.until("found by itself", || {
+            server.count("SELECT count(*) FROM claim WHERE policy_id IS NULL") == 0
+        });
+    }
+
+    /// R1: bad lines are listed with number and reason, nothing is imported, and memory does not grow
+    /// with the file.
+    #[test]
+    fn r1_a_bad_file_is_named_line_by_line_and_nothing_is_taken() {
+        let server = Server::with(Setting {
+            bare: true,
+            ..Setting::default()
+        });
+        let file = server.data().join("policies.csv");
+        let path = file.to_str().unwrap();
+        let good = policy_line(1);
+        let gbk =
+            [HEAD.as_bytes(), good.as_bytes(), b"PGBK00000001,motor,2026-01-01,2026-12-31,\xd5\xc5\xce\xb0,,,,\xd5\xe3A12345,,vehicle sum=1\n"]
+                .concat();
+        let swapped = good.replace(
+            "张伟,11010519491231002X,13800138000",
+            "13800138000,张伟,11010519491231002X",
+        );
+        let cases: [(Vec<u8>, &[&str]); 6] = [
+            (gbk, &["line 3", "not UTF-8"]),
+            (
+                format!(
+                    "{HEAD}{good}{}",
+                    swapped.replace("PBIG0000000001", "PBIG0000000002")
+                )
+                .into_bytes(),
+                &["line 3", "holder/name", "holder/phone"],
+            ),
+            (
+                format!("{HEAD}{good}{good}").into_bytes(),
+                &["line 3", "stands in line 2 already"],
+            ),
+            (
+                format!(
+                    "{HEAD}{}",
+                    good.replace("2026-01-01,2035-12-31", "2035-12-31,2026-01-01")
+                )
+                .into_bytes(),
+                &["line 2", "to: "],
+            ),
+            (
+                format!("{HEAD}{good}\n{}", good.replace("sum=200000", "sum=-1")).into_bytes(),
+                &["sum=-1"],
+            ),
+            (
+                format!(
+                    "{HEAD}{}",
+                    good.replace("11010519491231002X", "110105194912310021")
+                )
+                .into_bytes(),
+                &["line 2", "id_no: id-check"],
+            ),
+        ];
+        for (bytes, parts) in cases {
+            std::fs::write(&file, bytes).unwrap();
+            let done = server.command(&["policies", "import", path]);
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(
+                !done.status.success() && parts.iter().all(|part| said.contains(part)),
+                "{parts:?}: {said}"
+            );
+            assert!(
+                !said.contains("13800138000") && !said.contains("11010519491231002"),
+                "no value of a person: {said}"
+            );
+            assert_eq!(server.count("SELECT count(*) FROM policy"), 0, "{said}");
+        }
+        // 200 MB, the last line bad.
+        let mut out = std::io::BufWriter::new(std::fs::File::create(&file).unwrap());
+        out.write_all(HEAD.as_bytes()).unwrap();
+        let (mut written, mut i) = (0, 0);
+        while written < 200 << 20 {
+            let line = policy_line(i).replacen(
+                "vehicle",
+                &format!("vehicle excludes={}", "第八条".repeat(200)),
+                1,
+            );
+            written += out.write(line.as_bytes()).unwrap();
+            i += 1;
+        }
+        out.write_all(b"bad\n").unwrap();
+        drop(out);
+        let mut command = std::process::Command::new(baoan_tests::program());
+        command
+            .arg("--data")
+            .arg(server.data())
+            .args(["policies", "import", path]);
+        let mut child = command
+            .stderr(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut most = 0;
+        while child.try_wait().unwrap().is_none() {
+            let status =
+                std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            let peak = status
+                .lines()
+                .find(|l| l.starts_with("VmHWM:"))
+                .and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok());
+            most = most.max(peak.unwrap_or(0));
+            std::thread::yield_now();
+        }
+        let mut said = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
+        println!("{i} lines of 200 MB with at most {} MB", most / 1024);
+        assert!(
+            said.contains("1 of") && said.contains(&format!("line {}", i + 2)),
+            "{said}"
+        );
+        assert!(most > 0 && most < 150 << 10, "{most} KB");
+        assert_eq!(server.count("SELECT count(*) FROM policy"), 0);
+    }
+
+    /// R1: the insurer's system is down, slow, wrong or answers with somebody else's policy: the report
+    /// takes no longer and is 未验证. Once the system recovers, the policy is found automatically, and
+    /// its owner gets access.
+    #[test]
+    fn r1_a_policy_system_that_fails_holds_no_report_up() {
+        let core = Core::start();
+        let server = Server::with(Setting {
+            policies: Some(core.address.clone()),
+            ..Setting::default()
+        });
+        let mut owner = server.caller();
+        owner.sign_in(&server, "13800138000");
+        for (mood, plate) in [
+            (DOWN, "京D00001"),
+            (SLOW, "京D00002"),
+            (WRONG, "京D00003"),
+            (OTHER, "京D00004"),
+        ] {
+            core.mood.store(mood, Ordering::SeqCst);
+            let mut notice = baoan_tests::notice(&now(&server));
+            notice["reporter"] =
+                json!({ "role": "driver", "name": "王五", "phone": "13400134000" });
+            notice["policy"] = json!({ "plate": plate });
+            let began = Instant::now();
+            let answer = server.caller().report(&unique_key(), &notice);
+            assert!(
+                began.elapsed() < Duration::from_secs(1),
+                "{plate} took {:?}",
+                began.elapsed()
+            );
+            assert_eq!(
+                (answer.status, answer.json()["verified"].clone()),
+                (201, json!(false))
+            );
+            let number = answer.json()["claim_no"].as_str().unwrap().to_owned();
+            if mood != SLOW {
+                server.until("tried and put off", || {
+                    server.count("SELECT count(*) FROM lookup WHERE tries > 0") == 1
+                });
+            }
+            assert_eq!(owner.get(&format!("/api/v1/claims/{number}")).status, 404);
+            core.mood.store(GOOD, Ordering::SeqCst);
+            server.until("found by itself", || {
+                server.count("SELECT count(*) FROM claim WHERE policy_id IS NULL") == 0
+            });
+            let seen = view(&mut owner, &number);
+            assert_eq!(
+                (
+                    seen["role"].clone(),
+                    seen["verified"].clone(),
+                    seen["summary"]["stage"].clone()
+                ),
+                (json!("owner"), json!(true), json!("registered"))
+            );
+        }
+        assert_eq!(server.count("SELECT count(*) FROM lookup"), 0);
+    }
+
+    /// G6: what staff establish has consequences: documents, the insured's death, the court.
+    #[test]
+    fn g6_what_staff_establish_has_its_consequences() {
+        let server = Server::start();
+        let (number, mut caller, _) = reported(&server, "PDAA20263301000011", "motor.single");
+        let mut staff = Caller::staff(&server, "supervisor");
+        let documents = |caller: &mut Caller| view(caller, &number)["papers"].to_string();
+        assert!(
+            !documents(&mut caller).contains("loan_letter")
+                && !documents(&mut caller).contains("subrogation")
+        );
+        let establish = |matter: &'static str, holds: &'static str| {
+            [
+                ("kind", "established"),
+                ("matter", matter),
+                ("holds", holds),
+                ("reason", "查勘认定"),
+            ]
+        };
+        good(&staff.step(&number, &establish("total_loss", "yes")));
+        assert!(
+            documents(&mut caller).contains("loan_letter"),
+            "the bank's letter: the policy says that the car is mortgaged"
+        );
+        assert_eq!(
+            staff.step(&number, &establish("total_loss", "yes")).status,
+            422,
+            "said already"
+        );
+        good(&staff.step(&number, &establish("total_loss", "no")));
+        assert!(!documents(&mut caller).contains("loan_letter"));
+        good(&staff.step(&number, &establish("subrogation_claim", "yes")));
+        good(&staff.step(&number, &establish("court_case", "yes")));
+        let papers = documents(&mut caller);
+        assert!(
+            papers.contains("subrogation") && papers.contains("settlement"),
+            "{papers}"
+        );
+        assert!(
+            staff
+                .get(&format!("/staff/claims/{number}"))
+                .text
+                .contains("已起诉或仲裁")
+        );
+        // A named payee who has died is no longer paid.
+        assert_eq!(
+            crate::papers::name_payee(&mut caller, &number, "周涛", "6222020000000000000").status,
+            200
+        );
+        good(&staff.step(&number, &establish("insured_deceased", "yes")));
+        assert_eq!(
+            crate::papers::name_payee(&mut caller, &number, "周涛", "6222020000000000000").status,
+            422
+        );
+    }
+
+    /// K6 N4: the signed form is returned and is in the file; consents are withdrawn one by one; what
+    /// may be erased is erased, and what the law requires us to keep is locked and listed with its
+    /// article.
+    #[test]
+    fn k6_n4_consents_are_taken_back_and_what_may_be_erased_is() {
+        let server = Server::start();
+        let number = claim_of(&mut server.caller(), &server, |n| {
+            n["place"]["point"] = json!({ "lat_e6": 30_274_100, "lon_e6": 120_155_100 });
+            let at = n["loss_at"].clone();
+            n["consents"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({ "id": "location", "version": 1, "at": at }));
+        });
+        let mut caller = server.caller();
+        caller.sign_in(&server, "13800138000");
+        assert_eq!(
+            caller.get(&format!("/api/v1/claims/{number}/form")).status,
+            404,
+            "nothing was signed"
+        );
+        request(&mut caller, &server, &number);
+        let form = caller.get(&format!("/api/v1/claims/{number}/form")).text;
+        assert!(
+            form.contains("索赔申请书")
+                && form.contains("<polyline")
+                && form.contains("浙A12345")
+                && form.contains("电子签名"),
+            "{form}"
+        );
+        let zip = caller.bytes(&format!("/api/v1/claims/{number}/file"));
+        let mut archive = zip::ZipArchive::new(std::io::Cursor::new(zip)).unwrap();
+        assert!(
+            ["claim-request.html", "claim-request.json"]
+                .iter()
+                .all(|name| archive.by_name(name).is_ok())
+        );
+        let me = caller.get("/api/v1/me").json();
+        let signed = &me["claims"][0]["signed"];
+        assert!(
+            !signed["consents"].as_array().unwrap().is_empty()
+                && !signed["signature"].is_null()
+                && !me["policies"].as_array().unwrap().is_empty()
+        );
+        // The location goes with its consent; the typed text stays.
+        let withdraw = |caller: &mut Caller, id: &str| {
+            caller
+                .send(
+                    "DELETE",
+                    &format!("/api/v1/claims/{number}/consents/{id}"),
+                    &[],
+                    b"",
+                )
+                .status
+        };
+        assert!(view(&mut caller, &number)["notice"]["place"]["point"].is_object());
+        assert_eq!(
+            (
+                withdraw(&mut caller, "location"),
+                withdraw(&mut caller, "location"),
+                withdraw(&mut caller, "photo-place")
+            ),
+            (200, 422, 404)
+        );
+        let after = view(&mut caller, &number);
+        assert!(
+            after["notice"]["place"]["point"].is_null()
+                && after["notice"]["place"]["text"].is_string()
+        );
+        assert!(after["events"].to_string().contains("consent-withdrawn"));
+        // Open claims go on; ended ones are locked.
+        let erased = caller.send("DELETE", "/api/v1/me", &[], b"").json();
+        assert_eq!(
+            (erased["open"].clone(), erased["locked"].clone()),
+            (json!([number]), json!([]))
+        );
+        let leave = json!({ "what": { "withdrawn": { "reason": "自己修" } } });
+        assert_eq!(
+            caller
+                .post(&format!("/api/v1/claims/{number}/steps"), &leave)
+                .status,
+            201
+        );
+        server.until("told", || {
+            server.count(
+                "SELECT count(*) FROM message WHERE state = 'queued' AND next_at <= unixepoch()",
+            ) == 0
+        });
+        let erased = caller.send("DELETE", "/api/v1/me", &[], b"").json();
+        assert_eq!(
+            (
+                erased["open"].clone(),
+                erased["locked"][0]["claim_no"].clone()
+            ),
+            (json!([]), json!(number))
+        );
+        assert!(
+            erased["locked"][0]["law"]
+                .as_str()
+                .unwrap()
+                .contains("反洗钱法第三十四条"),
+            "{erased}"
+        );
+        assert!(
+            !Caller::staff(&server, "intake")
+                .get("/staff")
+                .text
+                .contains(&number),
+            "nobody works with it"
+        );
+    }
+
+    /// H6: reminders after one, three and seven days, then every fortnight, with the legal time limit.
+    #[test]
+    fn h6_reminders_go_on_every_fortnight_with_the_laws_day() {
+        let server = Server::with(Setting {
+            clock: true,
+            ..Setting::default()
+        });
+        claim_of(&mut server.caller(), &server, |_| {});
+        let day = 86_400;
+        let reminded = "SELECT count(*) FROM message WHERE kind LIKE 'reminder-%'";
+        for (days, count) in [(2, 1), (4, 2), (8, 3), (22, 4), (36, 5)] {
+            server.set_clock(days * day);
+            server.until("reminded", || server.count(reminded) == count);
+        }
+        let outbox = server.caller().get("/demo/outbox").text;
+        let loss = claim_domain::Moment::from_rfc3339(&now(&server))
+            .unwrap()
+            .plus_seconds(-36 * day);
+        let late = claim_domain::local_day(loss).plus_years(2);
+        assert!(
+            outbox.contains(&format!("诉讼时效到 {late}")),
+            "{late}: {outbox}"
+        );
+    }
+
+    /// B4: a deduction without a reason is refused, and each line's basis is in the letter.
+    #[test]
+    fn b4_no_deduction_without_its_own_basis() {
+        let server = Server::start();
+        let number = claim_of(&mut server.caller(), &server, |_| {});
+        let mut caller = server.caller();
+        caller.sign_in(&server, "13800138000");
+        request(&mut caller, &server, &number);
+        let mut staff = Caller::staff(&server, "supervisor");
+        good(&staff.step(
+            &number,
+            &[("kind", "survey-skipped"), ("reason", "照片足够")],
+        ));
+        good(&staff.step(
+            &number,
+            &[("kind", "assessed"), ("lines", "前保险杠 更换 800")],
+        ));
+        good(&staff.step(&number, &[("kind", "assessment-accepted")]));
+        for (takes, amount, why) in [
+            ("excluded", "100", "excluded_because"),
+            ("share", "70", "share_because"),
+            ("deductible", "50", "deductible_because"),
+        ] {
+            let mut fields =
+                all_good(&[("kind", "approved"), ("basis", "第六条"), (takes, amount)]);
+            fields.retain(|(name, _)| *name != why);
+            assert_eq!(staff.step(&number, &fields).status, 422, "{takes}");
+        }
+        good(&staff.step(
+            &number,
+            &all_good(&[("kind", "approved"), ("basis", "第六条"), ("share", "70")]),
+        ));
+        let events = view(&mut caller, &number)["events"].clone();
+        let seq = events
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|e| e["what"].get("approved").is_some())
+            .unwrap()["seq"]
+            .clone();
+        let letter = caller
             .send(
-                "DELETE",
-                &format!("/api/v1/claims/{number}/consents/{id}"),
-                &[],
+                "GET",
+                &format!("/api/v1/claims/{number}/letters/{seq}"),
+                &[("accept", "application/json")],
                 b"",
             )
-            .status
-    };
-    assert!(view(&mut caller, &number)["notice"]["place"]["point"].is_object());
-    assert_eq!(
-        (
-            withdraw(&mut caller, "location"),
-            withdraw(&mut caller, "location"),
-            withdraw(&mut caller, "photo-place")
-        ),
-        (200, 422, 404)
-    );
-    let after = view(&mut caller, &number);
-    assert!(
-        after["notice"]["place"]["point"].is_null() && after["notice"]["place"]["text"].is_string()
-    );
-    assert!(after["events"].to_string().contains("consent-withdrawn"));
-    // Open claims go on; ended ones are locked.
-    let erased = caller.send("DELETE", "/api/v1/me", &[], b"").json();
-    assert_eq!(
-        (erased["open"].clone(), erased["locked"].clone()),
-        (json!([number]), json!([]))
-    );
-    let leave = json!({ "what": { "withdrawn": { "reason": "自己修" } } });
-    assert_eq!(
-        caller
-            .post(&format!("/api/v1/claims/{number}/steps"), &leave)
-            .status,
-        201
-    );
-    server.until("told", || {
-        server
-            .count("SELECT count(*) FROM message WHERE state = 'queued' AND next_at <= unixepoch()")
-            == 0
-    });
-    let erased = caller.send("DELETE", "/api/v1/me", &[], b"").json();
-    assert_eq!(
-        (
-            erased["open"].clone(),
-            erased["locked"][0]["claim_no"].clone()
-        ),
-        (json!([]), json!(number))
-    );
-    assert!(
-        erased["locked"][0]["law"]
-            .as_str()
-            .unwrap()
-            .contains("反洗钱法第三十四条"),
-        "{erased}"
-    );
-    assert!(
-        !Caller::staff(&server, "intake")
-            .get("/staff")
-            .text
-            .contains(&number),
-        "nobody works with it"
-    );
-}
-
-/// H6: reminders after one, three and seven days, then every fortnight, with the legal time limit.
-#[test]
-fn h6_reminders_go_on_every_fortnight_with_the_laws_day() {
-    let server = Server::with(Setting {
-        clock: true,
-        ..Setting::default()
-    });
-    claim_of(&mut server.caller(), &server, |_| {});
-    let day = 86_400;
-    let reminded = "SELECT count(*) FROM message WHERE kind LIKE 'reminder-%'";
-    for (days, count) in [(2, 1), (4, 2), (8, 3), (22, 4), (36, 5)] {
-        server.set_clock(days * day);
-        server.until("reminded", || server.count(reminded) == count);
+            .text;
+        assert!(
+            letter.contains("车辆损失险") && letter.contains("按责任比例"),
+            "{letter}"
+        );
     }
-    let outbox = server.caller().get("/demo/outbox").text;
-    let loss = claim_domain::Moment::from_rfc3339(&now(&server))
-        .unwrap()
-        .plus_seconds(-36 * day);
-    let late = claim_domain::local_day(loss).plus_years(2);
-    assert!(
-        outbox.contains(&format!("诉讼时效到 {late}")),
-        "{late}: {outbox}"
-    );
-}
 
-/// B4: a deduction without a reason is refused, and each line's basis is in the letter.
-#[test]
-fn b4_no_deduction_without_its_own_basis() {
-    let server = Server::start();
-    let number = claim_of(&mut server.caller(), &server, |_| {});
-    let mut caller = server.caller();
-    caller.sign_in(&server, "13800138000");
-    request(&mut caller, &server, &number);
-    let mut staff = Caller::staff(&server, "supervisor");
-    good(&staff.step(
-        &number,
-        &[("kind", "survey-skipped"), ("reason", "照片足够")],
-    ));
-    good(&staff.step(
-        &number,
-        &[("kind", "assessed"), ("lines", "前保险杠 更换 800")],
-    ));
-    good(&staff.step(&number, &[("kind", "assessment-accepted")]));
-    for (takes, amount, why) in [
-        ("excluded", "100", "excluded_because"),
-        ("share", "70", "share_because"),
-        ("deductible", "50", "deductible_because"),
-    ] {
-        let mut fields = all_good(&[("kind", "approved"), ("basis", "第六条"), (takes, amount)]);
-        fields.retain(|(name, _)| *name != why);
-        assert_eq!(staff.step(&number, &fields).status, 422, "{takes}");
+    /// C8 of staff: staff can see the phone number to call it, and the view is logged; what was typed
+    /// is shown in full.
+    #[test]
+    fn n3_staff_see_what_was_typed_and_a_look_at_the_phone_is_logged() {
+        let server = Server::start();
+        let number = claim_of(&mut server.caller(), &server, |n| {
+            n["policy"] = json!({ "no": "PXXX20263301009999", "id_no": "11010519491231002X", "plate": "浙A12345" });
+        });
+        let mut staff = Caller::staff(&server, "intake");
+        let page = staff.get(&format!("/staff/claims/{number}")).text;
+        for part in [
+            "PXXX20263301009999",
+            "11010519491231002X",
+            "138****8000",
+            "车辆损失险",
+            "付款前还差",
+        ] {
+            assert!(page.contains(part), "{part}");
+        }
+        assert!(!page.contains("13800138000"));
+        assert!(
+            staff
+                .get(&format!("/staff/claims/{number}/reporter"))
+                .text
+                .contains("tel:13800138000")
+        );
+        assert_eq!(
+            server.count("SELECT count(*) FROM look WHERE document_id = 'reporter'"),
+            1
+        );
     }
-    good(&staff.step(
-        &number,
-        &all_good(&[("kind", "approved"), ("basis", "第六条"), ("share", "70")]),
-    ));
-    let events = view(&mut caller, &number)["events"].clone();
-    let seq = events
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|e| e["what"].get("approved").is_some())
-        .unwrap()["seq"]
-        .clone();
-    let letter = caller
-        .send(
-            "GET",
-            &format!("/api/v1/claims/{number}/letters/{seq}"),
-            &[("accept", "application/json")],
-            b"",
-        )
-        .text;
-    assert!(
-        letter.contains("车辆损失险") && letter.contains("按责任比例"),
-        "{letter}"
-    );
-}
-
-/// C8 of staff: staff can see the phone number to call it, and the view is logged; what was typed
-/// is shown in full.
-#[test]
-fn n3_staff_see_what_was_typed_and_a_look_at_the_phone_is_logged() {
-    let server = Server::start();
-    let number = claim_of(&mut server.caller(), &server, |n| {
-        n["policy"] = json!({ "no": "PXXX20263301009999", "id_no": "11010519491231002X", "plate": "浙A12345" });
-    });
-    let mut staff = Caller::staff(&server, "intake");
-    let page = staff.get(&format!("/staff/claims/{number}")).text;
-    for part in [
-        "PXXX20263301009999",
-        "11010519491231002X",
-        "138****8000",
-        "车辆损失险",
-        "付款前还差",
-    ] {
-        assert!(page.contains(part), "{part}");
-    }
-    assert!(!page.contains("13800138000"));
-    assert!(
-        staff
-            .get(&format!("/staff/claims/{number}/reporter"))
-            .text
-            .contains("tel:13800138000")
-    );
-    assert_eq!(
-        server.count("SELECT count(*) FROM look WHERE document_id = 'reporter'"),
-        1
-    );
 }

@@ -106,101 +106,6 @@ fn sign(caller: &mut Caller, url: &str) -> baoan_tests::Answer {
     caller.get(&format!("/api/v1/wx/jssdk-signature?url={encoded}"))
 }
 
-/// One ticket for everybody, our own addresses only, sixty a minute.
-#[test]
-fn the_signature_is_for_our_own_pages_and_costs_one_ticket() {
-    let wechat = StandIn::start();
-    let (_dist, server) = with_account(&wechat.address);
-    let policy = server
-        .caller()
-        .get("/")
-        .header("content-security-policy")
-        .unwrap()
-        .to_owned();
-    assert!(
-        policy.contains(
-            "script-src 'self' https://res.wx.qq.com/open/js/jweixin-1.6.0.js 'wasm-unsafe-eval'"
-        ),
-        "{policy}"
-    );
-    let page = server.url("/report?from=menu");
-    let signed: Vec<Value> = std::thread::scope(|all| {
-        let each = || sign(&mut server.caller(), &format!("{page}#part")).json();
-        let running: Vec<_> = (0..20).map(|_| all.spawn(each)).collect();
-        running.into_iter().map(|r| r.join().unwrap()).collect()
-    });
-    assert_eq!(wechat.asked(), 2, "a token and a ticket, whoever asks");
-    for answer in &signed {
-        let text = format!(
-            "jsapi_ticket={TICKET}&noncestr={}&timestamp={}&url={page}",
-            answer["nonce"].as_str().unwrap(),
-            answer["timestamp"]
-        );
-        let expected: String = Sha1::digest(text)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        assert_eq!(answer["signature"], json!(expected));
-        assert_eq!(answer["app_id"], json!("wx123"));
-        assert!(!answer.to_string().contains(SECRET) && !answer.to_string().contains(TICKET));
-    }
-    let mut caller = server.caller();
-    for foreign in [
-        "https://evil.example/",
-        &format!("{}.evil.example/", server.base),
-        &format!("{}0/", server.base),
-        "",
-        "/report",
-    ] {
-        assert_eq!(sign(&mut caller, foreign).status, 404, "{foreign}");
-    }
-    assert_eq!(
-        caller.get("/api/v1/wx/jssdk-signature").code(),
-        "not-found",
-        "no address at all"
-    );
-    let answers: Vec<u16> = (0..45).map(|_| sign(&mut caller, &page).status).collect();
-    assert_eq!(
-        answers.iter().filter(|s| **s == 200).count(),
-        40,
-        "twenty were used above"
-    );
-    let refused = sign(&mut caller, &page);
-    assert_eq!(
-        (refused.status, refused.header("retry-after")),
-        (429, Some("60"))
-    );
-    assert_eq!(
-        Server::start()
-            .caller()
-            .get("/api/v1/wx/jssdk-signature?url=x")
-            .status,
-        404,
-        "no account"
-    );
-}
-
-/// A refusing WeChat is not asked again at once, and its answer is not passed on.
-#[test]
-fn while_wechat_gives_no_ticket_the_page_is_told_and_wechat_left_alone() {
-    let wechat = StandIn::start();
-    *wechat.says.lock().unwrap() = json!({ "errcode": 40164, "errmsg": "invalid ip 203.0.113.9" });
-    let (_dist, server) = with_account(&wechat.address);
-    for _ in 0..3 {
-        let answer = sign(&mut server.caller(), &server.url("/report"));
-        assert_eq!(
-            (
-                answer.status,
-                answer.code().as_str(),
-                answer.header("retry-after")
-            ),
-            (502, "upstream", Some("30"))
-        );
-        assert!(!answer.text.contains("203.0.113.9"));
-    }
-    assert_eq!(wechat.asked(), 1);
-}
-
 /// What a webview, or WeChat's bridge, does to the report.
 struct Mode {
     name: &'static str,
@@ -559,5 +464,105 @@ async fn o1_in_a_webview_that_misbehaves_in_twenty_ways_the_report_completes() {
                 )
                 .await;
         }
+    }
+}
+
+mod server {
+    use super::*;
+
+    /// One ticket for everybody, our own addresses only, sixty a minute.
+    #[test]
+    fn the_signature_is_for_our_own_pages_and_costs_one_ticket() {
+        let wechat = StandIn::start();
+        let (_dist, server) = with_account(&wechat.address);
+        let policy = server
+            .caller()
+            .get("/")
+            .header("content-security-policy")
+            .unwrap()
+            .to_owned();
+        assert!(
+            policy.contains(
+                "script-src 'self' https://res.wx.qq.com/open/js/jweixin-1.6.0.js 'wasm-unsafe-eval'"
+            ),
+            "{policy}"
+        );
+        let page = server.url("/report?from=menu");
+        let signed: Vec<Value> = std::thread::scope(|all| {
+            let each = || sign(&mut server.caller(), &format!("{page}#part")).json();
+            let running: Vec<_> = (0..20).map(|_| all.spawn(each)).collect();
+            running.into_iter().map(|r| r.join().unwrap()).collect()
+        });
+        assert_eq!(wechat.asked(), 2, "a token and a ticket, whoever asks");
+        for answer in &signed {
+            let text = format!(
+                "jsapi_ticket={TICKET}&noncestr={}&timestamp={}&url={page}",
+                answer["nonce"].as_str().unwrap(),
+                answer["timestamp"]
+            );
+            let expected: String = Sha1::digest(text)
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect();
+            assert_eq!(answer["signature"], json!(expected));
+            assert_eq!(answer["app_id"], json!("wx123"));
+            assert!(!answer.to_string().contains(SECRET) && !answer.to_string().contains(TICKET));
+        }
+        let mut caller = server.caller();
+        for foreign in [
+            "https://evil.example/",
+            &format!("{}.evil.example/", server.base),
+            &format!("{}0/", server.base),
+            "",
+            "/report",
+        ] {
+            assert_eq!(sign(&mut caller, foreign).status, 404, "{foreign}");
+        }
+        assert_eq!(
+            caller.get("/api/v1/wx/jssdk-signature").code(),
+            "not-found",
+            "no address at all"
+        );
+        let answers: Vec<u16> = (0..45).map(|_| sign(&mut caller, &page).status).collect();
+        assert_eq!(
+            answers.iter().filter(|s| **s == 200).count(),
+            40,
+            "twenty were used above"
+        );
+        let refused = sign(&mut caller, &page);
+        assert_eq!(
+            (refused.status, refused.header("retry-after")),
+            (429, Some("60"))
+        );
+        assert_eq!(
+            Server::start()
+                .caller()
+                .get("/api/v1/wx/jssdk-signature?url=x")
+                .status,
+            404,
+            "no account"
+        );
+    }
+
+    /// A refusing WeChat is not asked again at once, and its answer is not passed on.
+    #[test]
+    fn while_wechat_gives_no_ticket_the_page_is_told_and_wechat_left_alone() {
+        let wechat = StandIn::start();
+        *wechat.says.lock().unwrap() =
+            json!({ "errcode": 40164, "errmsg": "invalid ip 203.0.113.9" });
+        let (_dist, server) = with_account(&wechat.address);
+        for _ in 0..3 {
+            let answer = sign(&mut server.caller(), &server.url("/report"));
+            assert_eq!(
+                (
+                    answer.status,
+                    answer.code().as_str(),
+                    answer.header("retry-after")
+                ),
+                (502, "upstream", Some("30"))
+            );
+            assert!(!answer.text.contains("203.0.113.9"));
+        }
+        assert_eq!(wechat.asked(), 1);
     }
 }

@@ -20,7 +20,7 @@ pub use photos::{
     broken_files, located_photograph, odd_files, photographs, sha256_hex, some_photographs,
 };
 pub use proxy::{End, Fault, Link, Proxy};
-pub use server::{Answer, Caller, Server, Setting, all_good, notice, unique_key};
+pub use server::{Answer, Caller, Server, Setting, all_good, notice, program, unique_key};
 pub use tls::Front;
 
 use std::path::PathBuf;

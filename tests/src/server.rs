@@ -58,9 +58,15 @@ fn free_port() -> String {
     }
 }
 
+/// The program under test: that of the release, or the one that `BAOAN_SERVER` names.
+pub fn program() -> PathBuf {
+    let named = std::env::var_os("BAOAN_SERVER").map(PathBuf::from);
+    named.unwrap_or_else(|| root().join("target/release/claim-server"))
+}
+
 /// `None`: it ended before it listened.
 fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
-    let program = root().join("target/release/claim-server");
+    let program = program();
     let mut command = Command::new(&program);
     if !more.bare {
         command.arg("--demo");
@@ -68,13 +74,13 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     if let Some(address) = &more.policies {
         command.args(["--policies", address]);
     }
-    command
-        .args(["--addr", addr, "--data"])
-        .arg(data)
-        .arg("--dist");
-    command
-        .arg(more.dist.clone().unwrap_or_else(|| root().join("dist")))
-        .args(more.args);
+    command.args(["--addr", addr, "--data"]).arg(data);
+    // Tests of the server alone run before there is an app.
+    let dist = more.dist.clone().unwrap_or_else(|| root().join("dist"));
+    if more.dist.is_some() || dist.join("index.html").is_file() {
+        command.arg("--dist").arg(dist);
+    }
+    command.args(more.args);
     if let Some(gateway) = &more.gateway {
         command.args(["--messages", gateway]);
     }
@@ -361,7 +367,7 @@ impl Server {
 
     /// The output of the command line on this data.
     pub fn command(&self, args: &[&str]) -> std::process::Output {
-        let program = root().join("target/release/claim-server");
+        let program = program();
         let output = Command::new(program)
             .arg("--data")
             .arg(self.data())

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use crate::{Result, build, cargo, check, root, run, say, tools};
 
-const LAYERS: [&str; 7] = ["fmt", "unit", "clippy", "server", "check", "wasm", "e2e"];
+const LAYERS: [&str; 8] = [
+    "fmt", "unit", "clippy", "server", "api", "check", "wasm", "e2e",
+];
 
 /// Runs one layer or all.
 pub fn test(only: Option<&str>) -> Result {
@@ -37,7 +39,12 @@ pub fn test(only: Option<&str>) -> Result {
             ]))?,
             "wasm" => wasm()?,
             "server" => run(&mut cargo(&["test", "--quiet", "-p", "claim-server"]))?,
-            _ => run(&mut tools::within(40 * 60, &e2e_command(&[])?))?,
+            "api" => run(&mut tools::within(20 * 60, &api_command()?))?,
+            _ => {
+                let threads = format!("--test-threads={}", at_once());
+                let args = ["--skip", "server::", &threads];
+                run(&mut tools::within(40 * 60, &e2e_command(&args)?))?;
+            }
         }
     }
     Ok(())
@@ -90,24 +97,47 @@ fn wasm() -> Result {
     Ok(())
 }
 
-/// Journeys in Chromium against the release build.
-fn e2e_command(args: &[&str]) -> Result<Command> {
-    tools::for_browser_tests()?;
-    build::build()?;
-    build::gallery()?;
+/// Browsers at the same time: each is several processes.
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().clamp(1, 4))
+}
+
+/// The server's process over the wire, as it is compiled for development: no app, no browser.
+fn api_command() -> Result<Command> {
+    tools::npm()?;
+    run(&mut cargo(&["build", "--quiet", "-p", "claim-server"]))?;
+    let mut command = tests_command()?;
+    let program = root().join("target/debug/claim-server");
+    command.args(["server::"]).env("BAOAN_SERVER", program);
+    Ok(command)
+}
+
+/// The program of the tests that start a server.
+fn tests_command() -> Result<Command> {
     let python = tools::python(&["tuspy==1.1.0", "schemathesis==4.32.5"])?;
-    let mut command: Command = cargo(&["test", "-p", "baoan-tests", "--test", "all", "--"]);
-    // Tests are named before they run: if one hangs, we know which.
-    command
-        .args(["--test-threads=1"])
-        .args(args)
-        .env("BAOAN_PYTHON", python);
+    let mut command = cargo(&["test", "-p", "baoan-tests", "--test", "all", "--"]);
+    command.env("BAOAN_PYTHON", python);
     // A developer's checkout sometimes has real photographs next to it; without them the tests
     // generate their own.
     let photos = root().join("../shared/photos");
     if photos.is_dir() && env::var_os("BAOAN_PHOTOS").is_none() {
         command.env("BAOAN_PHOTOS", photos);
     }
+    Ok(command)
+}
+
+/// Journeys in Chromium against the release build.
+fn e2e_command(args: &[&str]) -> Result<Command> {
+    tools::for_browser_tests()?;
+    build::build()?;
+    build::gallery()?;
+    let mut command = tests_command()?;
+    // Tests are named before they run: if one hangs, we know which. Where nothing else is said, one
+    // at a time: what is measured is measured alone.
+    if !args.iter().any(|arg| arg.starts_with("--test-threads")) {
+        command.arg("--test-threads=1");
+    }
+    command.args(args);
     Ok(command)
 }
 
@@ -168,10 +198,10 @@ const FAULTS: [(&str, &str, &str); 18] = [
     ),
     (
         "cut at every byte",
-        "faults::cut_at_every_byte",
+        "faults::server::cut_at_every_byte",
         "BAOAN_CUT_STEP=1",
     ),
-    ("silence", "faults::silence", ""),
+    ("silence", "faults::server::silence", ""),
     (
         "identical submissions",
         "faults::a_hundred_at_once",
@@ -197,8 +227,12 @@ const FAULTS: [(&str, &str, &str); 18] = [
         "faults::killed_at_any_moment_the_server",
         "BAOAN_KILLS=300",
     ),
-    ("the clock", "faults::when_the_servers_clock", ""),
-    ("open uploads at the start", "faults::with_ten_thousand", ""),
+    ("the clock", "faults::server::when_the_servers_clock", ""),
+    (
+        "open uploads at the start",
+        "faults::server::with_ten_thousand",
+        "",
+    ),
     (
         "the browser killed",
         "faults::killed_at_any_moment_the_phone",

@@ -150,7 +150,8 @@ fn cargo_tool(package: &str, version: &str, programs: &[&str], extra: &[&str]) -
     fs::write(stamp, "").map_err(|e| format!("target/tools cannot be written: {e}"))
 }
 
-fn npm() -> Result {
+/// The packages of package-lock.json.
+pub fn npm() -> Result {
     let lock = fs::read(root().join("package-lock.json"))
         .map_err(|e| format!("package-lock.json cannot be read: {e}"))?;
     let stamp = root().join("node_modules/.installed");

@@ -1323,9 +1323,9 @@ fn b5_no_word_of_joy_where_somebody_died() {
 /// Marketing has no place in a claim: no word of it, and no consent that asks for it.
 #[test]
 fn k7_nothing_is_sold_in_a_claim() {
-    let words = include_str!("../../src/i18n/zh.json").to_owned()
-        + include_str!("../../public/catalog.json")
-        + include_str!("../../index.html");
+    let words = include_str!("../../../src/i18n/zh.json").to_owned()
+        + include_str!("../../../public/catalog.json")
+        + include_str!("../../../index.html");
     for word in [
         "优惠",
         "促销",
