@@ -28,6 +28,14 @@ fn main() {
     let others: Vec<_> = others
         .map(|file| (file.display().to_string(), read(&file)))
         .collect();
+    // What the server and a branch machine say: the same names and placeholders in every language.
+    for section in ["kiosk", "lite", "letters", "messages"] {
+        let zh = Value::from_iter(zh[section].clone());
+        for (file, words) in &others {
+            let words = words.get(section).cloned().unwrap_or_default();
+            alike(&format!("{file}: {section}"), &zh, &Value::from_iter(words));
+        }
+    }
     let mut code = String::new();
     for (section, name) in [("report", "Messages"), ("claims", "ClaimMessages")] {
         let zh = &zh[section];

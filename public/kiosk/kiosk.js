@@ -7,8 +7,8 @@
 'use strict';
 (() => {
   const root = document.documentElement;
-  const english = () => root.lang === 'en';
-  const say = (zh, en) => (english() ? en : zh);
+  // The words of src/i18n, every language (words.js).
+  const say = (name, n) => (globalThis.baoanKioskWords[root.lang] || globalThis.baoanKioskWords['zh-CN'])[name].replace('{n}', n);
   const make = (tag, fields = {}, ...children) => {
     const made = Object.assign(document.createElement(tag), fields);
     made.append(...children);
@@ -71,7 +71,7 @@
   const wipe = async (why) => {
     if (wiping) { return; }
     wiping = true;
-    covered(say('正在清除…', 'Clearing…'));
+    covered(say('clearing'));
     // Clear what was typed while the page waits.
     for (const field of document.querySelectorAll('input, textarea')) { field.value = ''; }
     // Give up for good after three seconds: a late answer must not reach the next person.
@@ -87,7 +87,7 @@
   };
   const outOfService = () => {
     if (cover?.id !== 'out-of-service') {
-      covered(say('本机暂停服务，请到柜台或拨打电话', 'This machine is out of service; please ask at the counter'), 'out-of-service',
+      covered(say('out_of_service'), 'out-of-service',
         make('p', { className: 'kiosk-number', textContent: hotline() }));
     }
   };
@@ -153,18 +153,18 @@
   const ask = (why, seconds) => {
     const left = make('p', { className: 'kiosk-left' });
     left.setAttribute('role', 'timer');
-    const stay = button('kiosk-stay', say('继续', 'Continue'), () => { touched = performance.now(); uncovered(); }, true);
-    const title = why === 'sent' ? say('已经办完，马上清除本机上的内容', 'All done. This machine will now be cleared') : say('您还在吗？', 'Are you still there?');
+    const stay = button('kiosk-stay', say('stay'), () => { touched = performance.now(); uncovered(); }, true);
+    const title = why === 'sent' ? say('all_done') : say('still_there');
     for (const track of tracks) { track.stop(); }
-    const hint = make('p', { textContent: isSending() ? say('报案还没有发完，请再等一等或找工作人员。', 'Your report is still being sent. Please wait, or ask at the counter.') : say('为保护您的资料，没有操作时本机会清除所有内容。', 'To protect your data, this machine clears everything when nobody is using it.') });
-    covered(title, 'kiosk-idle', left, hint, stay, button('kiosk-end-now', say('结束并清除', 'End and clear'), () => wipe('end')));
+    const hint = make('p', { textContent: isSending() ? say('still_sending') : say('protects') });
+    covered(title, 'kiosk-idle', left, hint, stay, button('kiosk-end-now', say('end_and_clear'), () => wipe('end')));
     asked = { why, until: performance.now() + seconds * 1000, left };
     count();
     stay.focus();
   };
   const count = () => {
     const left = Math.max(0, Math.ceil((asked.until - performance.now()) / 1000));
-    asked.left.textContent = say(`${left} 秒后清除`, `Clearing in ${left} s`);
+    asked.left.textContent = say('seconds_left', left);
   };
   setInterval(() => {
     if (wiping) { return; }
@@ -186,23 +186,23 @@
 
   // ---- 人工服务, 转到手机, 打印, 结束: always there.
   const hotline = () => document.querySelector('a[href^="tel:"]:not([href="tel:120"]):not([href="tel:122"])')?.getAttribute('href').slice(4) || '';
-  const closing = () => button('kiosk-close', say('返回', 'Back'), uncovered, true);
+  const closing = () => button('kiosk-close', say('back'), uncovered, true);
   const person = () => covered(
-    say('人工服务', 'Talk to a person'), 'kiosk-help',
-    make('p', { textContent: say('请举手或到柜台，工作人员会过来帮您。', 'Raise your hand or ask at the counter; someone will come and help.') }),
+    say('person'), 'kiosk-help',
+    make('p', { textContent: say('person_hint') }),
     make('p', { className: 'kiosk-number', textContent: hotline() }), closing());
   const end = () => covered(
-    say('结束并清除？', 'End and clear?'), 'kiosk-ending',
-    make('p', { textContent: say('还没发送的内容会从本机清除，不能恢复。', 'Anything not sent yet will be deleted from this machine for good.') }),
-    button('kiosk-end-yes', say('结束并清除', 'End and clear'), () => wipe('end'), true),
-    button('kiosk-close', say('返回', 'Back'), uncovered));
+    say('end_question'), 'kiosk-ending',
+    make('p', { textContent: say('end_hint') }),
+    button('kiosk-end-yes', say('end_and_clear'), () => wipe('end'), true),
+    button('kiosk-close', say('back'), uncovered));
 
   const drawn = (qr) => {
     const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
     // A quiet zone of four modules (ISO/IEC 18004).
     svg.setAttribute('viewBox', `-4 -4 ${qr.width + 8} ${qr.width + 8}`);
     svg.setAttribute('role', 'img');
-    svg.setAttribute('aria-label', say('二维码', 'QR code'));
+    svg.setAttribute('aria-label', say('qr_code'));
     const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
     path.setAttribute('d', qr.path);
     svg.append(path);
@@ -222,10 +222,10 @@
   };
   // Shows a code and waits for the phone; `then` gets what came of it.
   const handOver = async (title, hint, body, then) => {
-    covered(say('请稍等…', 'One moment…'));
+    covered(say('one_moment'));
     const answer = await api('POST', '/handoffs', body, 60000).catch(() => undefined);
     if (!answer || answer.status !== 201) {
-      covered(say('没有网络，暂时做不到', 'No network right now'), 'kiosk-qr-failed', closing());
+      covered(say('no_network'), 'kiosk-qr-failed', closing());
       return;
     }
     const handoff = await answer.json();
@@ -237,22 +237,22 @@
       const over = performance.now() - until;
       // Somebody waiting for their phone counts as present, but not for ever.
       if (over < (known === 'taken' ? 60000 : 0)) { touched = performance.now(); } else { known = 'expired'; }
-      left.textContent = say(`${Math.max(0, Math.round((until - performance.now()) / 1000))} 秒内有效`, `Valid for ${Math.max(0, Math.round((until - performance.now()) / 1000))} s`);
+      left.textContent = say('valid_for', Math.max(0, Math.round((until - performance.now()) / 1000)));
       const moved = known === 'expired' ? undefined : await api('GET', '/handoffs/' + handoff.id).then((a) => (a.ok ? a.json() : undefined)).catch(() => undefined);
       known = moved?.state || known;
       if (known === 'done') { await then(moved); return; }
-      if (known === 'expired') { covered(say('二维码已过期', 'The code has expired'), 'kiosk-qr-expired', closing()); return; }
+      if (known === 'expired') { covered(say('qr_expired'), 'kiosk-qr-expired', closing()); return; }
     }
   };
   const toPhone = () => (isWriting() && !isSending() ? moving() : covered(
-    isSending() ? say('报案正在发送，发完后在手机上查看', 'Your report is being sent; you can see it on your phone afterwards') : say('还没有可以转到手机的内容', 'There is nothing to move yet'),
+    isSending() ? say('sent_later') : say('nothing_to_move'),
     'kiosk-nothing', closing()));
   const moving = () => handOver(
-    say('在手机上继续', 'Continue on your phone'),
-    say('用手机扫码，验证手机号后，填好的内容和照片会转到手机。', 'Scan with your phone and enter the code we text you; your answers and photos move there.'),
+    say('on_phone'),
+    say('on_phone_hint'),
     { parcel: parcel() },
     async () => {
-      covered(say('已转到手机', 'Moved to your phone'), 'kiosk-moved');
+      covered(say('moved'), 'kiosk-moved');
       await sleep(3000);
       wipe('moved');
     });
@@ -261,29 +261,29 @@
     document.querySelector('.kiosk-ticket')?.remove();
     const line = (name, text) => make('p', {}, make('span', { textContent: name }), ' ', make('strong', { textContent: text }));
     document.body.append(make('section', { className: 'kiosk-ticket' },
-      make('h1', { textContent: say('报案回执', 'Report receipt') }),
-      line(say('报案号', 'Claim number'), ticket.claim_no),
-      !ticket.reported_at ? '' : line(say('时间', 'Time'), new Date(ticket.reported_at).toLocaleString(english() ? 'en' : 'zh-CN', { timeZone: 'Asia/Shanghai' })),
-      ticket.phone ? line(say('手机', 'Phone'), ticket.phone) : '',
-      line(say('电话', 'Hotline'), ticket.hotline),
-      make('p', { textContent: say('凭报案号和手机号可随时查询进度。', 'Follow your claim with this number and your phone number.') })));
+      make('h1', { textContent: say('ticket') }),
+      line(say('ticket_no'), ticket.claim_no),
+      !ticket.reported_at ? '' : line(say('ticket_time'), new Date(ticket.reported_at).toLocaleString(root.lang, { timeZone: 'Asia/Shanghai' })),
+      ticket.phone ? line(say('ticket_phone'), ticket.phone) : '',
+      line(say('ticket_hotline'), ticket.hotline),
+      make('p', { textContent: say('ticket_hint') })));
     globalThis.print();
   };
   const printed = async () => {
     // A number shown on this screen, or one that a phone sends.
     if (number()) { print({ claim_no: number(), reported_at: document.querySelector('#claim-no').dataset.at, hotline: hotline() }); return; }
     await handOver(
-      say('打印手机上的报案', 'Print a report from your phone'), say('用手机扫码，选择要打印的案件。', 'Scan with your phone and choose the claim.'),
+      say('print_from_phone'), say('print_hint'),
       {}, async ({ ticket }) => { uncovered(); print(ticket); });
   };
 
   const bar = () => {
     const made = make('nav', { className: 'kiosk-bar', id: 'kiosk-bar' },
-      button('kiosk-person', say('人工服务', 'Help'), person),
-      button('kiosk-phone', say('转到手机', 'To phone'), toPhone),
-      button('kiosk-print', say('打印', 'Print'), printed),
-      button('kiosk-end', say('结束', 'End'), end, true));
-    made.setAttribute('aria-label', say('终端', 'Terminal'));
+      button('kiosk-person', say('bar_person'), person),
+      button('kiosk-phone', say('bar_phone'), toPhone),
+      button('kiosk-print', say('bar_print'), printed),
+      button('kiosk-end', say('bar_end'), end, true));
+    made.setAttribute('aria-label', say('bar'));
     return made;
   };
 
@@ -326,7 +326,7 @@
       field.classList.remove('kiosk-masked');
       field.dataset.keys = set(field, mode);
       field.setAttribute('name', 'f' + random());
-      const show = isSecret(field) ? shown(field, button('', say('按住显示', 'Hold to show'), () => {})) : undefined;
+      const show = isSecret(field) ? shown(field, button('', say('hold_to_show'), () => {})) : undefined;
       seen.set(field, { id: field.id, mode, show });
     }
     const wanted = { autocomplete: 'off', autocorrect: 'off', spellcheck: 'false', ...(field.dataset.keys && { inputmode: 'none' }) };
@@ -357,9 +357,9 @@
       return made;
     };
     pad = make('div', { className: `kiosk-keys ${field.dataset.keys}`, id: 'kiosk-keys' },
-      ...[...SETS[field.dataset.keys](field)].map((sign) => (sign === ' ' ? make('span') : key(sign, sign))), key('⌫', '', say('删除', 'Delete')));
+      ...[...SETS[field.dataset.keys](field)].map((sign) => (sign === ' ' ? make('span') : key(sign, sign))), key('⌫', '', say('delete')));
     pad.setAttribute('role', 'group');
-    pad.setAttribute('aria-label', say('键盘', 'Keypad'));
+    pad.setAttribute('aria-label', say('keypad'));
     document.body.append(pad);
     // In the upper part: the keys cover the lower.
     scrollBy(0, field.getBoundingClientRect().top - innerHeight * (innerHeight > innerWidth ? 0.35 : 0.25));
@@ -377,7 +377,7 @@
     const wish = { width: { ideal: 4096 }, height: { ideal: 3072 } };
     const known = remembered();
     const stream = await navigator.mediaDevices?.getUserMedia({ video: known ? { ...wish, deviceId: { ideal: decodeURIComponent(known) } } : wish }).catch(() => undefined);
-    if (!stream) { covered(say('相机打不开，请找工作人员', 'The camera did not open; please ask for help'), 'kiosk-camera-failed', closing()); return; }
+    if (!stream) { covered(say('camera_failed'), 'kiosk-camera-failed', closing()); return; }
     const [track] = stream.getVideoTracks();
     // Remembers which camera, not who stands in front of it.
     document.cookie = `${CAMERA}=${encodeURIComponent(track.getSettings().deviceId || '')}; path=/; max-age=31536000; samesite=strict`;
@@ -394,11 +394,11 @@
       input.files = chosen.files;
       input.dispatchEvent(new Event('change', { bubbles: true }));
     };
-    const trigger = button('kiosk-shoot', say('拍照', 'Take photo'), shoot, true);
+    const trigger = button('kiosk-shoot', say('shoot'), shoot, true);
     trigger.disabled = true;
     video.addEventListener('loadedmetadata', () => { trigger.disabled = false; });
-    covered(say('请把材料放平，拍照', 'Lay it flat and take the photo'), 'kiosk-camera', video,
-      trigger, button('kiosk-close', say('返回', 'Back'), shut));
+    covered(say('shoot_hint'), 'kiosk-camera', video,
+      trigger, button('kiosk-close', say('back'), shut));
   };
 
   addEventListener('click', (event) => {
@@ -421,8 +421,8 @@
       event.stopImmediatePropagation();
       // Another page begins with an empty memory.
       if (!isWriting() && !isSending()) { location.replace(to); return; }
-      covered(say('离开会清除没发送的内容', 'If you leave, anything not sent is deleted'), 'kiosk-leaving',
-        button('kiosk-leave', say('离开', 'Leave'), () => location.replace(to)), closing());
+      covered(say('leaving'), 'kiosk-leaving',
+        button('kiosk-leave', say('leave'), () => location.replace(to)), closing());
     }
   }, true);
   addEventListener('contextmenu', (event) => event.preventDefault());

@@ -7,7 +7,7 @@ use super::keepsake::keepsake;
 use super::{Fetched, trouble};
 use crate::i18n::c;
 use crate::platform::picture::{self, Line};
-use crate::platform::{address, http, spawn};
+use crate::platform::{address, http, page, spawn};
 use crate::ui::{click, live, sheet};
 use crate::visit::Visit;
 
@@ -15,7 +15,7 @@ use crate::visit::Visit;
 pub fn letter(visit: Visit, no: &str, seq: &str) -> AnyView {
     let found: Fetched<Letter> = RwSignal::new(None);
     let (path, here, back) = (
-        format!("{BASE}/claims/{no}/letters/{seq}"),
+        format!("{BASE}/claims/{no}/letters/{seq}?lang={}", page::language()),
         address::path().get_untracked(),
         format!("/claims/{no}"),
     );

@@ -343,6 +343,7 @@ fn programs(staging: &Path) -> Result {
     ] {
         terser(name, &[])?;
     }
+    write("kiosk/words.js", kiosk_words()?.as_bytes())?;
 
     // The second program, under content-hashed names.
     let renamed = |from: &str, to: String| {
@@ -590,6 +591,7 @@ fn dress(staging: &Path) -> Result {
     let build = short(
         &[
             page.as_bytes(),
+            &read("kiosk/words.js")?,
             &read("kiosk/kiosk.js")?,
             &read("kiosk/kiosk.css")?,
             &read("sw.js")?,
@@ -650,6 +652,20 @@ fn languages() -> Result<Vec<String>> {
         .collect();
     names.sort_by_key(|name| (name != "zh", name.clone()));
     Ok(names)
+}
+
+/// What a machine in a branch says, in every language: it has a program of its own that runs before
+/// any WASM.
+fn kiosk_words() -> Result<String> {
+    let mut all = serde_json::Map::new();
+    for lang in languages()? {
+        let tag = if lang == "zh" { "zh-CN" } else { &lang };
+        all.insert(tag.into(), serde_json::json!(words(&lang)?["kiosk"]));
+    }
+    Ok(format!(
+        "globalThis.baoanKioskWords={};",
+        serde_json::Value::Object(all)
+    ))
 }
 
 /// The words of one language: section, name, sentence (or names of their own).

@@ -135,6 +135,16 @@ fn words(wrong: &mut Vec<String>) -> Result {
             wrong.push(format!("src/i18n: {name} is never used"));
         }
     }
+    let kiosk = fs::read_to_string(root().join("public/kiosk/kiosk.js"))
+        .map_err(|e| format!("kiosk.js cannot be read: {e}"))?;
+    let unused = words["kiosk"]
+        .keys()
+        .filter(|name| !kiosk.contains(&format!("say('{name}'")));
+    wrong.extend(unused.map(|name| format!("src/i18n: {name} is never used by the kiosk")));
+    if kiosk.chars().filter(|c| chinese(*c)).count() > 60 {
+        // The keys of a number plate are no words.
+        wrong.push("public/kiosk/kiosk.js holds words that belong into i18n".into());
+    }
     Ok(())
 }
 

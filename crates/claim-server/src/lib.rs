@@ -20,6 +20,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod vault;
+mod words;
 mod work;
 
 use std::net::IpAddr;

@@ -93,10 +93,17 @@ fn page(app: &App, kiosk: &Kiosk) -> Result<String> {
             .named(path)
             .ok_or_else(|| Failure::internal("kiosk", path))
     };
-    let ((css, css_digest), (js, js_digest)) =
-        (named("/kiosk/kiosk.css")?, named("/kiosk/kiosk.js")?);
+    let script = |path: &str| {
+        let (address, digest) = named(path)?;
+        Ok::<_, Failure>(format!(
+            "<script src=\"{address}\" integrity=\"{digest}\" defer></script>"
+        ))
+    };
+    let (css, digest) = named("/kiosk/kiosk.css")?;
     let tags = format!(
-        "<link rel=\"stylesheet\" href=\"{css}\" integrity=\"{css_digest}\"><script src=\"{js}\" integrity=\"{js_digest}\" defer></script>"
+        "<link rel=\"stylesheet\" href=\"{css}\" integrity=\"{digest}\">{}{}",
+        script("/kiosk/words.js")?,
+        script("/kiosk/kiosk.js")?
     );
     let marked = format!(
         "<html data-kiosk=\"{}\" data-idle=\"{}\" ",

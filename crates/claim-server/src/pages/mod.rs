@@ -19,6 +19,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::failure::Failure;
 use crate::http::access::Open;
+use crate::words::{Words, fill};
 
 pub async fn css(_: Open) -> Response {
     (
@@ -49,7 +50,7 @@ fn page(lang: &str, title: &str, content: Markup) -> Markup {
 }
 
 /// A letter, to be read and printed.
-pub fn letter(letter: &Letter) -> Markup {
+pub fn letter(letter: &Letter, words: &Words) -> Markup {
     let content = html! {
         h1 { (letter.title) }
         p { (letter.to) "：" }
@@ -59,11 +60,11 @@ pub fn letter(letter: &Letter) -> Markup {
         }
         p.signed { (letter.from) br; (letter.date) }
     };
-    page("zh-CN", &letter.title, content)
+    page(words.lang, &letter.title, content)
 }
 
 /// The claim request with its signature, to be read and printed.
-pub fn signed_form(form: &Letter, signature: &Signature) -> Markup {
+pub fn signed_form(form: &Letter, signature: &Signature, words: &Words) -> Markup {
     let content = html! {
         h1 { (form.title) }
         p { (form.to) "：" }
@@ -71,17 +72,17 @@ pub fn signed_form(form: &Letter, signature: &Signature) -> Markup {
             h2 { (heading) }
             @for line in text.lines() { p { (line) } }
         }
-        (strokes(signature))
+        (strokes(signature, words))
         p.signed { (form.from) br; (form.date) }
     };
-    page("zh-CN", &form.title, content)
+    page(words.lang, &form.title, content)
 }
 
 /// The drawn signature, or the typed name.
-pub fn strokes(signature: &Signature) -> Markup {
+pub fn strokes(signature: &Signature, words: &Words) -> Markup {
     html! {
-        @if !signature.typed.is_empty() { p { "键入姓名：" (signature.typed) } }
-        @if !signature.strokes.is_empty() { svg.signature viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label="签名" {
+        @if !signature.typed.is_empty() { p { (fill(&words.letters.typed_name, &[("name", &signature.typed)])) } }
+        @if !signature.strokes.is_empty() { svg.signature viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label=(words.letters.signature) {
             @for stroke in &signature.strokes {
                 polyline fill="none" stroke="black" stroke-width="8" points=(stroke.iter().map(|[x, y]| format!("{x},{y}")).collect::<Vec<_>>().join(" "));
             }

@@ -1,9 +1,10 @@
 //! Letters that the law or good practice requires in writing: 受理通知, 补充材料通知, 核定书,
-//! 拒赔通知书, 付款通知. Each is made from one event of the log, so it always says the same.
+//! 拒赔通知书, 付款通知. Each is made from one event of the log, so it always says the same; its
+//! frame is in the reader's language, what staff wrote stays as they wrote it.
 
 use claim_api::{Letter, ProblemCode};
 use claim_domain::documents::{FormLine, form_sha256};
-use claim_domain::lifecycle::{Actor, Check, Event, What};
+use claim_domain::lifecycle::{Actor, Check, Event, Kind, What};
 use claim_domain::payout::{Award, Payout, Step, percent};
 use claim_domain::{local_day, money};
 
@@ -12,65 +13,40 @@ use crate::failure::Result;
 use crate::store::claims::ClaimRow;
 use crate::store::folders::Signed;
 use crate::store::{Db, events};
+use crate::words::{Words, fill};
 
-/// Once its reader has it, the three days of article 24 end.
-pub const REFUSAL: &str = "拒赔通知书";
+/// Heading and text.
+type Part = (String, String);
+
+fn part(heading: &str, text: impl Into<String>) -> Part {
+    (heading.to_owned(), text.into())
+}
 
 /// The letter for an event, if it is of a kind that gets one.
-pub fn of(app: &App, claim: &ClaimRow, event: &Event) -> Option<Letter> {
-    let after = &app.catalogue.papers.after;
-    let hotline = &app.deployment.hotline;
-    let text = |heading: &str, text: &str| (heading.to_owned(), text.to_owned());
-    let checks = |checks: &[Check]| {
-        let line = |c: &Check| {
-            let name = after
-                .points
-                .get(c.point.as_str())
-                .map_or("", |t| t.zh.as_str());
-            if c.good {
-                format!("✓ {name}")
-            } else {
-                format!("？ {name}：{}", c.note)
-            }
-        };
-        (
-            "我们核对了什么".to_owned(),
-            checks.iter().map(line).collect::<Vec<_>>().join("\n"),
-        )
-    };
-    let disagree = || {
-        let rungs = after
-            .ladder
-            .iter()
-            .map(|r| format!("{}：{}", r.name.zh, r.what.zh))
-            .collect::<Vec<_>>();
-        ("您不同意时可以怎么办".to_owned(), rungs.join("\n"))
-    };
+pub fn of(app: &App, claim: &ClaimRow, event: &Event, words: &Words) -> Option<Letter> {
+    let w = &words.letters;
+    let time = |at: claim_domain::Moment| at.to_local_text();
     let (title, mut parts) = match &event.what {
         What::Registered { handler } => (
-            "受理通知",
+            &w.accepted,
             vec![
-                text(
+                part(
                     "",
-                    &format!(
-                        "您于 {} 报案的事故已受理。",
-                        claim.reported_at.to_local_text()
-                    ),
+                    fill(&w.accepted_text, &[("time", &time(claim.reported_at))]),
                 ),
-                text("经办人", handler),
-                text(
-                    "需要的材料",
-                    "请按应用里的材料清单准备；已有的不用再交，拿不到的可以说明原因。",
-                ),
+                part(&w.handler, handler),
+                part(&w.papers, &w.papers_text),
             ],
         ),
         What::NotAccepted {
-            text: why,
-            next_step,
-            ..
+            text, next_step, ..
         } => (
-            "不予受理通知",
-            vec![text("原因", why), text("您还可以", next_step), disagree()],
+            &w.not_accepted,
+            vec![
+                part(&w.reason, text),
+                part(&w.you_can, next_step),
+                disagree(app, words),
+            ],
         ),
         What::SupplementAsked {
             documents,
@@ -78,87 +54,46 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event) -> Option<Letter> {
             until,
             ..
         } => {
-            let names: Vec<&str> = documents
-                .iter()
-                .filter_map(|id| Some(app.catalogue.document(id)?.name.zh.as_str()))
-                .collect();
-            (
-                "补充材料通知（一次性清单）",
-                vec![
-                    text("需要补充", &names.join("\n")),
-                    text("为什么", reason),
-                    text("请在这天前提交", &until.to_string()),
-                    text(
-                        "期限",
-                        "从本通知到达您起，到材料到达我们止，核定期限暂停计算（保险法司法解释二第十五条）。拿不到的材料请说明原因。",
-                    ),
-                ],
-            )
+            let known = documents.iter().filter_map(|id| app.catalogue.document(id));
+            let names: Vec<&str> = known.map(|d| words.text(&d.name)).collect();
+            let parts = vec![
+                part(&w.needed, names.join("\n")),
+                part(&w.why, reason),
+                part(&w.until, until.to_string()),
+                part(&w.term, &w.term_text),
+            ];
+            (&w.supplement, parts)
         }
         What::Approved {
             amount_fen,
             basis,
             payout,
             awards,
-            checks: points,
+            checks,
         } => {
-            let lines = |payout: &Payout| {
-                payout
-                    .steps()
-                    .into_iter()
-                    .map(step)
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            };
-            let of_award = |a: &Award| {
-                let why = [
-                    ("不在保障范围", &a.excluded_because),
-                    ("比例", &a.share_because),
-                    ("免赔", &a.deductible_because),
-                ];
-                let why: Vec<String> = why
-                    .iter()
-                    .filter(|(_, w)| !w.is_empty())
-                    .map(|(part, w)| format!("{part}：{w}"))
-                    .collect();
-                let rest = std::iter::once(format!("依据：{}", a.basis))
-                    .chain(why)
-                    .collect::<Vec<_>>()
-                    .join("\n");
-                (
-                    format!("{}　{}　{}", a.name, a.item, money::show(a.fen)),
-                    format!("{}\n{rest}", lines(&a.payout)),
-                )
-            };
-            let mut parts = vec![text("核定金额", &money::show(*amount_fen))];
-            parts.extend(payout.iter().map(|p| text("怎样算出来的", &lines(p))));
-            parts.extend(awards.iter().map(of_award));
-            parts.push(text("依据", basis));
-            parts.push(checks(points));
-            parts.push(text(
-                "付款",
-                "与您达成协议后十日内付款（保险法第二十三条）。",
-            ));
-            parts.push(disagree());
-            ("核定书", parts)
+            let mut parts = vec![part(&w.amount, money::show(*amount_fen))];
+            parts.extend(payout.iter().map(|p| part(&w.sum, sum(p, words))));
+            parts.extend(awards.iter().map(|award| of_award(award, words)));
+            parts.push(part(&w.basis, basis));
+            parts.push(checked(app, checks, words));
+            parts.push(part(&w.payment, &w.payment_text));
+            parts.push(disagree(app, words));
+            (&w.approved, parts)
         }
         What::Rejected {
             clause,
             facts,
             evidence,
-            checks: points,
+            checks,
         } => (
-            REFUSAL,
+            &w.refused,
             vec![
-                text("依据的条款", clause),
-                text("依据的事实", facts),
-                text("证据", evidence),
-                checks(points),
-                text(
-                    "诉讼时效",
-                    "自您知道或应当知道保险事故之日起二年，人寿保险五年（保险法第二十六条）。",
-                ),
-                disagree(),
+                part(&w.clause, clause),
+                part(&w.facts, facts),
+                part(&w.evidence, evidence),
+                checked(app, checks, words),
+                part(&w.limitation, &w.limitation_text),
+                disagree(app, words),
             ],
         ),
         What::Paid {
@@ -168,20 +103,17 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event) -> Option<Letter> {
             last4,
             ..
         } => {
-            let lines: Vec<String> = lines
+            let lines = lines
                 .iter()
-                .map(|l| format!("{}　{}", l.name, money::show(l.fen)))
-                .collect();
-            (
-                "付款通知",
-                vec![
-                    text("付款金额", &money::show(*amount_fen)),
-                    text("其中", &lines.join("\n")),
-                    text("收款账户", &format!("尾号 {last4}")),
-                    text("银行流水号", reference),
-                    text("付款时间", &event.at.to_local_text()),
-                ],
-            )
+                .map(|l| format!("{}　{}", l.name, money::show(l.fen)));
+            let parts = vec![
+                part(&w.paid_amount, money::show(*amount_fen)),
+                part(&w.paid_lines, lines.collect::<Vec<_>>().join("\n")),
+                part(&w.account, fill(&w.account_text, &[("last4", last4)])),
+                part(&w.bank_reference, reference),
+                part(&w.paid_at, time(event.at)),
+            ];
+            (&w.paid, parts)
         }
         What::Reported { .. }
         | What::SurveyStarted { .. }
@@ -231,40 +163,108 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event) -> Option<Letter> {
         | What::Corrected { .. }
         | What::Escalated { .. } => return None,
     };
-    parts.insert(0, text("报案号", &claim.no));
+    parts.insert(0, part(&w.no, &claim.no));
     parts.retain(|(_, text)| !text.is_empty());
-    parts.push(text(
-        "咨询",
-        &format!("电话 {hotline}，或在应用里留言、转人工。"),
+    parts.push(part(
+        &w.contact,
+        fill(&w.contact_text, &[("hotline", &app.deployment.hotline)]),
     ));
-    let by = match &event.actor {
-        Actor::Staff { name, .. } => format!("{}　{name}", app.deployment.insurer.zh),
-        _ => app.deployment.insurer.zh.clone(),
+    let insurer = words.text(&app.deployment.insurer);
+    let from = match &event.actor {
+        Actor::Staff { name, .. } => format!("{insurer}　{name}"),
+        _ => insurer.to_owned(),
     };
     Some(Letter {
-        title: title.into(),
+        title: title.clone(),
         to: claim.notice.reporter.name.clone(),
         parts,
-        from: by,
+        from,
         date: local_day(event.at).to_string(),
     })
 }
 
+fn checked(app: &App, checks: &[Check], words: &Words) -> Part {
+    let line = |c: &Check| {
+        let name = app.catalogue.papers.after.points.get(c.point.as_str());
+        let name = name.map_or("", |text| words.text(text));
+        if c.good {
+            format!("✓ {name}")
+        } else {
+            format!("？ {name}：{}", c.note)
+        }
+    };
+    part(
+        &words.letters.checked,
+        checks.iter().map(line).collect::<Vec<_>>().join("\n"),
+    )
+}
+
+fn disagree(app: &App, words: &Words) -> Part {
+    let rungs = app.catalogue.papers.after.ladder.iter();
+    let rungs = rungs.map(|r| format!("{}：{}", words.text(&r.name), words.text(&r.what)));
+    part(
+        &words.letters.disagree,
+        rungs.collect::<Vec<_>>().join("\n"),
+    )
+}
+
+fn of_award(award: &Award, words: &Words) -> Part {
+    let w = &words.letters;
+    let heading = format!("{}　{}　{}", award.name, award.item, money::show(award.fen));
+    let why = [
+        (&w.basis, &award.basis),
+        (&w.excluded, &award.excluded_because),
+        (&w.share, &award.share_because),
+        (&w.deductible, &award.deductible_because),
+    ];
+    let why = why.iter().filter(|(_, said)| !said.is_empty());
+    let why: Vec<String> = why
+        .map(|(heading, said)| format!("{heading}：{said}"))
+        .collect();
+    (
+        heading,
+        format!("{}\n{}", sum(&award.payout, words), why.join("\n")),
+    )
+}
+
+fn sum(payout: &Payout, words: &Words) -> String {
+    let lines = payout
+        .steps()
+        .into_iter()
+        .map(|step| line_of_sum(step, words));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// One line of a sum.
+fn line_of_sum(step: Step, words: &Words) -> String {
+    let (key, fen, more) = match step {
+        Step::PerDay(days, fen) => ("per_day", fen, ("days", days.to_string())),
+        Step::Loss(fen) => ("loss", fen, ("", String::new())),
+        Step::Salvage(fen) => ("salvage", fen, ("", String::new())),
+        Step::FirstPayer(fen) => ("first_payer", fen, ("", String::new())),
+        Step::OtherPayer(fen) => ("other_payer", fen, ("", String::new())),
+        Step::Excluded(fen) => ("excluded", fen, ("", String::new())),
+        Step::Deductible(fen) => ("deductible", fen, ("", String::new())),
+        Step::Share(bp) => ("share", 0, ("percent", percent(bp))),
+        Step::DeductibleRate(bp) => ("deductible_rate", 0, ("percent", percent(bp))),
+        Step::Cap(fen) => ("cap", fen, ("", String::new())),
+        Step::Result(fen) => ("result", fen, ("", String::new())),
+    };
+    let sentence = words.letters.steps.get(key).map_or("", String::as_str);
+    fill(sentence, &[("fen", &money::show(fen)), (more.0, &more.1)])
+}
+
 /// 索赔申请书 as it was signed.
-pub fn form(app: &App, claim: &ClaimRow, signed: &Signed) -> Letter {
+pub fn form(app: &App, claim: &ClaimRow, signed: &Signed, words: &Words) -> Letter {
+    let w = &words.letters;
     let value = |line: &FormLine| match line.key.as_str() {
-        "incident" => app
-            .catalogue
-            .incident(&line.value)
-            .map_or_else(|| line.value.clone(), |i| i.name.zh.clone()),
+        "incident" => {
+            let known = app.catalogue.incident(&line.value);
+            known.map_or_else(|| line.value.clone(), |i| words.text(&i.name).to_owned())
+        }
         "parts" => {
-            let named = |id: &str| {
-                app.catalogue
-                    .parts(claim.lob)
-                    .iter()
-                    .find(|p| p.id == id)
-                    .map(|p| p.name.zh.clone())
-            };
+            let all = app.catalogue.parts(claim.lob);
+            let named = |id: &str| all.iter().find(|p| p.id == id).map(|p| words.text(&p.name));
             line.value
                 .split(' ')
                 .filter_map(named)
@@ -272,7 +272,7 @@ pub fn form(app: &App, claim: &ClaimRow, signed: &Signed) -> Letter {
                 .join("、")
         }
         "unavailable" => {
-            let named = |id: &str| app.catalogue.document(id).map(|d| d.name.zh.clone());
+            let named = |id: &str| app.catalogue.document(id).map(|d| words.text(&d.name));
             line.value
                 .split(' ')
                 .filter_map(named)
@@ -281,33 +281,23 @@ pub fn form(app: &App, claim: &ClaimRow, signed: &Signed) -> Letter {
         }
         _ => line.value.clone(),
     };
-    let mut parts: Vec<(String, String)> = signed
+    let mut parts: Vec<Part> = signed
         .form
         .iter()
-        .map(|line| (form_label(&line.key).to_owned(), value(line)))
+        .map(|line| part(form_label(&line.key, words), value(line)))
         .collect();
-    let consents = signed
-        .consents
-        .iter()
-        .filter_map(|c| app.catalogue.consents.iter().find(|k| k.id == c.id));
-    parts.push((
-        "同意".into(),
-        consents
-            .map(|c| c.label.zh.clone())
-            .collect::<Vec<_>>()
-            .join("\n"),
-    ));
-    parts.push((
-        "电子签名".into(),
-        format!(
-            "签于 {}，申请书摘要 {}",
-            signed.at.to_local_text(),
-            form_sha256(&signed.form)
-        ),
+    let known = |id: &str| app.catalogue.consents.iter().find(|known| known.id == id);
+    let consents = signed.consents.iter().filter_map(|c| known(&c.id));
+    let consents: Vec<&str> = consents.map(|c| words.text(&c.label)).collect();
+    parts.push(part(&w.agreed, consents.join("\n")));
+    let (time, hash) = (signed.at.to_local_text(), form_sha256(&signed.form));
+    parts.push(part(
+        &w.signature,
+        fill(&w.signature_text, &[("time", &time), ("hash", &hash)]),
     ));
     Letter {
-        title: "索赔申请书".into(),
-        to: app.deployment.insurer.zh.clone(),
+        title: w.form.clone(),
+        to: words.text(&app.deployment.insurer).to_owned(),
         parts,
         from: claim.notice.reporter.name.clone(),
         date: local_day(signed.at).to_string(),
@@ -315,50 +305,23 @@ pub fn form(app: &App, claim: &ClaimRow, signed: &Signed) -> Letter {
 }
 
 /// The name of a line of the claim form.
-pub fn form_label(key: &str) -> &'static str {
-    match key {
-        "claim_no" => "报案号",
-        "incident" => "事故",
-        "loss_at" => "时间",
-        "place" => "地点",
-        "parts" => "受损部位",
-        "narrative" => "经过",
-        "name" => "报案人",
-        "phone" => "电话",
-        "plate" => "车牌",
-        "policy_no" => "保单号",
-        "items" => "损失清单",
-        "shop" => "直赔修理厂",
-        _ => "无法提供",
-    }
+pub fn form_label<'a>(key: &str, words: &'a Words) -> &'a str {
+    words.letters.lines.get(key).map_or("", String::as_str)
 }
 
-/// One line of the calculation in Chinese.
-pub fn step(step: Step) -> String {
-    match step {
-        Step::PerDay(days, fen) => format!("每天 {} × {days} 天", money::show(fen)),
-        Step::Loss(fen) => format!("损失金额　{}", money::show(fen)),
-        Step::Salvage(fen) => format!("减残值　{}", money::show(fen)),
-        Step::FirstPayer(fen) => format!("减交强险或医保已付　{}", money::show(fen)),
-        Step::OtherPayer(fen) => format!("减其他方已付　{}", money::show(fen)),
-        Step::Excluded(fen) => format!("减不在保障范围　{}", money::show(fen)),
-        Step::Deductible(fen) => format!("减免赔额　{}", money::show(fen)),
-        Step::Share(bp) => format!("乘责任或给付比例　{}", percent(bp)),
-        Step::DeductibleRate(bp) => format!("减免赔率　{}", percent(bp)),
-        Step::Cap(fen) => format!("不超过保险金额　{}", money::show(fen)),
-        Step::Result(fen) => format!("应付　{}", money::show(fen)),
-    }
-}
-
-/// The letter of the event `seq`.
+/// The letter of the event `seq`, and of which kind that is.
 ///
 /// # Errors
-/// `not-found` where that is no event that is written about.
-pub async fn about(app: &App, db: &mut Db, claim: &ClaimRow, seq: u32) -> Result<Letter> {
+/// `not-found` if there is no letter for that event.
+pub async fn about(
+    app: &App,
+    db: &mut Db,
+    claim: &ClaimRow,
+    seq: u32,
+    words: &Words,
+) -> Result<(Letter, Kind)> {
     let events = events::after(db, &claim.id, 0).await?;
-    let letter = events
-        .iter()
-        .find(|e| e.seq == seq)
-        .and_then(|event| of(app, claim, event));
-    letter.ok_or_else(|| ProblemCode::NotFound.into())
+    let event = events.iter().find(|e| e.seq == seq);
+    let found = event.and_then(|event| Some((of(app, claim, event, words)?, event.what.kind())));
+    found.ok_or_else(|| ProblemCode::NotFound.into())
 }

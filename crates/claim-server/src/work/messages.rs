@@ -13,6 +13,7 @@ use crate::failure::Result;
 use crate::store::claims::ClaimRow;
 use crate::store::{Db, Tx, links, messages, policies, sessions};
 use crate::vault::token;
+use crate::words::{self, fill};
 
 /// A message to be written.
 struct Message {
@@ -25,57 +26,40 @@ struct Message {
 
 /// The text for an event, if it has one. `by` is a time or day where the event has one.
 fn of(app: &App, claim: &ClaimRow, what: &What) -> Option<Message> {
-    let promises = &app.deployment.promises;
+    let w = &words::own().messages;
     let said = match what {
-        What::Reported { .. } => format!(
-            "已收到您的报案，我们会在 {} 小时内联系您",
-            promises.contact_hours
+        What::Reported { .. } => fill(
+            &w.reported,
+            &[("hours", &app.deployment.promises.contact_hours.to_string())],
         ),
-        What::NotAccepted { .. } => "这次不能立案，原因和可以怎么办请在理赔页面查看".into(),
-        What::SurveyStarted { on_site: true, .. } => {
-            "已安排查勘员到现场，姓名和电话请在理赔页面查看".into()
-        }
-        What::Assessed { .. } if claim.lob.is_surveyed() => {
-            "定损结果出来了，请在理赔页面查看并答复".into()
-        }
-        What::Approved { .. } => "核定结果出来了，请在理赔页面查看".into(),
-        What::Rejected { .. } => {
-            "核定结果和通知书已在理赔页面，里面写明依据和不同意时可以怎么办".into()
-        }
-        What::PaymentFailed { .. } => "银行退回了付款，请在理赔页面更正收款账户".into(),
-        What::Paid { .. } => "赔款已付出，明细请在理赔页面查看".into(),
-        What::AdvancePaid { .. } => "已先行支付能够确定的部分，明细请在理赔页面查看".into(),
-        What::Closed => "案件已结案，有疑问随时联系我们".into(),
+        What::NotAccepted { .. } => w.not_accepted.clone(),
+        What::SurveyStarted { on_site: true, .. } => w.survey_started.clone(),
+        What::Assessed { .. } if claim.lob.is_surveyed() => w.assessed.clone(),
+        What::Approved { .. } => w.approved.clone(),
+        What::Rejected { .. } => w.rejected.clone(),
+        What::PaymentFailed { .. } => w.payment_failed.clone(),
+        What::Paid { .. } => w.paid.clone(),
+        What::AdvancePaid { .. } => w.advance_paid.clone(),
+        What::Closed => w.closed.clone(),
         What::SupplementAsked {
             documents, until, ..
         } => {
-            format!(
-                "需要补充 {} 项材料，请在 {until} 前提交，原因见材料清单",
-                documents.len()
-            )
+            let (n, until) = (documents.len().to_string(), until.to_string());
+            fill(&w.supplement_asked, &[("n", &n), ("until", &until)])
         }
         What::DocumentJudged {
             accepted: false, ..
-        } => "有一项材料需要重传，原因见材料清单".into(),
-        What::Requested { .. } => "已收到您的索赔申请，核定期限从今天开始计算".into(),
-        What::ReviewAnswered { .. } => "复核有了结果，请在理赔页面查看".into(),
-        What::ComplaintFiled { number, .. } => {
-            format!("已收到您的投诉，编号 {number}，答复期限请在理赔页面查看")
-        }
-        What::ComplaintAnswered { .. } => "您的投诉有了答复，请在理赔页面查看".into(),
-        What::PolicyFound { .. } => "已核对到您的保单，可以继续办理，请在理赔页面查看".into(),
-        What::Entitled { .. } => "委托或身份材料已通过，可以继续办理，请在理赔页面查看".into(),
-        What::DisownSettled { genuine: true, .. } => "报案已核实，继续办理".into(),
-        What::Answered { .. } => "您的留言有了答复，请在理赔页面查看".into(),
-        What::Escalated { deadline, .. } if deadline == "advance" => {
-            "您的理赔已满六十日还没有定，可以先领能够确定的部分，请在理赔页面申请".into()
-        }
-        What::Escalated { by, .. } => {
-            format!(
-                "处理超过了期限，我们已交给主管，预计 {} 前有结果。您也可以在理赔页面投诉",
-                by.to_local_text()
-            )
-        }
+        } => w.document_returned.clone(),
+        What::Requested { .. } => w.requested.clone(),
+        What::ReviewAnswered { .. } => w.review_answered.clone(),
+        What::ComplaintFiled { number, .. } => fill(&w.complaint_filed, &[("number", number)]),
+        What::ComplaintAnswered { .. } => w.complaint_answered.clone(),
+        What::PolicyFound { .. } => w.policy_found.clone(),
+        What::Entitled { .. } => w.entitled.clone(),
+        What::DisownSettled { genuine: true, .. } => w.genuine.clone(),
+        What::Answered { .. } => w.answered.clone(),
+        What::Escalated { deadline, .. } if deadline == "advance" => w.advance_due.clone(),
+        What::Escalated { by, .. } => fill(&w.escalated, &[("by", &by.to_local_text())]),
         What::Registered { .. }
         | What::SurveyStarted { .. }
         | What::SurveySkipped { .. }
@@ -144,8 +128,7 @@ pub async fn tell(
         let theirs = match &event.what {
             What::Reported { .. } | What::PolicyFound { .. } => {
                 let link = disown_link(app, tx, claim, at).await?;
-                let said =
-                    format!("有人用您的保单报案。如果不是您或您同意的人，请打开 {link} 停止办理");
+                let said = fill(&words::own().messages.owner_told, &[("link", &link)]);
                 Some(Message {
                     kind: String::new(),
                     text: whole(app, claim, &said),
@@ -228,11 +211,10 @@ pub async fn remind(
 ) -> Result<()> {
     let years = if claim.lob == Lob::Life { 5 } else { 2 };
     let late = local_day(claim.notice.loss_at).plus_years(years);
+    let w = &words::own().messages;
     let said = match days {
-        ..=7 => "还有需要您做的，请在理赔页面查看".to_owned(),
-        _ => format!(
-            "还有需要您做的，请在理赔页面查看。按保险法第二十六条，请求赔付的诉讼时效到 {late}"
-        ),
+        ..=7 => w.reminder.clone(),
+        _ => fill(&w.reminder_late, &[("day", &late.to_string())]),
     };
     let message = Message {
         kind: format!("reminder-{days}"),
@@ -250,10 +232,14 @@ pub async fn remind(
 }
 
 fn whole(app: &App, claim: &ClaimRow, said: &str) -> String {
-    format!(
-        "【{}】报案号 {}：{said}。电话 {}",
-        app.deployment.insurer.zh, claim.no, app.deployment.hotline
-    )
+    let words = words::own();
+    let values = [
+        ("insurer", words.text(&app.deployment.insurer)),
+        ("no", &claim.no),
+        ("hotline", &app.deployment.hotline),
+        ("said", said),
+    ];
+    fill(&words.messages.frame, &values)
 }
 
 /// Messages an hour to a phone that nobody has signed in with: a reporter can type in any number.

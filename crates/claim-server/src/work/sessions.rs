@@ -18,6 +18,7 @@ use crate::failure::Result;
 use crate::store::sessions::{self, CountedBy, Tried, hash};
 use crate::store::{Tx, messages as outgoing, parties, policies};
 use crate::vault::{random, token};
+use crate::words::{self, fill};
 use crate::{App, mask, now};
 
 /// An anonymous session lives as long as an unfinished upload may.
@@ -191,9 +192,11 @@ pub async fn send_code(app: &App, session: &Session, network: &str, phone: &str)
     }
     let code = format!("{:06}", u64::from_le_bytes(random::<8>()) % 1_000_000);
     sessions::add_code(&mut tx, phone, &session.hash, network, &code, at).await?;
-    let text = format!(
-        "【{}】验证码 {code}，5 分钟内有效，请勿告诉他人。",
-        app.deployment.insurer.zh
+    let words = words::own();
+    let insurer = words.text(&app.deployment.insurer);
+    let text = fill(
+        &words.messages.code,
+        &[("insurer", insurer), ("code", &code)],
     );
     outgoing::add_code(&mut tx, phone, &text, at).await?;
     tx.commit().await

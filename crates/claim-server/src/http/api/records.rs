@@ -22,6 +22,7 @@ use crate::store::{
     claims, documents, drafts, events, folders, messages, payees, policies, sessions, staff,
 };
 use crate::vault::sha256_hex;
+use crate::words;
 use crate::work::{attendant, letters, log, proofs};
 use crate::{App, mask, now};
 
@@ -58,22 +59,24 @@ pub async fn whole(
         ));
     }
     for event in &events::after(db, &claim.id, 0).await? {
-        if let Some(letter) = letters::of(&app, &claim, event) {
+        if let Some(letter) = letters::of(&app, &claim, event, words::own()) {
             files.push((
                 format!(
                     "letters/{:03}-{}.html",
                     event.seq,
                     event.what.kind().as_str()
                 ),
-                pages::letter(&letter).into_string().into_bytes(),
+                pages::letter(&letter, words::own())
+                    .into_string()
+                    .into_bytes(),
             ));
         }
     }
     if let Some(signed) = folders::request(db, &claim.id).await? {
-        let letter = letters::form(&app, &claim, &signed);
+        let letter = letters::form(&app, &claim, &signed, words::own());
         files.push((
             "claim-request.html".into(),
-            pages::signed_form(&letter, &signed.signature)
+            pages::signed_form(&letter, &signed.signature, words::own())
                 .into_string()
                 .into_bytes(),
         ));
@@ -125,10 +128,12 @@ pub async fn form(Insured { claim, .. }: Insured, State(app): State<App>) -> Res
     let signed = folders::request(&mut app.store.read().await?, &claim.id)
         .await?
         .ok_or(ProblemCode::NotFound)?;
-    Ok(
-        pages::signed_form(&letters::form(&app, &claim, &signed), &signed.signature)
-            .into_response(),
+    Ok(pages::signed_form(
+        &letters::form(&app, &claim, &signed, words::own()),
+        &signed.signature,
+        words::own(),
     )
+    .into_response())
 }
 
 /// What becomes of stored data when somebody wants it erased.

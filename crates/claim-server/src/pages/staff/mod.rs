@@ -34,6 +34,7 @@ use crate::store::staff::{self, Member};
 use crate::store::{
     documents, events, folders, payees, payments, policies, signals as kept_signals,
 };
+use crate::words::own;
 use crate::work::fields::Fields;
 use crate::work::steps::Taken;
 use crate::work::{accounts, attendant, letters, papers, signals, steps};
@@ -324,7 +325,7 @@ async fn claim_page(
                 kind => (form.show(*kind)),
             }
         }
-        @let letters: Vec<_> = events.iter().filter_map(|e| Some((e.seq, letters::of(app, &stored, e)?))).collect();
+        @let letters: Vec<_> = events.iter().filter_map(|e| Some((e.seq, letters::of(app, &stored, e, own())?))).collect();
         @if !letters.is_empty() {
             h2 { "书面通知" }
             ul { @for (seq, letter) in &letters { li { a href={ "/staff/claims/" (stored.no) "/letters/" (seq) } { (letter.title) } " " (letter.date) } } }
@@ -572,9 +573,9 @@ fn handed_in(catalogue: &Catalogue, folder: &Folder, request: Option<&Signed>) -
     html! {
         @if let Some(signed) = request {
             h2 { "索赔申请书" }
-            dl { @for line in &signed.form { dt { (letters::form_label(&line.key)) } dd { (line.value) } } }
+            dl { @for line in &signed.form { dt { (letters::form_label(&line.key, own())) } dd { (line.value) } } }
             p { "客户签名，" (signed.at.to_local_text()) }
-            (super::strokes(&signed.signature))
+            (super::strokes(&signed.signature, own()))
         }
         @if !folder.unavailable.is_empty() {
             h2 { "客户说明拿不到" }
@@ -673,7 +674,8 @@ pub async fn letter(
 ) -> Shown {
     let db = &mut app.store.read().await?;
     let stored = claims::by_no(db, &no).await?;
-    Ok(super::letter(&letters::about(&app, db, &stored, seq).await?).into_response())
+    let (letter, _) = letters::about(&app, db, &stored, seq, own()).await?;
+    Ok(super::letter(&letter, own()).into_response())
 }
 
 /// Full holders and accounts, for those who pay; recorded, too.
