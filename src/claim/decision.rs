@@ -100,63 +100,11 @@ pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
     view! { <div id="decision">{decided}</div>{earlier}{paid}{letters} }.into_any()
 }
 
-/// Events that have a letter.
+/// The title of an event's letter, if it has one.
 fn title(what: &What) -> Option<&'static str> {
-    Some(match what {
-        What::Registered { .. } => c().letter_registered,
-        What::NotAccepted { .. } => c().letter_not_accepted,
-        What::SupplementAsked { .. } => c().letter_supplement,
-        What::Approved { .. } => c().letter_approved,
-        What::Rejected { .. } => c().letter_rejected,
-        What::Paid { .. } => c().letter_paid,
-        What::Reported { .. }
-        | What::SurveyStarted { .. }
-        | What::SurveySkipped { .. }
-        | What::SurveyReported { .. }
-        | What::SurveyRemarked { .. }
-        | What::Assessed { .. }
-        | What::AssessmentAccepted { .. }
-        | What::AssessmentObjected { .. }
-        | What::ApprovalAsked { .. }
-        | What::LetterDelivered
-        | What::SentBack { .. }
-        | What::DecisionAgreed
-        | What::PayeesNamed { .. }
-        | What::PaymentOrdered { .. }
-        | What::PaymentFailed { .. }
-        | What::AdvanceAsked
-        | What::AdvancePaid { .. }
-        | What::Closed
-        | What::Archived
-        | What::Reopened { .. }
-        | What::Withdrawn { .. }
-        | What::DocumentReceived { .. }
-        | What::SupplementExcused { .. }
-        | What::SupplementEnded { .. }
-        | What::DocumentJudged { .. }
-        | What::Requested { .. }
-        | What::Marked { .. }
-        | What::Unmarked { .. }
-        | What::ReviewAsked { .. }
-        | What::ReviewAnswered { .. }
-        | What::ComplaintFiled { .. }
-        | What::ComplaintExtended { .. }
-        | What::ComplaintAnswered { .. }
-        | What::Wrote { .. }
-        | What::Answered { .. }
-        | What::PersonAsked { .. }
-        | What::PersonCalled { .. }
-        | What::Rated { .. }
-        | What::PolicyFound { .. }
-        | What::Entitled { .. }
-        | What::Disowned
-        | What::DisownSettled { .. }
-        | What::DocumentWaived { .. }
-        | What::Established { .. }
-        | What::ConsentWithdrawn { .. }
-        | What::Corrected { .. }
-        | What::Escalated { .. } => return None,
-    })
+    let kind = what.kind();
+    kind.has_letter()
+        .then(|| c().letter_titles.get(kind.as_str()))
 }
 
 fn approved(

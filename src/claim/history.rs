@@ -4,6 +4,7 @@ use claim_api::ClaimView;
 use claim_domain::lifecycle::{Actor, Event, Overlay, Stage, What};
 use claim_domain::{Lob, money};
 use leptos::prelude::*;
+use serde_json::Value;
 
 use super::stage_name;
 use crate::i18n::{self, c, t};
@@ -59,7 +60,6 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
     let stage = |s: Stage| stage_name(visit.catalogue, lob, s).to_owned();
     let text = match &event.what {
         What::Reported { .. } => stage(Stage::Reported),
-        What::Registered { handler } => c().ev_registered.replace("{who}", handler),
         What::NotAccepted { text, .. } if limited && text.is_empty() => {
             format!("{}：{}", stage(Stage::NotAccepted), c().why_by_phone)
         }
@@ -72,15 +72,9 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
             c().ev_survey_self
         })
         .replace("{who}", surveyor),
-        What::SurveySkipped { reason } => c().ev_no_survey.replace("{text}", reason),
-        What::SurveyRemarked { text } => c().ev_remarked.replace("{text}", text),
-        What::SurveyReported { report } => c().ev_survey_done.replace("{text}", report),
         What::Assessed { total_fen, .. } => {
             c().ev_assessed.replace("{sum}", &money::show(*total_fen))
         }
-        What::AssessmentAccepted { .. } => c().ev_accepted.into(),
-        What::AssessmentObjected { reason, .. } => c().ev_objected.replace("{text}", reason),
-        What::ApprovalAsked { .. } => c().second_look.into(),
         What::Approved {
             amount_fen, basis, ..
         } => c()
@@ -91,20 +85,15 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
             .ev_rejected
             .replace("{clause}", clause)
             .replace("{text}", facts),
-        What::LetterDelivered => c().ev_letter.into(),
-        What::SentBack { reason, .. } => c().sent_back.replace("{text}", reason),
-        What::DecisionAgreed => c().ev_agreed.into(),
         What::PayeesNamed { payees } => c()
             .ev_payees
             .replace("{text}", &super::payees::shown(payees)),
         What::PaymentOrdered { .. } => stage(Stage::Paying),
         What::PaymentFailed { reason, .. } => format!("{}：{reason}", stage(Stage::PaymentFailed)),
-        What::AdvanceAsked => c().ev_advance_asked.into(),
         What::AdvancePaid { amount_fen, .. } => c()
             .ev_advance_paid
             .replace("{sum}", &money::show(*amount_fen)),
         What::Archived => stage(Stage::Archived),
-        What::Reopened { reason } => c().ev_reopened.replace("{text}", reason),
         What::Paid {
             amount_fen,
             reference,
@@ -151,15 +140,12 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
             };
             format!("{}：{word} {reason}", name_of(visit, document))
         }
-        What::SupplementEnded { reason } => c().ev_supplement_ended.replace("{text}", reason),
-        What::Requested { .. } => c().requested.into(),
         What::Marked {
             overlay, reason, ..
         } => format!("{}：{reason}", overlay_name(visit, *overlay)),
         What::Unmarked { overlay } => c()
             .ev_unmarked
             .replace("{name}", overlay_name(visit, *overlay)),
-        What::ReviewAsked { reason, .. } => c().ev_review.replace("{text}", reason),
         What::ReviewAnswered {
             overturned, text, ..
         } => (if *overturned {
@@ -168,24 +154,6 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
             c().ev_upheld
         })
         .replace("{text}", text),
-        What::ComplaintFiled { number, owner, .. } => c()
-            .ev_complaint
-            .replace("{n}", number)
-            .replace("{who}", owner),
-        What::ComplaintExtended { reason, .. } => c().ev_complaint_later.replace("{text}", reason),
-        What::ComplaintAnswered { text, .. } => c().ev_complaint_answered.replace("{text}", text),
-        What::Wrote { text } => c().ev_wrote.replace("{text}", text),
-        What::Answered { text } => c().answered.replace("{text}", text),
-        What::PersonAsked { .. } => c().person_asked.into(),
-        What::PersonCalled { text } => c().ev_called.replace("{text}", text),
-        What::Rated { .. } => c().ev_rated.into(),
-        What::Corrected { .. } => c().ev_corrected.into(),
-        What::PolicyFound { policy } => c().ev_policy.replace("{n}", policy),
-        What::Entitled { who, reason, .. } => c()
-            .ev_entitled
-            .replace("{who}", who)
-            .replace("{text}", reason),
-        What::Disowned => c().ev_disowned.into(),
         What::DisownSettled { genuine, text } => (if *genuine {
             c().ev_disown_kept
         } else {
@@ -232,6 +200,7 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
                 .replace("{who}", to)
                 .replace("{t}", &by.to_local_text())
         }
+        plain => told(plain),
     };
     let who = if limited && event.actor == Actor::Customer {
         c().actor_customer.into()
@@ -240,6 +209,21 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
     };
     view! { <li><span class="quiet">{event.at.to_local_text()}" · "{who}</span><br/>{text}</li> }
         .into_any()
+}
+
+/// A step whose facts are texts: the sentence of its kind, with the facts by their names.
+fn told(what: &What) -> String {
+    let mut said = c().events.get(what.kind().as_str()).to_owned();
+    let facts = serde_json::to_value(what).unwrap_or_default();
+    let facts = facts
+        .as_object()
+        .and_then(|of_kind| of_kind.values().next());
+    for (name, fact) in facts.and_then(Value::as_object).into_iter().flatten() {
+        if let Some(fact) = fact.as_str() {
+            said = said.replace(&format!("{{{name}}}"), fact);
+        }
+    }
+    said
 }
 
 pub fn name_of(visit: Visit, document: &str) -> &'static str {

@@ -37,9 +37,9 @@ pub struct Names(Vec<(&'static str, &'static str)>);
 
 impl Names {
     pub fn get(&self, name: &str) -> &'static str {
-        self.0
-            .iter()
-            .find(|(n, _)| name.ends_with(n))
+        let exact = self.0.iter().find(|(n, _)| *n == name);
+        exact
+            .or_else(|| self.0.iter().find(|(n, _)| name.ends_with(n)))
             .map_or("", |(_, word)| word)
     }
 }

@@ -115,24 +115,43 @@ fn words(wrong: &mut Vec<String>) -> Result {
         }
     }
     let words = build::words("zh")?;
+    // Without the line breaks that the formatter puts into chains.
+    let code_of_app: Vec<String> = app
+        .iter()
+        .filter(|(path, _)| !path.to_string_lossy().contains("i18n"))
+        .map(|(_, text)| text.split_whitespace().collect())
+        .collect();
     for name in ["report", "claims"]
         .iter()
         .flat_map(|section| words[*section].keys())
     {
-        let used = app
-            .iter()
-            .filter(|(p, _)| !p.to_string_lossy().contains("i18n"))
-            .any(|(_, text)| {
-                ["t()", "c()"].iter().any(|words| {
-                    let call = format!("{words}.{name}");
-                    text.match_indices(&call).any(|(at, _)| {
-                        !text[at + call.len()..]
-                            .starts_with(|c: char| c.is_alphanumeric() || c == '_')
-                    })
+        let used = code_of_app.iter().any(|text| {
+            ["t()", "c()"].iter().any(|words| {
+                let call = format!("{words}.{name}");
+                text.match_indices(&call).any(|(at, _)| {
+                    !text[at + call.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
                 })
-            });
+            })
+        });
         if !used {
             wrong.push(format!("src/i18n: {name} is never used"));
+        }
+    }
+    // A step with a sentence of its own is written out there; the others are looked up.
+    let history = app
+        .iter()
+        .find(|(path, _)| path.ends_with("claim/history.rs"));
+    let history = history.map_or("", |(_, text)| text.as_str());
+    let sentences = words["claims"]["events"].clone();
+    for kind in claim_domain::lifecycle::Kind::ALL {
+        let name: String = kind.as_str().split('-').map(capital).collect();
+        let written = history.contains(&format!("What::{name} "))
+            || history.contains(&format!("What::{name} =>"));
+        if !written && sentences[kind.as_str()].is_null() {
+            wrong.push(format!(
+                "src/i18n: claims.events has no sentence for {}",
+                kind.as_str()
+            ));
         }
     }
     let kiosk = fs::read_to_string(root().join("public/kiosk/kiosk.js"))
@@ -146,6 +165,13 @@ fn words(wrong: &mut Vec<String>) -> Result {
         wrong.push("public/kiosk/kiosk.js holds words that belong into i18n".into());
     }
     Ok(())
+}
+
+/// `paid`: `Paid`.
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// No congratulations: people who have lost somebody read the same words.

@@ -5,7 +5,6 @@
 //! Promise: no line holds a customer's name, number, phone, text or token. Staff appear by their
 //! login name, sessions by the start of a hash, claims by number.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +18,7 @@ use crate::now;
 use crate::store::disk;
 
 pub struct Audit {
-    file: Mutex<File>,
+    file: Mutex<disk::File>,
     /// Anybody can cause refusals: beyond this rate they are counted, not written.
     refusals: Buckets<()>,
     unwritten: Mutex<u64>,

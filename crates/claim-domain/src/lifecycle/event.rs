@@ -664,7 +664,7 @@ macro_rules! is {
 }
 
 macro_rules! kinds {
-    ($($name:ident $text:literal $desk:tt $customer:tt $machine:tt $moves:tt)*) => {
+    ($($name:ident $text:literal $desk:tt $customer:tt $machine:tt $moves:tt $message:tt $letter:tt)*) => {
         /// [`What`] without its facts: the step itself, as buttons and tables name it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kind { $($name),* }
@@ -689,6 +689,16 @@ macro_rules! kinds {
                 match self { $(Kind::$name => is!($machine)),* }
             }
 
+            /// Whether people are told of it by message.
+            pub fn has_message(self) -> bool {
+                match self { $(Kind::$name => is!($message)),* }
+            }
+
+            /// Whether there is a letter about it.
+            pub fn has_letter(self) -> bool {
+                match self { $(Kind::$name => is!($letter)),* }
+            }
+
             /// Leads towards a decision or payment, or lets somebody in: on hold while we do not
             /// know whose report it is.
             pub(super) fn moves_on(self) -> bool {
@@ -705,62 +715,62 @@ macro_rules! kinds {
 }
 
 // Every step: its name on the wire, the desk that does it, whether the customer does, whether the
-// system does by rule (it never rejects: 个人信息保护法第二十四条), and whether it is on hold while
-// we do not know whose report it is.
+// system does by rule (it never rejects: 个人信息保护法第二十四条), whether it is on hold while we do
+// not know whose report it is, and whether a message and a letter are written about it.
 kinds! {
-    Reported           "reported"            -           -        machine -
-    Registered         "registered"          Intake      -        machine moves
-    NotAccepted        "not-accepted"        Intake      -        -       -
-    SurveyStarted      "survey-started"      Surveyor    -        -       moves
-    SurveySkipped      "survey-skipped"      Surveyor    -        machine moves
-    SurveyReported     "survey-reported"     Surveyor    -        -       moves
-    SurveyRemarked     "survey-remarked"     -           customer -       -
-    Assessed           "assessed"            Assessor    -        -       moves
-    AssessmentAccepted "assessment-accepted" Intake      customer -       moves
-    AssessmentObjected "assessment-objected" -           customer -       -
-    ApprovalAsked      "approval-asked"      Adjudicator -        -       moves
-    Approved           "approved"            Adjudicator -        -       moves
-    Rejected           "rejected"            Adjudicator -        -       -
-    LetterDelivered    "letter-delivered"    -           -        machine -
-    SentBack           "sent-back"           Adjudicator -        -       -
-    DecisionAgreed     "decision-agreed"     Intake      customer -       moves
-    PayeesNamed        "payees-named"        -           customer machine moves
-    PaymentOrdered     "payment-ordered"     Finance     -        -       moves
-    PaymentFailed      "payment-failed"      Finance     -        machine -
-    Paid               "paid"                Finance     -        machine -
-    AdvanceAsked       "advance-asked"       -           customer -       moves
-    AdvancePaid        "advance-paid"        Finance     -        -       moves
-    Closed             "closed"              Intake      -        machine moves
-    Archived           "archived"            -           -        machine moves
-    Reopened           "reopened"            Supervisor  -        -       moves
-    Withdrawn          "withdrawn"           -           customer -       -
-    DocumentReceived   "document-received"   -           customer machine -
-    SupplementAsked    "supplement-asked"    Intake      -        -       moves
-    SupplementExcused  "supplement-excused"  -           customer -       -
-    SupplementEnded    "supplement-ended"    Intake      -        -       -
-    DocumentJudged     "document-judged"     Intake      -        -       -
-    Requested          "requested"           -           customer -       moves
-    Marked             "marked"              Intake      -        -       -
-    Unmarked           "unmarked"            Intake      -        -       -
-    ReviewAsked        "review-asked"        -           customer -       -
-    ReviewAnswered     "review-answered"     Supervisor  -        -       -
-    ComplaintFiled     "complaint-filed"     -           customer -       -
-    ComplaintExtended  "complaint-extended"  Intake      -        -       -
-    ComplaintAnswered  "complaint-answered"  Intake      -        -       -
-    Wrote              "wrote"               -           customer -       -
-    Answered           "answered"            Intake      -        -       -
-    PersonAsked        "person-asked"        -           customer -       -
-    PersonCalled       "person-called"       Intake      -        -       -
-    Rated              "rated"               -           customer -       -
-    PolicyFound        "policy-found"        Intake      -        machine -
-    Entitled           "entitled"            Intake      -        -       moves
-    Disowned           "disowned"            -           customer -       -
-    DisownSettled      "disown-settled"      Supervisor  -        -       -
-    DocumentWaived     "document-waived"     Intake      -        -       -
-    Established        "established"         Intake      -        -       -
-    ConsentWithdrawn   "consent-withdrawn"   -           customer -       -
-    Corrected          "corrected"           -           customer -       -
-    Escalated          "escalated"           -           -        machine -
+    Reported           "reported"            -           -        machine -     message -
+    Registered         "registered"          Intake      -        machine moves -       letter
+    NotAccepted        "not-accepted"        Intake      -        -       -     message letter
+    SurveyStarted      "survey-started"      Surveyor    -        -       moves message -
+    SurveySkipped      "survey-skipped"      Surveyor    -        machine moves -       -
+    SurveyReported     "survey-reported"     Surveyor    -        -       moves -       -
+    SurveyRemarked     "survey-remarked"     -           customer -       -     -       -
+    Assessed           "assessed"            Assessor    -        -       moves message -
+    AssessmentAccepted "assessment-accepted" Intake      customer -       moves -       -
+    AssessmentObjected "assessment-objected" -           customer -       -     -       -
+    ApprovalAsked      "approval-asked"      Adjudicator -        -       moves -       -
+    Approved           "approved"            Adjudicator -        -       moves message letter
+    Rejected           "rejected"            Adjudicator -        -       -     message letter
+    LetterDelivered    "letter-delivered"    -           -        machine -     -       -
+    SentBack           "sent-back"           Adjudicator -        -       -     -       -
+    DecisionAgreed     "decision-agreed"     Intake      customer -       moves -       -
+    PayeesNamed        "payees-named"        -           customer machine moves -       -
+    PaymentOrdered     "payment-ordered"     Finance     -        -       moves -       -
+    PaymentFailed      "payment-failed"      Finance     -        machine -     message -
+    Paid               "paid"                Finance     -        machine -     message letter
+    AdvanceAsked       "advance-asked"       -           customer -       moves -       -
+    AdvancePaid        "advance-paid"        Finance     -        -       moves message -
+    Closed             "closed"              Intake      -        machine moves message -
+    Archived           "archived"            -           -        machine moves -       -
+    Reopened           "reopened"            Supervisor  -        -       moves -       -
+    Withdrawn          "withdrawn"           -           customer -       -     -       -
+    DocumentReceived   "document-received"   -           customer machine -     -       -
+    SupplementAsked    "supplement-asked"    Intake      -        -       moves message letter
+    SupplementExcused  "supplement-excused"  -           customer -       -     -       -
+    SupplementEnded    "supplement-ended"    Intake      -        -       -     -       -
+    DocumentJudged     "document-judged"     Intake      -        -       -     message -
+    Requested          "requested"           -           customer -       moves message -
+    Marked             "marked"              Intake      -        -       -     -       -
+    Unmarked           "unmarked"            Intake      -        -       -     -       -
+    ReviewAsked        "review-asked"        -           customer -       -     -       -
+    ReviewAnswered     "review-answered"     Supervisor  -        -       -     message -
+    ComplaintFiled     "complaint-filed"     -           customer -       -     message -
+    ComplaintExtended  "complaint-extended"  Intake      -        -       -     -       -
+    ComplaintAnswered  "complaint-answered"  Intake      -        -       -     message -
+    Wrote              "wrote"               -           customer -       -     -       -
+    Answered           "answered"            Intake      -        -       -     message -
+    PersonAsked        "person-asked"        -           customer -       -     -       -
+    PersonCalled       "person-called"       Intake      -        -       -     -       -
+    Rated              "rated"               -           customer -       -     -       -
+    PolicyFound        "policy-found"        Intake      -        machine -     message -
+    Entitled           "entitled"            Intake      -        -       moves message -
+    Disowned           "disowned"            -           customer -       -     -       -
+    DisownSettled      "disown-settled"      Supervisor  -        -       -     message -
+    DocumentWaived     "document-waived"     Intake      -        -       -     -       -
+    Established        "established"         Intake      -        -       -     -       -
+    ConsentWithdrawn   "consent-withdrawn"   -           customer -       -     -       -
+    Corrected          "corrected"           -           customer -       -     -       -
+    Escalated          "escalated"           -           -        machine -     message -
 }
 
 impl Kind {

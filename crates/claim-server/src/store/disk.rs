@@ -1,6 +1,7 @@
 //! Files beside the database: their modes, the key of the installation, lists that grow.
 
-use std::fs::{self, File, OpenOptions};
+pub use std::fs::File;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 

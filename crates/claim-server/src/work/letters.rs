@@ -115,53 +115,7 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event, words: &Words) -> Option<L
             ];
             (&w.paid, parts)
         }
-        What::Reported { .. }
-        | What::SurveyStarted { .. }
-        | What::SurveySkipped { .. }
-        | What::SurveyReported { .. }
-        | What::SurveyRemarked { .. }
-        | What::Assessed { .. }
-        | What::AssessmentAccepted { .. }
-        | What::AssessmentObjected { .. }
-        | What::ApprovalAsked { .. }
-        | What::LetterDelivered
-        | What::SentBack { .. }
-        | What::DecisionAgreed
-        | What::PayeesNamed { .. }
-        | What::PaymentOrdered { .. }
-        | What::PaymentFailed { .. }
-        | What::AdvanceAsked
-        | What::AdvancePaid { .. }
-        | What::Closed
-        | What::Archived
-        | What::Reopened { .. }
-        | What::Withdrawn { .. }
-        | What::DocumentReceived { .. }
-        | What::SupplementExcused { .. }
-        | What::SupplementEnded { .. }
-        | What::DocumentJudged { .. }
-        | What::Requested { .. }
-        | What::Marked { .. }
-        | What::Unmarked { .. }
-        | What::ReviewAsked { .. }
-        | What::ReviewAnswered { .. }
-        | What::ComplaintFiled { .. }
-        | What::ComplaintExtended { .. }
-        | What::ComplaintAnswered { .. }
-        | What::Wrote { .. }
-        | What::Answered { .. }
-        | What::PersonAsked { .. }
-        | What::PersonCalled { .. }
-        | What::Rated { .. }
-        | What::PolicyFound { .. }
-        | What::Entitled { .. }
-        | What::Disowned
-        | What::DisownSettled { .. }
-        | What::DocumentWaived { .. }
-        | What::Established { .. }
-        | What::ConsentWithdrawn { .. }
-        | What::Corrected { .. }
-        | What::Escalated { .. } => return None,
+        _ => return None,
     };
     parts.insert(0, part(&w.no, &claim.no));
     parts.retain(|(_, text)| !text.is_empty());

@@ -16,7 +16,7 @@ use crate::vault::token;
 use crate::words::{self, fill};
 
 /// A message to be written.
-struct Message {
+pub struct Message {
     kind: String,
     text: String,
     /// Goes out at night too, and to those who want few messages.
@@ -25,7 +25,10 @@ struct Message {
 }
 
 /// The text for an event, if it has one. `by` is a time or day where the event has one.
-fn of(app: &App, claim: &ClaimRow, what: &What) -> Option<Message> {
+pub fn of(app: &App, claim: &ClaimRow, what: &What) -> Option<Message> {
+    if !what.kind().has_message() {
+        return None;
+    }
     let w = &words::own().messages;
     let said = match what {
         What::Reported { .. } => fill(
@@ -60,42 +63,7 @@ fn of(app: &App, claim: &ClaimRow, what: &What) -> Option<Message> {
         What::Answered { .. } => w.answered.clone(),
         What::Escalated { deadline, .. } if deadline == "advance" => w.advance_due.clone(),
         What::Escalated { by, .. } => fill(&w.escalated, &[("by", &by.to_local_text())]),
-        What::Registered { .. }
-        | What::SurveyStarted { .. }
-        | What::SurveySkipped { .. }
-        | What::SurveyReported { .. }
-        | What::SurveyRemarked { .. }
-        | What::Assessed { .. }
-        | What::AssessmentAccepted { .. }
-        | What::AssessmentObjected { .. }
-        | What::ApprovalAsked { .. }
-        | What::LetterDelivered
-        | What::SentBack { .. }
-        | What::DecisionAgreed
-        | What::PayeesNamed { .. }
-        | What::PaymentOrdered { .. }
-        | What::AdvanceAsked
-        | What::Archived
-        | What::Reopened { .. }
-        | What::Withdrawn { .. }
-        | What::DocumentReceived { .. }
-        | What::SupplementExcused { .. }
-        | What::SupplementEnded { .. }
-        | What::DocumentJudged { .. }
-        | What::Marked { .. }
-        | What::Unmarked { .. }
-        | What::ReviewAsked { .. }
-        | What::ComplaintExtended { .. }
-        | What::Wrote { .. }
-        | What::PersonAsked { .. }
-        | What::PersonCalled { .. }
-        | What::Rated { .. }
-        | What::Disowned
-        | What::DisownSettled { .. }
-        | What::DocumentWaived { .. }
-        | What::Established { .. }
-        | What::ConsentWithdrawn { .. }
-        | What::Corrected { .. } => return None,
+        _ => return None,
     };
     let optional = matches!(what, What::Closed | What::Requested { .. });
     let urgent = matches!(what, What::Reported { .. });

@@ -6,7 +6,7 @@ use claim_domain::money;
 use claim_domain::policy::{Cover, Policy};
 use maud::{Markup, html};
 
-use super::words;
+use super::{steps, words};
 use crate::App;
 use crate::store::staff::Member;
 use crate::work::fields::Fields;
@@ -77,9 +77,6 @@ pub fn supplement_form(wanted: &[&Document], no: &str, claim: &Claim, typed: &Fi
     }
 }
 
-/// Name, label, whether it is long, whether it may be left out.
-type Field = (&'static str, &'static str, bool, bool);
-
 /// Everything that a form needs to know.
 pub struct Form<'a> {
     pub app: &'a App,
@@ -95,144 +92,10 @@ pub struct Form<'a> {
     pub papers: &'a [(String, String)],
 }
 
-const LONG: bool = true;
-const MAY_LACK: bool = true;
-
 impl Form<'_> {
     pub fn show(&self, kind: Kind) -> Markup {
-        let (title, fields): (&str, &[Field]) = match kind {
-            Kind::Registered => ("立案", &[("handler", "经办人（客户会看到）", false, false)]),
-            Kind::NotAccepted => (
-                "不予受理",
-                &[
-                    ("text", "原因说明（客户会看到）", LONG, false),
-                    ("next_step", "客户可以怎么办", LONG, false),
-                ],
-            ),
-            Kind::SurveyStarted => (
-                "开始查勘",
-                &[("surveyor", "查勘员（客户会看到）", false, false)],
-            ),
-            Kind::SurveySkipped => (
-                "无需查勘",
-                &[("reason", "为什么不用（客户会看到）", false, false)],
-            ),
-            Kind::SurveyReported => ("查勘结论", &[("report", "结论（客户会看到）", LONG, false)]),
-            Kind::Assessed => (
-                "定损",
-                &[
-                    (
-                        "lines",
-                        "逐项填写，一行一项，做法可写修复、更换、工时，金额在最后，例如：前保险杠 更换 800.00",
-                        LONG,
-                        false,
-                    ),
-                    (
-                        "answer",
-                        "对客户异议的答复（有异议时必填，客户会看到）",
-                        LONG,
-                        MAY_LACK,
-                    ),
-                ],
-            ),
-            Kind::AssessmentAccepted => ("客户电话同意定损", &[]),
-            Kind::Approved => (
-                "核赔通过",
-                &[("basis", "结论和总的依据（客户会看到）", LONG, false)],
-            ),
-            Kind::Rejected => (
-                "拒赔",
-                &[
-                    ("clause", "条款（客户会看到）", LONG, false),
-                    ("facts", "依据的事实（客户会看到）", LONG, false),
-                    ("evidence", "证据（客户会看到）", LONG, false),
-                ],
-            ),
-            Kind::SentBack => ("退回", &[("reason", "原因（客户会看到）", LONG, false)]),
-            Kind::PaymentOrdered => ("发出付款指令", &[("instruction", "指令号", false, false)]),
-            Kind::PaymentFailed => (
-                "付款被退回",
-                &[("reason", "原因（客户会看到）", false, false)],
-            ),
-            Kind::Paid => ("已支付", &[("reference", "银行流水号", false, false)]),
-            Kind::AdvancePaid => (
-                "先予支付",
-                &[
-                    ("amount_fen", "能够确定的金额（元）", false, false),
-                    ("reference", "银行流水号", false, false),
-                ],
-            ),
-            Kind::DecisionAgreed => ("客户电话同意核定结果", &[]),
-            Kind::PolicyFound => (
-                "关联保单",
-                &[("policy", "保单号（出险当天有效）", false, false)],
-            ),
-            Kind::Entitled => (
-                "身份已核实，可以办理",
-                &[
-                    ("name", "姓名（不填为报案人）", false, MAY_LACK),
-                    ("phone", "手机号（不填为报案人的）", false, MAY_LACK),
-                    ("reason", "可以办什么、依据什么（客户会看到）", false, false),
-                    ("until", "有效到哪天，例如 2026-12-01", false, MAY_LACK),
-                ],
-            ),
-            Kind::DisownSettled => (
-                "核实结果：是不是投保人同意的报案",
-                &[("text", "怎样核实的（客户会看到）", LONG, false)],
-            ),
-            Kind::DocumentWaived => (
-                "这份材料不用交",
-                &[("reason", "为什么（客户会看到）", false, false)],
-            ),
-            Kind::Established => ("认定", &[("reason", "依据（客户会看到）", false, false)]),
-            Kind::Closed => ("结案", &[]),
-            Kind::Reopened => ("重新打开", &[("reason", "原因（客户会看到）", LONG, false)]),
-            Kind::SupplementEnded => (
-                "不再需要补充材料",
-                &[("reason", "原因（客户会看到）", false, false)],
-            ),
-            Kind::Marked => (
-                "标记",
-                &[
-                    ("reason", "说明（客户会看到，不要写怀疑）", false, false),
-                    ("until", "预计到哪天，例如 2026-12-01", false, MAY_LACK),
-                ],
-            ),
-            Kind::Unmarked => ("取消标记", &[]),
-            Kind::ReviewAnswered => ("答复复核", &[("text", "答复（客户会看到）", LONG, false)]),
-            Kind::ComplaintExtended => (
-                "延长投诉答复期限",
-                &[("reason", "原因（客户会看到）", LONG, false)],
-            ),
-            Kind::ComplaintAnswered => ("答复投诉", &[("text", "答复（客户会看到）", LONG, false)]),
-            Kind::Answered => ("答复留言", &[("text", "答复（客户会看到）", LONG, false)]),
-            Kind::PersonCalled => (
-                "已给客户回电",
-                &[("text", "说了什么（客户会看到）", LONG, false)],
-            ),
-            Kind::Reported
-            | Kind::SurveyRemarked
-            | Kind::AssessmentObjected
-            | Kind::ApprovalAsked
-            | Kind::LetterDelivered
-            | Kind::PayeesNamed
-            | Kind::AdvanceAsked
-            | Kind::Archived
-            | Kind::Withdrawn
-            | Kind::DocumentReceived
-            | Kind::SupplementAsked
-            | Kind::SupplementExcused
-            | Kind::DocumentJudged
-            | Kind::Requested
-            | Kind::ReviewAsked
-            | Kind::ComplaintFiled
-            | Kind::Wrote
-            | Kind::PersonAsked
-            | Kind::Rated
-            | Kind::Disowned
-            | Kind::ConsentWithdrawn
-            | Kind::Corrected
-            | Kind::Escalated => return html! {},
+        let Some((title, fields)) = steps::form(kind) else {
+            return html! {};
         };
         let id = |name: &str| format!("{}-{name}", kind.as_str());
         let open = self.is_mine(kind);

@@ -4,6 +4,7 @@
 mod catastrophes;
 mod figures;
 mod forms;
+pub mod steps;
 mod words;
 
 use axum::extract::{Path, Query, Request, State};
@@ -37,7 +38,7 @@ use crate::store::{
 use crate::words::own;
 use crate::work::fields::Fields;
 use crate::work::steps::Taken;
-use crate::work::{accounts, attendant, letters, papers, signals, steps};
+use crate::work::{accounts, attendant, letters, papers, signals, steps as work};
 use crate::{App, mask, now};
 
 pub use catastrophes::{catastrophes, change};
@@ -331,7 +332,7 @@ async fn claim_page(
             ul { @for (seq, letter) in &letters { li { a href={ "/staff/claims/" (stored.no) "/letters/" (seq) } { (letter.title) } " " (letter.date) } } }
         }
         h2 { "经过" }
-        (words::history(app, &events))
+        (steps::history(app, &events))
     };
     Ok(page("zh-CN", &stored.no, content))
 }
@@ -608,7 +609,7 @@ pub async fn step(
     request: Request,
 ) -> Shown {
     let fields = Fields(body::form(request).await?);
-    let problem = match steps::step(&app, &staff, &no, &fields).await {
+    let problem = match work::step(&app, &staff, &no, &fields).await {
         Ok(Taken::Done) => return Ok(see_other(&format!("/staff/claims/{no}"))),
         Ok(Taken::HandedOver) => {
             let said = Some("超过您的权限，已转主管复核。".to_owned());
