@@ -4,6 +4,8 @@
 'use strict';
 (() => {
   const root = document.documentElement;
+  // Of whatever kind: each is one of index.html's own.
+  /** @type {(id: string) => any} */
   const byId = (id) => document.getElementById(id);
   const stored = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
   const store = (key, value) => { try { localStorage.setItem(key, value); } catch { /* a private window forgets it */ } };
@@ -12,7 +14,7 @@
     if (on) { document.body.dataset.weuiMode = 'care'; } else { delete document.body.dataset.weuiMode; }
     byId('care').setAttribute('aria-pressed', String(on));
   };
-  const languages = [...document.querySelectorAll('[data-lang]')];
+  const languages = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[data-lang]')]);
   const wanted = stored('lang') || (/^zh-(hant|hk|mo|tw)/i.test(navigator.language) ? 'zh-Hant' : 'zh-CN');
   root.lang = languages.some(({ dataset }) => dataset.lang === wanted) ? wanted : 'zh-CN';
   setCare(stored('care') === 'on');
@@ -96,7 +98,7 @@
     root.dataset.host = Object.keys(host).join(' ');
   };
   // undefined: not supported, failed or late. null: the person declined.
-  globalThis.baoanAsk = (what, given, ms) => new Promise((done) => {
+  globalThis.baoanAsk = (what, given, ms) => new Promise((/** @type {(answer?: any) => void} */ done) => {
     if (ms) { setTimeout(done, ms); }
     Promise.resolve().then(() => host[what]?.(given)).then(done, () => done());
   });
@@ -114,6 +116,7 @@
   // has been told (we cannot delete its cookie ourselves). We keep only a flag for this.
   globalThis.baoanCall = async (method, path, headers, body, binary) => {
     const leaves = method === 'DELETE' && path === '/api/v1/session';
+    /** @type {Partial<Storage>} */
     let all = {};
     try {
       all = localStorage;
@@ -139,11 +142,11 @@
   globalThis.baoanPhotos = async () => ((await baoanAsk('photos')) || []).map((base64, i) => {
     let bytes = '';
     try { bytes = atob(base64.split(',').pop()); } catch { /* an empty file is refused by its own sentence */ }
-    return new File([Uint8Array.from(bytes, (c) => c.charCodeAt())], (i + 1) + '.jpg');
+    return new File([Uint8Array.from(bytes, (c) => c.charCodeAt(0))], (i + 1) + '.jpg');
   });
 
   // Two programs: the report, and everything after it (see src/lib.rs).
-  const part = /^\/(claims|login|help|verify|handoff|launch|gallery)/.test(location.pathname) ? 'claims' : 'app';
+  const part = /^\/({{claims}}|gallery)/.test(location.pathname) ? 'claims' : 'app';
   if (part === 'claims') { byId('claims-style').rel = 'stylesheet'; }
   const start = async () => {
     const [js, wasm] = [byId(part + '-js'), byId(part + '-wasm')];

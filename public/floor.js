@@ -5,6 +5,6 @@
   var good = false;
   try {
     good = typeof WebAssembly === 'object' && WebAssembly.validate(new Uint8Array(simd)) && 'noModule' in document.createElement('script') && typeof Array.prototype.at === 'function' && typeof indexedDB !== 'undefined';
-  } catch (e) { good = false; }
+  } catch (_) { good = false; }
   if (!good) { location.replace('/lite'); }
 })();

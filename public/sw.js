@@ -12,8 +12,8 @@ self.addEventListener('install', (event) => event.waitUntil((async () => {
   const kept = await caches.open(BUILD);
   const page = await fetch('/', { cache: 'no-store' });
   if (!page.ok) { throw new Error('no page'); }
-  // A kiosk has two more files.
-  const more = (await page.clone().text()).match(/\/kiosk\/kiosk\.\w+\?v=\w+/g) || [];
+  // A kiosk has files of its own.
+  const more = (await page.clone().text()).match(/\/kiosk\/\w+\.\w+\?v=\w+/g) || [];
   await Promise.all([kept.put('/', page), kept.addAll([...SHELL, ...more])]);
   // Pages that are open go on with what they have: everything they still load is named by its
   // content.
@@ -45,13 +45,13 @@ self.addEventListener('fetch', (event) => {
   const { origin, pathname } = new URL(request.url);
   if (request.method !== 'GET' || origin !== location.origin) { return; }
   if (request.mode === 'navigate') {
-    if (/^\/($|report|claims|login|help|verify)/.test(pathname)) {
+    if (/^\/($|report|{{kept_pages}})/.test(pathname)) {
       event.respondWith(within(request).catch((error) => shell(pathname, error)));
     }
     return;
   }
   const named = request.url.slice(origin.length);
-  if (SHELL.includes(named) || pathname.startsWith('/kiosk/kiosk.')) {
+  if (SHELL.includes(named) || pathname.startsWith('/kiosk/')) {
     // Pages request these with an integrity hash, so the browser verifies cached files again.
     event.respondWith(caches.match(named, { ignoreVary: true }).then((kept) => kept || fetch(request)));
   }

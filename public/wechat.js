@@ -89,7 +89,7 @@
     const accepted = new Promise((ready, refused) => { wx.ready(ready); wx.error(refused); });
     wx.config({ debug: false, appId, timestamp, nonceStr, signature, jsApiList: USED });
     await accepted;
-    const { photos, share, ...rest } = can;
+    const { photos: _later, share, ...rest } = can;
     baoanCan(rest);
     // A mini-program's web-view has another menu.
     if (globalThis.__wxjs_environment !== 'miniprogram') { baoanCan({ share }); }

@@ -17,6 +17,7 @@ mod session;
 mod ui;
 mod visit;
 
+use claim_api::pages;
 use claim_domain::Catalogue;
 use leptos::prelude::*;
 use platform::{address, page, spawn};
@@ -38,7 +39,7 @@ pub fn report() {
     start(
         "app",
         |bytes| Catalogue::from_compiled(i18n::open_report(bytes)?.1),
-        |path| path == "/" || path == "/report" || path.starts_with("/report/"),
+        pages::is_of_report,
         async |visit| {
             let session = Session::open(visit).await;
             Ok(Box::new(move || app::report(session)) as Box<dyn FnOnce() -> AnyView>)
@@ -55,13 +56,7 @@ pub fn claims() {
             i18n::open_claims(lines);
             Catalogue::whole_from_compiled(catalogue)
         },
-        |path| {
-            [
-                "/claims", "/login", "/help", "/verify", "/handoff", "/launch", "/gallery",
-            ]
-            .iter()
-            .any(|p| path.starts_with(p))
-        },
+        pages::is_of_claims,
         async |visit| {
             let session = Session::open(visit).await;
             Ok(Box::new(move || app::claims(session)) as Box<dyn FnOnce() -> AnyView>)

@@ -26,12 +26,11 @@ const DRAFT: &str = "draft";
 pub struct Session {
     pub visit: Visit,
     pub draft: RwSignal<Draft>,
-    /// Reports that were sent, the newest last; earlier ones stay until all their photos have
-    /// arrived.
+    /// Reports that were sent, newest last; earlier ones stay until all their photos have arrived.
     pub outboxes: RwSignal<Vec<Outbox>>,
     /// Whether this browser keeps what is typed; if not, the person is told.
     pub kept: RwSignal<State>,
-    /// Another page changed the same draft at the same time: the person says which one stays.
+    /// Another page changed the same draft at the same time: the person chooses which one stays.
     pub conflict: RwSignal<bool>,
     /// URLs of the photo thumbnails.
     pub pictures: RwSignal<BTreeMap<String, String>>,
@@ -45,13 +44,14 @@ struct Inner {
     sending: Cell<bool>,
     chunk: Cell<u64>,
     preparing: Cell<bool>,
-    /// Answers are being saved to the server as a draft; and the server's draft where it differs.
+    /// Whether answers are being saved to the server as a draft; and the server's draft, if it
+    /// differs.
     keeping: Cell<bool>,
     elsewhere: RefCell<Option<Draft>>,
     queue: RefCell<VecDeque<(String, Picked)>>,
 }
 
-/// Reads the record `key`; what cannot be parsed is put aside.
+/// Reads the record `key`; what cannot be parsed is set aside.
 async fn stored<T: DeserializeOwned>(storage: &Storage, key: &str) -> Option<T> {
     let text = storage.text(key).await?;
     readable(storage, key, text).await
@@ -70,7 +70,7 @@ fn text_of(kept: &impl serde::Serialize) -> String {
 }
 
 impl Session {
-    /// Reads what was kept.
+    /// Loads what was saved.
     pub async fn open(visit: Visit) -> Session {
         let storage = Storage::open().await;
         let kept: Option<Draft> = match storage.mine(DRAFT).await {
@@ -147,11 +147,10 @@ impl Session {
         session
     }
 
-    /// Forgets what is old. Only now, because only the server knows what day it is.
+    /// Deletes what is too old. Only after asking the server, because only it knows what day it is.
     async fn sweep(&self) {
         let storage = self.storage();
-        // A report that was never received stays as long as it takes, and so does a draft that is
-        // open.
+        // A report that was never received stays for as long as it takes; so does an open draft.
         let mut keep: Vec<String> = self.outboxes.with_untracked(|all| {
             let unsent = all.iter().filter(|o| !o.is_done());
             unsent

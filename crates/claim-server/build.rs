@@ -1,5 +1,4 @@
-//! Lists the files of words that the app has, one for each language, so that the server speaks each of
-//! them too without being told.
+//! Lists the app's language files, so that the server picks up every language automatically.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,7 +11,7 @@ fn main() {
         .filter_map(|file| Some(file.ok()?.path()))
         .filter(|file| file.extension().is_some_and(|e| e == "json"))
         .collect();
-    // Chinese first: what is spoken where nothing else is asked for.
+    // Chinese first: it is the default.
     files.sort_by_key(|file| (!file.ends_with("zh.json"), file.clone()));
     let mut code = String::from("[\n");
     for file in files {

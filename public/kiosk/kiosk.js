@@ -14,6 +14,7 @@
     made.append(...children);
     return made;
   };
+  const fields = () => /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('input, textarea'));
   const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
   const api = (method, path, body, patience = 8000) => fetch('/api/v1' + path, {
     method, headers: body && { 'content-type': 'application/json' }, body: body && JSON.stringify(body), signal: AbortSignal.timeout(patience),
@@ -73,7 +74,7 @@
     wiping = true;
     covered(say('clearing'));
     // Clear what was typed while the page waits.
-    for (const field of document.querySelectorAll('input, textarea')) { field.value = ''; }
+    for (const field of fields()) { field.value = ''; }
     // Give up for good after three seconds: a late answer must not reach the next person.
     const answer = await api('POST', '/kiosk/wipe', { why }, 3000).catch(() => undefined);
     await cleared().catch(() => {});
@@ -271,7 +272,7 @@
   };
   const printed = async () => {
     // A number shown on this screen, or one that a phone sends.
-    if (number()) { print({ claim_no: number(), reported_at: document.querySelector('#claim-no').dataset.at, hotline: hotline() }); return; }
+    if (number()) { print({ claim_no: number(), reported_at: /** @type {HTMLElement} */ (document.querySelector('#claim-no')).dataset.at, hotline: hotline() }); return; }
     await handOver(
       say('print_from_phone'), say('print_hint'),
       {}, async ({ ticket }) => { uncovered(); print(ticket); });
@@ -313,7 +314,8 @@
     return show;
   };
   for (const kind of ['focusin', 'focusout']) {
-    addEventListener(kind, ({ target }) => {
+    addEventListener(kind, (event) => {
+      const target = /** @type {HTMLInputElement} */ (event.target);
       if (seen.get(target)?.show) { target.classList.toggle('kiosk-masked', kind === 'focusout' && target.value !== ''); }
     });
   }
@@ -345,7 +347,10 @@
     }
     field.dispatchEvent(new Event('input', { bubbles: true }));
   };
-  addEventListener('input', ({ target }) => { if (target.dataset?.keys === 'plate' && pad) { keys(target); } });
+  addEventListener('input', (event) => {
+    const target = /** @type {HTMLInputElement} */ (event.target);
+    if (target.dataset?.keys === 'plate' && pad) { keys(target); }
+  });
   const keys = (field) => {
     pad?.remove();
     const key = (text, value, name) => {
@@ -364,10 +369,11 @@
     // In the upper part: the keys cover the lower.
     scrollBy(0, field.getBoundingClientRect().top - innerHeight * (innerHeight > innerWidth ? 0.35 : 0.25));
   };
-  addEventListener('focusin', ({ target }) => {
+  addEventListener('focusin', (event) => {
+    const target = /** @type {HTMLInputElement} */ (event.target);
     if (target.dataset?.keys) { keys(target); return; }
     // Not while a finger is lifting: what it touches must not move.
-    setTimeout(() => { if (pad && !document.activeElement?.dataset.keys) { pad.remove(); pad = null; } }, 300);
+    setTimeout(() => { if (pad && !(/** @type {HTMLElement} */ (document.activeElement))?.dataset.keys) { pad.remove(); pad = null; } }, 300);
   });
 
   // ---- The document camera instead of a file chooser, which would show the kiosk's own files.
@@ -402,9 +408,11 @@
   };
 
   addEventListener('click', (event) => {
-    const file = event.target.closest?.('input[type=file]') || event.target.closest?.('label')?.control;
+    const target = /** @type {HTMLElement} */ (event.target);
+    /** @type {any} */
+    const file = target.closest?.('input[type=file]') || target.closest?.('label')?.control;
     if (file?.type === 'file' && event.isTrusted) { event.preventDefault(); event.stopImmediatePropagation(); photograph(file); return; }
-    const link = event.target.closest?.('a[href]');
+    const link = /** @type {HTMLAnchorElement} */ (target.closest?.('a[href]'));
     if (!link) { return; }
     const to = link.getAttribute('href');
     if (to.startsWith('tel:')) {
@@ -413,9 +421,9 @@
     } else if (link.relList.contains('external') && !to.startsWith('#')) {
       // Outside the app nothing gets wiped.
       event.preventDefault();
-    } else if (/^\/(claims|login|help|verify|$)/.test(to) && !event.defaultPrevented && root.dataset.ready) {
+    } else if (/^\/({{kept_pages}}|$)/.test(to) && !event.defaultPrevented && root.dataset.ready) {
       // The other program replaces this page, with no history entry.
-      const part = (path) => /^\/(claims|login|help|verify)/.test(path);
+      const part = (path) => /^\/({{kept_pages}})/.test(path);
       if (part(to) === part(location.pathname)) { return; }
       event.preventDefault();
       event.stopImmediatePropagation();
@@ -431,7 +439,7 @@
 
   addEventListener('DOMContentLoaded', () => {
     document.body.append(bar());
-    const look = () => { for (const field of document.querySelectorAll('input, textarea')) { tamed(field); } };
+    const look = () => { for (const field of fields()) { tamed(field); } };
     new MutationObserver(look).observe(document.body, { childList: true, subtree: true, attributeFilter: ['id', 'inputmode', 'autocomplete'] });
     look();
     begin().then(() => { waiting = false; open(); });

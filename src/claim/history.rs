@@ -11,7 +11,7 @@ use crate::i18n::{self, c, t};
 use crate::ui::size;
 use crate::visit::Visit;
 
-/// Newest first. A viewer with limited access sees the stages only, without details.
+/// Newest first. A viewer with limited access sees only the stages, without details.
 pub fn history(visit: Visit, view: &ClaimView) -> AnyView {
     let told = |e: &&Event| !view.limited || is_step(&e.what);
     view.events
@@ -23,7 +23,7 @@ pub fn history(visit: Visit, view: &ClaimView) -> AnyView {
         .into_any()
 }
 
-/// Moves the claim from one stage to another.
+/// Whether an event moves the claim from one stage to another.
 fn is_step(what: &What) -> bool {
     use What as W;
     matches!(
@@ -211,7 +211,7 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
         .into_any()
 }
 
-/// A step whose facts are texts: the sentence of its kind, with the facts by their names.
+/// The text of a step whose facts are strings: the sentence for its kind, with the facts filled in.
 fn told(what: &What) -> String {
     let mut said = c().events.get(what.kind().as_str()).to_owned();
     let facts = serde_json::to_value(what).unwrap_or_default();

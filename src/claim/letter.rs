@@ -73,7 +73,7 @@ fn shown(letter: Letter, print: &str, name: &str) -> AnyView {
             .map(|png| keepsake(png, name.clone(), alt.clone(), "letter-picture"))
     };
     view! {
-        <article class="letter" id="letter" lang="zh-CN">
+        <article class="letter" id="letter">
             <h2>{title}</h2>
             <p>{to}"："</p>
             {parts}

@@ -1,5 +1,5 @@
-//! The report that is being written: on disk after every change, at the server for whoever has signed
-//! in, and never written over unseen by another page or phone.
+//! The report being written: saved to disk after every change, and to the server for people who
+//! have signed in; another page or phone never overwrites it unseen.
 
 use claim_api::BASE;
 use claim_api::outbox::{Body, Method, Reply, Request};
@@ -12,7 +12,7 @@ use crate::platform::http;
 use crate::platform::storage::{State, thumbnail};
 use crate::platform::{page, sleep_ms, spawn};
 
-/// From the last keystroke to the server's draft.
+/// Delay from the last keystroke to saving on the server.
 const KEPT_AFTER_MS: u32 = 2_000;
 
 impl Session {
@@ -32,8 +32,8 @@ impl Session {
         });
     }
 
-    /// Returns once everything is on disk. Never concurrent with another write: the second would
-    /// find the first and take it for another page's.
+    /// Returns once everything is on disk. Never runs at the same time as another write: the second
+    /// would take the first for another page's.
     pub(super) async fn saved(&self) {
         self.save();
         while self.inner.with_value(|i| i.saving.get()) {
@@ -54,8 +54,8 @@ impl Session {
         self.keep_at_server();
     }
 
-    /// For somebody who has signed in the answers are kept at the server too: webviews lose what
-    /// they store.
+    /// Saves the answers on the server too, for people who have signed in: webviews lose what they
+    /// store.
     pub(super) fn keep_at_server(&self) {
         if !self.is_signed_in() || self.inner.with_value(|i| i.keeping.replace(true)) {
             return;
@@ -69,8 +69,8 @@ impl Session {
                 sleep_ms(KEPT_AFTER_MS).await;
                 let mut draft = session.draft.with_untracked(Draft::to_keep);
                 let seen = std::mem::take(&mut draft.server_rev);
-                // Nothing of a picture leaves the phone before it is sent, and no other phone has
-                // their bytes.
+                // Pictures leave the phone only when they are sent, and no other phone has their
+                // bytes.
                 draft.photos.clear();
                 let body = text_of(&draft);
                 if draft.is_empty() || body == kept || session.conflict.get_untracked() {
@@ -122,7 +122,7 @@ impl Session {
         });
     }
 
-    /// What the server keeps; `latest` for the newest.
+    /// The server's draft; `latest` for the newest.
     pub(super) async fn server_draft(&self, id: &str) -> Option<Draft> {
         json::read(std::str::from_utf8(&http::bytes(&format!("{BASE}/drafts/{id}")).await?).ok()?)
     }
@@ -130,7 +130,7 @@ impl Session {
     /// Continues with the server's draft.
     pub(super) fn take_over(&self, mut theirs: Draft) {
         self.draft.update(|d| {
-            // Kept at the server only with consent; do not lose what was typed here.
+            // The ID number is on the server only with consent; do not lose the one typed here.
             if theirs.answers.id_no.is_empty() {
                 theirs.answers.id_no = std::mem::take(&mut d.answers.id_no);
             }
@@ -155,7 +155,7 @@ impl Session {
         self.kept.get_untracked() == State::Kept && !self.conflict.get_untracked()
     }
 
-    /// What other pages of this browser did meanwhile, unless something is being written here.
+    /// Takes over what other pages of this browser changed, unless something is being written here.
     pub(super) async fn catch_up(&self) {
         let busy = || {
             self.inner
@@ -174,7 +174,7 @@ impl Session {
             }
             let photos: Vec<String> = draft.photos.iter().map(|p| p.id.clone()).collect();
             self.draft.update(|here| {
-                // Not written down without consent.
+                // The ID number is not saved without consent; keep the one typed here.
                 if draft.id == here.id && draft.answers.id_no.is_empty() {
                     draft.answers.id_no = std::mem::take(&mut here.answers.id_no);
                 }
@@ -189,7 +189,7 @@ impl Session {
         }
     }
 
-    /// Of two pages that changed the same draft, this one's version stays.
+    /// Resolves a conflict between two pages: this one's version stays.
     pub fn keep_this(&self) {
         let session = *self;
         spawn(async move {
@@ -203,7 +203,7 @@ impl Session {
         });
     }
 
-    /// The other page's version stays.
+    /// Resolves it the other way: the other page's version stays.
     pub fn keep_other(&self) {
         match self.inner.with_value(|i| i.elsewhere.take()) {
             Some(theirs) => {

@@ -1,4 +1,4 @@
-//! Photos of the report: chosen, written down as waiting, prepared one after the other in the worker.
+//! Photos of the report: chosen, saved as pending, and prepared one after the other in the worker.
 
 use claim_domain::draft::{Command, PhotoState};
 use leptos::prelude::*;

@@ -1,4 +1,5 @@
-//! Reports and papers on their way: carried to the server by the outbox, whatever happens to the page.
+//! Sending reports and documents: the outbox carries them to the server, whatever happens to the
+//! page.
 
 use claim_api::Receipt;
 use claim_api::outbox::{Body, Next, Outbox, Reply, Sending, next_of};
@@ -48,7 +49,8 @@ pub(super) async fn from_version_1(storage: &Storage) {
 }
 
 impl Session {
-    /// Takes over what another page did with the reports. Nothing may be under way here.
+    /// Takes over what another page did with the reports. Call it only while nothing is being sent
+    /// here.
     pub(super) async fn catch_up_outboxes(&self) {
         let Some(mut there) = stored_outboxes(&self.storage()).await else {
             return;
@@ -136,14 +138,14 @@ impl Session {
         });
     }
 
-    /// Looks at the newest report that was sent.
+    /// Reads from the newest report that was sent.
     pub fn newest<T>(&self, look: impl FnOnce(&Outbox) -> T) -> Option<T> {
         self.outboxes
             .with(|all| all.iter().rfind(|o| o.is_report()).map(look))
     }
 
-    /// A report was sent and the server has not answered: it must not be changed or sent again
-    /// under another key.
+    /// Whether a report was sent and the server has not answered: it must not be changed or sent
+    /// again under another key.
     pub fn is_unanswered(&self) -> bool {
         self.newest(|o| o.claim_no().is_none()).unwrap_or_default()
     }
@@ -155,14 +157,14 @@ impl Session {
         self.send();
     }
 
-    /// Gives a refused report back to its pages. A new key: the frozen bytes were never accepted.
+    /// Returns a refused report for editing, under a new key: the frozen bytes were never accepted.
     pub fn unfreeze(&self) {
         self.drop_outboxes(|o| o.claim_no().is_none());
         self.draft.update(|d| d.id = new_id());
         self.save();
     }
 
-    /// Carries the reports on until all rest, two requests at a time. Safe to call at any time.
+    /// Sends until every report rests, two requests at a time. Safe to call at any time.
     pub fn send(&self) {
         let rests = self
             .outboxes
@@ -221,7 +223,7 @@ impl Session {
                             })
                         });
                     }
-                    // Others may have come and gone meanwhile.
+                    // Reports may have been added or removed meanwhile.
                     self.outboxes.update(|all| {
                         all.iter_mut()
                             .filter(|o| o.key == key)

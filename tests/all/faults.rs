@@ -1079,8 +1079,8 @@ mod server {
         assert!(began.elapsed() < Duration::from_secs(3));
     }
 
-    /// One hour and ten years, forward and back, while the server runs: codes and sessions fail closed,
-    /// nothing that was received is lost, and the timeline keeps its order.
+    /// One hour and ten years, forward and back, while the server runs: codes and sessions fail
+    /// closed, nothing that was received is lost, and the timeline keeps its order.
     #[test]
     fn when_the_servers_clock_jumps_nothing_is_lost_and_nobody_is_let_in() {
         let (hour, years) = (3_600, 10 * 365 * 86_400);

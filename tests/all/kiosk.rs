@@ -467,8 +467,8 @@ async fn screenshots_of_machines() {
 mod server {
     use super::*;
 
-    /// O2: what was uploaded for a report that was never sent is gone, and so is the session that did
-    /// it.
+    /// O2: what was uploaded for a report that was never sent is gone, and so is the session that
+    /// did it.
     #[test]
     fn o2_a_wipe_ends_uploads_and_sessions_at_the_server() {
         let server = Server::start();
@@ -515,7 +515,8 @@ mod server {
         );
     }
 
-    /// Without enrolment no kiosk route is available, and re-enrolment revokes the old kiosk's access.
+    /// Without enrolment no kiosk route is available, and re-enrolment revokes the old kiosk's
+    /// access.
     #[test]
     fn o2_a_machine_is_one_by_its_enrolment_only() {
         let server = Server::start();

@@ -967,8 +967,8 @@ fn before_the_policy(server: &Server) -> i64 {
 mod server {
     use super::*;
 
-    /// I1 F8 E8 and the end of it: thirty days, the list that stops the clock, sixty days, reminders,
-    /// closing, archiving.
+    /// I1 F8 E8 and the end of it: thirty days, the list that stops the clock, sixty days,
+    /// reminders, closing, archiving.
     #[test]
     fn f8_time_moves_a_claim_as_the_law_says() {
         let server = clocked();

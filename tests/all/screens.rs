@@ -128,16 +128,16 @@ async fn the_report_in_a_third_language_holds_no_letter_of_the_first() {
     let words =
         |name: &str| std::fs::read_to_string(root().join(format!("src/i18n/{name}.json"))).unwrap();
     let (simplified, traditional) = (words("zh"), words("zh-Hant"));
+    // Its catalogue has the Chinese sentences as names.
+    let mut traditional: serde_json::Value = serde_json::from_str(&traditional).unwrap();
+    traditional.as_object_mut().unwrap().remove("catalogue");
+    traditional["page"]
+        .as_object_mut()
+        .unwrap()
+    let traditional = traditional.to_string();
     let only: std::collections::BTreeSet<char> = simplified
         .chars()
-        .filter(|c| {
-            *c >= '\u{4e00}'
-                && !traditional
-                    .split("\"catalogue\"")
-                    .next()
-                    .unwrap()
-                    .contains(*c)
-        })
+        .filter(|c| *c >= '\u{4e00}' && !traditional.contains(*c))
         .collect();
     assert!(only.len() > 150, "{}", only.len());
     let server = Server::start();

@@ -1099,8 +1099,8 @@ mod server {
         });
     }
 
-    /// R1: bad lines are listed with number and reason, nothing is imported, and memory does not grow
-    /// with the file.
+    /// R1: bad lines are listed with number and reason, nothing is imported, and memory does not
+    /// grow with the file.
     #[test]
     fn r1_a_bad_file_is_named_line_by_line_and_nothing_is_taken() {
         let server = Server::with(Setting {
@@ -1218,9 +1218,9 @@ mod server {
         assert_eq!(server.count("SELECT count(*) FROM policy"), 0);
     }
 
-    /// R1: the insurer's system is down, slow, wrong or answers with somebody else's policy: the report
-    /// takes no longer and is 未验证. Once the system recovers, the policy is found automatically, and
-    /// its owner gets access.
+    /// R1: the insurer's system is down, slow, wrong or answers with somebody else's policy: the
+    /// report takes no longer and is 未验证. Once the system recovers, the policy is found
+    /// automatically, and its owner gets access.
     #[test]
     fn r1_a_policy_system_that_fails_holds_no_report_up() {
         let core = Core::start();
@@ -1332,9 +1332,9 @@ mod server {
         );
     }
 
-    /// K6 N4: the signed form is returned and is in the file; consents are withdrawn one by one; what
-    /// may be erased is erased, and what the law requires us to keep is locked and listed with its
-    /// article.
+    /// K6 N4: the signed form is returned and is in the file; consents are withdrawn one by one;
+    /// what may be erased is erased, and what the law requires us to keep is locked and listed with
+    /// its article.
     #[test]
     fn k6_n4_consents_are_taken_back_and_what_may_be_erased_is() {
         let server = Server::start();
@@ -1444,7 +1444,8 @@ mod server {
         );
     }
 
-    /// H6: reminders after one, three and seven days, then every fortnight, with the legal time limit.
+    /// H6: reminders after one, three and seven days, then every fortnight, with the legal time
+    /// limit.
     #[test]
     fn h6_reminders_go_on_every_fortnight_with_the_laws_day() {
         let server = Server::with(Setting {
@@ -1523,8 +1524,8 @@ mod server {
         );
     }
 
-    /// C8 of staff: staff can see the phone number to call it, and the view is logged; what was typed
-    /// is shown in full.
+    /// C8 of staff: staff can see the phone number to call it, and the view is logged; what was
+    /// typed is shown in full.
     #[test]
     fn n3_staff_see_what_was_typed_and_a_look_at_the_phone_is_logged() {
         let server = Server::start();

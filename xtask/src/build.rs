@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use claim_api::pages;
 use claim_domain::Catalogue;
 use claim_domain::catalog::{Asked, Papers};
 use sha2::{Digest, Sha256};
@@ -156,7 +157,7 @@ fn undressed() -> PathBuf {
     root().join("target/undressed")
 }
 
-/// After trunk, which calls this (Trunk.toml).
+/// The steps after trunk, which calls this (Trunk.toml).
 pub fn finish() -> Result {
     let staging = std::env::var_os("TRUNK_STAGING_DIR")
         .map(PathBuf::from)
@@ -176,7 +177,7 @@ pub fn show_gallery(addr: &str) -> Result {
     child.wait().map(drop).map_err(|e| e.to_string())
 }
 
-/// The app of the last build with `/gallery` in it, in `target/gallery`.
+/// Builds the app of the last build with `/gallery` in it, into `target/gallery`.
 pub fn gallery() -> Result {
     let (to, stamp) = (
         root().join("target/gallery"),
@@ -230,8 +231,8 @@ pub fn gallery() -> Result {
     fs::write(stamp, "").map_err(|e| format!("target/gallery cannot be written: {e}"))
 }
 
-/// The app of the last build under another brand: `folder` holds config.json, tokens.css with what
-/// differs from ours (it is appended), and icon.svg, icon-192.png, icon-512.png if it has any.
+/// Rebrands the app of the last build: `folder` holds config.json, tokens.css with what differs
+/// from ours (it is appended), and optionally icon.svg, icon-192.png, icon-512.png.
 pub fn brand(folder: &Path, to: &Path) -> Result {
     if !undressed().is_dir() {
         return Err("there is no build yet: cargo xtask build".into());
@@ -254,7 +255,7 @@ pub fn brand(folder: &Path, to: &Path) -> Result {
             fs::remove_file(to.join(icon)).map_err(|e| format!("{icon} cannot be removed: {e}"))?;
         }
     }
-    // Under the name that trunk gave it.
+    // tokens.css has a name from trunk.
     let names = fs::read_dir(to)
         .map_err(|e| e.to_string())?
         .filter_map(|e| e.ok()?.file_name().into_string().ok());
@@ -285,8 +286,8 @@ fn copy(from: &Path, to: &Path) -> Result {
     Ok(())
 }
 
-/// The programs: without what our browsers do not need, small, each worker in one file, under
-/// content-hashed names.
+/// Processes the programs: strips what our browsers do not need, minifies, puts each worker into
+/// one file, under content-hashed names.
 fn programs(staging: &Path) -> Result {
     let read = |name: &str| {
         fs::read(staging.join(name)).map_err(|e| format!("{name} cannot be read: {e}"))
@@ -295,7 +296,7 @@ fn programs(staging: &Path) -> Result {
         fs::write(staging.join(name), bytes).map_err(|e| format!("{name} cannot be written: {e}"))
     };
 
-    // Minify readable sources: a third of them is enough on the wire.
+    // Minify readable sources: this saves two thirds of their bytes on the wire.
     let terser = |name: &str, kind: &[&str]| {
         let file = staging.join(name);
         run(Command::new("terser")
@@ -341,6 +342,8 @@ fn programs(staging: &Path) -> Result {
         "wechat.js",
         "kiosk/kiosk.js",
     ] {
+        let script = String::from_utf8(read(name)?).map_err(|_| format!("{name} is not UTF-8"))?;
+        write(name, with_pages(&script).as_bytes())?;
         terser(name, &[])?;
     }
     write("kiosk/words.js", kiosk_words()?.as_bytes())?;
@@ -484,7 +487,7 @@ fn dress(staging: &Path) -> Result {
             "draft-",
             "handoff-",
             "not-this-person",
-            // It always sends one, and recovers from those by itself.
+            // It always sends a key, and recovers from the other errors by itself.
             "idempotency-key-missing",
             "upload-offset-",
             "upload-locked",
@@ -586,7 +589,7 @@ fn dress(staging: &Path) -> Result {
     write("manifest.webmanifest", manifest.to_string().as_bytes())?;
     page = one_style(&page, staging)?;
     page = with_integrity(&page, staging)?;
-    // What an open page compares with the server's answer (`SessionView::build`): everything is
+    // An open page compares this with the server's answer (`SessionView::build`): everything is
     // named by its content.
     let build = short(
         &[
@@ -603,7 +606,7 @@ fn dress(staging: &Path) -> Result {
         &format!("<link id=\"build\" rel=\"x-later\" href=\"/{build}\"></head>"),
     );
     write("index.html", page.as_bytes())?;
-    // What the report needs to begin without a network.
+    // What the report needs to start offline.
     let shell = page
         .split('"')
         .filter(|part| part.starts_with('/'))
@@ -618,7 +621,7 @@ fn dress(staging: &Path) -> Result {
                 .any(|other| name.starts_with(other));
             !later && staging.join(name).is_file() && !name.is_empty()
         });
-    // Each once: a list that names a file twice is refused as a whole.
+    // Each only once: a list that names a file twice is refused as a whole.
     let shell = shell
         .map(|part| format!("'{part}'"))
         .collect::<BTreeSet<_>>()
@@ -654,8 +657,19 @@ fn languages() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What a machine in a branch says, in every language: it has a program of its own that runs before
-/// any WASM.
+/// Fills the addresses of the app's pages into a script.
+fn with_pages(script: &str) -> String {
+    let kept = pages::CLAIMS
+        .iter()
+        .filter(|page| !pages::FROM_OUTSIDE.contains(page));
+    let kept: Vec<&str> = kept.copied().collect();
+    script
+        .replace("{{claims}}", &pages::CLAIMS.join("|"))
+        .replace("{{kept_pages}}", &kept.join("|"))
+}
+
+/// The texts of a branch kiosk, in every language: it has its own script, which runs before any
+/// WASM.
 fn kiosk_words() -> Result<String> {
     let mut all = serde_json::Map::new();
     for lang in languages()? {
@@ -668,7 +682,7 @@ fn kiosk_words() -> Result<String> {
     ))
 }
 
-/// The words of one language: section, name, sentence (or names of their own).
+/// The words of one language: section, name, sentence (or a map of names to sentences).
 pub fn words(lang: &str) -> Result<BTreeMap<String, BTreeMap<String, serde_json::Value>>> {
     let wrong = |e: &dyn std::fmt::Display| format!("src/i18n/{lang}.json: {e}");
     let text =
@@ -727,7 +741,8 @@ fn say_instead(
     }
 }
 
-/// All styles in one file, without what no page uses: four requests less, and half the bytes.
+/// Puts all styles into one file, without rules that no page uses: four requests fewer, and half
+/// the bytes.
 fn one_style(page: &str, folder: &Path) -> Result<String> {
     let (mut css, mut out, mut placed) = (String::new(), String::new(), false);
     let is_style = |tag: &str| tag.contains("rel=\"stylesheet\"");
@@ -781,7 +796,7 @@ fn short(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// What boot.js starts by itself, with the integrity that it finds here.
+/// Whether boot.js starts this file itself, with the integrity that it finds here.
 fn is_program(tag: &str) -> bool {
     [
         "app-js",

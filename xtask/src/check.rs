@@ -1,5 +1,5 @@
-//! Rules for the whole tree: who may name what, how many bytes the first tap may cost, where words
-//! may be.
+//! Rules for the whole tree: which layer may name what, how many bytes the first tap may cost,
+//! where text for people may be.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ fn layering(wrong: &mut Vec<String>) -> Result {
     Ok(())
 }
 
-/// Chinese words of the app are in i18n/ and in the catalogue only; every sentence of i18n is used.
+/// The app's Chinese text is only in i18n/ and in the catalogue; every sentence of i18n is used.
 fn words(wrong: &mut Vec<String>) -> Result {
     let app = sources("src")?;
     let chinese = |c: char| ('\u{4E00}'..='\u{9FFF}').contains(&c);
@@ -115,11 +115,17 @@ fn words(wrong: &mut Vec<String>) -> Result {
         }
     }
     let words = build::words("zh")?;
-    // Without the line breaks that the formatter puts into chains.
+    // Join method chains that the formatter broke into lines.
     let code_of_app: Vec<String> = app
         .iter()
         .filter(|(path, _)| !path.to_string_lossy().contains("i18n"))
-        .map(|(_, text)| text.split_whitespace().collect())
+        .map(|(_, text)| {
+            let lines = text.lines().map(str::trim);
+            lines.fold(String::new(), |code, line| match line.starts_with('.') {
+                true => code + line,
+                false => code + "\n" + line,
+            })
+        })
         .collect();
     for name in ["report", "claims"]
         .iter()
@@ -137,7 +143,7 @@ fn words(wrong: &mut Vec<String>) -> Result {
             wrong.push(format!("src/i18n: {name} is never used"));
         }
     }
-    // A step with a sentence of its own is written out there; the others are looked up.
+    // A step with its own sentence is spelled out there; the others are looked up.
     let history = app
         .iter()
         .find(|(path, _)| path.ends_with("claim/history.rs"));
@@ -161,7 +167,7 @@ fn words(wrong: &mut Vec<String>) -> Result {
         .filter(|name| !kiosk.contains(&format!("say('{name}'")));
     wrong.extend(unused.map(|name| format!("src/i18n: {name} is never used by the kiosk")));
     if kiosk.chars().filter(|c| chinese(*c)).count() > 60 {
-        // The keys of a number plate are no words.
+        // The keys for number plates do not count as words.
         wrong.push("public/kiosk/kiosk.js holds words that belong into i18n".into());
     }
     Ok(())

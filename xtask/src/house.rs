@@ -1,5 +1,5 @@
-//! Rules beyond the code: licences, pictures, links between documents, and which module imports
-//! which.
+//! Rules beyond the code itself: licences, pictures, links between documents, and which module
+//! imports which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{Result, cargo, check, root};
 
-/// Bytes of all pictures in docs/ together: a clone over a slow link should not be pictures.
+/// Maximum bytes of all pictures in docs/ together: a clone over a slow link should not be mostly
+/// pictures.
 const PICTURES: u64 = 4 << 20;
 
 /// An SPDX expression needs one of these, or all of them where it says AND.
@@ -28,17 +29,17 @@ const LICENCES: [&str; 14] = [
     "IJG",
 ];
 
-/// Crates whose modules import each other in no circle.
+/// Crates whose modules must have no import cycles.
 const ACYCLIC: [&str; 4] = ["claim-api", "claim-domain", "claim-photo", "claim-server"];
 
-/// Floors of the server, and those above that each knows nothing of (docs/ARCHITECTURE.md).
+/// Floors of the server, and the floors above that each must not import (docs/ARCHITECTURE.md).
 const FLOORS: [(&str, &[&str]); 2] = [
     ("store", &["work", "http", "hosts", "pages"]),
     ("work", &["http", "hosts", "pages"]),
 ];
 
-/// What stands in `store/` only: statements and files (docs/decisions/0010-storage.md).
-const STORED: [&str; 4] = ["sqlx::", "std::fs", "tokio::fs", "File::open"];
+/// What may appear only in `store/`: SQL and file access (docs/decisions/0010-storage.md).
+const STORED: [&str; 6] = ["sqlx", "fs::", "{fs", "std::fs", "tokio::fs", "OpenOptions"];
 
 pub fn check(wrong: &mut Vec<String>) -> Result {
     licences(wrong)?;
@@ -77,9 +78,10 @@ fn floors(graph: &Graph, wrong: &mut Vec<String>) {
     }
 }
 
-/// No statement and no file access outside of `store/`; the command line reads what it is given.
+/// No SQL and no file access outside `store/`; the command line may read the files it is given.
 fn storage(wrong: &mut Vec<String>) -> Result {
     for (path, text) in check::sources("crates/claim-server/src")? {
+        held(&path, &text, wrong);
         let place = path
             .strip_prefix("crates/claim-server/src")
             .unwrap_or(&path);
@@ -223,8 +225,8 @@ fn links(wrong: &mut Vec<String>) -> Result {
 
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// Which module of a crate imports which. A module and its parts are one thing: between those
-/// nothing is counted.
+/// Which module of a crate imports which. A module and its parts count as one: imports between them
+/// are ignored.
 fn imports(name: &str) -> Result<Graph> {
     let folder = format!("crates/{name}/src");
     let modules: Vec<(String, String)> = check::sources(&folder)?
@@ -252,14 +254,8 @@ fn imports(name: &str) -> Result<Graph> {
             .next()
             .unwrap_or_default();
         let all = graph.entry(module.clone()).or_default();
-        let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
-        let above = paths(text, "super::").into_iter().map(|path| {
-            if parent.is_empty() {
-                path
-            } else {
-                format!("{parent}::{path}")
-            }
-        });
+        let above = paths(text, "super::");
+        let above = above.iter().map(|path| parent_of(module, path));
         for path in paths(text, "crate::").into_iter().chain(above) {
             let longest = (1..=4).rev().map(|n| {
                 path.splitn(n + 1, "::")
@@ -274,13 +270,68 @@ fn imports(name: &str) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Whether `part` is `whole`, or stands in it.
+/// What `super::…` in a module refers to; `path` is what follows the first `super::`.
+fn parent_of(module: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = module.split("::").collect();
+    parts.pop();
+    let mut rest = path;
+    while let Some(further) = rest.strip_prefix("super::") {
+        parts.pop();
+        rest = further;
+    }
+    parts.push(rest);
+    parts.join("::")
+}
+
+/// Whether `part` is `whole`, or inside it.
 fn is_part(part: &str, whole: &str) -> bool {
     part.strip_prefix(whole)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// What stands behind `crate::` or `super::`, braces taken apart.
+/// There are only eight read connections: no code may hold one while it waits for the write lock, a
+/// file or another connection. In the head of a `match` or `for`, one would live to the end of the
+/// block.
+fn held(path: &Path, text: &str, wrong: &mut Vec<String>) {
+    let slow = [
+        ".begin(",
+        "spawn_blocking",
+        ".open_file(",
+        "app.uploads.",
+        "looked(",
+    ];
+    for body in text.split("async fn ").skip(1) {
+        let name = body.split('(').next().unwrap_or_default();
+        let body = body.split("\n}\n").next().unwrap_or_default();
+        let in_head = |line: &str| {
+            let line = line.trim_start();
+            ["match ", "for ", "if let ", "while let "]
+                .iter()
+                .any(|head| line.starts_with(head))
+        };
+        if body
+            .lines()
+            .any(|line| in_head(line) && line.contains("store.read()"))
+        {
+            wrong.push(format!(
+                "{}: {name} holds a connection in a head",
+                path.display()
+            ));
+        }
+        // Bound at the outermost level of the function, so it lives to the end.
+        let bound = body.find("\n    let db = &mut app.store.read().await?;");
+        if let Some(at) = bound
+            && let Some(what) = slow.iter().find(|what| body[at..].contains(**what))
+        {
+            wrong.push(format!(
+                "{}: {name} holds a connection during {what}",
+                path.display()
+            ));
+        }
+    }
+}
+
+/// The paths after `crate::` or `super::`, with braces expanded.
 fn paths(text: &str, root: &str) -> Vec<String> {
     let code: String = text
         .lines()
@@ -311,7 +362,7 @@ fn paths(text: &str, root: &str) -> Vec<String> {
     found
 }
 
-/// The parts of `{…}`, without what stands in braces of their own.
+/// The items in `{…}`, without the contents of nested braces.
 fn braced(inner: &str) -> Vec<String> {
     let (mut found, mut depth, mut part) = (Vec::new(), 0, String::new());
     for c in inner.chars() {
@@ -332,7 +383,8 @@ fn braced(inner: &str) -> Vec<String> {
         .collect()
 }
 
-/// Modules that reach each other, each group once (Tarjan would be faster; there are some fifty).
+/// Groups of modules that reach each other, each once (Tarjan would be faster; there are some
+/// fifty).
 fn circles(graph: &Graph) -> Vec<Vec<String>> {
     let reach = |from: &String| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from]);

@@ -52,6 +52,10 @@ pub fn test(only: Option<&str>) -> Result {
 
 fn clippy() -> Result {
     tools::for_building()?;
+    // Scripts that run before or without WASM: type check and lint.
+    run(tools::script("tsc").args(["-p", "tsconfig.json"]))?;
+    let scripts = ["public", "crates/claim-server/src/pages"];
+    run(tools::script("oxlint").arg("--deny-warnings").args(scripts))?;
     run(&mut cargo(&[
         "clippy",
         "--quiet",
@@ -97,12 +101,12 @@ fn wasm() -> Result {
     Ok(())
 }
 
-/// Browsers at the same time: each is several processes.
+/// How many browsers run in parallel: each is several processes.
 fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().clamp(1, 4))
 }
 
-/// The server's process over the wire, as it is compiled for development: no app, no browser.
+/// Tests the server process over the wire, in a development build: no app, no browser.
 fn api_command() -> Result<Command> {
     tools::npm()?;
     run(&mut cargo(&["build", "--quiet", "-p", "claim-server"]))?;
@@ -112,7 +116,7 @@ fn api_command() -> Result<Command> {
     Ok(command)
 }
 
-/// The program of the tests that start a server.
+/// The test program whose tests start a server.
 fn tests_command() -> Result<Command> {
     let python = tools::python(&["tuspy==1.1.0", "schemathesis==4.32.5"])?;
     let mut command = cargo(&["test", "-p", "baoan-tests", "--test", "all", "--"]);
@@ -132,8 +136,8 @@ fn e2e_command(args: &[&str]) -> Result<Command> {
     build::build()?;
     build::gallery()?;
     let mut command = tests_command()?;
-    // Tests are named before they run: if one hangs, we know which. Where nothing else is said, one
-    // at a time: what is measured is measured alone.
+    // Tests are named before they run: if one hangs, we know which. By default they run one at a
+    // time, so that measurements are undisturbed.
     if !args.iter().any(|arg| arg.starts_with("--test-threads")) {
         command.arg("--test-threads=1");
     }
@@ -141,7 +145,7 @@ fn e2e_command(args: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// Measures a table of docs/ again.
+/// Repeats the measurements for a table in docs/.
 pub fn bench(what: Option<&str>, folder: Option<&str>) -> Result {
     match what {
         Some("checks") => run(&mut cargo(&[

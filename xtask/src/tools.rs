@@ -165,6 +165,11 @@ pub fn npm() -> Result {
     fs::write(stamp, lock).map_err(|e| format!("node_modules cannot be written: {e}"))
 }
 
+/// A program of an npm package.
+pub fn script(name: &str) -> Command {
+    Command::new(root().join("node_modules/.bin").join(name))
+}
+
 /// cargo-fuzz.
 pub fn for_fuzzing() -> Result {
     cargo_tool("cargo-fuzz", "0.13.2", &["cargo-fuzz"], &[])

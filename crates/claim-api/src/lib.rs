@@ -6,6 +6,7 @@
 
 mod handoff;
 pub mod outbox;
+pub mod pages;
 mod problem;
 pub mod proof;
 pub mod tus;

@@ -1,7 +1,8 @@
 //! The reference claims API.
 //!
 //! Promise: nothing is acknowledged before it is durable, no client is trusted, no request makes it
-//! panic, and nobody sees a row that is not theirs: foreign and unknown both answer 404.
+//! panic, and nobody sees a row that is not theirs: somebody else's row and an unknown one both
+//! give 404.
 
 mod audit;
 mod config;
@@ -278,7 +279,7 @@ impl App {
         routes::all(self)
     }
 
-    /// What is due by the clock: deadlines, reminders, messages.
+    /// Does what is due by the clock: deadlines, reminders, messages.
     pub async fn tick(&self) {
         if let Err(failure) = attendant::tick(self).await {
             failure.problem();
@@ -336,7 +337,7 @@ impl App {
         accounts::add(self, name, shown_as, desk, password).await
     }
 
-    /// Ends an account and its sessions; what was done with it stays.
+    /// Closes an account and ends its sessions; the record of its work stays.
     ///
     /// # Errors
     /// A sentence for the command line.

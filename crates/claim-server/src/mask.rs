@@ -55,7 +55,7 @@ pub fn account(account: &str) -> String {
     format!("**** {}", tail(account))
 }
 
-/// Names stay, so that people know who is meant; of numbers and phones only the ends.
+/// Names stay, so that people know who is meant; numbers and phones keep only their ends.
 pub fn policy(mut policy: Policy) -> Policy {
     let insured = policy
         .insured

@@ -1,11 +1,11 @@
-//! Who waits for what: streams of a claim wake when it has a new event, or when their session ends.
+//! Wakes the streams of a claim when it has a new event, or when their session ends.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// Claims with new events by their id, sessions that were ended by their hash.
+/// Keyed by claim id for new events, and by session hash for ended sessions.
 #[derive(Default)]
 pub struct News(Mutex<HashMap<String, watch::Sender<()>>>);
 
@@ -17,7 +17,7 @@ impl News {
             .subscribe()
     }
 
-    /// Wakes those who wait for this; where nobody does, nothing is kept.
+    /// Wakes everybody who waits for this; if nobody does, the entry is removed.
     pub fn tell(&self, about: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.get(about).is_some_and(|waits| waits.send(()).is_err()) {
@@ -25,7 +25,7 @@ impl News {
         }
     }
 
-    /// The last of those who waited goes.
+    /// Removes the entry when its last listener leaves.
     pub fn forget(&self, about: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all

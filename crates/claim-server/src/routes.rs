@@ -12,15 +12,21 @@ use crate::http::api::{
 use crate::http::{access, guard};
 use crate::{App, hosts, pages};
 
+/// What handlers begin with. That of staff stands with their pages, to which it sends others.
+mod rights {
+    pub use crate::http::access::*;
+    pub use crate::pages::staff::Staff;
+}
+
 /// Path, method and access.
 type Row = (&'static str, &'static str, Access);
 
 macro_rules! routes {
     ($table:ident $router:ident: $($path:literal $access:ident { $($method:ident $handler:path),+ })*) => {
-        const $table: &[Row] = &[$($(($path, stringify!($method), <access::$access as Right>::ACCESS)),+),*];
+        const $table: &[Row] = &[$($(($path, stringify!($method), <rights::$access as Right>::ACCESS)),+),*];
 
         fn $router() -> Router<App> {
-            Router::new()$(.route($path, MethodRouter::new()$(.$method(begins_with::<access::$access, _, _>($handler)))+))*
+            Router::new()$(.route($path, MethodRouter::new()$(.$method(begins_with::<rights::$access, _, _>($handler)))+))*
         }
     };
 }

@@ -1,5 +1,5 @@
-//! What the server says to people, in every language that the app has: `src/i18n`, one file for each.
-//! Codes cross the wire, words do not; these are for what is read without the app: plain pages,
+//! What the server says to people, in every language of the app (`src/i18n`, one file each). Codes
+//! cross the wire, words do not; these are for what people read outside the app: plain pages,
 //! letters, messages.
 
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ sentences! {
 }
 
 sentences! {
-    /// Letters; lines of the claim form and of the sum by their keys.
+    /// Letters; lines of the claim form and of the calculation by their keys.
     Letters:
         no contact contact_text checked disagree reason basis accepted accepted_text handler papers
         papers_text not_accepted you_can supplement needed why until term term_text approved amount
@@ -51,7 +51,7 @@ sentences! {
 }
 
 sentences! {
-    /// Messages by SMS.
+    /// SMS messages.
     Messages:
         frame code reported not_accepted survey_started assessed approved rejected payment_failed paid
         advance_paid closed supplement_asked document_returned requested review_answered
@@ -63,40 +63,35 @@ sentences! {
 static ALL: LazyLock<Vec<Words>> = LazyLock::new(|| {
     let files: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/languages.rs"));
     let read = |(lang, text): &(&'static str, &str)| {
-        // A test reads all of them: a file that is built in cannot be wrong later.
+        // A test parses all of them, so an embedded file cannot be wrong at run time.
         let words: Words = serde_json::from_str(text).unwrap_or_else(|e| panic!("{lang}: {e}"));
         Words { lang, ..words }
     };
     files.iter().map(read).collect()
 });
 
-/// All languages with their names for people.
+/// All languages with their display names.
 pub fn languages() -> impl Iterator<Item = (&'static str, &'static str)> {
     ALL.iter().map(|words| (words.lang, words.name()))
 }
 
-/// Those of a language by its tag, or of its nearest: Chinese where there is none (RFC 4647,
+/// The words for a language tag, or for the nearest language; Chinese if there is none (RFC 4647,
 /// section 3.4).
 pub fn of(lang: &str) -> &'static Words {
-    let primary = |tag: &str| {
-        tag.split('-')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-    };
-    let exact = ALL
-        .iter()
-        .find(|words| words.lang.eq_ignore_ascii_case(lang));
-    exact
-        .or_else(|| {
-            ALL.iter()
-                .find(|words| primary(words.lang) == primary(lang))
-        })
+    let lang = lang.replace('_', "-").to_ascii_lowercase();
+    let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_owned();
+    let traditional = ["zh-tw", "zh-hk", "zh-mo"].contains(&lang.as_str());
+    let wanted = if traditional { "zh-hant" } else { &lang };
+    let is = |words: &&Words| words.lang.eq_ignore_ascii_case(wanted);
+    let near = |words: &&Words| primary(words.lang) == primary(wanted);
+    ALL.iter()
+        .find(is)
+        .or_else(|| ALL.iter().find(near))
         .unwrap_or(&ALL[0])
 }
 
-/// The insurer's own language: of its messages, since nobody's is known there, of what staff read,
-/// and of files that are taken along.
+/// The words in the insurer's own language: for SMS, where we do not know the recipient's language,
+/// for staff, and for exported files.
 pub fn own() -> &'static Words {
     &ALL[0]
 }
@@ -137,7 +132,10 @@ mod tests {
             tags.contains(&"en") && tags.contains(&"zh-Hant"),
             "{tags:?}"
         );
-        assert_eq!(of("zh-hant").lang, "zh-Hant");
+        for traditional in ["zh-hant", "zh-TW", "zh_HK"] {
+            assert_eq!(of(traditional).lang, "zh-Hant");
+        }
+        assert_eq!(of("en_US").lang, "en");
         assert_eq!(
             (of("en-GB").lang, of("fr").lang, of("").lang),
             ("en", "zh-CN", "zh-CN")

@@ -1,5 +1,6 @@
-//! The server's process over the wire, without a browser and without the built app: run before both
-//! are there (`cargo xtask test --only api`). Tests of this kind elsewhere stand in a `mod server`.
+//! Tests of the server process over the wire, without a browser and without the built app: they run
+//! before either exists (`cargo xtask test --only api`). Such tests in other files are in a
+//! `mod server`.
 
 mod api;
 mod clients;

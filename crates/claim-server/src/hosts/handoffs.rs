@@ -130,7 +130,7 @@ pub async fn redeem(
         .ok_or_else(gone)?;
     let mine = found.taken_by.as_ref() == Some(&session.subject);
     if found.done && mine {
-        // The answer was lost on its way.
+        // An earlier answer was lost on its way.
         return Ok(Json(Parcel::default()));
     }
     let is_anothers = found.taken_by.is_some() && !mine;

@@ -54,9 +54,9 @@ pub async fn add(
     Ok(code)
 }
 
-/// The cookie for whoever has typed in a valid code.
+/// The cookie for a machine on which a valid code was typed in.
 pub async fn enrol(app: &App, code: &str) -> Result<Option<HeaderValue>> {
-    // Read first: whoever guesses codes must not hold up those who report.
+    // Read first, without a write: people who guess codes must not hold up people who report.
     if !kiosks::is_code(&mut app.store.read().await?, code).await? {
         return Ok(None);
     }
@@ -67,7 +67,7 @@ pub async fn enrol(app: &App, code: &str) -> Result<Option<HeaderValue>> {
     Ok(good.then(|| kept(app, &fresh)))
 }
 
-/// The cookie that makes a machine one.
+/// The cookie that makes a machine a kiosk.
 fn kept(app: &App, token: &str) -> HeaderValue {
     cookies::set(
         cookies::kiosk(app),

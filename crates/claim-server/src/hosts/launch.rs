@@ -1,11 +1,11 @@
-//! Links from the insurer's own app or menu: whoever taps one sees whose report it would be, and
+//! Links from the insurer's own app or menu: people who tap one see whose report it would be, and
 //! the tap that sends it signs them in as the person the insurer already knows.
 //!
 //! Promise: a link is made by somebody with the key (`claim-server key launch`), names a customer's
-//! phone, lives at most ten minutes and works once; an altered, old or used one opens nothing and
-//! does not say which it was. The link alone signs nobody in: otherwise whoever sends their own
-//! link to others would get their reports (login CSRF; OWASP ASVS 5.0, 7.2). A ticket does, valid
-//! for half an hour in the session that opened the link.
+//! phone, lives at most ten minutes and works once. An altered, expired or used link opens nothing
+//! and does not say which it was. The link alone signs nobody in: otherwise people could send
+//! others their own link and would get their reports (login CSRF; OWASP ASVS 5.0, 7.2). A ticket
+//! does sign in; it is valid for half an hour, in the session that opened the link.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -25,11 +25,10 @@ use crate::work::sessions::{self, Session};
 use crate::{App, now};
 
 const LONGEST: i64 = 10 * 60;
-/// Time to fill in a form in large print, with one hand.
+/// Long enough to fill in a form in large print, with one hand.
 const TICKET_LIVES: i64 = 30 * 60;
 
-/// What the insurer's system has signed: `BASE64URL(json)` + `.` + the hex HMAC-SHA-256 of that
-/// text.
+/// What the insurer's system signs: `BASE64URL(json)` + `.` + the hex HMAC-SHA-256 of that text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Signed {

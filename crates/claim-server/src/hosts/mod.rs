@@ -1,5 +1,5 @@
-//! Where the app runs beside a browser tab: machines in branches, phones that go on from them, the
-//! insurer's own app or menu, WeChat.
+//! Where the app runs besides a browser tab: kiosks in branches, phones that continue from them,
+//! the insurer's own app or menu, WeChat.
 
 pub mod handoffs;
 pub mod kiosk;

@@ -27,7 +27,7 @@ use crate::{App, egress, now, vault};
 const MOST: u32 = 60;
 /// Seconds until WeChat is asked again after it gave nothing.
 const PAUSE: i64 = 30;
-/// A ticket is not used in its last minutes: a page may take its time.
+/// A ticket is not used in its last minutes: a page may take a while.
 const SPARE: i64 = 300;
 
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub struct WeChat {
     asked: Mutex<(i64, HashMap<String, u32>)>,
 }
 
-/// What WeChat gave, or that it gave nothing, and how long that holds.
+/// The ticket that WeChat gave, or that it gave none, and how long that holds.
 #[derive(Default)]
 struct Ticket {
     value: Option<String>,
@@ -47,7 +47,7 @@ struct Ticket {
 
 impl WeChat {
     /// # Errors
-    /// A sentence: an account needs its secret.
+    /// A message, if the account's secret is missing.
     pub fn open(
         data: &std::path::Path,
         account: Option<&Account>,
@@ -108,7 +108,7 @@ impl WeChat {
     }
 }
 
-/// Answers of WeChat's API; its errors have status 200, too.
+/// Responses of WeChat's API; errors have status 200, too.
 #[derive(Deserialize)]
 struct Said {
     #[serde(default)]

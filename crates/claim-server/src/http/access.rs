@@ -1,22 +1,21 @@
-//! Who sent a request, and whether they may: the first parameter of every handler.
+//! Access control: who sent a request and whether they may, as the first parameter of every
+//! handler.
 //!
-//! Promise: a handler gets what its first parameter names or is not called. The table of routes
-//! names the same type, and the compiler holds the two together ([`begins_with`]); who may use
-//! which route in the description of the API and in the test that tries everybody at every route is
-//! read from it.
+//! Promise: a handler is called only if the request satisfies its first parameter. The table of
+//! routes names the same type, and the compiler keeps the two in step ([`begins_with`]). Both the
+//! description of the API and the test that tries everybody at every route read from it who may use
+//! which route.
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Method, header};
+use axum::response::Response;
 use claim_api::ProblemCode;
 
 use super::{body, cookies, network};
 use crate::failure::{Failure, Result};
 use crate::store::claims::{self, ClaimRow};
 use crate::store::kiosks;
-use crate::store::staff::Member;
-use crate::work::accounts;
 use crate::work::sessions::{self, Session};
 use crate::{App, now};
 
@@ -49,7 +48,7 @@ impl<F, R, A, B, Fut> BeginsWith<R, (A, B)> for F where F: Fn(R, A, B) -> Fut {}
 impl<F, R, A, B, C, Fut> BeginsWith<R, (A, B, C)> for F where F: Fn(R, A, B, C) -> Fut {}
 impl<F, R, A, B, C, D, Fut> BeginsWith<R, (A, B, C, D)> for F where F: Fn(R, A, B, C, D) -> Fut {}
 
-/// The handler itself, which does not compile where it begins with another right.
+/// Returns the handler; does not compile if its first parameter is another right.
 pub const fn begins_with<R: Right, Rest, F: BeginsWith<R, Rest>>(handler: F) -> F {
     handler
 }
@@ -59,7 +58,7 @@ macro_rules! rights {
 }
 
 rights!(
-    Open, Visitor, Guest, SignedIn, Party, Claimant, Insured, Kiosk, Staff, Peer
+    Open, Visitor, Guest, SignedIn, Party, Claimant, Insured, Kiosk, Peer
 );
 
 /// Everybody, even without a session.
@@ -87,7 +86,7 @@ impl FromRequestParts<App> for Visitor {
     }
 }
 
-/// Whoever has a session, for what it has made; to others there is nothing (404).
+/// Anybody with a session, for what it has created; others get 404.
 pub struct Guest(pub Session);
 
 impl FromRequestParts<App> for Guest {
@@ -97,7 +96,7 @@ impl FromRequestParts<App> for Guest {
     }
 }
 
-/// Whoever has signed in by a code, for what is theirs (401).
+/// Anybody who has signed in with a code, for what is theirs; others get 401.
 pub struct SignedIn {
     pub session: Session,
     /// The phone that was proved.
@@ -113,8 +112,8 @@ impl FromRequestParts<App> for SignedIn {
     }
 }
 
-/// Whoever is a party to the claim `{no}`, signed in or not: who has just reported sends photos. To
-/// others there is nothing (404).
+/// A party to the claim `{no}`, signed in or not: people who have just reported send photos. Others
+/// get 404.
 pub struct Party {
     pub session: Session,
     pub claim: ClaimRow,
@@ -129,7 +128,7 @@ impl FromRequestParts<App> for Party {
     }
 }
 
-/// A party to the claim `{no}` who has signed in (401); to others there is nothing (404).
+/// A party to the claim `{no}` who has signed in (otherwise 401); others get 404.
 pub struct Claimant {
     pub session: Session,
     pub phone: String,
@@ -149,8 +148,8 @@ impl FromRequestParts<App> for Claimant {
     }
 }
 
-/// The same who sees everything of the claim: whoever reported for the insured person follows the
-/// stages only (403).
+/// The same, with the right to see everything of the claim. People who reported for the insured
+/// person only follow the stages (403).
 pub struct Insured {
     pub session: Session,
     pub phone: String,
@@ -174,7 +173,7 @@ impl FromRequestParts<App> for Insured {
     }
 }
 
-/// A machine in a branch, by its enrolment; to others there is nothing (404).
+/// An enrolled kiosk; others get 404.
 pub struct Kiosk(pub kiosks::Kiosk);
 
 impl FromRequestParts<App> for Kiosk {
@@ -188,7 +187,7 @@ impl FromRequestParts<App> for Kiosk {
     }
 }
 
-/// The machine that sent this request, if it was one.
+/// The kiosk that sent this request, if it was one.
 pub async fn kiosk(app: &App, headers: &HeaderMap) -> Result<Option<kiosks::Kiosk>> {
     match cookies::find(headers, cookies::kiosk(app)) {
         Some(token) => kiosks::find(&mut app.store.read().await?, &token).await,
@@ -196,28 +195,8 @@ pub async fn kiosk(app: &App, headers: &HeaderMap) -> Result<Option<kiosks::Kios
     }
 }
 
-/// One of the insurer's people; others are sent to their login.
-pub struct Staff(pub Member);
-
-impl FromRequestParts<App> for Staff {
-    type Rejection = Response;
-    async fn from_request_parts(
-        parts: &mut Parts,
-        app: &App,
-    ) -> std::result::Result<Staff, Response> {
-        let found = match cookies::find(&parts.headers, cookies::staff(app)) {
-            Some(token) => accounts::who(app, &token)
-                .await
-                .map_err(IntoResponse::into_response)?,
-            None => None,
-        };
-        found.map(Staff).ok_or_else(|| {
-            (StatusCode::SEE_OTHER, [(header::LOCATION, "/staff/login")]).into_response()
-        })
-    }
-}
-
-/// The bank's connector, by the signature of its body (401). It is the whole request.
+/// The bank's connector, authenticated by the signature of its body (otherwise 401). It takes the
+/// whole request.
 pub struct Peer {
     pub app: App,
     body: bytes::Bytes,
@@ -247,7 +226,7 @@ impl FromRequest<App> for Peer {
 }
 
 impl Peer {
-    /// What was signed.
+    /// The signed body.
     ///
     /// # Errors
     /// `malformed-json` for another type.
@@ -276,12 +255,12 @@ async fn claim_of(parts: &mut Parts, app: &App, session: &Session) -> Result<Cla
 #[derive(Clone)]
 pub struct SetToken(pub String);
 
-/// What a response has to carry of the session that its request began.
+/// The token that a response must carry if its request began a session.
 pub struct Fresh(Option<String>);
 
-/// Where the report itself stores the session.
+/// Where the report itself stores the session, together with the claim.
 const REPORTS: [&str; 2] = ["/api/v1/notices", "/lite"];
-/// Where a session begins though nothing is made.
+/// Where a session begins although nothing is created.
 const FIRST_LOOKS: [&str; 2] = ["/api/v1/session", "/lite"];
 
 /// Puts the [`Session`] into the request; makes an anonymous one where the request needs it.
@@ -317,7 +296,7 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Fresh> {
         if !FIRST_LOOKS.contains(&path) {
             return Ok(Fresh(None));
         }
-        // Nothing is written for somebody who only looks.
+        // Nothing is stored for somebody who only looks.
         request.extensions_mut().insert(session);
         return Ok(Fresh(fresh));
     }

@@ -1,4 +1,4 @@
-//! What a request carries: bounded, declared, and read as a known type.
+//! Request bodies: bounded, of a declared type, and parsed as a known type.
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -48,7 +48,7 @@ pub async fn json<T: serde::de::DeserializeOwned>(request: Request) -> Result<T>
     json_up_to(request, 16 << 10).await
 }
 
-/// The same for a body of up to so many bytes.
+/// The same for a body of up to `most` bytes.
 pub async fn json_up_to<T: serde::de::DeserializeOwned>(
     request: Request,
     most: usize,

@@ -1,4 +1,4 @@
-//! Cookies by their names and rules (RFC 6265).
+//! Cookie names and attributes (RFC 6265).
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -17,7 +17,7 @@ pub fn find(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(|(_, v)| v.to_owned())
 }
 
-/// `Set-Cookie`. `age`: seconds; `None`: until the browser ends.
+/// `Set-Cookie`. `age`: seconds; `None`: until the browser closes.
 pub fn set(name: &str, value: &str, path: &str, age: Option<i64>, same_site: &str) -> HeaderValue {
     let secure = if name.starts_with("__") {
         "; Secure"
@@ -29,8 +29,9 @@ pub fn set(name: &str, value: &str, path: &str, age: Option<i64>, same_site: &st
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Of a customer's session. `__Host-` needs Secure, which browsers do not accept over plain HTTP.
-/// Another name where it is partitioned: a browser may hold both, and sends the older one first.
+/// The name of a customer's session cookie. `__Host-` needs Secure, which browsers do not accept
+/// over plain HTTP. A partitioned cookie has another name: a browser may hold both, and sends the
+/// older one first.
 pub fn session(app: &App) -> &'static str {
     match (app.options.secure, app.deployment.partners.is_empty()) {
         (false, _) => "sid",
@@ -39,7 +40,7 @@ pub fn session(app: &App) -> &'static str {
     }
 }
 
-/// Of a machine in a branch.
+/// The name of a kiosk's cookie.
 pub fn kiosk(app: &App) -> &'static str {
     if app.options.secure {
         "__Host-kiosk"
@@ -48,7 +49,7 @@ pub fn kiosk(app: &App) -> &'static str {
     }
 }
 
-/// Of the insurer's people.
+/// The name of the cookie for staff.
 pub fn staff(app: &App) -> &'static str {
     if app.options.secure {
         "__Host-staff"

@@ -15,12 +15,12 @@ use crate::failure::Failure;
 use crate::work::sessions::Session;
 use crate::{App, vault};
 
-/// reliability: no inline script or style anywhere; `default` is the one Trusted Types policy, made
-/// by boot.js.
+/// For reliability, no inline script or style anywhere; `default` is the only Trusted Types policy,
+/// created by boot.js.
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; \
     img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; \
     base-uri 'none'; object-src 'none'; frame-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default; report-uri /csp-reports";
-/// For bytes that somebody sent us: shown as a picture, never as a page.
+/// For files that people sent us: shown as a picture, never as a page.
 pub const CSP_SANDBOX: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -55,7 +55,7 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
             Err(failure) => failure.into_response(),
         },
     };
-    // The router's own answer: an address part that cannot be parsed names nothing that we have.
+    // The router's own 400: a part of an address that cannot be parsed names nothing that we have.
     let unread = response.status() == StatusCode::BAD_REQUEST
         && response.extensions().get::<Problem>().is_none();
     if api && unread {
@@ -136,7 +136,7 @@ fn policy(deployment: &Deployment, area: &str) -> HeaderValue {
             &format!("frame-ancestors {}", deployment.partners.join(" ")),
         );
     }
-    // This one script of WeChat's.
+    // Allow this one script of WeChat's.
     if deployment.wechat.is_some() && area == "page" {
         policy = policy.replace(
             "script-src 'self'",

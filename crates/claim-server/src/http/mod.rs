@@ -1,5 +1,4 @@
-//! HTTP: who sent a request and whether they may ([`access`]), what its body holds, what every
-//! answer carries, and the API.
+//! HTTP: access control ([`access`]), request bodies, what every response carries, and the API.
 
 pub mod access;
 pub mod api;

@@ -1,4 +1,4 @@
-//! Whom requests are counted by.
+//! The network by which requests are counted.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -60,7 +60,8 @@ mod tests {
 
     use super::*;
 
-    /// F16: an address that anybody can write into a header counts only from configured proxies.
+    /// F16: a forwarded address, which anybody can write into a header, counts only from configured
+    /// proxies.
     #[test]
     fn finding_16_a_forwarded_address_is_believed_from_named_proxies_only() {
         let with = |proxies: &str| Options {

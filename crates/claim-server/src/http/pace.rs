@@ -1,5 +1,5 @@
-//! Cuts off bodies that arrive too slowly, whatever they are for: whoever trickles bytes only ties
-//! up a connection (CWE-400; slowloris and its R.U.D.Y. kind).
+//! Cuts off request bodies that arrive too slowly, on every route: a client that trickles bytes
+//! only ties up a connection (CWE-400; Slowloris and its R.U.D.Y. variant).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 /// Credit that a sender starts with, and its maximum: the longest silence allowed.
 const CREDIT: Duration = Duration::from_secs(20);
-/// Bytes that earn a second.
+/// Bytes that earn one second of credit.
 const SLOWEST: u32 = 1 << 10;
 
 /// The sender was too slow.
@@ -26,14 +26,14 @@ impl std::fmt::Display for TooSlow {
 
 impl std::error::Error for TooSlow {}
 
-/// A body whose sender buys time with bytes.
+/// A body whose sender earns time by sending bytes.
 struct Paced<B> {
     inner: B,
-    /// When the credit is used up; made at the first wait.
+    /// Fires when the credit is used up; created at the first wait.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-/// The same body, cut when it is too slow.
+/// The same body, cut off if it arrives too slowly.
 pub fn paced<B>(inner: B) -> Body
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
@@ -102,7 +102,8 @@ pub fn was_slow(error: &(dyn std::error::Error + 'static)) -> bool {
 mod tests {
     use super::*;
 
-    /// `bytes` every `seconds`, for ever; here time passes only when told to.
+    /// Sends `bytes` every `seconds`, up to `most`, in paused time. Returns when the body was cut
+    /// off, and how many bytes had arrived.
     async fn cut_after(bytes: usize, seconds: u64, most: usize) -> Option<(u64, usize)> {
         let drops = futures_util::stream::unfold(0, move |sent| async move {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -134,7 +135,7 @@ mod tests {
                 "{bytes} bytes each {seconds} s: {after} s"
             );
         }
-        // However much came at once before.
+        // Even if much arrived at once before.
         let (after, got) = cut_after(64 << 10, 21, usize::MAX).await.unwrap();
         assert_eq!((after, got), (20, 0));
     }

@@ -1,7 +1,7 @@
-//! Listens, with the limits that plain `axum::serve` 0.8 does not set: without a timer hyper's
-//! header timeout is off and a slow client holds its socket for ever (tokio-rs/axum#3478). Bodies
-//! have a pace (`pace`), answers that nobody reads are dropped, and no address takes all
-//! connections.
+//! The listener, with the limits that plain `axum::serve` 0.8 does not set: without a timer,
+//! hyper's header timeout is off and a slow client holds its socket for ever (tokio-rs/axum#3478).
+//! Bodies must keep a pace (`pace`), responses that nobody reads are dropped, and no single address
+//! can take all connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     let mut stop = std::pin::pin!(stopped());
     let mut housekeeping =
         tokio::time::interval_at(tokio::time::Instant::now() + HOUSEKEEPING, HOUSEKEEPING);
-    // One after the other: the next never overtakes a slow one.
+    // Ticks run one after the other, so that none overtakes a slow one.
     let clock = tokio::spawn({
         let app = app.clone();
         async move {
@@ -81,7 +81,7 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
             }
         }
     });
-    // To standard output, for whoever started this process: from now on it answers.
+    // On standard output, for the process that started us: from now on we answer.
     println!("listening on http://{addr}");
     loop {
         let (socket, peer) = tokio::select! {

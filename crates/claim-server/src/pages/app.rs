@@ -4,6 +4,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
+use claim_api::pages::is_page;
+
 use super::not_found;
 use crate::App;
 use crate::config::WECHAT_LIBRARY;
@@ -20,28 +22,6 @@ self.addEventListener('activate', (event) => event.waitUntil((async () => {
   await self.registration.unregister();
 })()));
 ";
-
-/// Addresses that the app handles; for others it shows its own 404 page, with the right status.
-fn is_app_route(path: &str) -> bool {
-    matches!(
-        path.trim_matches('/').split('/').collect::<Vec<_>>()[..],
-        ["" | "report" | "claims" | "login" | "help" | "verify" | "handoff" | "launch"]
-            | ["report" | "claims", _]
-            | [
-                "claims",
-                _,
-                "documents"
-                    | "questions"
-                    | "request"
-                    | "receipt"
-                    | "disagree"
-                    | "messages"
-                    | "payee"
-                    | "records"
-            ]
-            | ["claims", _, "documents" | "letters", _]
-    )
-}
 
 pub async fn serve(_: Open, State(app): State<App>, request: Request) -> Response {
     let (uri, headers) = (request.uri().clone(), request.headers());
@@ -98,7 +78,7 @@ pub async fn serve(_: Open, State(app): State<App>, request: Request) -> Respons
         .is_some_and(|v| v.contains("text/html"));
     match app.assets.find("/index.html") {
         // The gallery of all components; only development builds contain it.
-        Some(index) if is_app_route(path) || (app.options.demo && path == "/gallery") => {
+        Some(index) if is_page(path) || (app.options.demo && path == "/gallery") => {
             match access::kiosk(&app, headers).await {
                 Ok(None) => send(index, &uri, headers, StatusCode::OK),
                 Ok(Some(machine)) => kiosk::served(&app, &machine, headers)

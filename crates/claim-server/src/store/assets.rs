@@ -31,7 +31,7 @@ impl Assets {
     /// Reads the folder that `trunk build` made, and the earlier builds kept in `earlier`.
     ///
     /// # Errors
-    /// A sentence that names the file.
+    /// A message naming the file.
     pub fn load(dist: Option<&Path>, earlier: &Path) -> Result<Assets, String> {
         let mut assets = Assets::default();
         if let Some(dist) = dist {

@@ -1,4 +1,5 @@
-//! What decisions take of the covers of a policy: what is left of a year's sum is counted here.
+//! How much of each cover of a policy the decisions have used up; what is left of the year's limit
+//! is computed from this.
 
 use claim_domain::lifecycle::Claim;
 
@@ -14,7 +15,7 @@ pub async fn of_other_claims(db: &mut Db, claim_id: &str) -> Result<Vec<(String,
         .await?)
 }
 
-/// Keeps what the newest decision of a claim takes of each cover.
+/// Stores what the newest decision on a claim takes from each cover.
 pub async fn keep(tx: &mut Tx, claim_id: &str, claim: &Claim) -> Result<()> {
     sqlx::query("DELETE FROM award WHERE claim_id = ?")
         .bind(claim_id)

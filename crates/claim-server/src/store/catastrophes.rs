@@ -37,7 +37,7 @@ pub async fn all(db: &mut Db) -> Result<Vec<Catastrophe>> {
     rows.iter().map(read).collect()
 }
 
-/// Adds one that is turned on.
+/// Adds a catastrophe, active from the start.
 pub async fn add(tx: &mut Tx, region: &str, from: Day, to: Day, words: &Text) -> Result<()> {
     sqlx::query("INSERT INTO catastrophe (id, region, from_day, to_day, zh, en, active) VALUES (?, ?, ?, ?, ?, ?, 1)")
         .bind(format!("{}-{}", from.compact(), hex(&random::<2>())))
@@ -51,7 +51,7 @@ pub async fn add(tx: &mut Tx, region: &str, from: Day, to: Day, words: &Text) ->
     Ok(())
 }
 
-/// Turns a known one on or off.
+/// Switches an existing one on or off.
 pub async fn turn(tx: &mut Tx, id: &str) -> Result<()> {
     sqlx::query("UPDATE catastrophe SET active = 1 - active WHERE id = ?")
         .bind(id)
@@ -71,7 +71,7 @@ pub async fn of_notice(db: &mut Db, notice: &Notice) -> Result<Option<String>> {
         .await?)
 }
 
-/// What people are told about the catastrophe a claim fell under, while it lasts.
+/// What we tell people about the catastrophe their claim falls under, while it is active.
 pub async fn words_for(db: &mut Db, claim_id: &str) -> Result<Option<Text>> {
     let sql = "SELECT x.zh, x.en FROM claim c JOIN catastrophe x ON x.id = c.catastrophe_id WHERE c.id = ? AND x.active = 1";
     let found: Option<(String, String)> = sqlx::query_as(sql)

@@ -1,9 +1,10 @@
-//! Checks that what is stored is what was written: the hash chains of events and looks, data kept
-//! beside an event, the files, and the anchors.
+//! Checks that what is stored is what was written: the hash chains of events and of looks (who on
+//! the staff viewed what), data kept beside an event, the files, and the anchors.
 //!
-//! An anchor is a line in a file outside the database, written once a day: how far each log has
-//! come and its hash there, signed like a receipt. Whoever changes the database and recomputes its
-//! hashes must change the anchors too, and those can be kept out of their reach (`--anchors`).
+//! An anchor is one line in a file outside the database, written once a day: how far each log has
+//! got and its hash at that point, signed like a receipt. Anyone who alters the database and
+//! recomputes its hashes must alter the anchors too, and those can be kept out of reach
+//! (`--anchors`).
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -110,7 +111,7 @@ pub async fn verify(
     path: &Path,
 ) -> std::result::Result<Followed, String> {
     let told = |e: sqlx::Error| format!("the database cannot be read: {e}");
-    // What is written meanwhile is not half seen.
+    // One snapshot, so that we never see half of a concurrent write.
     let db = &mut store.read_at_once().await.map_err(|f| f.problem().title)?;
     let (anchors, _) = anchors_of(&store.vault, path)?;
     let claims: Vec<(String, String, String, u32)> =
@@ -192,7 +193,7 @@ fn anchors_of(vault: &Vault, path: &Path) -> std::result::Result<(Vec<Anchor>, S
     Ok((anchors, before))
 }
 
-/// A changed, removed or inserted event breaks its chain; one cut off at the end is missed by the
+/// A changed, removed or inserted event breaks the chain; one cut off at the end is caught by the
 /// sequence number in the claim's row.
 async fn events_hold(
     db: &mut Db,
@@ -303,7 +304,7 @@ async fn looks_hold(db: &mut Db, anchors: &[Anchor]) -> std::result::Result<u64,
             .map_err(|e| e.to_string())?;
     let (mut before, mut hashes) = (String::new(), BTreeMap::new());
     for (id, claim, document, by, at, hash) in &rows {
-        // Looks from before there was a chain have none.
+        // Looks recorded before the chain existed have no hash.
         if (!hash.is_empty() || !before.is_empty())
             && *hash != staff::link_of_look(&before, claim, document, by, *at)
         {
@@ -413,8 +414,8 @@ mod tests {
             whole,
             "verify has written something"
         );
-        // Somebody with the database but without our key: events rewritten and all hashes
-        // recomputed.
+        // An attacker with the database but without our key: rewrites events, recomputes all
+        // hashes.
         let rehash = async |app: &App| {
             let rows: Vec<(String, u32, i64, String, String, String)> = sqlx::query_as(
                 "SELECT claim_id, seq, at, actor, what, beside FROM event ORDER BY claim_id, seq",
@@ -521,8 +522,8 @@ mod tests {
         assert!(app.verify().await.unwrap_err().contains("anchors, line 1"));
     }
 
-    /// F13: nobody else on the machine can read anything, and even to whoever can, no file is a
-    /// picture.
+    /// F13: no other user of the machine can read anything, and even somebody who could would find
+    /// no picture in any file.
     #[tokio::test]
     async fn finding_13_nobody_else_reads_what_is_stored() {
         use std::os::unix::fs::PermissionsExt;

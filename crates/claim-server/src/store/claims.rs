@@ -20,7 +20,7 @@ pub struct ClaimRow {
     pub lob: Lob,
     pub incident: String,
     pub reported_at: Moment,
-    /// Its policy is known.
+    /// Whether its policy is known.
     pub verified: bool,
     pub rules_version: String,
     pub channel: String,
@@ -31,8 +31,8 @@ pub struct ClaimRow {
 
 const COLUMNS: &str = "c.id, c.no, c.lob, c.incident, c.reported_at, c.policy_id, c.rules_version, c.channel, c.notice_sealed, c.key_sealed";
 
-/// `SELECT` with the columns of a claim and whatever follows: words of ours, known when this was
-/// compiled.
+/// `SELECT` with the columns of a claim, followed by `rest`. All of it is our own text, fixed at
+/// compile time.
 fn select(rest: &'static str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!("SELECT {COLUMNS}{rest}"))
 }
@@ -66,7 +66,7 @@ pub(super) fn place_of_notice(claim_id: &str) -> String {
     format!("claim.notice/{claim_id}")
 }
 
-/// The line of business as stored; an unknown one is a defect of the database.
+/// The line of business as stored; an unknown value means a corrupt database.
 pub(super) fn lob(text: &str) -> Result<Lob> {
     Lob::ALL
         .iter()
@@ -91,7 +91,8 @@ pub(crate) async fn key(db: &mut Db, claim_id: &str) -> Result<Arc<DataKey>> {
     key.ok_or_else(|| Failure::internal("key of a claim", "sealed with another key, or forgotten"))
 }
 
-/// The claim `no` if `subject` is a party to it: a foreign one and an unknown one are both 404.
+/// The claim `no`, if `subject` is a party to it. Somebody else's claim and an unknown number both
+/// give 404.
 pub async fn mine(db: &mut Db, subject: &str, no: &str, at: Moment) -> Result<ClaimRow> {
     let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
     let row = sqlx::query(select(
@@ -108,7 +109,8 @@ pub async fn mine(db: &mut Db, subject: &str, no: &str, at: Moment) -> Result<Cl
     })
 }
 
-/// Those that somebody is a party to, the newest first; one whose right has run out is none.
+/// The claims that a subject is a party to, newest first, without those where the right has
+/// expired.
 pub async fn of_subject(
     db: &mut Db,
     subject: &str,
@@ -182,7 +184,7 @@ pub async fn queue(db: &mut Db, search: &str) -> Result<Vec<Waiting>> {
         .collect()
 }
 
-/// Those that were reported on these days, each with its catastrophe (or nothing).
+/// Claims reported on these days, each with its catastrophe (or an empty string).
 pub async fn reported(db: &mut Db, from: Day, to: Day) -> Result<Vec<(ClaimRow, String)>> {
     let rows = sqlx::query(select(
         ", coalesce(c.catastrophe_id, '') AS catastrophe FROM claim c WHERE c.reported_at >= ? AND c.reported_at < ? ORDER BY c.reported_at",
@@ -196,7 +198,7 @@ pub async fn reported(db: &mut Db, from: Day, to: Day) -> Result<Vec<(ClaimRow, 
         .collect()
 }
 
-/// A claim that begins.
+/// A new claim.
 pub struct New<'a> {
     pub id: &'a str,
     pub no: &'a str,
@@ -208,7 +210,7 @@ pub struct New<'a> {
     pub channel: &'a str,
 }
 
-/// Writes a claim down, with a data key of its own.
+/// Inserts a claim, with a data key of its own.
 pub async fn add(tx: &mut Tx, new: &New<'_>) -> Result<()> {
     let phone_index = tx.vault.index("phone", &new.notice.reporter.phone);
     let key = tx.vault.new_claim_key(new.id);
@@ -248,7 +250,7 @@ pub async fn is_taken(db: &mut Db, no: &str) -> Result<bool> {
     Ok(taken > 0)
 }
 
-/// About how many claims there are: the newest row's number is as good as counting them all.
+/// Roughly how many claims there are: the highest row number is close enough, and saves counting.
 pub async fn about_how_many(db: &mut Db) -> Result<usize> {
     let claims: i64 = sqlx::query_scalar("SELECT coalesce(max(rowid), 0) FROM claim")
         .fetch_one(db.sql())
@@ -256,7 +258,7 @@ pub async fn about_how_many(db: &mut Db) -> Result<usize> {
     Ok(usize::try_from(claims).unwrap_or_default())
 }
 
-/// The notice as it was put right.
+/// Stores the corrected notice.
 pub async fn keep_notice(tx: &mut Tx, claim_id: &str, notice: &Notice) -> Result<()> {
     let sealed = key(tx, claim_id)
         .await?
@@ -269,7 +271,7 @@ pub async fn keep_notice(tx: &mut Tx, claim_id: &str, notice: &Notice) -> Result
     Ok(())
 }
 
-/// The claim fell under a catastrophe.
+/// Records that the claim falls under a catastrophe.
 pub async fn keep_catastrophe(tx: &mut Tx, claim_id: &str, catastrophe: &str) -> Result<()> {
     sqlx::query("UPDATE claim SET catastrophe_id = ? WHERE id = ?")
         .bind(catastrophe)
@@ -279,7 +281,7 @@ pub async fn keep_catastrophe(tx: &mut Tx, claim_id: &str, catastrophe: &str) ->
     Ok(())
 }
 
-/// The policy was found.
+/// Records the policy that was found, and ends the search for it.
 pub async fn keep_policy(tx: &mut Tx, claim_id: &str, policy_id: &str) -> Result<()> {
     sqlx::query("UPDATE claim SET policy_id = ? WHERE id = ?")
         .bind(policy_id)
@@ -293,7 +295,7 @@ pub async fn keep_policy(tx: &mut Tx, claim_id: &str, policy_id: &str) -> Result
     Ok(())
 }
 
-/// From now on a claim is only stored (个人信息保护法第四十七条).
+/// Locks a claim: from now on it is only stored (个人信息保护法第四十七条).
 pub async fn lock(tx: &mut Tx, claim_id: &str, at: Moment) -> Result<()> {
     sqlx::query("UPDATE claim SET locked_at = coalesce(locked_at, ?) WHERE id = ?")
         .bind(at.0)
@@ -303,7 +305,7 @@ pub async fn lock(tx: &mut Tx, claim_id: &str, at: Moment) -> Result<()> {
     Ok(())
 }
 
-/// Claims that are about somebody, by id and number: what she may have erased.
+/// Claims about a subject, by id and number: those they may ask to have erased.
 pub async fn about(db: &mut Db, subject: &str) -> Result<Vec<(String, String)>> {
     let sql = "SELECT c.id, c.no FROM claim c JOIN party p ON p.claim_id = c.id WHERE p.subject_id = ? AND p.role IN ('owner', 'beneficiary', 'reporter') ORDER BY c.no";
     Ok(sqlx::query_as(sql)
@@ -312,7 +314,7 @@ pub async fn about(db: &mut Db, subject: &str) -> Result<Vec<(String, String)>> 
         .await?)
 }
 
-/// Claims with something to do: events that were not attended to, or a time that has come.
+/// Claims with work to do: events not yet processed, or a due time that has passed.
 pub async fn due(db: &mut Db, at: Moment) -> Result<Vec<String>> {
     let sql = "SELECT id FROM claim WHERE attended_seq < seq UNION SELECT id FROM claim WHERE due_at <= ? LIMIT 500";
     Ok(sqlx::query_scalar(sql)
@@ -321,7 +323,7 @@ pub async fn due(db: &mut Db, at: Moment) -> Result<Vec<String>> {
         .await?)
 }
 
-/// Up to which event a claim was attended to.
+/// The sequence number up to which a claim's events have been processed.
 pub async fn attended(db: &mut Db, claim_id: &str) -> Result<u32> {
     Ok(
         sqlx::query_scalar("SELECT attended_seq FROM claim WHERE id = ?")
@@ -331,8 +333,8 @@ pub async fn attended(db: &mut Db, claim_id: &str) -> Result<u32> {
     )
 }
 
-/// A claim was attended to; when it must be looked at again, and how many of its deadlines have
-/// passed.
+/// Records that a claim was processed, when it must be looked at again, and how many of its
+/// deadlines have passed.
 pub async fn keep_attended(
     tx: &mut Tx,
     claim_id: &str,

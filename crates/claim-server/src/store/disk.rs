@@ -1,4 +1,4 @@
-//! Files beside the database: their modes, the key of the installation, lists that grow.
+//! Files beside the database: their permissions, the installation key, append-only files.
 
 pub use std::fs::File;
 use std::fs::{self, OpenOptions};
@@ -16,7 +16,7 @@ pub fn appended(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes the folder where it is not there yet.
+/// Creates the folder if it does not exist.
 pub fn folder(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
@@ -43,7 +43,7 @@ pub fn keep_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The key of the installation; one is made where there is none.
+/// The installation key; generated if there is none.
 ///
 /// # Errors
 /// When the file cannot be read or written, or is not a key.
@@ -67,12 +67,12 @@ pub fn key(path: &Path) -> io::Result<[u8; 32]> {
         .map_err(|_| io::Error::other(format!("{} is not a key of 32 bytes", path.display())))
 }
 
-/// A text that the operator has put there.
+/// A text file supplied by the operator.
 pub fn text(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-/// A file that is read from its beginning.
+/// Opens a file to be read from its beginning.
 pub fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }

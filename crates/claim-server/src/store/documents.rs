@@ -1,4 +1,4 @@
-//! Files that were handed in for a claim: what was measured of each, and the verdict. The bytes are
+//! Files submitted for a claim: what was measured on each, and the verdict. Their bytes are in
 //! [`super::uploads`].
 
 use claim_api::DocumentView;
@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Db, Tx, claims, json};
 use crate::failure::{Failure, Result};
-use crate::vault::DataKey;
+use crate::vault::{DataKey, token};
 
 /// A file of a claim.
 pub struct Handed {
@@ -19,14 +19,15 @@ pub struct Handed {
     pub upload: String,
     pub sha256: String,
     pub received_at: Moment,
-    /// What was found on it.
+    /// What was measured on it.
     pub file: File,
-    pub doubts: Vec<Doubt>,
+    /// The verdict as stored, in JSON.
+    doubts: String,
 }
 
 impl Handed {
-    pub fn view(&self) -> DocumentView {
-        DocumentView {
+    pub fn view(&self) -> Result<DocumentView> {
+        Ok(DocumentView {
             id: self.id.clone(),
             document: self.document.clone(),
             format: self.file.format,
@@ -34,7 +35,27 @@ impl Handed {
             sha256: self.sha256.clone(),
             received_at: self.received_at,
             place: self.file.place,
-            doubts: self.doubts.clone(),
+            doubts: serde_json::from_str(&self.doubts)
+                .map_err(|e| Failure::internal("verdict", e))?,
+        })
+    }
+
+    /// A file that has just arrived.
+    pub fn new(
+        document: &str,
+        upload: &str,
+        received_at: Moment,
+        file: File,
+        doubts: &[Doubt],
+    ) -> Handed {
+        Handed {
+            id: token(),
+            document: document.to_owned(),
+            upload: upload.to_owned(),
+            sha256: file.sha256.clone(),
+            received_at,
+            file,
+            doubts: json(&doubts),
         }
     }
 }
@@ -43,7 +64,7 @@ pub(super) fn place_of_facts(document_id: &str) -> String {
     format!("document.facts/{document_id}")
 }
 
-/// Everything that was handed in, in the order it came.
+/// All submitted files, in order of arrival.
 pub async fn of_claim(db: &mut Db, claim_id: &str) -> Result<Vec<Handed>> {
     let key = claims::key(db, claim_id).await?;
     let sql = "SELECT id, slot, upload_id, bytes, sha256, received_at, facts, doubts FROM document WHERE claim_id = ? ORDER BY rowid";
@@ -52,7 +73,6 @@ pub async fn of_claim(db: &mut Db, claim_id: &str) -> Result<Vec<Handed>> {
 }
 
 fn handed(key: &DataKey, row: &SqliteRow) -> Result<Handed> {
-    let doubts: &str = row.try_get("doubts")?;
     Ok(Handed {
         id: row.try_get("id")?,
         document: row.try_get("slot")?,
@@ -60,7 +80,7 @@ fn handed(key: &DataKey, row: &SqliteRow) -> Result<Handed> {
         sha256: row.try_get("sha256")?,
         received_at: Moment(row.try_get("received_at")?),
         file: file_of(key, row)?,
-        doubts: serde_json::from_str(doubts).map_err(|e| Failure::internal("verdict", e))?,
+        doubts: row.try_get("doubts")?,
     })
 }
 
@@ -111,7 +131,7 @@ pub async fn has(db: &mut Db, claim_id: &str, document: &str, sha256: &str) -> R
     Ok(known > 0)
 }
 
-/// Of which document a file is, and the upload that holds its bytes.
+/// The document a file belongs to, and the upload that holds its bytes.
 pub async fn find(db: &mut Db, claim_id: &str, id: &str) -> Result<Option<(String, String)>> {
     let sql = "SELECT slot, upload_id FROM document WHERE claim_id = ? AND id = ?";
     Ok(sqlx::query_as(sql)
@@ -121,7 +141,7 @@ pub async fn find(db: &mut Db, claim_id: &str, id: &str) -> Result<Option<(Strin
         .await?)
 }
 
-/// Adds a file that was judged by the rules of this version.
+/// Adds a file, judged by this version of the rules.
 pub async fn add(tx: &mut Tx, claim_id: &str, new: &Handed, rules_version: &str) -> Result<()> {
     let (width, height) = new
         .file
@@ -146,7 +166,7 @@ pub async fn add(tx: &mut Tx, claim_id: &str, new: &Handed, rules_version: &str)
     .bind(height)
     .bind(new.received_at.0)
     .bind(facts)
-    .bind(json(&new.doubts))
+    .bind(&new.doubts)
     .bind(rules_version)
     .execute(tx.sql())
     .await?;
@@ -175,7 +195,7 @@ pub async fn forget_places(tx: &mut Tx, claim_id: &str) -> Result<()> {
     Ok(())
 }
 
-/// What one subject has handed in itself: ids and hashes.
+/// Files that a subject submitted themselves: ids and hashes.
 pub async fn own(db: &mut Db, claim_id: &str, subject: &str) -> Result<Vec<(String, String)>> {
     let sql = "SELECT d.id, d.sha256 FROM document d JOIN upload u ON u.id = d.upload_id WHERE d.claim_id = ? AND u.subject_id = ?";
     Ok(sqlx::query_as(sql)

@@ -1,5 +1,5 @@
-//! Reports that are being written, of customers who have signed in, each with the number of times
-//! it was written.
+//! Drafts: unfinished reports of signed-in customers, each with its revision (how many times it was
+//! saved).
 
 use claim_domain::Moment;
 use claim_domain::draft::Draft;
@@ -8,16 +8,16 @@ use serde_json::Value;
 use super::{Db, Tx, json, read_json};
 use crate::failure::Result;
 
-/// As on the phone.
+/// The same as on the phone.
 const LIVES: i64 = 7 * 86_400;
-/// Per customer; the oldest goes.
+/// Per customer; beyond this, the oldest is dropped.
 const MOST: i64 = 5;
 
 pub(super) fn place(subject: &str, id: &str) -> String {
     format!("draft.sealed/{subject}/{id}")
 }
 
-/// One of somebody's drafts; `latest` is the newest.
+/// One of a subject's drafts; `latest` means the newest.
 pub async fn find(db: &mut Db, subject: &str, id: &str, at: Moment) -> Result<Option<Draft>> {
     let row: Option<(String, i64, String)> = sqlx::query_as(
         "SELECT id, rev, sealed FROM draft WHERE subject_id = ?1 AND (id = ?2 OR ?2 = 'latest') AND updated_at > ?3 ORDER BY updated_at DESC, id DESC",
@@ -37,7 +37,7 @@ pub async fn find(db: &mut Db, subject: &str, id: &str, at: Moment) -> Result<Op
     }))
 }
 
-/// All of them, to be given out.
+/// All drafts of a subject, for export.
 pub async fn of_subject(db: &mut Db, subject: &str) -> Result<Vec<(String, Value)>> {
     let rows: Vec<(String, String)> =
         sqlx::query_as("SELECT id, sealed FROM draft WHERE subject_id = ?")
@@ -55,7 +55,7 @@ pub async fn of_subject(db: &mut Db, subject: &str) -> Result<Vec<(String, Value
     Ok(rows.into_iter().map(opened).collect())
 }
 
-/// How often a draft was written; 0: never.
+/// How many times a draft was saved; 0: never.
 pub async fn revision(db: &mut Db, subject: &str, id: &str) -> Result<i64> {
     let sql = "SELECT rev FROM draft WHERE subject_id = ? AND id = ?";
     Ok(sqlx::query_scalar(sql)
@@ -66,7 +66,7 @@ pub async fn revision(db: &mut Db, subject: &str, id: &str) -> Result<i64> {
         .unwrap_or(0))
 }
 
-/// Writes one down as revision `rev`.
+/// Saves a draft as revision `rev`.
 pub async fn keep(tx: &mut Tx, subject: &str, draft: &Draft, rev: i64, at: Moment) -> Result<()> {
     let sealed = tx.vault.seal(&place(subject, &draft.id), &json(draft));
     sqlx::query("INSERT OR REPLACE INTO draft (id, subject_id, rev, sealed, updated_at) VALUES (?, ?, ?, ?, ?)")
@@ -87,7 +87,7 @@ pub async fn keep(tx: &mut Tx, subject: &str, draft: &Draft, rev: i64, at: Momen
     Ok(())
 }
 
-/// Forgets one: also in the transaction in which the report has come.
+/// Deletes a draft; also called in the transaction that receives the report.
 pub async fn forget(tx: &mut Tx, subject: &str, id: &str) -> Result<()> {
     sqlx::query("DELETE FROM draft WHERE subject_id = ? AND id = ?")
         .bind(subject)
@@ -97,7 +97,7 @@ pub async fn forget(tx: &mut Tx, subject: &str, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Forgets all of somebody's; how many.
+/// Deletes all drafts of a subject; returns how many.
 pub async fn forget_all(tx: &mut Tx, subject: &str) -> Result<u64> {
     Ok(sqlx::query("DELETE FROM draft WHERE subject_id = ?")
         .bind(subject)
@@ -106,7 +106,7 @@ pub async fn forget_all(tx: &mut Tx, subject: &str) -> Result<u64> {
         .rows_affected())
 }
 
-/// Removes what nobody went on with.
+/// Removes abandoned drafts.
 pub async fn expire(tx: &mut Tx, at: Moment) -> Result<()> {
     sqlx::query("DELETE FROM draft WHERE updated_at < ?")
         .bind(at.0 - LIVES)

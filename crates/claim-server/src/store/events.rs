@@ -37,7 +37,7 @@ pub(crate) fn place(claim_id: &str, seq: u32) -> String {
     format!("event.what/{claim_id}/{seq}")
 }
 
-/// An event as it was written before a claim had several payees and decisions several lines.
+/// Reads an event in the format from before claims had several payees and decisions several lines.
 fn former(text: &str) -> Option<What> {
     let mut what: serde_json::Value = serde_json::from_str(text).ok()?;
     let named = what.get("payee-named")?;
@@ -61,7 +61,7 @@ pub async fn after(db: &mut Db, claim_id: &str, seq: u32) -> Result<Vec<Event>> 
         .collect()
 }
 
-/// What the log of a claim comes to: kept beside it, or made anew.
+/// The snapshot of a claim's log: the stored one if it is current, otherwise a rebuilt one.
 pub async fn snapshot(db: &mut Db, claim_id: &str, lob: Lob) -> Result<Snapshot> {
     match snapshot::kept(db, claim_id).await? {
         Some(kept) => Ok(kept),
@@ -69,7 +69,7 @@ pub async fn snapshot(db: &mut Db, claim_id: &str, lob: Lob) -> Result<Snapshot>
     }
 }
 
-/// The claim as its events left it.
+/// The current state of a claim.
 pub async fn state(db: &mut Db, claim_id: &str, lob: Lob) -> Result<Claim> {
     Ok(snapshot(db, claim_id, lob).await?.claim)
 }
@@ -84,8 +84,8 @@ pub async fn head(db: &mut Db, claim_id: &str) -> Result<(u32, String)> {
         .unwrap_or_default())
 }
 
-/// Adds an event, and what the log comes to with it (`snapshot`). `beside`: the SHA-256 of what is
-/// written down with it elsewhere.
+/// Adds an event and stores the resulting `snapshot`. `beside`: the SHA-256 of data stored
+/// elsewhere together with the event.
 pub async fn add(
     tx: &mut Tx,
     claim_id: &str,

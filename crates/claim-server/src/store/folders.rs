@@ -1,5 +1,5 @@
-//! What was answered, typed and explained beside the files of a claim, and the claim request as it
-//! was signed.
+//! What people answered, typed and explained besides the files of a claim, and the claim request as
+//! it was signed.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) fn place(column: &str, claim_id: &str) -> String {
     format!("folder.{column}/{claim_id}")
 }
 
-/// What is kept of a folder; its files and what is known of the policy are not.
+/// The stored part of a folder, without its files and what we know from the policy.
 pub async fn kept(db: &mut Db, claim_id: &str) -> Result<Folder> {
     let sealed: Option<String> = sqlx::query_scalar("SELECT sealed FROM folder WHERE claim_id = ?")
         .bind(claim_id)
@@ -49,7 +49,7 @@ pub async fn keep(tx: &mut Tx, claim_id: &str, folder: Folder) -> Result<()> {
     Ok(())
 }
 
-/// What was signed: kept as it was shown (电子签名法第五条).
+/// What was signed, stored exactly as it was shown (电子签名法第五条).
 #[derive(Serialize, Deserialize)]
 pub struct Signed {
     pub form: Vec<FormLine>,
@@ -72,7 +72,7 @@ pub async fn request(db: &mut Db, claim_id: &str) -> Result<Option<Signed>> {
     read_json("request", key.open(&place("request", claim_id), &sealed)).map(Some)
 }
 
-/// Keeps a claim request; the folder is there.
+/// Stores a claim request; the folder must exist.
 pub async fn keep_request(tx: &mut Tx, claim_id: &str, signed: &Signed) -> Result<()> {
     let sealed = claims::key(tx, claim_id)
         .await?

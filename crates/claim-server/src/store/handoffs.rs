@@ -1,4 +1,4 @@
-//! What moves between a machine and a phone, by a secret that is shown as a QR code and used once.
+//! Handoffs between a kiosk and a phone, by a one-time secret shown as a QR code.
 
 use claim_api::{Parcel, Ticket};
 use claim_domain::Moment;
@@ -11,7 +11,7 @@ fn place(column: &str, id: &str) -> String {
     format!("handoff.{column}/{id}")
 }
 
-/// Forgets those of a machine that nobody has taken.
+/// Deletes the handoffs of a kiosk that nobody has taken.
 pub async fn forget_open(tx: &mut Tx, kiosk: &str) -> Result<()> {
     sqlx::query("DELETE FROM handoff WHERE kiosk = ? AND taken_by IS NULL")
         .bind(kiosk)
@@ -40,7 +40,7 @@ pub async fn add(
     Ok(())
 }
 
-/// How one stands, for the machine that shows it.
+/// The state of a handoff, for the kiosk that shows it.
 pub struct Shown {
     pub taken: bool,
     pub done: bool,
@@ -69,7 +69,7 @@ pub async fn show(db: &mut Db, id: &str, kiosk: &str) -> Result<Option<Shown>> {
     }))
 }
 
-/// One by its secret.
+/// A handoff found by its secret.
 pub struct Found {
     pub id: String,
     pub parcel: Option<Parcel>,
@@ -106,7 +106,8 @@ pub async fn by_secret(db: &mut Db, secret: &str) -> Result<Option<Found>> {
     }))
 }
 
-/// A subject has it now; what it holds goes when that has everything (`done`).
+/// Marks a handoff as taken by a subject. Its contents are deleted once they have everything
+/// (`done`).
 pub async fn take(
     tx: &mut Tx,
     id: &str,
@@ -126,7 +127,7 @@ pub async fn take(
     Ok(())
 }
 
-/// Removes those that ended before then.
+/// Removes handoffs that expired before this time.
 pub async fn expire(tx: &mut Tx, before: Moment) -> Result<()> {
     sqlx::query("DELETE FROM handoff WHERE expires_at < ?")
         .bind(before.0)

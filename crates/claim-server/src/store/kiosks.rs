@@ -1,4 +1,4 @@
-//! Machines in branches, enrolled by a code that an operator made.
+//! Kiosks: machines in branches, enrolled by a code that an operator created.
 
 use claim_domain::Moment;
 
@@ -9,14 +9,13 @@ use crate::vault::sha256_hex;
 /// An enrolled machine.
 pub struct Kiosk {
     pub name: String,
-    /// Of its printer: 58, 80, a4.
+    /// Paper of its printer: 58, 80, a4.
     pub paper: String,
-    /// Without a touch, until it asks.
+    /// Seconds without a touch before it asks whether anybody is still there.
     pub idle_seconds: u32,
 }
 
-/// A new machine, or a known one that is enrolled anew: its old cookie says nothing any more once
-/// the code was used.
+/// Adds a kiosk, or enrols a known one again: its old cookie stops working once the code is used.
 pub async fn add(tx: &mut Tx, kiosk: &Kiosk, code: &str, until: Moment) -> Result<()> {
     let index = tx.vault.index("kiosk code", code);
     sqlx::query(
@@ -33,7 +32,7 @@ pub async fn add(tx: &mut Tx, kiosk: &Kiosk, code: &str, until: Moment) -> Resul
     Ok(())
 }
 
-/// Whether there is such a code, used in time or not.
+/// Whether such a code exists and is unused, expired or not.
 pub async fn is_code(db: &mut Db, code: &str) -> Result<bool> {
     let index = db.vault.index("kiosk code", code);
     let known: i64 = sqlx::query_scalar("SELECT count(*) FROM kiosk WHERE code_hash = ?")
@@ -43,7 +42,8 @@ pub async fn is_code(db: &mut Db, code: &str) -> Result<bool> {
     Ok(known > 0)
 }
 
-/// Uses a code up: the machine with this token is the one from now on. Whether the code was good.
+/// Redeems a code: from now on, the kiosk is the machine with this token. Returns whether the code
+/// was valid.
 pub async fn enrol(tx: &mut Tx, code: &str, token: &str, at: Moment) -> Result<bool> {
     let index = tx.vault.index("kiosk code", code);
     let done = sqlx::query(
@@ -57,7 +57,7 @@ pub async fn enrol(tx: &mut Tx, code: &str, token: &str, at: Moment) -> Result<b
     Ok(done.rows_affected() == 1)
 }
 
-/// The machine with this token.
+/// The kiosk with this token.
 pub async fn find(db: &mut Db, token: &str) -> Result<Option<Kiosk>> {
     let sql = "SELECT name, paper, idle_seconds FROM kiosk WHERE token_hash = ?";
     let row: Option<(String, String, u32)> = sqlx::query_as(sql)

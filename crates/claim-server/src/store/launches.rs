@@ -1,4 +1,4 @@
-//! Links from the insurer's own menu that were used, until they would have run out.
+//! Used links from the insurer's own menu, kept until they would have expired.
 
 use claim_domain::Moment;
 
@@ -6,7 +6,7 @@ use super::Tx;
 use crate::failure::Result;
 use crate::vault::sha256_hex;
 
-/// Uses a link up; whether it was not used before.
+/// Marks a link as used; returns whether it was unused.
 pub async fn take(tx: &mut Tx, nonce: &str, expires: Moment) -> Result<bool> {
     let sql = "INSERT OR IGNORE INTO launch (nonce_hash, expires_at) VALUES (?, ?)";
     let fresh = sqlx::query(sql)
@@ -17,7 +17,7 @@ pub async fn take(tx: &mut Tx, nonce: &str, expires: Moment) -> Result<bool> {
     Ok(fresh.rows_affected() == 1)
 }
 
-/// Removes those that ran out before then: they are refused by their date.
+/// Removes links that expired before this time: they are refused by their date anyway.
 pub async fn expire(tx: &mut Tx, before: Moment) -> Result<()> {
     sqlx::query("DELETE FROM launch WHERE expires_at < ?")
         .bind(before.0)

@@ -1,5 +1,5 @@
-//! Links that open one page of one claim without signing in: for those who wait along, and for a
-//! policyholder who says 这不是我报的. Their secrets are known by their hashes.
+//! Links that open one page of one claim without signing in: for people who follow its progress,
+//! and for a policyholder to say 这不是我报的. Only the hashes of their secrets are stored.
 
 use claim_api::ProblemCode;
 use claim_domain::Moment;
@@ -28,7 +28,7 @@ pub async fn share(
     Ok(())
 }
 
-/// When the links to follow a claim that still work run out.
+/// The expiry times of a claim's share links that still work.
 pub async fn shares(db: &mut Db, claim_id: &str, at: Moment) -> Result<Vec<Moment>> {
     let sql = "SELECT expires_at FROM share WHERE claim_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY expires_at";
     let open: Vec<i64> = sqlx::query_scalar(sql)
@@ -39,7 +39,7 @@ pub async fn shares(db: &mut Db, claim_id: &str, at: Moment) -> Result<Vec<Momen
     Ok(open.into_iter().map(Moment).collect())
 }
 
-/// Takes all of them back.
+/// Revokes all share links of a claim.
 pub async fn revoke_shares(tx: &mut Tx, claim_id: &str, at: Moment) -> Result<()> {
     let sql = "UPDATE share SET revoked_at = ? WHERE claim_id = ? AND revoked_at IS NULL";
     sqlx::query(sql)
@@ -67,7 +67,7 @@ pub async fn shared(db: &mut Db, secret: &str, at: Moment) -> Result<Option<Clai
     }
 }
 
-/// A link by which a policyholder says 这不是我报的.
+/// Adds a link with which a policyholder can say 这不是我报的.
 pub async fn add_disown(tx: &mut Tx, claim_id: &str, secret: &str, expires: Moment) -> Result<()> {
     sqlx::query("INSERT INTO disown (token_hash, claim_id, expires_at) VALUES (?, ?, ?)")
         .bind(sha256_hex(secret.as_bytes()))
@@ -81,7 +81,7 @@ pub async fn add_disown(tx: &mut Tx, claim_id: &str, secret: &str, expires: Mome
 /// The claim behind such a link.
 ///
 /// # Errors
-/// `not-found` for one that never was or has run out.
+/// `not-found` if it never existed or has expired.
 pub async fn disowned(db: &mut Db, secret: &str, at: Moment) -> Result<ClaimRow> {
     let claim: Option<String> =
         sqlx::query_scalar("SELECT claim_id FROM disown WHERE token_hash = ? AND expires_at > ?")

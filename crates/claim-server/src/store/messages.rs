@@ -1,5 +1,4 @@
-//! Messages that wait to be sent or were, each once for an event and kind; and which of them
-//! somebody wants.
+//! Queued and sent messages, at most one for each event and kind; and which messages people want.
 
 use claim_domain::Moment;
 use sqlx::Row;
@@ -7,7 +6,7 @@ use sqlx::Row;
 use super::{Db, Tx};
 use crate::failure::Result;
 
-/// Bound to the phone: no text goes to another.
+/// Binds a sealed value to its phone, so that no text can go to another one.
 pub(crate) fn place(column: &str, phone_index: &str) -> String {
     format!("message.{column}/{phone_index}")
 }
@@ -23,7 +22,7 @@ pub struct New<'a> {
     pub next: Moment,
 }
 
-/// Writes one down; nothing where it was before.
+/// Queues a message, unless it was queued before.
 pub async fn add(tx: &mut Tx, new: &New<'_>, at: Moment) -> Result<()> {
     let index = tx.vault.index("phone", new.phone);
     let (phone, text) = (
@@ -46,7 +45,7 @@ pub async fn add(tx: &mut Tx, new: &New<'_>, at: Moment) -> Result<()> {
     Ok(())
 }
 
-/// Writes a sign-in code; it goes out at any hour.
+/// Queues a sign-in code; it goes out at any hour.
 pub async fn add_code(tx: &mut Tx, phone: &str, text: &str, at: Moment) -> Result<()> {
     let index = tx.vault.index("phone", phone);
     let (phone, text) = (
@@ -64,8 +63,8 @@ pub async fn add_code(tx: &mut Tx, phone: &str, text: &str, at: Moment) -> Resul
     Ok(())
 }
 
-/// Messages to a phone that were written in the last hour and are out: how many, and when the
-/// oldest was.
+/// Messages to a phone that were queued in the last hour and are due or sent: how many, and when
+/// the oldest was queued.
 pub async fn in_an_hour(db: &mut Db, phone: &str, at: Moment) -> Result<(i64, i64)> {
     let sql = "SELECT count(*), coalesce(min(created_at), 0) FROM message WHERE phone_index = ? AND state <> 'failed' AND created_at > ? AND next_at <= ?";
     let index = db.vault.index("phone", phone);
@@ -77,7 +76,7 @@ pub async fn in_an_hour(db: &mut Db, phone: &str, at: Moment) -> Result<(i64, i6
         .await?)
 }
 
-/// Messages to a phone in a day; what waits counts where it will go out.
+/// Messages to a phone in the last day; a waiting one counts from the time it will go out.
 pub async fn in_a_day(db: &mut Db, phone: &str, at: Moment) -> Result<i64> {
     let sql = "SELECT count(*) FROM message WHERE phone_index = ? AND state <> 'failed' AND max(created_at, next_at) > ?";
     let index = db.vault.index("phone", phone);
@@ -88,7 +87,7 @@ pub async fn in_a_day(db: &mut Db, phone: &str, at: Moment) -> Result<i64> {
         .await?)
 }
 
-/// When the message that is the `nth` before the newest of an hour goes out, or went.
+/// When the `nth` message before the newest goes out or went out, among those since an hour ago.
 pub async fn nth_before(db: &mut Db, phone: &str, nth: i64, at: Moment) -> Result<Option<i64>> {
     let sql = "SELECT max(created_at, next_at) AS t FROM message WHERE phone_index = ? AND state <> 'failed' AND t > ? ORDER BY t DESC LIMIT 1 OFFSET ?";
     let index = db.vault.index("phone", phone);
@@ -100,7 +99,7 @@ pub async fn nth_before(db: &mut Db, phone: &str, nth: i64, at: Moment) -> Resul
         .await?)
 }
 
-/// One that is to be sent.
+/// A message to be sent.
 pub struct Queued {
     pub id: i64,
     pub phone: String,
@@ -111,7 +110,7 @@ pub struct Queued {
     pub seq: Option<u32>,
 }
 
-/// Up to ten that are due; somebody waits for a code.
+/// Up to ten messages that are due, codes first: somebody is waiting for those.
 pub async fn due(db: &mut Db, at: Moment) -> Result<Vec<Queued>> {
     let rows = sqlx::query("SELECT id, phone_index, phone_sealed, text_sealed, kind, tries, claim_id, seq FROM message WHERE state = 'queued' AND next_at <= ? ORDER BY kind <> 'code', next_at LIMIT 10")
         .bind(at.0)
@@ -137,7 +136,7 @@ pub async fn due(db: &mut Db, at: Moment) -> Result<Vec<Queued>> {
     rows.iter().map(queued).collect()
 }
 
-/// Whether a code from before then still waits: it helps nobody any more.
+/// Whether a code from before this time is still queued: it is of no use any more.
 pub async fn has_late_codes(db: &mut Db, before: Moment) -> Result<bool> {
     let sql =
         "SELECT count(*) FROM message WHERE state = 'queued' AND kind = 'code' AND created_at < ?";
@@ -163,7 +162,7 @@ pub async fn keep_sent(tx: &mut Tx, id: i64, at: Moment) -> Result<()> {
     Ok(())
 }
 
-/// It was not taken: once more at `next`, or not any more.
+/// Records a failed delivery: retried at `next`, or given up if that is `None`.
 pub async fn keep_failed(tx: &mut Tx, id: i64, next: Option<Moment>) -> Result<()> {
     sqlx::query("UPDATE message SET tries = tries + 1, state = CASE WHEN ?1 IS NULL THEN 'failed' ELSE 'queued' END, next_at = coalesce(?1, next_at) WHERE id = ?2")
         .bind(next.map(|n| n.0))
@@ -173,7 +172,7 @@ pub async fn keep_failed(tx: &mut Tx, id: i64, next: Option<Moment>) -> Result<(
     Ok(())
 }
 
-/// What was written to a phone about claims of a subject: kind, text, when.
+/// Messages to a phone about the claims of a subject: kind, text, time.
 pub async fn of_subject(
     db: &mut Db,
     subject: &str,
@@ -198,7 +197,7 @@ pub async fn of_subject(
         .collect())
 }
 
-/// The newest fifty, for the outbox of a demo: phone, text, when.
+/// The newest fifty messages, for the outbox of a demo: phone, text, time.
 pub async fn newest(db: &mut Db) -> Result<Vec<(String, String, Moment)>> {
     let rows: Vec<(String, String, String, i64)> =
         sqlx::query_as("SELECT phone_index, phone_sealed, text_sealed, created_at FROM message ORDER BY id DESC LIMIT 50")
@@ -221,7 +220,7 @@ pub async fn newest(db: &mut Db) -> Result<Vec<(String, String, Moment)>> {
         .collect())
 }
 
-/// Forgets what was sent to a phone; how many.
+/// Deletes the messages sent to a phone; returns how many.
 pub async fn forget_sent(tx: &mut Tx, phone: &str) -> Result<u64> {
     let index = tx.vault.index("phone", phone);
     let sql = "DELETE FROM message WHERE phone_index = ? AND state <> 'queued'";
@@ -232,7 +231,7 @@ pub async fn forget_sent(tx: &mut Tx, phone: &str) -> Result<u64> {
         .rows_affected())
 }
 
-/// Whether a phone wants messages by day only, and also what is not needed.
+/// Whether a phone wants messages by day only, and whether it wants optional ones.
 pub async fn wishes(db: &mut Db, phone: &str) -> Result<(bool, bool)> {
     let index = db.vault.index("phone", phone);
     let row: Option<(bool, bool)> =
@@ -254,7 +253,7 @@ pub async fn keep_wishes(tx: &mut Tx, phone: &str, by_day: bool, optional: bool)
     Ok(())
 }
 
-/// Forgets them; how many.
+/// Deletes the preferences of a phone; returns how many.
 pub async fn forget_wishes(tx: &mut Tx, phone: &str) -> Result<u64> {
     let index = tx.vault.index("phone", phone);
     Ok(sqlx::query("DELETE FROM preference WHERE phone_index = ?")

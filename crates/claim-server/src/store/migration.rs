@@ -1,9 +1,9 @@
-//! Reseals what versions before data keys stored: with a key for each claim and each file, bound to
-//! its place.
+//! Reseals data stored by versions before data keys: with a key for each claim and each file, bound
+//! to its place.
 //!
 //! Promise: if stopped at any moment, the migration continues at the next start, and until then
-//! everything opens as before or as after. A claim and everything in it moves in one transaction; a
-//! file exists twice until its row says which copy counts.
+//! every value opens in its old or its new form. A claim and everything in it moves in one
+//! transaction; a file exists twice until its row says which copy counts.
 
 use claim_domain::Moment;
 use sqlx::Row;
@@ -43,7 +43,7 @@ pub async fn seal_anew(store: &Store, uploads: &Uploads) -> Outcome<()> {
         .map_err(|f| f.problem().title)
 }
 
-/// An old value: in the clear, or sealed with the installation key and bound to no place.
+/// Opens an old value: plain text, or sealed with the installation key and bound to no place.
 fn opened(vault: &Vault, stored: &str) -> Outcome<String> {
     if stored.starts_with(['{', '[', '"']) {
         return Ok(stored.to_owned());
@@ -53,7 +53,7 @@ fn opened(vault: &Vault, stored: &str) -> Outcome<String> {
         .ok_or_else(|| "a value is sealed with another key".to_owned())
 }
 
-/// Columns of one claim: table, column, the name of its row, and its place.
+/// Reseals the columns of one claim, each bound to its place, and its log.
 async fn of_a_claim(store: &Store, id: &str) -> Outcome<()> {
     let mut tx = store
         .begin_patiently()
@@ -126,7 +126,7 @@ async fn of_a_claim(store: &Store, id: &str) -> Outcome<()> {
     done
 }
 
-/// The log and its hashes: verified as they were, written in the new form.
+/// Verifies the log and its old hashes, and writes both in the new form.
 async fn log(vault: &Vault, tx: &mut Tx, id: &str, key: &DataKey) -> Outcome<()> {
     let rows =
         sqlx::query("SELECT seq, at, actor, what, hash FROM event WHERE claim_id = ? ORDER BY seq")
@@ -159,7 +159,7 @@ async fn log(vault: &Vault, tx: &mut Tx, id: &str, key: &DataKey) -> Outcome<()>
             Some((kind, sealed)) if !what.starts_with(['{', '"']) => {
                 (kind.to_owned(), opened(vault, sealed)?)
             }
-            // Events of the first versions were in the clear, under the name of their kind.
+            // The first versions stored events as plain text, under the name of their kind.
             _ => (
                 serde_json::from_str::<serde_json::Value>(&what)
                     .ok()
@@ -194,7 +194,7 @@ fn kind_of(value: &serde_json::Value) -> Option<String> {
         .or_else(|| value.as_object()?.keys().next().cloned())
 }
 
-/// What belongs to no claim.
+/// Reseals what belongs to no claim.
 async fn of_the_installation(store: &Store) -> Outcome<()> {
     let mut tx = store
         .begin_patiently()
@@ -257,7 +257,7 @@ async fn of_the_installation(store: &Store) -> Outcome<()> {
             .await
             .map_err(told)?;
     }
-    // These last half an hour and two minutes: whoever is signed in signs in again.
+    // Sessions last half an hour and handoffs two minutes, so we drop them: people sign in again.
     for sql in [
         "DELETE FROM session WHERE phone_sealed IS NOT NULL AND instr(phone_sealed, '$') = 0",
         "DELETE FROM handoff WHERE instr(coalesce(parcel_sealed, ticket_sealed, '$'), '$') = 0",
@@ -276,7 +276,7 @@ mod tests {
     use crate::tests::{Caller, copy, opened as demo, pdf};
     use crate::{App, Options};
 
-    /// Puts everything back into the form of versions before data keys.
+    /// Converts everything back to the format from before data keys.
     async fn make_old(app: &App) {
         let mut tx = app.store.begin().await.unwrap();
         let claims: Vec<String> = sqlx::query_scalar("SELECT id FROM claim")
@@ -403,8 +403,7 @@ mod tests {
         tx.commit().await.unwrap();
     }
 
-    /// Every old picture, name and letter is there afterwards, wherever the machine stopped in
-    /// between.
+    /// Every old picture, name and letter survives, wherever the machine stopped in between.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn finding_13_stopped_anywhere_the_sealing_goes_on_and_loses_nothing() {
         let (data, app) = demo().await;
@@ -451,7 +450,7 @@ mod tests {
             };
             let mut opening = Box::pin(App::open(options.clone()));
             let mut left = polls;
-            // That many steps and then nothing more: what a power cut is to a program.
+            // Runs that many steps and then stops: what a power cut does to a program.
             let whole = std::future::poll_fn(|cx| {
                 if left == 0 {
                     return Poll::Ready(None);

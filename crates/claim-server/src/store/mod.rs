@@ -1,12 +1,12 @@
-//! What is kept: the database, and the files beside it. One module for each kind of thing, with
-//! functions that take what they are about.
+//! Storage: the database, and the files beside it. One module for each kind of record, with
+//! functions that take what they work on.
 //!
-//! Promise: no SQL and no file access stands anywhere else (`cargo xtask check`; the compiler too:
-//! a connection leaves this module only wrapped in [`Db`]). What somebody looked up as a customer
-//! takes the subject, so a foreign row is never found. Personal values are sealed here on their way
-//! in and opened on their way out.
+//! Promise: SQL and file access exist nowhere else (enforced by `cargo xtask check`, and by the
+//! compiler: a connection leaves this module only wrapped in [`Db`]). Lookups for a customer take
+//! the subject, so they never find somebody else's row. Personal values are sealed here on the way
+//! in and opened on the way out.
 //!
-//! SQLite in WAL with `synchronous=FULL`: a commit that was answered survives a power cut. One
+//! SQLite in WAL mode with `synchronous=FULL`: an acknowledged commit survives a power cut. One
 //! connection writes, several read; every write begins with `BEGIN IMMEDIATE`.
 
 pub mod assets;
@@ -59,20 +59,21 @@ pub struct Store {
     read: SqlitePool,
     write: SqlitePool,
     vault: Vault,
-    /// Everything but reports waits here first, so that at most one of these is ahead of a report:
-    /// they take turns.
+    /// Everything but reports queues here first and takes turns, so that at most one of these is
+    /// ahead of a report.
     others: Gate,
-    /// Reports that wait.
+    /// Limits how many reports wait.
     reports: Semaphore,
 }
 
-/// Beyond this many, refuse at once instead of letting them wait and fail: half a second of work.
+/// Beyond this many, we refuse at once instead of letting requests wait and fail: half a second of
+/// work.
 const OTHERS_WAITING: usize = 300;
 const REPORTS_WAITING: usize = 120;
 
 const IMMEDIATE: &str = "BEGIN IMMEDIATE";
 
-/// A connection that reads, and the keys to what it finds.
+/// A read connection, and the keys to what it finds.
 pub struct Db {
     connection: Connection,
     vault: Vault,
@@ -84,7 +85,7 @@ enum Connection {
 }
 
 impl Db {
-    /// Nobody but the modules of this one (and tests) writes SQL.
+    /// Only the submodules of this one (and tests) write SQL.
     #[cfg(not(test))]
     fn sql(&mut self) -> &mut SqliteConnection {
         self.connection()
@@ -103,7 +104,7 @@ impl Db {
     }
 }
 
-/// A writing transaction; what is not committed did not happen.
+/// A write transaction; unless committed, it has no effect.
 pub struct Tx(Db);
 
 impl Deref for Tx {
@@ -156,8 +157,8 @@ impl Store {
             return Ok(Store::of(read, write, vault));
         }
         // If a statement fails midway, SQLite and its driver may disagree on whether a transaction
-        // is open (SQLite rolls back by itself on a full disk, and has begun one whose BEGIN was
-        // stopped). No transaction could begin on such a connection any more, so it is discarded.
+        // is open (SQLite rolls back by itself on a full disk; an interrupted BEGIN may still have
+        // begun one). Such a connection could never begin a transaction again, so it is discarded.
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(Duration::from_secs(10))
@@ -192,7 +193,7 @@ impl Store {
         }
     }
 
-    /// A connection that sees what is committed.
+    /// A connection that sees committed data.
     pub async fn read(&self) -> Result<Db> {
         Ok(Db {
             connection: Connection::Pooled(self.read.acquire().await?),
@@ -200,7 +201,7 @@ impl Store {
         })
     }
 
-    /// The same for several looks at one state of the database.
+    /// The same, for several queries on one state of the database.
     pub async fn read_at_once(&self) -> Result<Db> {
         Ok(Db {
             connection: Connection::Transaction(self.read.begin().await?),
@@ -228,32 +229,32 @@ impl Store {
         &self.read
     }
 
-    /// Starts the one writing transaction of a request; others wait for it.
+    /// Begins the write transaction of a request; others wait for it.
     ///
     /// # Errors
-    /// `rate-limited` where too many wait already.
+    /// `rate-limited` if too many are already waiting.
     pub async fn begin(&self) -> Result<Tx> {
         let _turn = self.others.enter().await?;
         self.immediate().await
     }
 
-    /// The same for work that nobody would retry.
+    /// The same for work that nobody would retry: never refused.
     pub async fn begin_patiently(&self) -> Result<Tx> {
         let _turn = self.others.enter_patiently().await?;
         self.immediate().await
     }
 
-    /// The same for somebody at the roadside, who goes ahead of all these.
+    /// The same for somebody reporting at the roadside, who goes ahead of all these.
     ///
     /// # Errors
-    /// `rate-limited` where too many of them wait already.
+    /// `rate-limited` if too many reports are already waiting.
     pub async fn begin_report(&self) -> Result<Tx> {
         let _place = self.reports.try_acquire().map_err(|_| busy(1))?;
         self.immediate().await
     }
 
-    /// Stops the write connection once, after `left` of its steps (tests). Not between a commit and
-    /// its acknowledgement, which SQLite's machine would then deny.
+    /// Interrupts the write connection once, after `left` of its steps (tests). Never between a
+    /// commit and its acknowledgement: SQLite would then deny the commit.
     #[cfg(test)]
     pub async fn interrupt_when(&self, left: std::sync::Arc<std::sync::atomic::AtomicI64>) {
         use std::sync::atomic::{AtomicBool, Ordering};
@@ -276,17 +277,17 @@ impl Store {
     }
 }
 
-/// For values whose JSON cannot fail: no maps with odd keys, no floats.
+/// For values whose JSON cannot fail: no maps with non-string keys, no floats.
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// What was sealed and can no longer be opened: another key, another place, or changed.
+/// The failure for a sealed value that cannot be opened: another key, another place, or altered.
 fn unopened(what: &str) -> Failure {
     Failure::internal(what, "sealed with another key")
 }
 
-/// A sealed value as it was written.
+/// Parses an opened value.
 fn read_json<T: serde::de::DeserializeOwned>(what: &str, text: Option<String>) -> Result<T> {
     let text = text.ok_or_else(|| unopened(what))?;
     serde_json::from_str(&text).map_err(|e| Failure::internal(what, e))

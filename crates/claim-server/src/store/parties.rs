@@ -1,8 +1,8 @@
-//! Who takes part in a claim, and with which right.
+//! The parties to a claim, and the rights of each.
 //!
-//! Promise: a right is proved, never declared: by a code to a phone of the policy, by a document
-//! that staff accepted, by staff who saw the papers. Until then reporters see their own report and
-//! its stages. The stronger right stays.
+//! Promise: a right is proved, never just claimed: by a code sent to a phone of the policy, by a
+//! document that staff accepted, or by staff who saw the papers. Until then, reporters see only
+//! their own report and its stages. A stronger right is kept.
 
 use claim_api::ProblemCode;
 use claim_domain::lifecycle::{Event, Eyes, Role};
@@ -11,11 +11,11 @@ use claim_domain::{Day, Moment};
 use super::{Db, Tx};
 use crate::failure::{Failure, Result};
 
-/// The right with which somebody looks at a claim.
+/// A party's right in a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     pub role: Role,
-    /// The payee's number, if somebody takes part as one.
+    /// The payee's number, if they take part as a payee.
     pub payee: Option<u16>,
 }
 
@@ -31,13 +31,13 @@ impl Part {
         Ok(Part { role, payee })
     }
 
-    /// Sees and does everything that the insured person may.
+    /// Whether they may see and do everything that the insured person may.
     pub fn is_whole(self) -> bool {
         self.role.is_whole()
     }
 
     /// # Errors
-    /// `not-this-person` for whoever may only follow the stages.
+    /// `not-this-person` for people who may only follow the stages.
     pub fn whole(self) -> Result<()> {
         if self.is_whole() {
             Ok(())
@@ -71,7 +71,7 @@ fn rank(role: Role) -> i64 {
     }
 }
 
-/// The right of a phone in a claim.
+/// A right in a claim, granted to a phone.
 pub struct Grant<'a> {
     pub role: Role,
     pub payee: Option<u16>,
@@ -79,7 +79,7 @@ pub struct Grant<'a> {
     pub phone: &'a str,
 }
 
-/// Lets whoever reported follow it: the session it came from, and whoever has signed in with the
+/// Lets the reporter follow the claim: the session it came from, and anybody signed in with the
 /// reporter's phone.
 pub async fn admit_reporter(tx: &mut Tx, claim_id: &str, subject: &str, phone: &str) -> Result<()> {
     write(tx, claim_id, subject, Role::Reporter, None, None).await?;
@@ -118,7 +118,7 @@ async fn write(
     Ok(())
 }
 
-/// Grants a proved right to whoever has a phone, now or when they sign in.
+/// Grants a proved right to the owner of a phone, now or when they sign in.
 pub async fn grant(tx: &mut Tx, claim_id: &str, grant: &Grant<'_>) -> Result<()> {
     let until = grant.until.map(|day| day.ends().0);
     let phone_index = tx.vault.index("phone", grant.phone);
@@ -143,7 +143,7 @@ pub async fn grant(tx: &mut Tx, claim_id: &str, grant: &Grant<'_>) -> Result<()>
     }
 }
 
-/// Holder and insured persons of the policy see the claim from now on, if they have signed in
+/// Admits the holder and the insured persons of the policy to the claim, if they have signed in
 /// before.
 pub async fn admit_owners(tx: &mut Tx, claim_id: &str, policy_id: &str) -> Result<()> {
     let owners: Vec<String> = sqlx::query_scalar(
@@ -158,8 +158,7 @@ pub async fn admit_owners(tx: &mut Tx, claim_id: &str, policy_id: &str) -> Resul
     Ok(())
 }
 
-/// Somebody has signed in with this phone: every claim in which it has a right is theirs in that
-/// right.
+/// Called when somebody signs in with a phone: they get every right that the phone has.
 pub async fn arrive(tx: &mut Tx, subject: &str, phone: &str) -> Result<()> {
     type Right = (String, String, Option<u16>, Option<i64>);
     let phone_index = tx.vault.index("phone", phone);
@@ -178,11 +177,11 @@ pub async fn arrive(tx: &mut Tx, subject: &str, phone: &str) -> Result<()> {
     Ok(())
 }
 
-/// The part of `subject` in a claim, as of now. An expired one leaves what a reporter may see, or
-/// nothing.
+/// The rights of `subject` in a claim, as of now. An expired right leaves what a reporter may see,
+/// or nothing.
 ///
 /// # Errors
-/// `not-found` for somebody who has no part in it.
+/// `not-found` if they are not a party to it.
 pub async fn part(db: &mut Db, claim_id: &str, subject: &str, at: Moment) -> Result<Part> {
     let row: Option<(String, Option<u16>, Option<i64>, bool)> = sqlx::query_as(
         "SELECT p.role, p.payee, p.until, coalesce(s.phone_index = c.reporter_phone_index, 0) FROM party p \

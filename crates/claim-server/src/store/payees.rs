@@ -1,5 +1,5 @@
-//! Who gets the money of a claim, with whole accounts: sealed, and bound to the event that named
-//! them by its hash.
+//! The payees of a claim with full account numbers: sealed, and bound by hash to the event that
+//! named them.
 
 use claim_api::PayeeEntry;
 
@@ -11,7 +11,7 @@ pub(super) fn place(claim_id: &str) -> String {
     format!("payee.sealed/{claim_id}")
 }
 
-/// Whole holders and accounts.
+/// The payees with full names and account numbers.
 pub async fn whole(db: &mut Db, claim_id: &str) -> Result<Vec<PayeeEntry>> {
     let sealed: Option<String> = sqlx::query_scalar("SELECT sealed FROM payee WHERE claim_id = ?")
         .bind(claim_id)
@@ -24,11 +24,11 @@ pub async fn whole(db: &mut Db, claim_id: &str) -> Result<Vec<PayeeEntry>> {
         .await?
         .open(&place(claim_id), &sealed)
         .ok_or_else(|| super::unopened("payee"))?;
-    // From before there could be several: one, without a kind.
+    // The format from before there could be several (one payee, without a kind) counts as none.
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
-/// Holders and accounts as they are written down.
+/// Names and accounts in the form they are stored.
 pub struct Sealed(String);
 
 impl Sealed {
@@ -46,7 +46,7 @@ impl Sealed {
     }
 }
 
-/// Keeps them, once the event was admitted.
+/// Stores them, once the event is admitted.
 pub async fn keep(tx: &mut Tx, claim_id: &str, sealed: Sealed) -> Result<()> {
     sqlx::query("INSERT INTO payee (claim_id, sealed) VALUES (?, ?) ON CONFLICT (claim_id) DO UPDATE SET sealed = excluded.sealed")
         .bind(claim_id)

@@ -1,4 +1,4 @@
-//! What the bank was told and what it answered: one answer for an instruction.
+//! Payment instructions to the bank and its answers: one answer for each instruction.
 
 use claim_domain::Moment;
 
@@ -9,11 +9,11 @@ use crate::failure::Result;
 pub struct Payment {
     pub claim_id: String,
     pub payee: u16,
-    /// As it came, once it has.
+    /// The bank's answer as received, once there is one.
     pub answer: Option<String>,
 }
 
-/// Notes an instruction; whether it was never used before, in whatever claim.
+/// Records an instruction; returns whether it was never used before, in any claim.
 pub async fn order(
     tx: &mut Tx,
     claim_id: &str,
@@ -46,7 +46,7 @@ pub async fn find(db: &mut Db, instruction: &str) -> Result<Option<Payment>> {
     }))
 }
 
-/// Keeps the first answer.
+/// Stores the answer, if it is the first.
 pub async fn settle(tx: &mut Tx, instruction: &str, answer: &str) -> Result<()> {
     let sql = "UPDATE payment SET answer = ? WHERE instruction = ? AND answer IS NULL";
     sqlx::query(sql)
@@ -57,7 +57,7 @@ pub async fn settle(tx: &mut Tx, instruction: &str, answer: &str) -> Result<()> 
     Ok(())
 }
 
-/// The bank answered an instruction that nobody has ordered.
+/// Records the bank's answer to an instruction that was never ordered.
 pub async fn add_stray(tx: &mut Tx, instruction: &str, paid: bool, at: Moment) -> Result<()> {
     sqlx::query("INSERT OR IGNORE INTO stray_answer (instruction, paid, at) VALUES (?, ?, ?)")
         .bind(instruction.chars().take(100).collect::<String>())
@@ -68,7 +68,7 @@ pub async fn add_stray(tx: &mut Tx, instruction: &str, paid: bool, at: Moment) -
     Ok(())
 }
 
-/// Those answers, the newest first: instruction, whether it says that money went, when.
+/// Those stray answers, newest first: instruction, whether it says that money was paid, time.
 pub async fn stray(db: &mut Db) -> Result<Vec<(String, bool, Moment)>> {
     let rows: Vec<(String, bool, i64)> =
         sqlx::query_as("SELECT instruction, paid, at FROM stray_answer ORDER BY at DESC LIMIT 20")

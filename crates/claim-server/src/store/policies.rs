@@ -1,5 +1,5 @@
-//! Policies, whole and sealed, with what they are found by beside them; and the claims whose policy
-//! is still looked for.
+//! Policies, sealed as a whole, with the columns they are found by; and the claims whose policy we
+//! are still looking for.
 
 use claim_domain::policy::{Party, Policy};
 use claim_domain::{Lob, Moment, Notice};
@@ -23,7 +23,7 @@ fn opened(db: &Db, id: &str, sealed: &str) -> Result<Option<Policy>> {
     read_json("policy", db.vault.open_text(&place(id), sealed)).map(Some)
 }
 
-/// The policy that a claim is on.
+/// The policy of a claim.
 pub async fn of_claim(db: &mut Db, claim_id: &str) -> Result<Option<Policy>> {
     let found: Option<(String, String)> = sqlx::query_as(
         "SELECT p.id, p.sealed FROM claim c JOIN policy p ON p.id = c.policy_id WHERE c.id = ?",
@@ -34,7 +34,7 @@ pub async fn of_claim(db: &mut Db, claim_id: &str) -> Result<Option<Policy>> {
     found.map_or(Ok(None), |(id, sealed)| opened(db, &id, &sealed))
 }
 
-/// Policies in which a phone is the holder's or an insured person's: their ids, and whether each is
+/// Policies whose holder or an insured person has this phone: with their ids, and whether each is
 /// in force.
 pub async fn of_phone(db: &mut Db, phone: &str, at: Moment) -> Result<Vec<(String, Policy, bool)>> {
     let rows = sqlx::query(
@@ -76,7 +76,7 @@ pub async fn numbered(db: &mut Db, no: &str, phone: &str) -> Result<Option<Strin
         .await?)
 }
 
-/// The id of the policy with this number that was in force then.
+/// The id of the policy with this number that was in force at this time.
 pub async fn in_force(db: &mut Db, no: &str, lob: Lob, at: Moment) -> Result<Option<String>> {
     let sql = "SELECT id FROM policy WHERE no = ?1 AND lob = ?2 AND starts_at <= ?3 AND ends_at > ?3 AND sealed <> ''";
     Ok(sqlx::query_scalar(sql)
@@ -95,7 +95,7 @@ pub async fn no(db: &mut Db, id: &str) -> Result<String> {
         .await?)
 }
 
-/// Who has told of a policy.
+/// Where we learned of a policy.
 #[derive(Clone, Copy)]
 pub enum Source {
     File,
@@ -103,7 +103,8 @@ pub enum Source {
     Insurer,
 }
 
-/// Stores a policy as it is now, replacing the same number. Returns whether it was new.
+/// Stores the current version of a policy, replacing any with the same number. Returns whether it
+/// was new.
 pub async fn keep(tx: &mut Tx, policy: &Policy, source: Source, at: Moment) -> Result<bool> {
     let id = format!("p-{}", &tx.vault.index("policy", &policy.no)[..32]);
     let known: Option<String> = sqlx::query_scalar("SELECT id FROM policy WHERE no = ?")
@@ -159,7 +160,7 @@ pub async fn keep(tx: &mut Tx, policy: &Policy, source: Source, at: Moment) -> R
     Ok(fresh)
 }
 
-/// The id of the policy that a notice means, if it was in force when the loss happened.
+/// The id of the policy that a notice refers to, if it was in force when the loss happened.
 pub async fn find(
     db: &mut Db,
     signed_in: Option<&str>,
@@ -184,7 +185,7 @@ pub async fn find(
     .await?)
 }
 
-/// Whether no policy covers the day, but one of this plate, number or person began after it.
+/// Whether a policy with this number, plate or person begins only after the loss.
 pub async fn begins_later(db: &mut Db, notice: &Notice, lob: Lob) -> Result<bool> {
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let later: i64 = sqlx::query_scalar(
@@ -201,7 +202,7 @@ pub async fn begins_later(db: &mut Db, notice: &Notice, lob: Lob) -> Result<bool
     Ok(later > 0)
 }
 
-/// Whether a policy came from the insurer's system so long ago that it is asked again.
+/// Whether a policy was fetched from the insurer's system so long ago that we ask again.
 pub async fn is_old(db: &mut Db, policy_id: &str, at: Moment) -> Result<bool> {
     let found: Option<i64> = sqlx::query_scalar(
         "SELECT 1 FROM policy WHERE id = ? AND source = 'insurer' AND fetched_at < ?",
@@ -226,7 +227,7 @@ pub async fn page(db: &mut Db, after: &str) -> Result<Vec<Policy>> {
         .collect()
 }
 
-/// A claim's policy is looked for from now on.
+/// Starts looking for the policy of a claim.
 pub async fn look_for(tx: &mut Tx, claim_id: &str, at: Moment) -> Result<()> {
     sqlx::query("INSERT OR IGNORE INTO lookup (claim_id, next_at) VALUES (?, ?)")
         .bind(claim_id)
@@ -236,7 +237,7 @@ pub async fn look_for(tx: &mut Tx, claim_id: &str, at: Moment) -> Result<()> {
     Ok(())
 }
 
-/// Claims that still have no policy are looked at again.
+/// Looks again for the policies of open claims that still have none.
 pub async fn look_again(tx: &mut Tx, at: Moment) -> Result<()> {
     sqlx::query(
         "INSERT INTO lookup (claim_id, next_at) SELECT id, ?1 FROM claim WHERE policy_id IS NULL AND stage NOT IN \
@@ -248,13 +249,13 @@ pub async fn look_again(tx: &mut Tx, at: Moment) -> Result<()> {
     Ok(())
 }
 
-/// Claims whose policy is to be looked for now, and how often it was.
+/// Claims whose policy is due to be looked for, and how many times we have tried.
 pub async fn looked_for(db: &mut Db, at: Moment) -> Result<Vec<(String, i64)>> {
     let sql = "SELECT claim_id, tries FROM lookup WHERE next_at <= ? ORDER BY next_at LIMIT 100";
     Ok(sqlx::query_as(sql).bind(at.0).fetch_all(db.sql()).await?)
 }
 
-/// It was not found: once more at `next`, or not any more.
+/// Records that no policy was found: retried at `next`, or given up if that is `None`.
 pub async fn look_later(tx: &mut Tx, claim_id: &str, next: Option<Moment>) -> Result<()> {
     match next {
         Some(next) => {

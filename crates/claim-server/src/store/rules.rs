@@ -1,4 +1,4 @@
-//! The rules that claims began with, by their version: a claim keeps its own to the end.
+//! The rules by version: a claim keeps the rules it began with to the end.
 
 use super::{Db, Tx};
 use crate::failure::Result;

@@ -1,4 +1,5 @@
-//! Sessions, the subjects that they belong to, and the codes by which somebody proves a phone.
+//! Sessions, the subjects they belong to, and the codes with which people prove that a phone is
+//! theirs.
 
 use claim_domain::Moment;
 
@@ -6,7 +7,7 @@ use super::{Db, Tx};
 use crate::failure::Result;
 use crate::vault::{sha256_hex, token};
 
-/// A session as it is kept; its token is known by its hash only.
+/// A stored session; only the hash of its token is known.
 pub struct SessionRow {
     pub subject: String,
     pub created_at: i64,
@@ -38,7 +39,7 @@ pub async fn find(db: &mut Db, hash: &str) -> Result<Option<SessionRow>> {
     }))
 }
 
-/// The subject of a session, and whether it has ended; `None` where it was never kept.
+/// The subject of a session, and whether it has ended; `None` if it was never stored.
 pub async fn fate(db: &mut Db, hash: &str) -> Result<Option<(String, bool)>> {
     let sql = "SELECT subject_id, ended FROM session WHERE token_hash = ?";
     Ok(sqlx::query_as(sql)
@@ -47,7 +48,7 @@ pub async fn fate(db: &mut Db, hash: &str) -> Result<Option<(String, bool)>> {
         .await?)
 }
 
-/// A subject that nobody has proved a phone for.
+/// Adds a subject without a proved phone.
 pub async fn add_subject(tx: &mut Tx, subject: &str, at: Moment) -> Result<()> {
     sqlx::query("INSERT INTO subject (id, created_at) VALUES (?, ?)")
         .bind(subject)
@@ -57,7 +58,7 @@ pub async fn add_subject(tx: &mut Tx, subject: &str, at: Moment) -> Result<()> {
     Ok(())
 }
 
-/// The subject that a phone is; made the first time.
+/// The subject of a phone, created the first time.
 pub async fn subject_of_phone(tx: &mut Tx, phone: &str, at: Moment) -> Result<String> {
     let index = tx.vault.index("phone", phone);
     let known: Option<String> = sqlx::query_scalar("SELECT id FROM subject WHERE phone_index = ?")
@@ -77,7 +78,7 @@ pub async fn subject_of_phone(tx: &mut Tx, phone: &str, at: Moment) -> Result<St
     Ok(subject)
 }
 
-/// Whether somebody has signed in with this phone: then its owner exists and wants to hear.
+/// Whether anybody has signed in with this phone: then its owner exists and wants our messages.
 pub async fn has_answered(db: &mut Db, phone: &str) -> Result<bool> {
     let index = db.vault.index("phone", phone);
     let found: i64 = sqlx::query_scalar("SELECT count(*) FROM subject WHERE phone_index = ?")
@@ -153,6 +154,18 @@ pub enum CountedBy<'a> {
     Network(&'a str),
 }
 
+/// How many codes were sent to a phone in a day. Codes from the future count too: the clock was set
+/// back.
+pub async fn codes_a_day(db: &mut Db, phone: &str, at: Moment) -> Result<i64> {
+    let index = db.vault.index("phone", phone);
+    let sql = "SELECT count(*) FROM otp WHERE phone_index = ? AND sent_at > ?";
+    Ok(sqlx::query_scalar(sql)
+        .bind(index)
+        .bind(at.0 - 86_400)
+        .fetch_one(db.sql())
+        .await?)
+}
+
 /// How many codes were sent in the last `seconds`, and when the oldest of them was.
 pub async fn codes(db: &mut Db, by: CountedBy<'_>, seconds: i64, at: Moment) -> Result<(i64, i64)> {
     let (sql, value) = match by {
@@ -182,7 +195,7 @@ fn hmac_of_code(db: &Db, phone_index: &str, session: &str, code: &str) -> String
         .index(&format!("code {phone_index} {session}"), code)
 }
 
-/// A code that goes to this phone, for this session alone.
+/// Adds a code for this phone, valid only in this session.
 pub async fn add_code(
     tx: &mut Tx,
     phone: &str,
@@ -204,9 +217,9 @@ pub async fn add_code(
     Ok(())
 }
 
-/// What became of a code that somebody typed in.
+/// The outcome of a code that somebody typed in.
 pub enum Tried {
-    /// None is open for this phone and session.
+    /// No code is open for this phone and session.
     None,
     Wrong {
         tries: i64,
@@ -214,8 +227,7 @@ pub enum Tried {
     Right,
 }
 
-/// Counts a try of the newest open code, and uses it up where it is right: once, and not after
-/// `most` tries.
+/// Counts a try of the newest open code. The right code works once, and not after `most` tries.
 pub async fn try_code(
     tx: &mut Tx,
     phone: &str,
@@ -250,7 +262,7 @@ pub async fn try_code(
     })
 }
 
-/// Forgets the codes that were sent to a phone; how many.
+/// Deletes the codes sent to a phone; returns how many.
 pub async fn forget_codes(tx: &mut Tx, phone: &str) -> Result<u64> {
     let index = tx.vault.index("phone", phone);
     Ok(sqlx::query("DELETE FROM otp WHERE phone_index = ?")
@@ -260,11 +272,11 @@ pub async fn forget_codes(tx: &mut Tx, phone: &str) -> Result<u64> {
         .rows_affected())
 }
 
-/// How long sent messages, and codes, are kept: people may ask about them.
+/// How long sent messages, codes included, are kept: people may ask about them.
 const KEPT: i64 = 180 * 86_400;
 
-/// Removes sessions that nobody has used for `idle` seconds, subjects of whom nothing is left, and
-/// old codes and messages.
+/// Removes sessions unused for `idle` seconds, subjects with nothing left, and old codes and
+/// messages.
 pub async fn expire(tx: &mut Tx, idle: i64, at: Moment) -> Result<()> {
     let at = at.0;
     for (sql, before) in [
@@ -293,7 +305,7 @@ pub async fn expire(tx: &mut Tx, idle: i64, at: Moment) -> Result<()> {
     Ok(())
 }
 
-/// The hash by which a token is known.
+/// The hash under which a token is stored.
 pub fn hash(token: &str) -> String {
     sha256_hex(token.as_bytes())
 }

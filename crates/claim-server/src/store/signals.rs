@@ -1,4 +1,4 @@
-//! Notes of risk on claims, and what they are found by. For staff only.
+//! Risk signals on claims, and the indexes they are found by. For staff only.
 
 use claim_domain::Moment;
 use claim_domain::documents::File;
@@ -41,7 +41,7 @@ pub async fn with_picture(
         .await?)
 }
 
-/// Other claims with the same invoice number, by id and number; this claim has it from now on.
+/// Other claims with the same invoice number, by id and number; records the number for this claim.
 pub async fn with_invoice(
     tx: &mut Tx,
     claim_id: &str,

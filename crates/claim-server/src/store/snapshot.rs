@@ -15,19 +15,18 @@ use crate::vault::DataKey;
 
 /// Raised whenever the same log yields a different snapshot.
 const VERSION: &str = "1";
-/// How much a customer may say in a day unprompted: more is no person.
+/// How many unprompted events a customer may add in a day: no real person needs more.
 const FREE_A_DAY: u16 = 200;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub claim: Claim,
-    /// When the newest event was.
+    /// The time of the newest event.
     pub newest: Moment,
-    /// The last step that was not the customer's: since when they have had something to do, if they
-    /// do.
+    /// The last step not taken by the customer: if it is their turn, it has been since then.
     pub last_step: Option<(Moment, u32)>,
     pub tally: Tally,
-    /// The day of the customer's newest unprompted event, and how many there were.
+    /// The day of the customer's newest unprompted event, and how many there were that day.
     free: Option<(Day, u16)>,
 }
 
@@ -36,7 +35,7 @@ pub struct Snapshot {
 pub struct Tally {
     /// By document: how often it was sent back.
     pub returned: BTreeMap<String, u32>,
-    /// Why somebody did not agree.
+    /// Why people disagreed, by cause.
     pub causes: BTreeMap<String, u32>,
     pub ratings: [u32; 5],
 }
@@ -92,7 +91,7 @@ impl Snapshot {
     }
 
     /// # Errors
-    /// `rate-limited` until the next day, if the customer has said enough for this one.
+    /// `rate-limited` until the next day, if the customer has reached the limit for this one.
     pub fn allows(&self, actor: &Actor, what: &What, at: Moment) -> Result<()> {
         let day = local_day(at);
         let full = self
@@ -109,7 +108,7 @@ impl Snapshot {
     }
 }
 
-/// The one that is kept, if it is of the newest event.
+/// The stored snapshot, if it includes the newest event.
 pub(super) async fn kept(db: &mut Db, claim_id: &str) -> Result<Option<Snapshot>> {
     let row: Option<(u32, Option<String>)> =
         sqlx::query_as("SELECT seq, snapshot_sealed FROM claim WHERE id = ?")
@@ -130,7 +129,8 @@ fn place(claim_id: &str) -> String {
     format!("claim.snapshot.{VERSION}/{claim_id}")
 }
 
-/// Documents have limits of their own, and legal deadlines run from a claim request.
+/// Whether an event counts towards the daily limit. Documents have limits of their own, and legal
+/// deadlines run from a claim request.
 fn is_free(what: &What) -> bool {
     !matches!(what.kind(), Kind::DocumentReceived | Kind::Requested)
 }

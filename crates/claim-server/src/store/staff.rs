@@ -1,5 +1,5 @@
-//! The insurer's people: accounts and their sessions, what each looked at, and decisions that wait
-//! for a second person.
+//! Staff: accounts and sessions, what each person looked at, and decisions waiting for a second
+//! person.
 
 use claim_domain::Moment;
 use claim_domain::lifecycle::Desk;
@@ -10,15 +10,15 @@ use crate::vault::sha256_hex;
 
 /// A member of staff.
 pub struct Member {
-    /// The login name: the person, whatever name is displayed.
+    /// The login name: it identifies the person, whatever name is displayed.
     pub name: String,
     pub shown_as: String,
     pub desk: Desk,
 }
 
-/// Adds an account, or changes desk and password of one. `false` where what is shown is somebody
-/// else's, or the account is shown as another: four eyes are told apart by what is shown
-/// (claim_domain::lifecycle), for ever.
+/// Adds an account, or changes the desk and password of one. `false` if the displayed name is
+/// somebody else's, or the account already has another one: the four-eyes rule tells people apart
+/// by the displayed name (claim_domain::lifecycle), for ever.
 pub async fn keep(tx: &mut Tx, member: &Member, password_hash: &str) -> Result<bool> {
     let known: Option<String> = sqlx::query_scalar("SELECT shown_as FROM staff WHERE name = ?")
         .bind(&member.name)
@@ -40,12 +40,12 @@ pub async fn keep(tx: &mut Tx, member: &Member, password_hash: &str) -> Result<b
         .bind(password_hash)
         .execute(tx.sql())
         .await?;
-    // Whoever was signed in with the old password no longer is.
+    // Ends sessions begun with the old password.
     end_sessions(tx, &member.name).await?;
     Ok(true)
 }
 
-/// Ends an account and its sessions; whether there was one.
+/// Closes an account and ends its sessions; returns whether there was one.
 pub async fn remove(tx: &mut Tx, name: &str, at: Moment) -> Result<bool> {
     let sql = "UPDATE staff SET removed_at = ? WHERE name = ? AND removed_at IS NULL";
     let done = sqlx::query(sql)
@@ -65,7 +65,7 @@ async fn end_sessions(tx: &mut Tx, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// How many accounts are in use.
+/// How many accounts are active.
 pub async fn count(db: &mut Db) -> Result<i64> {
     Ok(
         sqlx::query_scalar("SELECT count(*) FROM staff WHERE removed_at IS NULL")
@@ -83,7 +83,7 @@ pub async fn is_known(db: &mut Db, name: &str) -> Result<bool> {
     Ok(known > 0)
 }
 
-/// The password of an account in use, hashed.
+/// The password hash of an active account.
 pub async fn password_hash(db: &mut Db, name: &str) -> Result<Option<String>> {
     let sql = "SELECT password_hash FROM staff WHERE name = ? AND removed_at IS NULL";
     Ok(sqlx::query_scalar(sql)
@@ -92,7 +92,7 @@ pub async fn password_hash(db: &mut Db, name: &str) -> Result<Option<String>> {
         .await?)
 }
 
-/// What is shown of those at a desk, by their names.
+/// The displayed names of the people at a desk, in order of their login names.
 pub async fn at_desk(db: &mut Db, desk: Desk) -> Result<Vec<String>> {
     let sql = "SELECT shown_as FROM staff WHERE desk = ? ORDER BY name";
     Ok(sqlx::query_scalar(sql)
@@ -101,8 +101,8 @@ pub async fn at_desk(db: &mut Db, desk: Desk) -> Result<Vec<String>> {
         .await?)
 }
 
-/// Wrong passwords of a name since the last right one, whether or not there is such an account; and
-/// until when nothing is checked.
+/// How many wrong passwords were tried for a name since the last right one, whether or not the
+/// account exists; and until when no password is checked.
 pub async fn wrong_passwords(db: &mut Db, name: &str) -> Result<Option<(i64, i64)>> {
     let index = db.vault.index("staff", name);
     let sql = "SELECT tries, until FROM wrong_password WHERE name_index = ?";
@@ -132,7 +132,7 @@ pub async fn keep_wrong_passwords(
     Ok(())
 }
 
-/// Begins a session; those that began before `oldest` are over, and so are the wrong passwords of
+/// Begins a session; deletes sessions begun before `oldest`, and the count of wrong passwords for
 /// this name.
 pub async fn begin_session(
     tx: &mut Tx,
@@ -160,8 +160,8 @@ pub async fn begin_session(
     Ok(())
 }
 
-/// Who has this token, and when they were last seen: seen after `seen`, signed in after `began`,
-/// and neither in the future.
+/// Who has this token, and when they were last seen: after `seen`, signed in after `began`, and
+/// neither in the future.
 pub async fn session(
     db: &mut Db,
     token: &str,
@@ -201,7 +201,7 @@ pub async fn keep_seen(tx: &mut Tx, token: &str, at: Moment) -> Result<()> {
     Ok(())
 }
 
-/// Ends a session; whose it was.
+/// Ends a session; returns whose it was.
 pub async fn end_session(tx: &mut Tx, token: &str) -> Result<Option<String>> {
     let sql = "DELETE FROM staff_session WHERE token_hash = ? RETURNING staff_name";
     Ok(sqlx::query_scalar(sql)
@@ -210,7 +210,7 @@ pub async fn end_session(tx: &mut Tx, token: &str) -> Result<Option<String>> {
         .await?)
 }
 
-/// Notes that somebody looks at a document or account, in a chain of its own.
+/// Records that somebody looks at a document or account; looks have a hash chain of their own.
 pub async fn add_look(
     tx: &mut Tx,
     claim_id: &str,
@@ -267,7 +267,7 @@ pub(super) fn place(claim_id: &str) -> String {
     format!("proposal.sealed/{claim_id}")
 }
 
-/// A decision that one person prepared for another to take, as its form's fields.
+/// A decision that one person prepared for another to take, as form fields.
 pub async fn proposal(db: &mut Db, claim_id: &str) -> Result<Vec<(String, String)>> {
     let sealed: Option<String> =
         sqlx::query_scalar("SELECT sealed FROM proposal WHERE claim_id = ?")

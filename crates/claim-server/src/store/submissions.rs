@@ -1,5 +1,5 @@
-//! One row for ever per idempotency key, with the answer that was given: there is no expiry through
-//! which a report could be doubled.
+//! One row for each idempotency key, kept for ever with its answer: with no expiry, no report can
+//! be filed twice.
 
 use claim_domain::Moment;
 
@@ -13,11 +13,11 @@ pub struct Said<'a> {
     pub secret_hash: Option<String>,
 }
 
-/// What is known of a key.
+/// What is stored for a key.
 pub struct Known {
     pub body_hash: String,
     pub reply: String,
-    /// The key is this subject's, or its claim is.
+    /// The key is this subject's, or they are a party to its claim.
     pub mine: bool,
 }
 
@@ -36,7 +36,7 @@ pub async fn find(db: &mut Db, key: &str, subject: &str) -> Result<Option<Known>
     }))
 }
 
-/// Whether a key was used, by whomever.
+/// Whether anybody has used a key.
 pub async fn is_used(db: &mut Db, key: &str) -> Result<bool> {
     let sent: Option<i64> = sqlx::query_scalar("SELECT 1 FROM submission WHERE key = ?")
         .bind(key)
@@ -45,8 +45,8 @@ pub async fn is_used(db: &mut Db, key: &str) -> Result<bool> {
     Ok(sent.is_some())
 }
 
-/// The anonymous subject that has said exactly this with the same secret since then, and is not
-/// this one.
+/// Another anonymous subject that has submitted exactly this, with the same secret, since this
+/// time.
 pub async fn lost(
     db: &mut Db,
     said: &Said<'_>,
@@ -66,7 +66,7 @@ pub async fn lost(
     .await?)
 }
 
-/// How many a subject has sent since then.
+/// How many submissions a subject has sent since this time.
 pub async fn since(db: &mut Db, subject: &str, since: Moment) -> Result<i64> {
     let sql = "SELECT count(*) FROM submission WHERE subject_id = ? AND created_at > ?";
     Ok(sqlx::query_scalar(sql)

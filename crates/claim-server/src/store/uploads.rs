@@ -1,10 +1,10 @@
-//! Files as they arrive: a row that says how far each got, and its bytes, sealed, in a file of
-//! their own.
+//! Uploads: for each file, a row that says how far it got, and a file on disk with its sealed
+//! bytes.
 //!
-//! Promise: an offset that was told is durable. The order is always write, fdatasync, commit,
-//! answer. The database is the one truth for the offset: a longer file is cut, a shorter one lowers
-//! the offset and is reported. Whoever reads, writes, attaches or removes an upload takes its turn
-//! first, and a newer request ends the older one.
+//! Promise: an acknowledged offset is durable. The order is always write, fdatasync, commit,
+//! answer. The database is the only source of truth for the offset: a longer file is truncated; a
+//! shorter one lowers the offset and is reported. Whatever reads, writes, attaches or removes an
+//! upload first takes its turn, and a newer request ends the older one.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,7 +25,7 @@ use crate::failure::{Failure, Result};
 use crate::limits::Places;
 use crate::vault::{FileKey, hex, token};
 
-/// Seconds for which somebody may go on with an upload.
+/// Seconds for which an upload can be resumed.
 pub const LIVES: i64 = 7 * 86_400;
 const OLDER_REQUEST_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -33,7 +33,7 @@ pub struct Uploads {
     folder: PathBuf,
     keep_free: u64,
     turns: Mutex<HashMap<String, Arc<Turns>>>,
-    /// How many requests each subject is writing with.
+    /// How many requests each subject is currently writing with.
     pub writing: Places<String>,
 }
 
@@ -58,17 +58,17 @@ impl Turn {
     }
 }
 
-/// An upload that was begun.
+/// An upload in progress.
 pub struct Upload {
     pub id: String,
     pub length: u64,
     pub offset: u64,
-    /// What the whole file was said to be.
+    /// The announced hash of the whole file.
     pub sha256: Option<String>,
     key: FileKey,
 }
 
-/// The file of an upload, from its offset on.
+/// Writes the file of an upload, from its offset on.
 pub struct Writer {
     file: File,
     key: FileKey,
@@ -91,7 +91,7 @@ impl Writer {
         Ok(self.file.sync_data().await?)
     }
 
-    /// The file as it was before.
+    /// Restores the file as it was before.
     pub async fn undo(mut self) -> Result<()> {
         self.file.flush().await?;
         self.file.set_len(self.began).await?;
@@ -99,7 +99,7 @@ impl Writer {
     }
 }
 
-/// What lies about and belongs to no claim yet: how many uploads, and their bytes in all.
+/// Uploads that belong to no claim yet: how many, and their total bytes.
 #[derive(Default)]
 pub struct Open {
     pub count: i64,
@@ -138,13 +138,14 @@ impl Uploads {
         Ok(bytes.into())
     }
 
-    /// Whether so many bytes more leave free what is to stay free.
+    /// Whether the disk keeps its reserve after this many more bytes.
     pub fn has_room(&self, bytes: u64) -> Result<bool> {
         Ok(fs4::available_space(&self.folder)? >= self.keep_free + bytes)
     }
 
-    /// The turn to read, write, attach or remove the upload `id`; everything that does so takes it
-    /// first. A request still writing is ended, with what it has written durable and acknowledged.
+    /// Takes the turn to read, write, attach or remove the upload `id`; everything that does so
+    /// comes here first. A request still writing is ended; what it has written is durable and
+    /// acknowledged.
     pub async fn turn(&self, id: &str) -> Result<Turn> {
         let turns = self.turns(id);
         let mut number = 0;
@@ -162,7 +163,7 @@ impl Uploads {
         })
     }
 
-    /// The turn, where nobody has it.
+    /// The turn, if nobody has it.
     fn idle(&self, id: &str) -> Option<Turn> {
         let turns = self.turns(id);
         let lock = turns.lock.clone().try_lock_owned().ok()?;
@@ -187,7 +188,7 @@ impl Uploads {
             .clone()
     }
 
-    /// Begins one.
+    /// Begins an upload.
     pub async fn add(
         &self,
         store: &Store,
@@ -222,10 +223,10 @@ impl Uploads {
         })
     }
 
-    /// The upload `id` of `subject`, with file and offset made to agree.
+    /// The upload `id` of `subject`, after making file and offset agree.
     ///
     /// # Errors
-    /// `not-found` for a foreign or unknown one, `upload-expired` for one that is gone.
+    /// `not-found` if it is unknown or somebody else's, `upload-expired` if it is gone.
     pub async fn find(
         &self,
         store: &Store,
@@ -288,7 +289,7 @@ impl Uploads {
         Ok(upload)
     }
 
-    /// The file of an upload, to be written on from its offset.
+    /// Opens the file of an upload for writing from its offset.
     pub async fn writer(&self, _turn: &Turn, upload: &Upload) -> Result<Writer> {
         let mut file = OpenOptions::new()
             .write(true)
@@ -303,7 +304,7 @@ impl Uploads {
         })
     }
 
-    /// The offset that was reached, once the file is synced.
+    /// Stores the offset reached; the file must be synced first.
     pub async fn keep_offset(&self, store: &Store, upload: &Upload, at: Moment) -> Result<()> {
         let mut tx = store.begin().await?;
         sqlx::query("UPDATE upload SET at_offset = ?, touched_at = ? WHERE id = ?")
@@ -315,7 +316,7 @@ impl Uploads {
         tx.commit().await
     }
 
-    /// Whether the whole file is what it was said to be.
+    /// Whether the whole file matches its announced hash.
     pub async fn is_as_said(&self, _turn: &Turn, upload: &Upload) -> Result<bool> {
         let Some(said) = upload.sha256.clone() else {
             return Ok(true);
@@ -325,7 +326,7 @@ impl Uploads {
         Ok(sum.map_err(|e| Failure::internal("hash", e))? == said)
     }
 
-    /// Bytes and SHA-256 of a whole upload of `subject`.
+    /// Bytes and SHA-256 of a finished upload of `subject`.
     pub async fn finished(
         &self,
         store: &Store,
@@ -335,7 +336,7 @@ impl Uploads {
         at: Moment,
     ) -> Result<(Bytes, String)> {
         let upload = match self.find(store, turn, subject, id, at).await {
-            // To the sender an unknown upload is one that is gone: it is sent again.
+            // To the sender, unknown means gone: they send it again.
             Err(Failure::Problem(p)) if p.code == ProblemCode::NotFound => {
                 return Err(ProblemCode::UploadExpired.into());
             }
@@ -349,20 +350,18 @@ impl Uploads {
         Ok((bytes, sha256))
     }
 
-    /// The bytes of a file, whoever asks.
-    pub async fn bytes(&self, db: &mut Db, id: &str) -> Result<Bytes> {
-        let row: Option<(Option<String>, Option<String>)> =
-            sqlx::query_as("SELECT key_sealed, claim_id FROM upload WHERE id = ?")
-                .bind(id)
-                .fetch_optional(db.sql())
-                .await?;
-        let (sealed, claim) = row.ok_or(ProblemCode::NotFound)?;
-        let key = key_of(db, id, sealed.as_deref(), claim.as_deref()).await?;
-        self.read(id, &key).await
+    /// The bytes of a file found before. Holds no connection meanwhile, because disks are slow.
+    pub async fn open_file(&self, file: &StoredFile) -> Result<Bytes> {
+        self.read(&file.id, &file.key).await
     }
 
-    /// Removes an upload that belongs to no claim, and that nobody has touched since `before`. The
-    /// row decides, the file follows: it stays where the row stays.
+    /// Finds and reads a file, for callers that have the connection to themselves.
+    pub async fn bytes(&self, db: &mut Db, id: &str) -> Result<Bytes> {
+        self.open_file(&file(db, id).await?).await
+    }
+
+    /// Removes an upload that belongs to no claim and that nobody has touched since `before`. The
+    /// row decides: the file goes only if the row went.
     async fn remove_before(
         &self,
         store: &Store,
@@ -388,7 +387,7 @@ impl Uploads {
         }
     }
 
-    /// Removes an upload unless it belongs to a claim; whether it did.
+    /// Removes an upload unless it belongs to a claim; returns whether it was removed.
     pub async fn remove(&self, store: &Store, turn: &Turn, id: &str) -> Result<bool> {
         self.remove_before(store, turn, id, i64::MAX).await
     }
@@ -425,7 +424,7 @@ impl Uploads {
             let Ok(id) = file.file_name().into_string() else {
                 continue;
             };
-            // A file that vanished meanwhile needs nothing.
+            // The file vanished meanwhile: nothing to do.
             let Ok(about) = file.metadata().await else {
                 continue;
             };
@@ -462,8 +461,8 @@ impl Uploads {
         Ok(count)
     }
 
-    /// Seals the files of before files had keys. The sealed one is made beside the other, which
-    /// goes when the row has the key.
+    /// Seals files from before files had keys. The sealed copy is made beside the plain one, which
+    /// is removed once the row has the key.
     pub async fn seal_anew(&self, store: &Store) -> Result<()> {
         let old: Vec<(String, Option<String>)> =
             sqlx::query_as("SELECT id, claim_id FROM upload WHERE key_sealed IS NULL")
@@ -472,7 +471,7 @@ impl Uploads {
         for (id, claim_id) in old {
             let path = self.path(&id)?;
             let (plain, sealed) = (path.with_extension("plain"), path.with_extension("sealed"));
-            // Stopped in between: the plain file counts as long as the row has no key.
+            // An earlier run stopped midway: the plain file counts as long as the row has no key.
             if fs::try_exists(&plain).await? {
                 fs::rename(&plain, &path).await?;
             }
@@ -545,7 +544,28 @@ async fn key_of(
     key.ok_or_else(|| Failure::internal("key of a file", "sealed with another key, or forgotten"))
 }
 
-/// Whether an upload of `subject` belongs to a claim; `None` where there is no such upload.
+/// A stored file and its key.
+pub struct StoredFile {
+    id: String,
+    key: FileKey,
+}
+
+/// The file of an upload, without checking who asks.
+pub async fn file(db: &mut Db, id: &str) -> Result<StoredFile> {
+    let sql = "SELECT key_sealed, claim_id FROM upload WHERE id = ?";
+    let row: Option<(Option<String>, Option<String>)> = sqlx::query_as(sql)
+        .bind(id)
+        .fetch_optional(db.sql())
+        .await?;
+    let (sealed, claim) = row.ok_or(ProblemCode::NotFound)?;
+    let key = key_of(db, id, sealed.as_deref(), claim.as_deref()).await?;
+    Ok(StoredFile {
+        id: id.to_owned(),
+        key,
+    })
+}
+
+/// Whether an upload of `subject` belongs to a claim; `None` if there is no such upload.
 pub async fn is_linked(db: &mut Db, subject: &str, id: &str) -> Result<Option<bool>> {
     let linked: Option<Option<String>> =
         sqlx::query_scalar("SELECT claim_id FROM upload WHERE id = ? AND subject_id = ?")
@@ -556,7 +576,7 @@ pub async fn is_linked(db: &mut Db, subject: &str, id: &str) -> Result<Option<bo
     Ok(linked.map(|claim| claim.is_some()))
 }
 
-/// Makes a whole upload of `subject` part of a claim, for ever.
+/// Attaches a finished upload of `subject` to a claim, for ever.
 ///
 /// # Errors
 /// `upload-expired` when it is gone, or part of another claim.
@@ -598,7 +618,7 @@ pub async fn link(
     }
 }
 
-/// What one subject has begun and not attached.
+/// Uploads that a subject has begun and not attached.
 pub async fn open_of(db: &mut Db, subject: &str, at: Moment) -> Result<Open> {
     let (count, bytes) = sqlx::query_as(
         "SELECT count(*), coalesce(sum(length), 0) FROM upload WHERE subject_id = ? AND claim_id IS NULL AND touched_at > ?",
@@ -610,7 +630,7 @@ pub async fn open_of(db: &mut Db, subject: &str, at: Moment) -> Result<Open> {
     Ok(Open { count, bytes })
 }
 
-/// Bytes of everybody's that belong to no claim.
+/// Total bytes of all uploads that belong to no claim.
 pub async fn lying_about(db: &mut Db) -> Result<i64> {
     Ok(
         sqlx::query_scalar("SELECT coalesce(sum(length), 0) FROM upload WHERE claim_id IS NULL")

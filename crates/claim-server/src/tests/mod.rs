@@ -1,4 +1,4 @@
-//! What the tests of the server share: a server of its own, and callers with cookies.
+//! Shared by the server's tests: a server of their own, and callers with cookies.
 
 mod attacks;
 mod interrupted;
@@ -205,7 +205,7 @@ impl Caller {
     }
 }
 
-/// A demo server in a directory that is removed with the first of the two.
+/// A demo server in a temporary directory, which is removed when the first value is dropped.
 pub async fn opened() -> (tempfile::TempDir, App) {
     // In memory where possible: these tests check order, not the disk.
     let memory = std::path::Path::new("/dev/shm");
@@ -246,7 +246,7 @@ pub fn pdf(text: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Numbers that look random and are the same each time (Steele, Lea & Flood 2014, SplitMix64).
+/// Reproducible pseudo-random numbers (Steele, Lea & Flood 2014, SplitMix64).
 pub struct Dice(pub u64);
 
 impl Dice {

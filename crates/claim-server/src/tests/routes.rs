@@ -1,4 +1,4 @@
-//! Everybody at every route.
+//! Tries everybody at every route.
 
 use serde_json::{Value, json};
 
@@ -7,8 +7,8 @@ use crate::http::access::Access;
 use crate::now;
 use crate::routes::listed;
 
-/// Everybody at every route. A customer never sees somebody else's row, a bystander no amount,
-/// nobody the staff pages; a proved right opens what it is for and nothing else.
+/// Everybody at every route. Customers never see somebody else's row, bystanders never see an
+/// amount, only staff see the staff pages; a proved right opens what it is for and nothing else.
 #[tokio::test]
 async fn who_may_use_which_route() {
     let (_data, app) = opened().await;
@@ -158,8 +158,8 @@ async fn who_may_use_which_route() {
             Access::Insured => {
                 assert!(n == 401 && f == 401 && s == 401 && x == 404, "{named}");
                 for (role, is_whole, status) in &all {
-                    // What does not exist yet is not found, even with the right; others do not
-                    // learn even that.
+                    // What does not exist yet is not found even with the right; others do not even
+                    // learn that.
                     let fits = if *is_whole {
                         !matches!(status, 401 | 403)
                     } else {

@@ -1,4 +1,4 @@
-//! Every step is told everywhere it must be: whoever adds one and forgets a place finds it here.
+//! Every step must appear in every place it belongs: if a new step misses one, this test says so.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::store::claims;
 use crate::words;
 use crate::work::{letters, messages};
 
-/// One of each kind, with facts that are told where the kind is.
+/// One sample of each kind, with facts for the texts that show them.
 fn samples() -> Vec<What> {
     let text = |kind: &str, names: &[&str]| {
         let facts: serde_json::Map<String, Value> = names
@@ -82,8 +82,8 @@ fn samples() -> Vec<What> {
         .collect()
 }
 
-/// A message and a letter for each kind that the table says has one, and for no other; a line in the
-/// history of staff for all; a form for every step of a desk, or one of its own.
+/// A message and a letter for exactly the kinds that the table says have one; a line in the staff
+/// history for every kind; a form for every step of a desk, the standard one or its own.
 #[tokio::test]
 async fn every_step_is_told_wherever_it_must_be() {
     let (_data, app) = opened().await;
@@ -121,7 +121,7 @@ async fn every_step_is_told_wherever_it_must_be() {
         .map(|kind| kind.as_str())
         .collect();
     assert!(missing.is_empty(), "no sample of {missing:?}");
-    // These have forms of their own, or none: asked for by the amount of a decision.
+    // These have forms of their own, or none: an approval is asked for by the amount of a decision.
     let own = [
         Kind::SupplementAsked,
         Kind::DocumentJudged,

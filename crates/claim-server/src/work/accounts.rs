@@ -1,4 +1,4 @@
-//! The insurer's people: accounts, their sessions, and every look that is noted.
+//! Staff: accounts, sessions, and a record of everything they look at.
 
 use claim_domain::lifecycle::Desk;
 use claim_domain::{Catalogue, Moment};
@@ -13,7 +13,8 @@ use crate::{App, now, passwords};
 
 const IDLE: i64 = 30 * 60;
 pub const AT_MOST: i64 = 12 * 3600;
-/// Wrong passwords for one name before it must wait: a minute, two, four … a quarter of an hour.
+/// Wrong passwords for one name before it must wait: one minute, two, four … at most a quarter of
+/// an hour.
 const TRIES: i64 = 5;
 const LONGEST_WAIT: i64 = 15 * 60;
 
@@ -25,8 +26,8 @@ impl Member {
         }
     }
 
-    /// Whether this desk may see a document: whoever surveys the loss or pays the money reads
-    /// nobody's medical records (个人信息保护法第二十八条).
+    /// Whether this desk may see a document: people who survey the loss or pay the money do not
+    /// read medical records (个人信息保护法第二十八条).
     pub fn sees(&self, catalogue: &Catalogue, document: &str) -> bool {
         let medical = catalogue
             .instance(document)
@@ -34,7 +35,8 @@ impl Member {
         !(medical && matches!(self.desk, Desk::Surveyor | Desk::Finance))
     }
 
-    /// Whether whole accounts are: of those who pay, and of those who answer for it.
+    /// Whether this desk may see full account numbers: only people who pay, and those who answer
+    /// for it.
     pub fn sees_money(&self) -> bool {
         matches!(self.desk, Desk::Finance | Desk::Supervisor)
     }
@@ -83,7 +85,7 @@ pub async fn add(
     Ok(())
 }
 
-/// Ends an account and its sessions; what was done with it stays.
+/// Closes an account and ends its sessions; the record of its work stays.
 ///
 /// # Errors
 /// A sentence for the command line.
@@ -105,10 +107,10 @@ pub async fn remove(app: &App, name: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Whether this is the password of an account in use.
+/// Whether this is the password of an active account.
 ///
 /// # Errors
-/// `rate-limited` where too many wait.
+/// `rate-limited` if too many are waiting.
 pub async fn is_password(app: &App, name: &str, password: &str) -> Result<bool> {
     let stored = staff::password_hash(&mut app.store.read().await?, name).await?;
     app.passwords.is(password, stored).await
@@ -120,7 +122,7 @@ pub async fn is_password(app: &App, name: &str, password: &str) -> Result<bool> 
 /// `rate-limited` after too many wrong ones for this name, whether or not the account exists.
 pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<String>> {
     let at = now();
-    // Counted before checking: a hundred at once are a hundred tries.
+    // Counted before checking, so that a hundred parallel tries are a hundred tries.
     let mut tx = app.store.begin().await?;
     let before = staff::wrong_passwords(&mut tx, name).await?;
     let (tries, until) = before.map_or((1, 0), |(tries, until)| (tries + 1, until));
@@ -136,7 +138,7 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<Str
     tx.commit().await?;
     let right = is_password(app, name, password).await?;
     let known = staff::is_known(&mut app.store.read().await?, name).await?;
-    // What somebody typed as a name may be anything, even their password.
+    // A typed name may be anything, even a password: log it only if it is known.
     let who = if known {
         Who::Staff(name.to_owned())
     } else {
@@ -158,7 +160,7 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<Str
     Ok(Some(fresh))
 }
 
-/// Who of the staff has this token.
+/// The member of staff who has this token.
 pub async fn who(app: &App, token: &str) -> Result<Option<Member>> {
     let at = now();
     let (seen, began, latest) = (

@@ -1,8 +1,8 @@
-//! Takes a file into a claim: measured and judged by the code that the phone used.
+//! Attaches files to a claim: measured and judged by the same code that the phone used.
 //!
 //! Promise: a file is judged when it arrives, by the rules that its claim began with; the verdict
-//! is stored with rule and version. Where phone and server differ, a defect is logged, without a
-//! word about the person.
+//! is stored with rule and version. If phone and server disagree, a defect is logged, without any
+//! personal data.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::failure::{Failure, Result};
 use crate::store::claims::ClaimRow;
 use crate::store::documents::{self, Handed};
 use crate::store::{Tx, uploads};
-use crate::vault::{is_sha256, token};
+use crate::vault::is_sha256;
 use crate::{App, now};
 
 fn refused(code: Code) -> Failure {
@@ -32,24 +32,32 @@ fn refused(code: Code) -> Failure {
     .into()
 }
 
-/// Attaches the finished upload of `subject` to a document of the claim; the same again is the same
+/// A document that files can be attached to, under the rules of the claim.
+///
+/// # Errors
+/// `not-found` for an unknown document.
+pub async fn document(app: &App, claim: &ClaimRow, id: &str) -> Result<Document> {
+    let rules = papers::rules(app, &mut app.store.read().await?, &claim.rules_version).await?;
+    let known = rules.instance(id).filter(|document| document.max > 0);
+    Ok(known.ok_or(ProblemCode::NotFound)?)
+}
+
+/// Attaches the finished upload of `subject` to a document of the claim; a repeat gets the same
 /// answer. `said`: what the phone found.
 ///
-/// # Errors `not-found` for an unknown document, `upload-expired` for a file that is gone,
-/// `upload-rejected` for one that cannot be taken.
+/// # Errors
+/// `not-found` for an unknown document, `upload-expired` for a file that is gone, `upload-rejected`
+/// for one that cannot be accepted.
 pub async fn attach(
     app: &App,
     claim: &ClaimRow,
     subject: &str,
-    document: &str,
+    known: &Document,
     upload: &str,
     said: Option<File>,
 ) -> Result<DocumentView> {
     let catalogue = papers::rules(app, &mut app.store.read().await?, &claim.rules_version).await?;
-    let known = catalogue
-        .instance(document)
-        .filter(|d| d.max > 0)
-        .ok_or(ProblemCode::NotFound)?;
+    let document = known.id.as_str();
     if said
         .as_ref()
         .is_some_and(|s| !is_sha256(&s.original_sha256))
@@ -64,14 +72,14 @@ pub async fn attach(
         .uploads
         .finished(&app.store, &turn, subject, upload, now())
         .await?;
-    // A repeat gets the same answer, and costs no second look at the picture.
+    // A repeat gets the same answer, without measuring the picture again.
     let known_already =
         documents::has(&mut app.store.read().await?, &claim.id, document, &sha256).await?;
     if known_already && let Some(known) = again(app, claim, document, &sha256).await? {
         return Ok(known);
     }
     scanned(app, &bytes).await?;
-    let mut file = judged(&known, &bytes, &sha256, said.as_ref()).await?;
+    let mut file = judged(known, &bytes, &sha256, said.as_ref()).await?;
     if !claim.notice.consents.iter().any(|c| c.id == PHOTO_PLACE) {
         file.place = None;
     }
@@ -81,10 +89,10 @@ pub async fn attach(
         notice: &claim.notice,
         now: at,
     };
-    let mut doubts = case.of_file(&known, &file);
+    let mut doubts = case.of_file(known, &file);
     if let Some(said) = said.filter(|s| s.look.is_some() || s.pdf.is_some()) {
         let theirs = case.of_file(
-            &known,
+            known,
             &File {
                 id: file.id.clone(),
                 ..said
@@ -96,18 +104,18 @@ pub async fn attach(
     }
     drop((bytes, place));
     let mut tx = app.store.begin().await?;
-    // The turn is for this upload; the same file may have come by another one meanwhile.
+    // The turn covers only this upload; the same file may have come by another one meanwhile.
     if let Some(known) = handed_in(app, &mut tx, claim, document, &sha256).await? {
         tx.commit().await?;
         attendant::attend(app, &claim.id).await;
         return Ok(known);
     }
     let before = papers::folder(&mut tx, claim).await?;
-    doubts.extend(case.among_files(&before.files, &known, &file));
+    doubts.extend(case.among_files(&before.files, known, &file));
     if let Some(blocking) = doubts.iter().find(|d| d.severity == Severity::Block) {
         return Err(refused(blocking.finding.code));
     }
-    if before.room(&known) == 0 {
+    if before.room(known) == 0 {
         return Err(refused(Code::PhotoLimit));
     }
     let what = What::DocumentReceived {
@@ -125,24 +133,16 @@ pub async fn attach(
     )
     .await?;
     uploads::link(&mut tx, &turn, subject, upload, &claim.id).await?;
-    let new = Handed {
-        id: token(),
-        document: document.into(),
-        upload: upload.into(),
-        sha256,
-        received_at: at,
-        file,
-        doubts,
-    };
+    let new = Handed::new(document, upload, at, file, &doubts);
     documents::add(&mut tx, &claim.id, &new, &catalogue.rules_version).await?;
     signals::of_file(&mut tx, claim, &new.file, at).await?;
     tx.commit().await?;
     attendant::attend(app, &claim.id).await;
-    Ok(new.view())
+    new.view()
 }
 
-/// Measures beside the requests of others. The reader of QR codes is not ours: should it fall, the
-/// file is judged without.
+/// Measures on a blocking thread, beside other requests. The QR code reader is not our code: if it
+/// panics, the file is judged without it.
 async fn judged(
     known: &Document,
     bytes: &bytes::Bytes,
@@ -226,7 +226,7 @@ async fn scanned(app: &App, bytes: &[u8]) -> Result<()> {
             .kill_on_drop(true);
         let mut child = command.spawn()?;
         if let Some(mut input) = child.stdin.take() {
-            // A scanner that has seen enough exits before it has read everything.
+            // A scanner may exit before it has read everything.
             let _ = input.write_all(bytes).await;
         }
         child.wait().await
@@ -248,7 +248,7 @@ async fn scanned(app: &App, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// The answer to a file that the claim has already.
+/// The answer for a file that the claim already has.
 async fn again(
     app: &App,
     claim: &ClaimRow,
@@ -280,7 +280,7 @@ async fn handed_in(
     else {
         return Ok(None);
     };
-    let view = known.view();
+    let view = known.view()?;
     if papers::folder(tx, claim)
         .await?
         .files

@@ -1,9 +1,9 @@
-//! What the server does by itself, after each event and as time passes: it writes messages, reports
-//! each missed deadline once and names who answers for it, reminds, closes and archives.
+//! What the server does on its own, after each event and as time passes: it writes messages,
+//! reports each missed deadline once and names the person responsible, sends reminders, closes and
+//! archives.
 //!
 //! Promise: everything here follows from the events and the clock, so a crash loses nothing:
-//! whatever was not attended to is found again. It never rejects anything
-//! (个人信息保护法第二十四条).
+//! unprocessed events are found again. It never rejects anything (个人信息保护法第二十四条).
 
 use claim_api::ProblemCode;
 use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
@@ -104,7 +104,7 @@ async fn look(app: &App, claim_id: &str) -> Result<()> {
     let row = claims::by_id(&mut tx, claim_id).await?;
     let of = (claim_id, row.lob);
     let mut attended = claims::attended(&mut tx, claim_id).await?;
-    // What the server adds is attended to as well; it adds each thing only once, so this ends.
+    // Events that the server adds are processed as well; it adds each only once, so this loop ends.
     let (due, overdue) = loop {
         let Snapshot {
             claim, last_step, ..
@@ -200,7 +200,7 @@ fn ending(app: &App, claim: &Claim) -> Option<(Moment, What)> {
     }
 }
 
-/// Days from the beginning of a wait to each reminder, without end.
+/// Days from the start of a wait to each reminder; the sequence never ends.
 fn reminders() -> impl Iterator<Item = i64> {
     REMINDERS
         .into_iter()

@@ -1,4 +1,4 @@
-//! Sends the messages that wait, by a driver, and tries again until each went.
+//! Sends queued messages through a driver, and retries those that fail.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,10 +23,10 @@ pub enum Driver {
 const FIRST_WAIT: i64 = 5;
 const LONGEST_WAIT: i64 = 3600;
 const MOST_TRIES: i64 = 50;
-/// Seconds for which a sign-in code is good.
+/// Seconds for which a sign-in code is valid.
 pub const CODE_LIVES: i64 = 5 * 60;
 
-/// Sends beside everything else: a slow gateway holds nothing up.
+/// Sends in the background, so that a slow gateway holds nothing up.
 pub fn begin(app: &App) {
     let app = app.clone();
     tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! Invented people, valid in form: the policies of `examples/policies/demo.csv`, and one member of
-//! staff per desk.
+//! Invented people with well-formed data: the policies of `examples/policies/demo.csv`, and one
+//! member of staff per desk.
 
 use claim_domain::lifecycle::Desk;
 
@@ -43,7 +43,7 @@ pub async fn seed(app: &App) -> Result<(), String> {
     Ok(())
 }
 
-/// Ends accounts that a demo has left behind: whoever read this file knows their passwords.
+/// Closes accounts left behind by a demo: anybody who has read this file knows their passwords.
 ///
 /// # Errors
 /// A sentence for the command line.

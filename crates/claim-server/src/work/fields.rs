@@ -1,4 +1,4 @@
-//! A posted form, and what is read from it: days, amounts, percentages, lines of an assessment.
+//! A posted form, and the values read from it: days, amounts, percentages, lines of an assessment.
 
 use claim_api::Problem;
 use claim_domain::lifecycle::{Line, Work};
@@ -26,7 +26,7 @@ impl Fields {
             .filter(move |(n, _)| n == name)
             .map(|(_, v)| v.clone())
     }
-    /// A day that is not over.
+    /// A day, today or later.
     pub fn day(&self, name: &str) -> Result<Day> {
         let text = self.get(name);
         let code = if text.is_empty() {
@@ -44,7 +44,8 @@ impl Fields {
             Problem::validation(vec![FieldError::new(format!("/{name}"), finding)]).into()
         })
     }
-    /// One line each, the amount last; the kind of work may come before it: `前保险杠 更换 800.00`.
+    /// One item per line, the amount last; the kind of work may come before it:
+    /// `前保险杠 更换 800.00`.
     pub fn lines(&self) -> Result<Vec<Line>> {
         let text = self.get("lines");
         let apart = [' ', '\t', '　', '：', ':'];

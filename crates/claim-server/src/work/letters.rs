@@ -1,6 +1,6 @@
 //! Letters that the law or good practice requires in writing: 受理通知, 补充材料通知, 核定书,
-//! 拒赔通知书, 付款通知. Each is made from one event of the log, so it always says the same; its
-//! frame is in the reader's language, what staff wrote stays as they wrote it.
+//! 拒赔通知书, 付款通知. Each is made from one event of the log, so it always says the same. The
+//! standard text is in the reader's language; what staff wrote stays as they wrote it.
 
 use claim_api::{Letter, ProblemCode};
 use claim_domain::documents::{FormLine, form_sha256};
@@ -22,7 +22,7 @@ fn part(heading: &str, text: impl Into<String>) -> Part {
     (heading.to_owned(), text.into())
 }
 
-/// The letter for an event, if it is of a kind that gets one.
+/// The letter for an event, if its kind has one.
 pub fn of(app: &App, claim: &ClaimRow, event: &Event, words: &Words) -> Option<Letter> {
     let w = &words.letters;
     let time = |at: claim_domain::Moment| at.to_local_text();
@@ -166,18 +166,19 @@ fn of_award(award: &Award, words: &Words) -> Part {
     let w = &words.letters;
     let heading = format!("{}　{}　{}", award.name, award.item, money::show(award.fen));
     let why = [
-        (&w.basis, &award.basis),
         (&w.excluded, &award.excluded_because),
         (&w.share, &award.share_because),
         (&w.deductible, &award.deductible_because),
     ];
     let why = why.iter().filter(|(_, said)| !said.is_empty());
-    let why: Vec<String> = why
+    let basis = (&w.basis, &award.basis);
+    let said = std::iter::once(&basis).chain(why);
+    let said: Vec<String> = said
         .map(|(heading, said)| format!("{heading}：{said}"))
         .collect();
     (
         heading,
-        format!("{}\n{}", sum(&award.payout, words), why.join("\n")),
+        format!("{}\n{}", sum(&award.payout, words), said.join("\n")),
     )
 }
 
@@ -189,7 +190,7 @@ fn sum(payout: &Payout, words: &Words) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// One line of a sum.
+/// One line of a calculation.
 fn line_of_sum(step: Step, words: &Words) -> String {
     let (key, fen, more) = match step {
         Step::PerDay(days, fen) => ("per_day", fen, ("days", days.to_string())),
@@ -263,7 +264,7 @@ pub fn form_label<'a>(key: &str, words: &'a Words) -> &'a str {
     words.letters.lines.get(key).map_or("", String::as_str)
 }
 
-/// The letter of the event `seq`, and of which kind that is.
+/// The letter for the event `seq`, and the kind of that event.
 ///
 /// # Errors
 /// `not-found` if there is no letter for that event.

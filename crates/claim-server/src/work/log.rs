@@ -1,4 +1,4 @@
-//! How a claim moves: one event after the other, each admitted by the domain, or none.
+//! How a claim progresses: one event at a time, and only if the domain admits it.
 
 use claim_api::{Problem, ProblemCode};
 use claim_domain::lifecycle::{Actor, Claim, Event, Kind, Refusal, Standing, What};
@@ -10,8 +10,8 @@ use crate::failure::{Failure, Result};
 use crate::store::{Tx, awards, events};
 use crate::{App, now};
 
-/// Adds one event if the claim admits it. The claim's stage, for lists, changes in the same
-/// transaction. The caller lets `attendant` look at the claim once it is committed.
+/// Adds one event if the claim admits it, and in the same transaction updates the claim's stage,
+/// which lists use. After the commit, the caller lets `attendant` look at the claim.
 ///
 /// # Errors
 /// `not-allowed` from the wrong stage or desk, `not-this-person` if somebody else must,
@@ -42,7 +42,7 @@ pub async fn append_beside(
     let claim = &snapshot.claim;
     let standing = papers::standing(app, tx, claim_id, claim, what.kind()).await?;
     claim.admit(actor, &what, &standing).map_err(refused)?;
-    // A clock that was set back does not reverse history.
+    // If the clock was set back, history still runs forward.
     let at = at.max(snapshot.newest);
     let event = Event {
         seq: claim.seq + 1,
@@ -78,8 +78,8 @@ fn refused(refusal: Refusal) -> Failure {
     }
 }
 
-/// The customer has read rejection letter `seq`, or was told of it: the three days of article 24
-/// end. Does nothing if it was delivered before, or the claim has been decided anew.
+/// Records that the customer has read rejection letter `seq`, or was told of it: the three days of
+/// article 24 end. Does nothing if it was delivered before, or the claim has been decided anew.
 pub async fn letter_delivered(
     app: &App,
     tx: &mut Tx,

@@ -1,8 +1,8 @@
 //! What people are told by SMS: one message for each event that matters to them, written in the
 //! transaction that made it true ([`super::delivery`] sends it).
 //!
-//! Promise: no message carries an amount, a name or an ID number; what it is about stands behind a
-//! sign-in. At night only what was just asked for goes out, unless the person wants otherwise.
+//! Promise: no message carries an amount, a name or an ID number; details are only visible after
+//! sign-in. At night we send only what was just asked for, unless the person wants otherwise.
 
 use claim_domain::lifecycle::{Event, What};
 use claim_domain::{Lob, Moment, local_day};
@@ -19,7 +19,7 @@ use crate::words::{self, fill};
 pub struct Message {
     kind: String,
     text: String,
-    /// Goes out at night too, and to those who want few messages.
+    /// Sent at night too, and to people who want few messages.
     urgent: bool,
     optional: bool,
 }
@@ -75,8 +75,8 @@ pub fn of(app: &App, claim: &ClaimRow, what: &What) -> Option<Message> {
     })
 }
 
-/// Tells everybody an event concerns, once: the reporter, and the people of the policy. Whoever
-/// reported on somebody else's policy hears about the progress and nothing else.
+/// Tells everybody concerned by an event, once: the reporter, and the people of the policy. People
+/// who reported on somebody else's policy hear about the progress and nothing else.
 pub async fn tell(
     app: &App,
     tx: &mut Tx,
@@ -123,7 +123,7 @@ pub async fn tell(
     Ok(())
 }
 
-/// Progress: what any reporter is told, whoever they are.
+/// Whether an event is progress, which every reporter is told about.
 fn is_anybodys(what: &What) -> bool {
     matches!(
         what,
@@ -146,7 +146,7 @@ async fn owners(db: &mut Db, claim: &ClaimRow) -> Result<Vec<String>> {
         .iter()
         .flat_map(|p| std::iter::once(&p.holder).chain(&p.insured))
     {
-        // A company's phone is no mobile: nobody reads a message there.
+        // Skip landlines, as companies have: nobody reads messages there.
         if claim_domain::validate::mobile(&party.phone)
             .value()
             .is_some()
@@ -160,15 +160,16 @@ async fn owners(db: &mut Db, claim: &ClaimRow) -> Result<Vec<String>> {
 
 const DISOWN_LIVES: i64 = 30 * 86_400;
 
-/// The link where a policyholder says 这不是我报的, without signing in.
+/// The link with which a policyholder can say 这不是我报的, without signing in.
 async fn disown_link(app: &App, tx: &mut Tx, claim: &ClaimRow, at: Moment) -> Result<String> {
     let fresh = token();
     links::add_disown(tx, &claim.id, &fresh, at.plus_seconds(DISOWN_LIVES)).await?;
     Ok(format!("{}/not-mine#{fresh}", app.address()))
 }
 
-/// Silence is never consent: the customer is reminded, and nothing else happens. From the fortnight
-/// on, the reminder names the day on which the claim becomes time-barred (保险法第二十六条).
+/// Silence is never consent: the customer is reminded, and nothing else happens. From the first
+/// fortnightly reminder on, it names the day on which the claim becomes time-barred
+/// (保险法第二十六条).
 pub async fn remind(
     app: &App,
     tx: &mut Tx,
@@ -210,7 +211,7 @@ fn whole(app: &App, claim: &ClaimRow, said: &str) -> String {
     fill(&words.messages.frame, &values)
 }
 
-/// Messages an hour to a phone that nobody has signed in with: a reporter can type in any number.
+/// Messages per hour to a phone that nobody has signed in with: a reporter can type in any number.
 /// One of them is reserved for a code.
 const TO_STRANGERS: i64 = 3;
 const A_DAY_TO_STRANGERS: i64 = 10;
@@ -224,8 +225,8 @@ pub fn codes_an_hour(has_answered: bool) -> i64 {
     }
 }
 
-/// Takes one from the quota that all such phones share. Asked last, just before sending: a message
-/// refused for another reason uses none of it.
+/// Takes one from the quota that all such phones share. Checked last, just before sending, so that
+/// a message refused for another reason uses none of it.
 fn may_go_to_strangers(app: &App) -> bool {
     let may = app.quotas.messages.take(()).is_ok();
     if !may {
@@ -245,7 +246,7 @@ pub async fn wait_for_code(app: &App, db: &mut Db, phone: &str, at: Moment) -> R
     Ok(if may_go_to_strangers(app) { 0 } else { 60 })
 }
 
-/// When a message that nobody there has asked for may go to such a phone; `None`: not at all.
+/// When an unrequested message may go to such a phone; `None`: never.
 async fn when_to_stranger(
     app: &App,
     db: &mut Db,
@@ -264,7 +265,7 @@ async fn when_to_stranger(
     Ok(Some(app.deployment.message_hours.next(Moment(from))))
 }
 
-/// Writes a message about an event, once. A phone that nobody has signed in with gets few, and only
+/// Queues a message about an event, once. A phone that nobody has signed in with gets few, and only
 /// by day.
 async fn write(
     app: &App,

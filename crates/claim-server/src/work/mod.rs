@@ -1,5 +1,5 @@
-//! What is done with claims, whoever asks for it: by the app, by a plain page, by the clock. Built
-//! on [`crate::store`]; knows no request and no page.
+//! What is done with claims, whether the app, a plain page or the clock asks for it. Built on
+//! [`crate::store`]; knows nothing of requests and pages.
 
 pub mod accounts;
 pub mod attach;

@@ -1,5 +1,5 @@
-//! What was handed in for a claim, and what its rules and its policy say of that: tasks, facts,
-//! what a step depends on.
+//! What was submitted for a claim, and what follows from it under the claim's rules and policy:
+//! tasks, facts, and what a step depends on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,25 +17,24 @@ use crate::store::claims::ClaimRow;
 use crate::store::documents::Handed;
 use crate::store::{Db, awards, claims, documents, events, folders, policies, rules as kept_rules};
 
-/// Catalogues of former versions, read once.
+/// Catalogues of earlier versions, each read once.
 #[derive(Default)]
 pub struct Rules(Mutex<HashMap<String, Arc<Catalogue>>>);
 
-/// Stores this start's rules for the claims that begin with them.
+/// Stores the current rules, for the claims that begin with them.
 pub async fn keep_rules(app: &App) -> Result<()> {
     let mut tx = app.store.begin().await?;
     kept_rules::keep(&mut tx, &app.catalogue.rules_version, &app.catalogue_json).await?;
     tx.commit().await
 }
 
-/// The rules of a version; `None` where no claim began with them.
+/// The rules of a version; `None` if no claim began with them.
 pub async fn known_rules(app: &App, version: &str) -> Result<Option<Arc<Catalogue>>> {
-    match kept_rules::json(&mut app.store.read().await?, version).await? {
-        Some(_) => rules(app, &mut app.store.read().await?, version)
-            .await
-            .map(Some),
-        None => Ok(None),
+    let mut db = app.store.read().await?;
+    if kept_rules::json(&mut db, version).await?.is_none() {
+        return Ok(None);
     }
+    rules(app, &mut db, version).await.map(Some)
 }
 
 /// The rules that a claim began with, or the newest if those can no longer be read.
@@ -63,7 +62,7 @@ pub async fn rules(app: &App, db: &mut Db, version: &str) -> Result<Arc<Catalogu
     Ok(found)
 }
 
-/// Everything that was handed in for a claim.
+/// Everything that was submitted for a claim.
 pub async fn folder(db: &mut Db, claim: &ClaimRow) -> Result<Folder> {
     let mut folder = folders::kept(db, &claim.id).await?;
     folder.files = documents::of_claim(db, &claim.id)
@@ -102,12 +101,12 @@ pub async fn folder(db: &mut Db, claim: &ClaimRow) -> Result<Folder> {
     Ok(folder)
 }
 
-/// What the loss comes to by the newest assessment, in fen.
+/// The amount of the loss by the newest assessment, in fen.
 fn assessed(claim: &Claim) -> Option<i64> {
     claim.assessment.as_ref().map(|a| a.total_fen)
 }
 
-/// What is known of a claim, with what follows from it.
+/// What is known about a claim, including what follows from it.
 pub fn facts(app: &App, row: &ClaimRow, claim: &Claim, folder: &Folder) -> Facts {
     app.catalogue
         .with_implied(folder.facts(&row.notice, assessed(claim)))
@@ -126,8 +125,8 @@ pub async fn tasks(
     Ok(folder.tasks(&rules, &facts))
 }
 
-/// What a step of this kind depends on beside the log, within its transaction; the others need none
-/// of it.
+/// What a step of this kind depends on besides the log, read in its transaction; empty for kinds
+/// that need none of it.
 pub async fn standing(
     app: &App,
     db: &mut Db,
@@ -146,7 +145,7 @@ pub async fn standing(
     })
 }
 
-/// What the claim's policy still pays, this claim's own decision not counted.
+/// What the claim's policy can still pay, not counting this claim's own decision.
 pub async fn left(db: &mut Db, claim_id: &str) -> Result<Vec<Left>> {
     let Some(policy) = policies::of_claim(db, claim_id).await? else {
         return Ok(Vec::new());
@@ -171,8 +170,9 @@ pub fn insured_of<'a>(policy: &'a Policy, claim: &ClaimRow) -> Option<&'a Party>
         .or_else(|| policy.insured.first())
 }
 
-/// The name of whoever signs: the reporter's where they are it, else that in the policy by the
-/// phone. Empty where only staff know it, who proved the right to sign.
+/// The name of the signer: the reporter's if the phone is theirs, otherwise the name in the policy
+/// with this phone. Empty if only staff know the name, because the right to sign was proved to
+/// them.
 pub async fn signer(db: &mut Db, claim: &ClaimRow, phone: &str) -> Result<String> {
     let reporter = &claim.notice.reporter;
     if reporter.phone == phone {

@@ -1,7 +1,7 @@
-//! Who gets the money (R4): one or several, each checked against the policy, each with an account.
+//! Payees (R4): one or several, each checked against the policy, each with an account.
 //!
 //! Promise: only the last four digits of an account leave the server; the deceased is never a
-//! payee; what the policy says about beneficiaries and their shares counts, whatever was typed.
+//! payee; for beneficiaries and their shares the policy decides, whatever was typed.
 
 use claim_api::{Payable, PayeeEntry, Problem, ProblemCode};
 use claim_domain::documents::Folder;
@@ -19,7 +19,7 @@ use crate::store::payees::{self, Sealed};
 use crate::store::{Tx, events, policies};
 use crate::{App, mask, now};
 
-/// Checks, masks and stores payees; from now on shop and injured party may follow their own
+/// Checks, masks and stores payees; from then on, a shop or an injured party may follow its own
 /// payment.
 pub async fn record(
     app: &App,
@@ -159,7 +159,7 @@ impl Case<'_> {
                 validate::name(&entry.holder)
             },
         );
-        // Shown masked, returned masked: unchanged.
+        // Shown masked and sent back masked: unchanged.
         let kept = before.filter(|b| {
             entry.account.contains('*')
                 && b.account
@@ -256,7 +256,7 @@ impl Case<'_> {
             && self.state.deceased
             && !policy.beneficiaries.is_empty()
         {
-            // Whom the policy designates, nobody else (保险法第四十条).
+            // Only beneficiaries that the policy designates (保险法第四十条).
             let name = if entry.child.is_empty() {
                 &entry.holder
             } else {
@@ -277,7 +277,7 @@ impl Case<'_> {
     }
 }
 
-/// Who can be paid by the policy, with the policy's shares.
+/// Who may be paid under the policy, with their shares.
 pub fn hints(policy: &Policy, claim: &ClaimRow, state: &Claim) -> Vec<Payable> {
     let today = local_day(now());
     let of = |party: &Party, kind: PayeeKind, share: Share| {
@@ -339,8 +339,8 @@ pub async fn from_request(
         share: Share::Equal,
     };
     match record(app, tx, claim, &Actor::System, vec![entry], at).await {
-        // A child, a company, the dead: somebody must be named. Or the payment is already on its
-        // way.
+        // The insured is a child, a company or dead, so a payee must be named. Or the payment is
+        // already on its way.
         Err(Failure::Problem(problem))
             if matches!(
                 problem.code,

@@ -1,8 +1,9 @@
 //! Outgoing payments, and what the bank says about them.
 //!
-//! Promise: nothing is ordered past the gate (`claim_domain::lifecycle::Claim::gate`); a repeated
-//! answer by the bank counts once; a payment is booked only for the instruction that ordered it,
-//! and an answer to one that was never ordered is refused and reported.
+//! Promise: no payment is ordered unless the gate allows it
+//! (`claim_domain::lifecycle::Claim::gate`); a repeated answer by the bank counts once; a payment
+//! is booked only for the instruction that ordered it, and an answer to one that was never ordered
+//! is refused and reported.
 
 use claim_api::{Problem, ProblemCode};
 use claim_domain::lifecycle::{Actor, Claim, What};
@@ -55,13 +56,14 @@ impl BankAnswer {
 
 /// Books what the bank says. The same outcome again changes nothing.
 ///
-/// # Errors `not-found` for an instruction that was never ordered, `not-allowed` for another
-/// outcome than before: staff are told.
+/// # Errors
+/// `not-found` for an instruction that was never ordered, `not-allowed` for another outcome than
+/// before: staff are told.
 pub async fn book(app: &App, answer: BankAnswer) -> Result<()> {
     let (at, text) = (now(), answer.kept());
     let mut tx = app.store.begin().await?;
     let Some(payment) = payments::find(&mut tx, &answer.instruction).await? else {
-        // Money may have moved that nobody here has ordered: somebody has to know.
+        // Money may have moved that nobody here ordered: staff have to know.
         tracing::error!(
             paid = answer.paid,
             "the bank answered an instruction that was never ordered"
@@ -121,7 +123,7 @@ pub fn paid(claim: &Claim, payee: u16, reference: String) -> What {
     }
 }
 
-/// An instruction that staff answered by hand counts as answered: what the bank says later must
+/// An instruction that staff answered by hand counts as answered: a later answer from the bank must
 /// match.
 pub async fn by_hand(tx: &mut Tx, claim: &Claim, what: &What) -> Result<()> {
     let of = |payee: u16| {

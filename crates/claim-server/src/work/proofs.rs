@@ -1,4 +1,4 @@
-//! 存证回执: what was received of a claim, signed with the key of the installation.
+//! 存证回执: a receipt for what was received for a claim, signed with the installation key.
 
 use claim_api::proof::{Proof, ProvenFile};
 
@@ -7,8 +7,8 @@ use crate::store::claims::ClaimRow;
 use crate::store::{Db, documents, events, submissions};
 use crate::{App, now};
 
-/// As a JWS in compact form. `of`: only these files (id and SHA-256), where somebody may not see
-/// the others.
+/// The receipt as a compact JWS. `of`: only these files (id and SHA-256), for people who may not
+/// see the others.
 pub async fn signed(
     app: &App,
     db: &mut Db,
@@ -16,7 +16,7 @@ pub async fn signed(
     of: Option<&[(String, String)]>,
 ) -> Result<String> {
     let (events, events_sha256) = events::head(db, &claim.id).await?;
-    // Whoever may not see a document is not told that it arrived.
+    // People who may not see a document are not told that it arrived.
     let may_see = |sha256: &str| of.is_none_or(|own| own.iter().any(|(_, own)| own == sha256));
     let files = documents::of_claim(db, &claim.id)
         .await?

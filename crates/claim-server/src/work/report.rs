@@ -20,7 +20,7 @@ use crate::{App, now};
 
 /// New claims that one session may make in a day; a repeated key is not a new claim.
 const CLAIMS_A_DAY: i64 = 20;
-/// The soonest that anybody is answered about a policy not their own: a claim on a policy takes
+/// Minimum response time if the policy is not the reporter's own: a claim with a policy takes
 /// slightly longer to store, and measuring that would reveal which plates are insured here (OWASP
 /// ASVS 5.0, 6.3.8).
 const STRANGERS_WAIT: Duration = Duration::from_millis(30);
@@ -36,7 +36,7 @@ async fn prove(tx: &mut Tx, session: &Session, said: &Said<'_>, at: Moment) -> R
     }
 }
 
-/// The stored answer to this key, when the same body came before.
+/// The stored answer to this key, if the same body came before.
 ///
 /// # Errors
 /// `not-found` when the key is somebody else's, `idempotency-key-reused` for another body.
@@ -51,14 +51,13 @@ pub async fn answered(tx: &mut Tx, session: &Session, said: &Said<'_>) -> Result
     }
 }
 
-/// A receipt as it was kept.
+/// Parses a stored receipt.
 pub fn receipt(reply: &str) -> Result<Receipt> {
     serde_json::from_str(reply).map_err(|e| Failure::internal("stored reply", e))
 }
 
 /// Checks a notice and creates the claim: key, claim, events, message and stored answer in one
-/// transaction.
-/// The flag says whether this key was answered before.
+/// transaction. The flag says whether this key was answered before.
 pub async fn submit(
     app: &App,
     session: &Session,
@@ -100,7 +99,7 @@ pub async fn submit(
         channel,
     };
     claims::add(&mut tx, &new).await?;
-    // Whoever reported follows it. What they say that they are opens nothing: a phone of the policy
+    // The reporter may follow the claim. The role they state opens nothing; a phone of the policy
     // does, once a code was sent to it, whoever typed it in.
     parties::admit_reporter(&mut tx, &id, &session.subject, &notice.reporter.phone).await?;
     if let Some(policy) = &policy {
@@ -117,7 +116,7 @@ pub async fn submit(
         deceased,
     };
     log::append(app, &mut tx, (&id, lob), &Actor::System, reported, at).await?;
-    // The rest waits for somebody at the intake desk.
+    // Other reports wait for the intake desk.
     if policy.is_some() {
         work::register(app, &mut tx, (&id, lob), at).await?;
     }
@@ -158,8 +157,8 @@ pub async fn submit(
         )
         .await?;
     }
-    // A policy we do not have is asked of the insurer's system in the background: nobody waits for
-    // it.
+    // If we do not have the policy, the insurer's system is asked in the background: nobody waits
+    // for it.
     let asks = match &policy {
         None => {
             let later = policies::begins_later(&mut tx, &notice, lob).await?;
@@ -184,8 +183,8 @@ pub async fn submit(
     Ok((receipt, false))
 }
 
-/// Fills in name and phone where the signed-in person chose a policy of their own; the id of
-/// anybody else's is dropped.
+/// Fills in name and phone if the signed-in person chose a policy of their own; the id of somebody
+/// else's policy is dropped.
 async fn completed(tx: &mut Tx, session: &Session, mut notice: Notice) -> Result<Notice> {
     let (Some(id), phone) = (&notice.policy.id, session.phone.clone().unwrap_or_default()) else {
         return Ok(notice);

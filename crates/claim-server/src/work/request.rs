@@ -1,4 +1,4 @@
-//! 索赔: the claim request that says: this is everything.
+//! 索赔: the claim request, with which the customer says that this is everything.
 
 use claim_api::{ClaimRequest, Problem, RequestReceipt};
 use claim_domain::catalog::Field;
@@ -10,17 +10,17 @@ use claim_domain::{Catalogue, Code, FieldError, due_after_days};
 use super::sessions::Session;
 use super::{attendant, log, papers, payees, report, signals};
 use crate::failure::{Failure, Result};
-use crate::store::claims::ClaimRow;
+use crate::store::claims::{self, ClaimRow};
 use crate::store::events;
 use crate::store::folders::{self, Signed};
 use crate::store::submissions::{self, Said};
 use crate::{App, now};
 
-/// Takes a request that `phone` has signed; `true` where it is the same again. Blocked only by a
-/// missing signature, a missing consent, or a document with neither file nor reason.
+/// Takes a request that `phone` has signed; returns `true` for a repeat. Blocked only by a missing
+/// signature, a missing consent, or a document with neither file nor reason.
 ///
 /// # Errors
-/// `validation` names what stands in its way.
+/// `validation` names what is missing.
 pub async fn take(
     app: &App,
     session: &Session,
@@ -36,6 +36,9 @@ pub async fn take(
             serde_json::from_str(&known).map_err(|e| Failure::internal("stored reply", e))?;
         return Ok((receipt, true));
     }
+    // Read it as it is now: the body may have taken minutes to arrive.
+    let claim = &claims::mine(&mut tx, &session.subject, &claim.no, at).await?;
+    claim.part.whole()?;
     let catalogue = papers::rules(app, &mut tx, &claim.rules_version).await?;
     let amount = events::state(&mut tx, &claim.id, claim.lob)
         .await?

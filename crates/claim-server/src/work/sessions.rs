@@ -1,11 +1,11 @@
-//! Who is there. Reporting needs no login: a visitor gets a token for which nothing is stored, and
-//! the first request that changes something turns it into an anonymous session. A code by SMS
-//! upgrades it, with a new token, and everything the anonymous session owned moves along.
+//! Customers' sessions. Reporting needs no login: a visitor gets a token for which nothing is
+//! stored, and the first request that changes something turns it into an anonymous session. A code
+//! by SMS upgrades it, with a new token, and everything the anonymous session owned moves along.
 //!
-//! Limits: code of 6 digits, 5 minutes, 5 tries, once, only in the session that asked; resend after
-//! 60 s, 5 an hour for a number that has signed in before and 3 for others (`messages`), after 10
-//! in a day one an hour, so that nobody can lock anybody out; 10 an hour per session, 20 per
-//! network.
+//! Limits: a code has 6 digits, is valid for 5 minutes and 5 tries, works once, and only in the
+//! session that asked for it. A phone number gets one code per 60 s, and per hour 5 if it has
+//! signed in before or 3 otherwise (`messages`); after 10 in a day, one an hour, so that nobody can
+//! lock anybody out. A session gets 10 an hour, a network 20.
 
 use claim_api::{PolicyView, Problem, ProblemCode, SessionView};
 use claim_domain::Moment;
@@ -21,7 +21,7 @@ use crate::vault::{random, token};
 use crate::words::{self, fill};
 use crate::{App, mask, now};
 
-/// An anonymous session lives as long as an unfinished upload may.
+/// An anonymous session lives as long as an unfinished upload.
 pub const ANONYMOUS_IDLE: i64 = 7 * 86_400;
 const SIGNED_IN_IDLE: i64 = 30 * 60;
 const SIGNED_IN_AT_MOST: i64 = 12 * 3600;
@@ -58,7 +58,7 @@ impl Session {
         }
     }
 
-    /// One of which nothing is kept yet.
+    /// A session that is not stored yet.
     pub fn unwritten(token: &str) -> Session {
         Session {
             subject: String::new(),
@@ -69,7 +69,7 @@ impl Session {
         }
     }
 
-    /// The same of somebody who is about to change something.
+    /// The same session, about to change something.
     pub fn beginning(self, kiosk: bool) -> Session {
         Session {
             kiosk,
@@ -79,14 +79,14 @@ impl Session {
     }
 }
 
-/// A token for somebody about whom nothing is stored yet: its time, randomness, and our HMAC of
+/// A token for somebody about whom nothing is stored yet: the time, random bytes, and our HMAC of
 /// both.
 pub fn promise(app: &App, at: Moment) -> String {
     let text = format!("{:x}.{}", at.0, token());
     format!("{text}.{}", app.vault.index("anonymous", &text))
 }
 
-/// Whether a token is one that we have given, and that was not ended.
+/// Whether we issued this token, and its session has not ended.
 pub async fn is_promised(app: &App, token: &str, at: Moment) -> Result<bool> {
     let Some((text, word)) = token.rsplit_once('.') else {
         return Ok(false);
@@ -103,7 +103,7 @@ pub async fn is_promised(app: &App, token: &str, at: Moment) -> Result<bool> {
     Ok(!fate.is_some_and(|(_, ended)| ended))
 }
 
-/// The session with this token, while it lasts.
+/// The session with this token, unless it has expired.
 pub async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>> {
     let hash = hash(token);
     let Some(row) = sessions::find(&mut app.store.read().await?, &hash).await? else {
@@ -112,7 +112,7 @@ pub async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>>
     let (idle, longest) = match (row.phone.is_some(), row.kiosk) {
         (false, false) => (ANONYMOUS_IDLE, i64::MAX),
         (true, false) => (SIGNED_IN_IDLE, SIGNED_IN_AT_MOST),
-        // Until somebody signs in, the machine itself ends it.
+        // Until somebody signs in, the kiosk itself ends it.
         (false, true) => (SIGNED_IN_IDLE, i64::MAX),
         (true, true) => (AT_KIOSK_IDLE, AT_KIOSK_AT_MOST),
     };
@@ -121,7 +121,7 @@ pub async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>>
     if at.0 - row.seen_at > idle || ageless || at.0 - row.created_at > longest {
         return Ok(None);
     }
-    // Not at every request: writing is what a database does slowest.
+    // Not on every request: writes are the slowest thing a database does.
     if at.0 - row.seen_at > (idle / 4).min(60) {
         let mut tx = app.store.begin().await?;
         sessions::keep_seen(&mut tx, &hash, at).await?;
@@ -136,7 +136,7 @@ pub async fn find(app: &App, token: &str, at: Moment) -> Result<Option<Session>>
     }))
 }
 
-/// Stores a session that is not stored yet. Two simultaneous first requests are one person.
+/// Stores a session that is not stored yet. Two simultaneous first requests count as one person.
 ///
 /// # Errors
 /// `session-expired` if it has ended meanwhile.
@@ -159,18 +159,18 @@ pub async fn write_down(tx: &mut Tx, mut session: Session, at: Moment) -> Result
 /// Sends a code to a phone.
 ///
 /// # Errors
-/// `otp-rate` with the seconds until another may go out.
+/// `otp-rate` with the seconds until another may be sent.
 pub async fn send_code(app: &App, session: &Session, network: &str, phone: &str) -> Result<()> {
     let at = now();
     let mut tx = app.store.begin().await?;
     let known = sessions::has_answered(&mut tx, phone).await?;
-    let (today, _) = sessions::codes(&mut tx, CountedBy::Phone(phone), 86_400, at).await?;
+    let today = sessions::codes_a_day(&mut tx, phone, at).await?;
     let an_hour = if today >= CODES_A_DAY {
         1
     } else {
         messages::codes_an_hour(known)
     };
-    // By what, seconds, at most.
+    // Counted by what, in how many seconds, at most how many.
     let limits = [
         (CountedBy::Phone(phone), 60, 1),
         (CountedBy::Phone(phone), 3600, an_hour),
@@ -202,10 +202,10 @@ pub async fn send_code(app: &App, session: &Session, network: &str, phone: &str)
     tx.commit().await
 }
 
-/// Signs in with a code: the token of the session that follows.
+/// Signs in with a code; returns the token of the new session.
 ///
 /// # Errors
-/// `otp-invalid` for a wrong, used or late one.
+/// `otp-invalid` for a wrong, used or expired one.
 pub async fn sign_in(app: &App, session: &Session, phone: &str, code: &str) -> Result<String> {
     let at = now();
     let mut tx = app.store.begin().await?;
@@ -238,10 +238,10 @@ pub async fn sign_in(app: &App, session: &Session, phone: &str, code: &str) -> R
     }
 }
 
-/// Makes the session that of whoever has this phone: a new token, what it did before, and their
-/// claims.
+/// Turns the session into one of the phone's owner: a new token, what the session did before, and
+/// the owner's claims.
 ///
-/// `takes`: what the session did before goes along; not if somebody else says who this is.
+/// `takes`: whether what the session did before moves along; not if somebody else says who this is.
 pub async fn become_person(
     app: &App,
     tx: &mut Tx,
@@ -284,7 +284,7 @@ pub async fn end(app: &App, session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Who is there, and the policies in force of a phone, masked.
+/// The current user, and the policies in force for their phone, masked.
 pub async fn view(app: &App, phone: Option<&str>) -> Result<SessionView> {
     let at = now();
     let policies = match phone {
@@ -326,7 +326,7 @@ fn shown((id, policy, _): (String, Policy, bool)) -> PolicyView {
     }
 }
 
-/// Removes what has ended and nobody asks about.
+/// Removes expired sessions, and old records that nobody asks about.
 pub async fn expire(app: &App) -> Result<()> {
     let mut tx = app.store.begin().await?;
     sessions::expire(&mut tx, ANONYMOUS_IDLE, now()).await?;

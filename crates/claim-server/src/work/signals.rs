@@ -15,7 +15,7 @@ pub const BEFORE_POLICY: &str = "before-policy";
 pub const BANK_DIFFERS: &str = "bank-differs";
 pub const UNLIKE_TIME: &str = "taken-before-loss";
 
-/// Noted on this claim and on each of the others.
+/// Records the signal on this claim and on each of the others.
 async fn of_twins(
     tx: &mut Tx,
     claim: &ClaimRow,
@@ -30,7 +30,7 @@ async fn of_twins(
     Ok(())
 }
 
-/// The same picture in two claims, or one that is older than the loss.
+/// The same picture in two claims, or a picture older than the loss.
 pub async fn of_file(tx: &mut Tx, claim: &ClaimRow, file: &File, at: Moment) -> Result<()> {
     let twins = signals::with_picture(tx, &claim.id, file).await?;
     of_twins(tx, claim, SAME_PICTURE, twins, at).await?;

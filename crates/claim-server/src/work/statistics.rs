@@ -1,4 +1,4 @@
-//! Figures for the insurer, computed from the claims each time: there is no second truth to differ.
+//! Figures for the insurer, computed from the claims each time: there is no second copy to differ.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::store::snapshot::Snapshot;
 use crate::store::{claims, events};
 use crate::{App, now};
 
-/// How often a deadline was kept.
+/// How often a deadline was met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     pub kept: u32,
@@ -55,8 +55,10 @@ pub async fn figures(app: &App, from: Day, to: Day) -> Result<Figures> {
     let mut figures = Figures::default();
     let mut hours = Vec::new();
     let at = now();
-    let mut db = app.store.read().await?;
-    for (row, catastrophe) in claims::reported(&mut db, from, to).await? {
+    let reported = claims::reported(&mut app.store.read().await?, from, to).await?;
+    for (row, catastrophe) in reported {
+        // Given back in between: a year of claims is a long time.
+        let mut db = app.store.read().await?;
         let Snapshot { claim, tally, .. } = events::snapshot(&mut db, &row.id, row.lob).await?;
         figures.claims += 1;
         figures.paid_fen += claim.paid_fen;
@@ -106,8 +108,10 @@ pub async fn figures(app: &App, from: Day, to: Day) -> Result<Figures> {
 
 pub async fn rows(app: &App, from: Day, to: Day) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let mut db = app.store.read().await?;
-    for (row, catastrophe) in claims::reported(&mut db, from, to).await? {
+    let reported = claims::reported(&mut app.store.read().await?, from, to).await?;
+    for (row, catastrophe) in reported {
+        // Given back in between: a year of claims is a long time.
+        let mut db = app.store.read().await?;
         let claim = events::state(&mut db, &row.id, row.lob).await?;
         rows.push(Row {
             no: row.no,

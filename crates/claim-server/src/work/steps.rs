@@ -1,4 +1,4 @@
-//! The steps that the insurer's people take: from a form to an event, and what each does beside the
+//! The steps that staff take: from a form to an event, and what else each step does besides the
 //! log.
 
 use claim_api::{Problem, ProblemCode};
@@ -25,7 +25,7 @@ pub const MOST_AWARDS: usize = 12;
 /// The outcome of a step.
 pub enum Taken {
     Done,
-    /// Above this person's limit: it waits for a second person, with what was filled in.
+    /// Above this person's limit: it waits for a second person, with the form as filled in.
     HandedOver,
 }
 
@@ -39,7 +39,7 @@ pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Resul
     let (mut tx, at) = (app.store.begin().await?, now());
     let row = claims::by_no(&mut tx, no).await?;
     let of = (row.id.as_str(), row.lob);
-    // Read inside the write transaction: a second pair of eyes asked for a moment ago is known.
+    // Read inside the write transaction, so that an approval asked for a moment ago is seen.
     let claim = events::state(&mut tx, &row.id, row.lob).await?;
     let what = what(app, &mut tx, &row, &claim, kind, fields).await?;
     let actor = staff.actor();
@@ -122,7 +122,7 @@ fn all_of(claim: &Claim, what: What, fields: &Fields) -> Vec<What> {
     }
 }
 
-/// The policyholder sees everything from now on, at once or when they sign in.
+/// Links a policy: from now on, the policyholder sees everything, at once or when they sign in.
 async fn link_policy(
     app: &App,
     tx: &mut Tx,
@@ -138,7 +138,7 @@ async fn link_policy(
     policies::link(app, tx, row, &found.ok_or_else(unknown)?, actor, now()).await
 }
 
-/// Whoever has this phone, or the reporter if none is given, has this right from now on.
+/// Grants this right to the owner of this phone, or to the reporter if no phone is given.
 async fn entitle(
     tx: &mut Tx,
     row: &ClaimRow,

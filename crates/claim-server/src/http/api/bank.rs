@@ -1,4 +1,4 @@
-//! What the bank's connector tells.
+//! Answers from the bank's connector.
 
 use axum::http::StatusCode;
 use claim_api::Problem;

@@ -81,7 +81,7 @@ pub async fn show(
     ))
 }
 
-/// A claim as somebody who has signed in sees it.
+/// A claim as a signed-in party sees it.
 pub async fn view(
     app: &App,
     db: &mut Db,
@@ -105,7 +105,7 @@ pub async fn view(
         .await?
         .iter()
         .map(documents::Handed::view)
-        .collect();
+        .collect::<Result<_>>()?;
     let mut folder = mask::folder(folder);
     // Documents proving a payee: each payee sees only their own.
     let is_own = |sha256: &str| own.iter().any(|(_, own)| own == sha256);
@@ -178,7 +178,7 @@ pub async fn view(
     Ok(view)
 }
 
-/// What the policy pays for, and what is left of it.
+/// What the policy covers, and how much of it is left.
 pub fn covers_of(policy: &Policy, left: &[Left]) -> Vec<CoverView> {
     let of = |cover: &Cover| {
         let left = left
@@ -268,7 +268,7 @@ pub async fn step(
         what,
         What::Wrote { .. } | What::PersonAsked { .. } | What::ComplaintFiled { .. }
     );
-    // Only the holder can say 这不是我报的; whoever acts for the holder reported it themselves.
+    // Only the holder can say 这不是我报的; people who act for the holder reported it themselves.
     if what == What::Disowned && claim.part.role != Role::Owner {
         return Err(ProblemCode::NotThisPerson.into());
     }

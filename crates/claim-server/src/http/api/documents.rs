@@ -1,5 +1,5 @@
-//! The documents of a claim: what is needed and there, files that are attached and shown, and the
-//! claim request (索赔).
+//! The documents of a claim: the task list, attaching and showing files, and the claim request
+//! (索赔).
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -16,6 +16,7 @@ use crate::failure::Result;
 use crate::http::access::{Claimant, Party};
 use crate::http::{body, guard};
 use crate::store::submissions::Said;
+use crate::store::uploads::{self, StoredFile};
 use crate::store::{Db, documents, events};
 use crate::vault::sha256_hex;
 use crate::work::{attach, papers, request};
@@ -35,7 +36,7 @@ pub async fn requirements(
     let catalogue = papers::rules(&app, db, &claim.rules_version).await?;
     let mut folder = papers::folder(db, &claim).await?;
     if !claim.part.is_whole() {
-        // What a report like this takes, and what they have handed in themselves.
+        // Only what a report like this requires, and what they submitted themselves.
         let own = documents::own(db, &claim.id, &session.subject).await?;
         folder
             .files
@@ -66,7 +67,7 @@ pub async fn requirements(
             .collect(),
         missing: u16::try_from(tasks.iter().filter(|t| t.is_missing()).count()).unwrap_or(u16::MAX),
         tasks,
-        // These concern names and numbers on documents.
+        // Doubts concern names and numbers on documents.
         doubts: if claim.part.is_whole() {
             case.of_folder(&folder)
         } else {
@@ -85,6 +86,8 @@ pub async fn attach(
     Path((_, document, upload)): Path<(String, String, String)>,
     request: Request,
 ) -> Result<Json<DocumentView>> {
+    // Checked before any of the body is read.
+    let document = attach::document(&app, &claim, &document).await?;
     let said = body::bytes(request, MOST_FACTS).await?;
     let said: Option<File> = if said.is_empty() {
         None
@@ -137,29 +140,39 @@ pub async fn photo(
     State(app): State<App>,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
-    let db = &mut app.store.read().await?;
-    // Of papers that prove a payee, each their own.
-    let of_payee = documents::find(db, &claim.id, &id)
+    let mut db = app.store.read().await?;
+    // Documents proving a payee: each payee sees only their own.
+    let of_payee = documents::find(&mut db, &claim.id, &id)
         .await?
         .is_some_and(|(document, _)| document.contains('.'));
     let sees_all = claim.part.is_whole() && (!of_payee || claim.part.role == Role::Owner);
     if !sees_all
-        && !documents::own(db, &claim.id, &session.subject)
+        && !documents::own(&mut db, &claim.id, &session.subject)
             .await?
             .iter()
             .any(|(own, _)| *own == id)
     {
         return Err(ProblemCode::NotFound.into());
     }
-    shown(&app, db, &claim.id, &id).await
+    let file = file(&mut db, &claim.id, &id).await?;
+    drop(db);
+    shown(&app, &file).await
 }
 
-/// A file as it is stored: shown as a picture or kept as a document, never a page.
-pub async fn shown(app: &App, db: &mut Db, claim_id: &str, id: &str) -> Result<Response> {
+/// A file of a claim.
+///
+/// # Errors
+/// `not-found` if the claim has no file with this id.
+pub async fn file(db: &mut Db, claim_id: &str, id: &str) -> Result<StoredFile> {
     let (_, upload) = documents::find(db, claim_id, id)
         .await?
         .ok_or(ProblemCode::NotFound)?;
-    let bytes = app.uploads.bytes(db, &upload).await?;
+    uploads::file(db, &upload).await
+}
+
+/// A stored file: shown as a picture or saved as a document, never opened as a page.
+pub async fn shown(app: &App, file: &StoredFile) -> Result<Response> {
+    let bytes = app.uploads.open_file(file).await?;
     let (media, name) = match sniff(&bytes) {
         Kind::Pdf => ("application/pdf", "attachment; filename=\"document.pdf\""),
         _ => ("image/jpeg", "attachment; filename=\"photo.jpg\""),

@@ -52,7 +52,7 @@ pub async fn put(
     let follows = follows(request.headers()).ok_or(ProblemCode::PreconditionRequired)?;
     let mut draft: Draft = body::json(request).await?;
     draft.id.clone_from(&id);
-    // Photos have not left the phone.
+    // Drafts are stored without photos, which have not left the phone.
     draft.photos.clear();
     let mut tx = app.store.begin().await?;
     if submissions::is_used(&mut tx, &id).await? {

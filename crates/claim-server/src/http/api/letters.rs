@@ -15,7 +15,7 @@ use crate::pages;
 use crate::words;
 use crate::work::{letters, log};
 
-/// The language of whoever reads; Chinese where nothing is said.
+/// The reader's language; Chinese if none is given.
 #[derive(Deserialize)]
 pub struct Read {
     #[serde(default)]
@@ -33,9 +33,11 @@ pub async fn letter(
     headers: HeaderMap,
 ) -> Result<Response> {
     let words = words::of(&lang);
-    let db = &mut app.store.read().await?;
-    let (letter, kind) = letters::about(&app, db, &claim, seq, words).await?;
-    // Once its reader has a refusal, the three days of article 24 end.
+    let (letter, kind) = {
+        let mut db = app.store.read().await?;
+        letters::about(&app, &mut db, &claim, seq, words).await?
+    };
+    // Once the customer has read a rejection, the three days of article 24 end.
     if kind == Kind::Rejected {
         let mut tx = app.store.begin().await?;
         log::letter_delivered(&app, &mut tx, (&claim.id, claim.lob), seq).await?;

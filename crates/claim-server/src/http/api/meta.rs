@@ -1,5 +1,5 @@
-//! What every client may know before it begins: the catalogue, limits, promises; and whether this
-//! server is well.
+//! What every client may know before it begins: the catalogue, limits, promises; and the health
+//! check.
 
 use axum::extract::{Path, State};
 use axum::http::header;

@@ -1,4 +1,4 @@
-//! The API: a module for each thing that a client does. Handlers begin with who may
+//! The API: one module for each task of a client. Handlers begin with an access check
 //! ([`super::access`]) and leave the work to [`crate::work`].
 
 pub mod bank;

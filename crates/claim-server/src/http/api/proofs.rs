@@ -1,4 +1,4 @@
-//! The signed receipt, and the keys that it is checked by.
+//! The signed receipt, and the keys to verify it.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,5 +1,5 @@
-//! 我的理赔档案 and 我的信息: everything that is kept about a person, to take along; what is erased, and what
-//! is locked.
+//! 我的理赔档案 and 我的信息: everything stored about a person, for export; what is erased, and
+//! what is locked.
 
 use std::io::{Cursor, Write};
 
@@ -20,6 +20,7 @@ use crate::http::access::{Insured, SignedIn};
 use crate::pages;
 use crate::store::{
     claims, documents, drafts, events, folders, messages, payees, policies, sessions, staff,
+    uploads,
 };
 use crate::vault::sha256_hex;
 use crate::words;
@@ -38,27 +39,24 @@ pub async fn whole(
     }: Insured,
     State(app): State<App>,
 ) -> Result<Response> {
-    let db = &mut app.store.read().await?;
     let name = format!("attachment; filename=\"{}.zip\"", claim.no);
     app.audit.say(
         "export",
         &Who::session(&session.hash),
         json!({ "claim": claim.no }),
     );
-    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-    for (number, handed) in (1..).zip(documents::of_claim(db, &claim.id).await?) {
-        let bytes = app.uploads.bytes(db, &handed.upload).await?.to_vec();
-        let ending = if bytes.starts_with(b"%PDF") {
-            "pdf"
-        } else {
-            "jpg"
-        };
-        files.push((
-            format!("files/{number:02}-{}.{ending}", handed.document),
-            bytes,
-        ));
+    // Query the database first: files are read and packed without holding a connection.
+    let mut connection = app.store.read().await?;
+    let db = &mut connection;
+    let mut stored = Vec::new();
+    for handed in documents::of_claim(db, &claim.id).await? {
+        stored.push((handed.document, uploads::file(db, &handed.upload).await?));
     }
-    for event in &events::after(db, &claim.id, 0).await? {
+    let events = events::after(db, &claim.id, 0).await?;
+    let signed = folders::request(db, &claim.id).await?;
+    let receipt = proofs::signed(&app, db, &claim, None).await?;
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for event in &events {
         if let Some(letter) = letters::of(&app, &claim, event, words::own()) {
             files.push((
                 format!(
@@ -72,7 +70,7 @@ pub async fn whole(
             ));
         }
     }
-    if let Some(signed) = folders::request(db, &claim.id).await? {
+    if let Some(signed) = signed {
         let letter = letters::form(&app, &claim, &signed, words::own());
         files.push((
             "claim-request.html".into(),
@@ -85,11 +83,18 @@ pub async fn whole(
             serde_json::to_vec_pretty(&signed).unwrap_or_default(),
         ));
     }
-    files.push((
-        "receipt.jws".into(),
-        proofs::signed(&app, db, &claim, None).await?.into_bytes(),
-    ));
+    files.push(("receipt.jws".into(), receipt.into_bytes()));
     let whole = view(&app, db, claim, &session, &phone).await?;
+    drop(connection);
+    for (number, (document, file)) in (1..).zip(&stored) {
+        let bytes = app.uploads.open_file(file).await?.to_vec();
+        let ending = if bytes.starts_with(b"%PDF") {
+            "pdf"
+        } else {
+            "jpg"
+        };
+        files.push((format!("files/{number:02}-{document}.{ending}"), bytes));
+    }
     files.push((
         "claim.json".into(),
         serde_json::to_vec_pretty(&whole).unwrap_or_default(),
@@ -247,7 +252,7 @@ pub async fn withdraw_consent(
     Ok(Json(event))
 }
 
-/// Pictures do not compress further: stored as they are.
+/// Builds the ZIP. Pictures do not compress further, so files are stored as they are.
 fn packed(files: Vec<(String, Vec<u8>)>) -> zip::result::ZipResult<Vec<u8>> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in files {

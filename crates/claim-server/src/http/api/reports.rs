@@ -1,4 +1,4 @@
-//! 报案 by the app.
+//! 报案 from the app.
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -33,7 +33,7 @@ pub fn key(headers: &HeaderMap) -> Result<String> {
     Ok(bare.to_owned())
 }
 
-/// What may be a key, and so the name of a draft.
+/// Checks what may be a key, and so the name of a draft.
 ///
 /// # Errors
 /// `idempotency-key-missing` for everything else.

@@ -1,4 +1,4 @@
-//! Who is there, and how they sign in.
+//! The current session, and how people sign in and out.
 
 use axum::Json;
 use axum::extract::{Request, State};

@@ -1,5 +1,4 @@
-//! Links for those who wait along: the progress of the claim, nothing else; until a set day, or
-//! until revoked.
+//! Share links: the progress of the claim and nothing else, until a set day or until revoked.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,6 +1,6 @@
 //! New events as they happen (server-sent events). Only an accelerator: the truth is
-//! `GET …/timeline`, read from the database by sequence number; whoever misses something here gets
-//! it there.
+//! `GET …/timeline`, read from the database by sequence number; a client that misses something here
+//! gets it there.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::work::sessions;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// An ended session is noticed within this time.
 const RECHECK: Duration = Duration::from_secs(30);
-/// Then the page opens a new one, free of whatever was wrong with the old.
+/// After this time the page opens a new stream, free of whatever was wrong with the old one.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 const AT_MOST: usize = 3;
 
@@ -76,7 +76,7 @@ pub async fn stream(
     let Some(place) = app.streams.take(session.hash.clone(), AT_MOST) else {
         return Err(Problem::after(ProblemCode::RateLimited, 60).into());
     };
-    // Listens before the first look, so that nothing falls in between.
+    // Listen before the first look, so that no event is missed in between.
     let (news, ended) = (app.news.listen(&claim.id), app.news.listen(&session.hash));
     let (began, checked) = (Instant::now(), Instant::now());
     let after = last.unwrap_or(after);
@@ -260,7 +260,7 @@ mod tests {
                 }
             }
         }
-        // The truth by REST.
+        // The source of truth, over REST.
         let timeline = owner
             .stream(&format!("/api/v1/claims/{no}/timeline"), &[])
             .await;

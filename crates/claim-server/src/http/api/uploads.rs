@@ -45,7 +45,7 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
         .flatten()
 }
 
-/// Names the header that cannot be read.
+/// The problem for a header that cannot be read.
 fn header_wrong(name: &str) -> Failure {
     let errors = vec![FieldError::new(format!("/headers/{name}"), Code::Malformed)];
     Problem {
@@ -171,18 +171,13 @@ async fn begin(
     }
     let at = now();
     let wanted = i64::try_from(length).unwrap_or(i64::MAX);
-    let (open, all) = {
-        let db = &mut app.store.read().await?;
-        (
-            uploads::open_of(db, &session.subject, at).await?,
-            uploads::lying_about(db).await?,
-        )
-    };
+    let open = uploads::open_of(&mut app.store.read().await?, &session.subject, at).await?;
     if open.count >= MOST_OPEN || open.bytes + wanted > MOST_OPEN_BYTES {
         return Err(ProblemCode::Quota.into());
     }
-    // Subjects cost nothing, so what they leave lying about is also counted together.
+    // Anybody can create subjects, so what they all leave unattached is limited together as well.
     app.quotas.uploads.take(network)?;
+    let all = uploads::lying_about(&mut app.store.read().await?).await?;
     if all + wanted > MOST_LYING_ABOUT {
         app.audit
             .alarm(serde_json::json!({ "limit": "bytes of uploads that belong to no claim" }));
@@ -250,7 +245,7 @@ pub async fn append(
     receive(&app, &guest.0, &id, request).await
 }
 
-/// POST with X-HTTP-Method-Override, for proxies that know no PATCH.
+/// POST with X-HTTP-Method-Override, for proxies that do not know PATCH.
 pub async fn overridden(
     guest: Guest,
     app: State<App>,
@@ -312,7 +307,8 @@ pub async fn terminate(
 
 async fn end(app: &App, session: &Session, id: &str) -> Result<Response> {
     let turn = app.uploads.turn(id).await?;
-    match uploads::is_linked(&mut app.store.read().await?, &session.subject, id).await? {
+    let linked = uploads::is_linked(&mut app.store.read().await?, &session.subject, id).await?;
+    match linked {
         None => Err(ProblemCode::NotFound.into()),
         Some(true) => Err(ProblemCode::NotAllowed.into()),
         Some(false) => match app.uploads.remove(&app.store, &turn, id).await? {
@@ -412,7 +408,7 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
     )
     .await?;
     let all = matches!(ended, Ended::Whole) && announced.is_none_or(|n| n == got);
-    // A chunk whose checksum cannot be known yet is discarded (tus, checksum extension).
+    // A chunk that ends before its checksum can be verified is discarded (tus, checksum extension).
     let checked = matches!(checksum, Checksum::None);
     if matches!(ended, Ended::TooMuch) || (!all && !checked) || (all && !checksum.holds()) {
         writer.undo().await?;
@@ -427,7 +423,7 @@ async fn receive(app: &App, session: &Session, id: &str, request: Request) -> Re
     upload.offset = at + got;
     app.uploads.keep_offset(&app.store, &upload, now()).await?;
     if upload.offset == upload.length && all && !app.uploads.is_as_said(&turn, &upload).await? {
-        // The whole file is not what was promised: it is removed, and the client begins again.
+        // The file does not match its announced hash: it is removed, and the client begins again.
         app.uploads.remove(&app.store, &turn, id).await?;
         return Err(ProblemCode::UploadChecksum.into());
     }

@@ -9,10 +9,9 @@ use claim_domain::validate::Code;
 use claim_domain::{Day, FieldError, Text};
 use maud::html;
 
-use super::{Shown, error_words, top};
+use super::{Shown, Staff, error_words, top};
 use crate::App;
 use crate::failure::Result;
-use crate::http::access::Staff;
 use crate::http::body;
 use crate::pages::{page, see_other};
 use crate::store::catastrophes as kept;

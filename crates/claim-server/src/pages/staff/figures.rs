@@ -6,8 +6,7 @@ use axum::response::IntoResponse;
 use claim_domain::{Day, money};
 use maud::html;
 
-use super::{Shown, top};
-use crate::http::access::Staff;
+use super::{Shown, Staff, top};
 use crate::pages::page;
 use crate::work::statistics::{self, yuan};
 use crate::{App, now};

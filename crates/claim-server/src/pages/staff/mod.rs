@@ -7,7 +7,8 @@ mod forms;
 pub mod steps;
 mod words;
 
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{DocumentView, ProblemCode};
@@ -25,8 +26,8 @@ use maud::{Markup, html};
 use self::forms::Form;
 use super::{failed, page, see_other};
 use crate::failure::{Failure, Result};
-use crate::http::access::{Open, Staff};
-use crate::http::api::documents::shown as file;
+use crate::http::access::{Access, Open, Right};
+use crate::http::api::documents::{file, shown as shown_file};
 use crate::http::{body, cookies};
 use crate::store::claims::{self, ClaimRow};
 use crate::store::documents::Handed;
@@ -43,6 +44,28 @@ use crate::{App, mask, now};
 
 pub use catastrophes::{catastrophes, change};
 pub use figures::{csv, figures};
+
+/// One of the insurer's people; others are sent to their login.
+pub struct Staff(pub Member);
+
+impl Right for Staff {
+    const ACCESS: Access = Access::Staff;
+}
+
+impl FromRequestParts<App> for Staff {
+    type Rejection = Response;
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &App,
+    ) -> std::result::Result<Staff, Response> {
+        let found = match cookies::find(&parts.headers, cookies::staff(app)) {
+            Some(token) => accounts::who(app, &token).await,
+            None => Ok(None),
+        };
+        let found = found.map_err(|failure| failed(failure, "/staff"))?;
+        found.map(Staff).ok_or_else(|| see_other("/staff/login"))
+    }
+}
 
 /// A failure as a page, with a way back to the queue.
 pub struct StaffFailure(Failure);
@@ -246,7 +269,7 @@ async fn claim_page(
         .iter()
         .filter(|h| staff.sees(&catalogue, &h.document))
         .map(Handed::view)
-        .collect();
+        .collect::<Result<_>>()?;
     let (folder, request) = (
         papers::folder(db, &stored).await?,
         folders::request(db, &stored.id).await?,
@@ -650,12 +673,17 @@ pub async fn photo(
     State(app): State<App>,
     Path((no, id)): Path<(String, String)>,
 ) -> Shown {
-    let db = &mut app.store.read().await?;
-    let stored = claims::by_no(db, &no).await?;
-    let catalogue = papers::rules(&app, db, &stored.rules_version).await?;
-    let (document, _) = documents::find(db, &stored.id, &id)
-        .await?
-        .ok_or(ProblemCode::NotFound)?;
+    let (stored, document, file) = {
+        let db = &mut app.store.read().await?;
+        let stored = claims::by_no(db, &no).await?;
+        let (document, _) = documents::find(db, &stored.id, &id)
+            .await?
+            .ok_or(ProblemCode::NotFound)?;
+        let file = file(db, &stored.id, &id).await?;
+        (stored, document, file)
+    };
+    let catalogue =
+        papers::rules(&app, &mut app.store.read().await?, &stored.rules_version).await?;
     if !staff.sees(&catalogue, &document) {
         app.audit.refused(
             &staff.who(),
@@ -663,7 +691,7 @@ pub async fn photo(
         );
         return Err(ProblemCode::NotFound.into());
     }
-    let photo = file(&app, db, &stored.id, &id).await?;
+    let photo = shown_file(&app, &file).await?;
     accounts::looked(&app, &staff, &stored.id, &id).await?;
     Ok(photo)
 }
@@ -684,9 +712,12 @@ pub async fn payees(Staff(staff): Staff, State(app): State<App>, Path(no): Path<
     if !staff.sees_money() {
         return Err(ProblemCode::NotFound.into());
     }
-    let db = &mut app.store.read().await?;
-    let stored = claims::by_no(db, &no).await?;
-    let payees = payees::whole(db, &stored.id).await?;
+    let (stored, payees) = {
+        let db = &mut app.store.read().await?;
+        let stored = claims::by_no(db, &no).await?;
+        let payees = payees::whole(db, &stored.id).await?;
+        (stored, payees)
+    };
     if payees.is_empty() {
         return Err(ProblemCode::NotFound.into());
     }

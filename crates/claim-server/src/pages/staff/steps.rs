@@ -1,5 +1,5 @@
-//! Each step in the words of the insurer's people: the form that asks for its facts, and its line in
-//! the history. What comes of a form is [`crate::work::steps`].
+//! Each step in the words of the insurer's people: the form that asks for its facts, and its line
+//! in the history. What comes of a form is [`crate::work::steps`].
 
 use claim_domain::lifecycle::{Actor, Event, Kind, Stage, What};
 use claim_domain::money;

@@ -101,6 +101,9 @@ pub async fn search(app: &App, claim_id: &str, tries: i64) -> Result<bool> {
                 Err(Failure::Problem(_)) => {
                     drop(tx);
                     tx = app.store.begin().await?;
+                    if let Ok(Some(policy)) = &answer {
+                        policies::keep(&mut tx, policy, Source::Insurer, at).await?;
+                    }
                     policies::look_later(&mut tx, claim_id, None).await?;
                     false
                 }
