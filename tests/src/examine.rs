@@ -141,7 +141,10 @@ fn tell(nodes: &[Value], node: &Value, depth: usize, text: &mut String) {
     let name = node["name"]["value"].as_str().unwrap_or_default();
     let told = node["ignored"] != json!(true)
         && !SILENT.contains(&role)
-        && !(role == "paragraph" && name.is_empty());
+        // A form without a name is generic (HTML-AAM 1.0); browsers differ by version.
+        && !(["paragraph", "form"].contains(&role) && name.is_empty());
+    // The browser's own picker in a field of time: its name differs by version.
+    let told = told && !name.starts_with("Show local date and time picker");
     if told {
         let state = |name: &str| {
             let properties = node["properties"].as_array()?;
