@@ -27,6 +27,12 @@ pub fn keep_private(folder: &Path) -> io::Result<()> {
     {
         use std::os::unix::fs::PermissionsExt;
         let mut folders = vec![folder.to_owned()];
+        // What goes meanwhile, such as SQLite's own files, is nobody's to read.
+        let close = |path: &Path| match path.metadata() {
+            Ok(about) if about.permissions().mode() & 0o077 == 0 => Ok(()),
+            Ok(_) => fs::set_permissions(path, PermissionsExt::from_mode(0o600)),
+            Err(e) => Err(e),
+        };
         while let Some(folder) = folders.pop() {
             fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
             for entry in fs::read_dir(&folder)? {
@@ -34,8 +40,11 @@ pub fn keep_private(folder: &Path) -> io::Result<()> {
                 let kind = entry.file_type()?;
                 if kind.is_dir() {
                     folders.push(entry.path());
-                } else if kind.is_file() && entry.metadata()?.permissions().mode() & 0o077 != 0 {
-                    fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o600))?;
+                } else if kind.is_file()
+                    && let Err(e) = close(&entry.path())
+                    && e.kind() != io::ErrorKind::NotFound
+                {
+                    return Err(e);
                 }
             }
         }

@@ -6,7 +6,7 @@
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -34,6 +34,8 @@ const MOST_OPEN_BYTES: i64 = 200 << 20;
 const MOST_LYING_ABOUT: i64 = 20 << 30;
 /// Concurrent writing requests of one subject; the app has two.
 const MOST_WRITING: usize = 5;
+/// For proxies that know no PATCH.
+const METHOD: &str = "x-http-method-override";
 const EXTENSIONS: &str = "creation,checksum,expiration,termination";
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
@@ -62,15 +64,24 @@ fn speaks_tus(headers: &HeaderMap) -> bool {
         .is_some_and(|v| v == tus::VERSION)
 }
 
-/// Every answer about uploads names the version (tus, Tus-Resumable).
+/// Every request about an upload names the version, and so does every answer (tus, Tus-Resumable);
+/// OPTIONS is how a client asks which.
 pub async fn resumable(request: Request, next: Next) -> Response {
-    let about_uploads = request.uri().path().starts_with("/uploads");
-    let mut response = next.run(request).await;
-    if about_uploads {
-        response
-            .headers_mut()
-            .insert("tus-resumable", HeaderValue::from_static(tus::VERSION));
+    if !request.uri().path().starts_with("/uploads") {
+        return next.run(request).await;
     }
+    let wanted = request.headers().get(METHOD);
+    let asks = wanted.is_some_and(|method| method.as_bytes().eq_ignore_ascii_case(b"OPTIONS"));
+    let about_one = [Method::POST, Method::HEAD, Method::PATCH, Method::DELETE];
+    let needs = about_one.contains(request.method()) && !asks;
+    let mut response = if !needs || speaks_tus(request.headers()) {
+        next.run(request).await
+    } else {
+        wrong_version()
+    };
+    response
+        .headers_mut()
+        .insert("tus-resumable", HeaderValue::from_static(tus::VERSION));
     response
 }
 
@@ -134,9 +145,6 @@ pub async fn create(
     request: Request,
 ) -> Result<Response> {
     let (network, headers) = (network::of(&app, &request), request.headers());
-    if !speaks_tus(headers) {
-        return Ok(wrong_version());
-    }
     begin(&app, &session, headers, network).await
 }
 
@@ -203,11 +211,7 @@ pub async fn head(
     Guest(session): Guest,
     State(app): State<App>,
     Path(id): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Response> {
-    if !speaks_tus(&headers) {
-        return Ok(wrong_version());
-    }
     state(&app, &session, &id).await
 }
 
@@ -239,9 +243,6 @@ pub async fn append(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response> {
-    if !speaks_tus(request.headers()) {
-        return Ok(wrong_version());
-    }
     receive(&app, &guest.0, &id, request).await
 }
 
@@ -254,12 +255,12 @@ pub async fn overridden(
 ) -> Result<Response> {
     let wanted = request
         .headers()
-        .get("x-http-method-override")
+        .get(METHOD)
         .map(|v| v.as_bytes().to_ascii_uppercase());
     match wanted.as_deref() {
         Some(b"PATCH") => append(guest, app, id, request).await,
-        Some(b"DELETE") => terminate(guest, app, id, request.headers().clone()).await,
-        Some(b"HEAD") => head(guest, app, id, request.headers().clone()).await,
+        Some(b"DELETE") => terminate(guest, app, id).await,
+        Some(b"HEAD") => head(guest, app, id).await,
         Some(b"OPTIONS") => Ok(offered()),
         _ => Ok(not_offered("HEAD, PATCH, DELETE, OPTIONS")),
     }
@@ -282,7 +283,7 @@ pub async fn made_or_overridden(
 ) -> Result<Response> {
     let wanted = request
         .headers()
-        .get("x-http-method-override")
+        .get(METHOD)
         .map(|v| v.as_bytes().to_ascii_uppercase());
     match wanted.as_deref() {
         None | Some(b"POST") => create(visitor, app, request).await,
@@ -297,11 +298,7 @@ pub async fn terminate(
     Guest(session): Guest,
     State(app): State<App>,
     Path(id): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Response> {
-    if !speaks_tus(&headers) {
-        return Ok(wrong_version());
-    }
     end(&app, &session, &id).await
 }
 
