@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::{Result, build, cargo, check, root, run, say, tools};
 
 const LAYERS: [&str; 8] = [
-    "fmt", "unit", "clippy", "server", "api", "check", "wasm", "e2e",
+    "fmt", "unit", "clippy", "server", "check", "api", "wasm", "e2e",
 ];
 
 /// Runs one layer or all.
@@ -108,7 +108,8 @@ fn at_once() -> usize {
 
 /// Tests the server process over the wire, in a development build: no app, no browser.
 fn api_command() -> Result<Command> {
-    tools::npm()?;
+    tools::for_building()?;
+    build::app()?;
     run(&mut cargo(&["build", "--quiet", "-p", "claim-server"]))?;
     let mut command = tests_command()?;
     let program = root().join("target/debug/claim-server");
