@@ -27,7 +27,7 @@ const USAGE: &str = "cargo xtask COMMAND
   build                                     leaves dist/ and target/release/claim-server
   brand FOLDER DIR                          the built app under another name: FOLDER has tokens.css and config.json
   gallery [--addr 127.0.0.1:8082]           every component in every state, at /gallery
-  test [--only LAYER]                       all layers, or one of: fmt unit clippy server api check wasm e2e
+  test [--only LAYER]                       all layers, or one of: fmt unit clippy server check api wasm e2e
   check [--graph]                           layering, byte budgets, words, licences, links; who imports whom
   coverage                                  docs/COVERAGE.md: which promise is held by which test
   bench checks [FOLDER]                     what the checks of files measure on the photographs of a folder

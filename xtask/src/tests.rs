@@ -106,7 +106,7 @@ fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().clamp(1, 4))
 }
 
-/// Tests the server process over the wire, in a development build: no app, no browser.
+/// Tests the server process over the wire, in a development build that serves the app: no browser.
 fn api_command() -> Result<Command> {
     tools::for_building()?;
     build::app()?;
