@@ -1,5 +1,6 @@
 //! Routes, and what surrounds every page: the state of the network and of storage.
 
+use claim_api::outbox::Outbox;
 use leptos::prelude::*;
 
 use crate::i18n::t;
@@ -76,8 +77,18 @@ fn parts(path: &str) -> Vec<&str> {
 }
 
 /// What is wrong with the network, the clock, the app or storage: one sentence each, with a way
-/// forward.
+/// forward. Whether something is written or on its way is a flag on the page, for its host.
 fn state(session: Session) -> AnyView {
+    ui::effect(move || {
+        let unsent = |all: &Vec<Outbox>| all.iter().any(|o| !o.is_done());
+        page::busy(if session.outboxes.with(unsent) {
+            "sending"
+        } else if session.draft.with(|d| !d.is_empty()) {
+            "writing"
+        } else {
+            ""
+        });
+    });
     ui::live(move || {
         let kept = match session.kept.get() {
             State::Kept => None,
@@ -134,14 +145,15 @@ fn banner(session: Session, id: &'static str, text: &'static str, choices: &[Cho
 #[component]
 fn First(session: Session) -> impl IntoView {
     let at_first = Memo::new(move |_| address::path().get() == "/");
-    Effect::new(move |before: Option<bool>| {
+    let mut started = false;
+    ui::effect(move || {
         let shown = at_first.get();
         page::show_first(shown);
         // Not when the app has just started: the person may be in the middle of the page.
-        if shown && before.is_some() {
+        if shown && started {
             page::arrived(t().product);
         }
-        shown
+        started = true;
     });
     ui::live(move || {
         at_first.get().then(|| {

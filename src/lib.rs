@@ -26,12 +26,12 @@ use visit::Visit;
 
 /// Shrinks camera photos, in a worker.
 pub fn photo_worker() {
-    platform::worker::quick::start();
+    platform::photos::worker::jpeg::start();
 }
 
 /// Shrinks every other picture, in a worker that is loaded on demand.
 pub fn photo_rest() {
-    platform::worker::rest::start();
+    platform::photos::worker::other::start();
 }
 
 /// The first page and the report.

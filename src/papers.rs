@@ -4,8 +4,7 @@
 //! Promise: nothing of a file leaves the phone before [`Papers::send`]. Every answer and file is on
 //! disk before it is shown as done. Without a network everything but sending works.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use claim_api::outbox::{OutPhoto, Outbox, Sending};
 use claim_api::{BASE, ClaimRequest, ClaimView, Step};
@@ -57,8 +56,8 @@ pub struct Chosen {
     pub id: String,
     pub document: String,
     pub bytes: u64,
-    /// Key of the error message.
-    pub wrong: Option<&'static str>,
+    /// The code of the error, as the catalogue and the server write it.
+    pub wrong: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -73,13 +72,6 @@ pub struct Papers {
     /// Files whose bytes were lost on this phone.
     pub lost: RwSignal<Vec<String>>,
     pub keep_numbers: RwSignal<bool>,
-    inner: StoredValue<Inner, LocalStorage>,
-}
-
-#[derive(Default)]
-struct Inner {
-    queue: RefCell<VecDeque<(String, Document, Picked)>>,
-    working: Cell<bool>,
 }
 
 fn key(no: &str) -> String {
@@ -144,7 +136,6 @@ impl Papers {
             pictures: RwSignal::new(pictures),
             lost: RwSignal::new(lost),
             keep_numbers: RwSignal::new(keep_numbers),
-            inner: StoredValue::new_local(Inner::default()),
         })
     }
 
@@ -410,35 +401,25 @@ impl Papers {
                     wrong: None,
                 })
             });
-            self.inner
-                .with_value(|i| i.queue.borrow_mut().push_back((id, document.clone(), file)));
+            let (papers, document) = (*self, document.clone());
+            spawn(async move {
+                let taken = papers.take(&id, &document, &file).await;
+                papers.chosen.update(|all| match taken {
+                    Ok(()) => all.retain(|c| c.id != id),
+                    Err(code) => all
+                        .iter_mut()
+                        .filter(|c| c.id == id)
+                        .for_each(|c| c.wrong = Some(code.as_str().into())),
+                });
+            });
         }
         self.save();
-        let papers = *self;
-        spawn(async move {
-            if papers.inner.with_value(|i| i.working.replace(true)) {
-                return;
-            }
-            while let Some((id, document, file)) = papers
-                .inner
-                .with_value(|i| i.queue.borrow_mut().pop_front())
-            {
-                match papers.take(&document, &file).await {
-                    Ok(()) => papers.chosen.update(|c| c.retain(|x| x.id != id)),
-                    Err(code) => papers.chosen.update(|c| {
-                        c.iter_mut()
-                            .filter(|x| x.id == id)
-                            .for_each(|x| x.wrong = Some(code))
-                    }),
-                }
-            }
-            papers.inner.with_value(|i| i.working.set(false));
-        });
     }
 
-    async fn take(&self, document: &Document, file: &Picked) -> Result<(), &'static str> {
+    async fn take(&self, id: &str, document: &Document, file: &Picked) -> Result<(), Code> {
+        let turn = photos::turn(id).await;
         if self.folder().room(document) == 0 {
-            return Err(Code::PhotoLimit.as_str());
+            return Err(Code::PhotoLimit);
         }
         let (codes, scene) = (
             document.fields.contains(&Field::InvoiceNo),
@@ -446,6 +427,7 @@ impl Papers {
         );
         let fits = &self.session.config.photos;
         let (bytes, paper) = photos::prepare_paper(
+            &turn,
             file,
             if scene { fits.scene() } else { fits.document() },
             !scene,
@@ -473,11 +455,11 @@ impl Papers {
             doubts.into_iter().find(|d| d.severity == Severity::Block)
         });
         if let Some(doubt) = blocked {
-            return Err(doubt.finding.code.as_str());
+            return Err(doubt.finding.code);
         }
         let url = page::picture(&bytes).filter(|_| file.look.is_some());
         if !self.session.storage().save_photo(&file.id, bytes).await {
-            return Err("photo-read");
+            return Err(Code::PhotoRead);
         }
         self.pictures
             .update(|p| p.extend(url.map(|url| (file.id.clone(), url))));
@@ -585,9 +567,9 @@ impl Papers {
         });
         // Show why a file was refused or lost, and remove it from what will be sent.
         for photo in &over {
-            let wrong: &'static str = match &photo.state {
-                Sending::Refused { code } => Box::leak(code.clone().into_boxed_str()),
-                Sending::Lost => "photo-read",
+            let wrong = match &photo.state {
+                Sending::Refused { code } => code.clone(),
+                Sending::Lost => Code::PhotoRead.as_str().into(),
                 _ => continue,
             };
             let refused = Chosen {

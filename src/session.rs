@@ -6,17 +6,17 @@ mod intake;
 mod sending;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use claim_api::outbox::{Outbox, found};
-use claim_domain::draft::{Answers, Command, Draft, Effect, PhotoState, apply};
+use claim_domain::draft::{Answers, Command, Draft, Effect, apply};
 use claim_domain::json;
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
 use crate::platform::http::CallError;
-use crate::platform::photos::{self, Picked};
+use crate::platform::photos;
 use crate::platform::storage::{PHOTO, State, Storage, photo, thumbnail};
 use crate::platform::{address, new_id, page, spawn};
 use crate::visit::Visit;
@@ -43,12 +43,12 @@ struct Inner {
     dirty: Cell<bool>,
     sending: Cell<bool>,
     chunk: Cell<u64>,
-    preparing: Cell<bool>,
+    /// How many photos are worked on, or wait for it.
+    preparing: Cell<u32>,
     /// Whether answers are being saved to the server as a draft; and the server's draft, if it
     /// differs.
     keeping: Cell<bool>,
     elsewhere: RefCell<Option<Draft>>,
-    queue: RefCell<VecDeque<(String, Picked)>>,
 }
 
 /// Reads the record `key`; what cannot be parsed is set aside.
@@ -114,10 +114,9 @@ impl Session {
             sending: Cell::new(false),
             // Until we know the link's speed.
             chunk: Cell::new(sending::SLOW_CHUNK),
-            preparing: Cell::new(false),
+            preparing: Cell::new(0),
             keeping: Cell::new(false),
             elsewhere: RefCell::default(),
-            queue: RefCell::default(),
         };
         let session = Session {
             visit,
@@ -184,16 +183,7 @@ impl Session {
     /// Applies a command, saves, and runs its effects.
     pub fn say(&self, command: Command) {
         if let Command::Remove { id } = &command {
-            // Photos are prepared in order: the first that is not ready is the one in progress.
-            let current = self.draft.with_untracked(|d| {
-                d.photos
-                    .iter()
-                    .find(|p| p.state == PhotoState::Preparing)
-                    .map(|p| p.id.clone())
-            });
-            if current.as_ref() == Some(id) {
-                photos::cancel();
-            }
+            photos::cancel(id);
         }
         let effects = self
             .draft

@@ -180,10 +180,10 @@
   const number = () => document.querySelector('#claim-no')?.textContent.trim();
   // Sending needs nobody present, but must have a time limit.
   const SENDING_MS = 600000;
-  const isSent = () => Boolean(number()) && [...document.querySelectorAll('progress')].every((bar) => bar.hasAttribute('value') && bar.value >= bar.max);
-  const isSending = () => location.pathname === '/report/done' && !isSent();
-  const written = () => { const draft = memory.get('draft'); return draft && JSON.parse(new TextDecoder().decode(draft.bytes)); };
-  const isWriting = () => { const draft = written(); return Boolean(draft && (draft.passed.length || draft.photos.length || draft.answers.incident)); };
+  // The app says of itself whether something is written or on its way.
+  const isSending = () => root.dataset.busy === 'sending';
+  const isWriting = () => root.dataset.busy === 'writing';
+  const isSent = () => Boolean(number()) && !isSending();
 
   // ---- 人工服务, 转到手机, 打印, 结束: always there.
   const hotline = () => document.querySelector('a[href^="tel:"]:not([href="tel:120"]):not([href="tel:122"])')?.getAttribute('href').slice(4) || '';
@@ -216,7 +216,7 @@
     return btoa(text);
   };
   const parcel = () => {
-    const whole = written();
+    const whole = JSON.parse(new TextDecoder().decode(memory.get('draft').bytes));
     const bytes = (name) => (memory.get(name) ? base64(memory.get(name).bytes) : '');
     const photos = whole.photos.map(({ id }) => ({ id, jpeg: bytes('photo:' + id), thumbnail: bytes('thumb:' + id) }));
     return { draft: whole, photos: photos.filter((photo) => photo.jpeg) };
@@ -245,7 +245,7 @@
       if (known === 'expired') { covered(say('qr_expired'), 'kiosk-qr-expired', closing()); return; }
     }
   };
-  const toPhone = () => (isWriting() && !isSending() ? moving() : covered(
+  const toPhone = () => (isWriting() ? moving() : covered(
     isSending() ? say('sent_later') : say('nothing_to_move'),
     'kiosk-nothing', closing()));
   const moving = () => handOver(

@@ -86,7 +86,7 @@ pub fn with_papers(
         Some(Ok(papers)) => untrack(|| {
             // Once everything has arrived, the server's version replaces the local one.
             let done = Memo::new(move |_| papers.sending().is_some_and(|o| o.is_done()));
-            Effect::new(move |_| {
+            crate::ui::effect(move || {
                 if done.get() {
                     spawn(async move { drop(papers.refresh().await) });
                 }
@@ -431,7 +431,7 @@ fn chosen(papers: Papers, file: Chosen) -> AnyView {
     match file.wrong {
         None => view! { <li class="photo"><span class="blank" aria-hidden="true">"…"</span><div><p role="status">{c().checking}" · "{size(file.bytes)}</p><progress aria-label=c().checking></progress></div></li> }.into_any(),
         Some(code) => view! {
-            <li class="photo"><span class="blank" aria-hidden="true">"✕"</span><div role="alert"><p class="wrong" data-code=code>{i18n::error(papers.catalogue, code)}</p></div>
+            <li class="photo"><span class="blank" aria-hidden="true">"✕"</span><div role="alert"><p class="wrong" data-code=code.clone()>{i18n::error(papers.catalogue, &code)}</p></div>
             <button class="link" type="button" on:click=click(dismiss)>{c().dismiss}</button></li>
         }
         .into_any(),

@@ -51,7 +51,7 @@ fn finder(
     } else {
         &document.shots[..]
     };
-    Effect::new(move |_| {
+    crate::ui::effect(move || {
         let Some(video) = node.get() else { return };
         spawn(async move {
             let camera = Camera::open(&video).await;

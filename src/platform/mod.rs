@@ -12,7 +12,6 @@ pub mod photos;
 pub mod picture;
 pub mod storage;
 pub mod stream;
-pub mod worker;
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 

@@ -178,10 +178,19 @@ pub fn value_of(event: &web_sys::Event) -> String {
     event_target_value(event)
 }
 
-/// A flag on the page, for whoever waits for it.
+/// A flag on the page, for whoever waits for it: the page of a branch machine, a test.
 pub fn mark(what: &str) {
+    tell(&format!("data-{what}"), "true");
+}
+
+/// Tells the page of a branch machine what is under way: "writing", "sending" or nothing.
+pub fn busy(with: &str) {
+    tell("data-busy", with);
+}
+
+fn tell(name: &str, value: &str) {
     if let Some(root) = document().document_element() {
-        let _ = root.set_attribute(&format!("data-{what}"), "true");
+        let _ = root.set_attribute(name, value);
     }
 }
 

@@ -1,6 +1,12 @@
-//! The photo worker: started on first use, one photo at a time, killed when it takes too long.
+//! Photos on their way from a file input to the store: the page's side of the photo workers.
+//!
+//! Promise: every chosen file is worked on in its [`turn`], in the order chosen, whatever it is for.
+//! A worker is started on first use, and killed when it takes too long.
 
-use std::cell::{Cell, RefCell};
+mod protocol;
+pub mod worker;
+
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use claim_domain::documents::File as Paper;
@@ -8,7 +14,8 @@ use claim_domain::draft::Prepared;
 use claim_domain::{Code, Moment};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
-use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
+pub use protocol::Fit;
+use protocol::{Answer, Done, Order};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, File, HtmlInputElement, MessageEvent, Worker};
@@ -76,55 +83,54 @@ pub fn picked(event: &Event) -> Vec<Picked> {
     files
 }
 
-/// What a photo is made to fit: pixels of its longer side, and bytes.
-#[derive(Clone, Copy)]
-pub struct Fit {
-    pub edge: u32,
-    pub bytes: u32,
-}
-
-/// What is wanted besides a small photo: a thumbnail, the measurements for the checks, PDF support,
-/// QR code content.
-#[derive(Clone, Copy)]
-struct Wanted {
-    thumbnail: Option<Fit>,
-    look: bool,
-    pdf: bool,
-    codes: bool,
-}
-
-/// The quick worker is kept; the other one is ended after each file.
+/// The worker for JPEG is kept; the other one is ended after each file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
-    Quick,
-    Rest,
+    Jpeg,
+    Other,
 }
 
 impl Which {
     fn link(self) -> &'static str {
         match self {
-            Which::Quick => "photo-worker",
-            Which::Rest => "photo-rest",
+            Which::Jpeg => "photo-worker",
+            Which::Other => "photo-rest",
         }
     }
 }
 
 thread_local! {
     static WORKER: RefCell<[Option<Running>; 2]> = const { RefCell::new([None, None]) };
-    static STARTING: Cell<bool> = const { Cell::new(false) };
-    /// How often a photo was cancelled.
-    static CANCELS: Cell<u32> = const { Cell::new(0) };
+    /// The end of the line of files: ready when the last one is done.
+    static LAST: RefCell<Option<oneshot::Receiver<()>>> = const { RefCell::new(None) };
+    /// The file whose turn it is; empty once it is cancelled.
+    static CURRENT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The right to the workers; the next file's turn comes when it is dropped.
+pub struct Turn(#[expect(dead_code, reason = "its drop is the message")] oneshot::Sender<()>);
+
+/// Waits until all files before this one are done.
+pub async fn turn(id: &str) -> Turn {
+    let (done, last) = oneshot::channel();
+    if let Some(before) = LAST.replace(Some(last)) {
+        let _ = before.await;
+    }
+    CURRENT.set(id.to_owned());
+    Turn(done)
 }
 
 fn end(which: Which) {
     WORKER.with_borrow_mut(|w| w[which as usize] = None);
 }
 
-/// Cancels the photo in progress and frees what it held.
-pub fn cancel() {
-    CANCELS.set(CANCELS.get() + 1);
-    end(Which::Quick);
-    end(Which::Rest);
+/// Cancels the file `id`, if it is its turn, and frees what it held.
+pub fn cancel(id: &str) {
+    if CURRENT.with_borrow(|current| current == id) {
+        CURRENT.take();
+        end(Which::Jpeg);
+        end(Which::Other);
+    }
 }
 
 struct Running {
@@ -150,10 +156,7 @@ fn expect_message(which: Which) -> Option<oneshot::Receiver<JsValue>> {
 }
 
 /// Waits for one message; ends a silent worker.
-async fn message(
-    which: Which,
-    receive: oneshot::Receiver<JsValue>,
-) -> Result<JsValue, &'static str> {
+async fn message(which: Which, receive: oneshot::Receiver<JsValue>) -> Result<JsValue, Code> {
     match select(
         receive,
         gloo::timers::future::TimeoutFuture::new(WATCHDOG_MS),
@@ -163,32 +166,22 @@ async fn message(
         Either::Left((Ok(value), _)) => Ok(value),
         Either::Left((Err(_), _)) => {
             end(which);
-            Err("photo-damaged")
+            Err(Code::PhotoDamaged)
         }
         Either::Right(_) => {
             end(which);
-            Err("photo-timeout")
+            Err(Code::PhotoTimeout)
         }
     }
 }
 
-/// Starts the worker and waits until it listens. Concurrent callers wait for the same start.
-async fn start(which: Which) -> Result<(), &'static str> {
-    while STARTING.get() {
-        super::sleep_ms(20).await;
-    }
+/// Starts the worker, unless it runs, and waits until it listens.
+async fn start(which: Which) -> Result<(), Code> {
     if WORKER.with_borrow(|w| w[which as usize].is_some()) {
         return Ok(());
     }
-    STARTING.set(true);
-    let outcome = launch(which).await;
-    STARTING.set(false);
-    outcome
-}
-
-async fn launch(which: Which) -> Result<(), &'static str> {
-    let url = super::page::link_href(which.link()).ok_or("photo-timeout")?;
-    let worker = Worker::new(&url).map_err(|_| "photo-timeout")?;
+    let url = super::page::link_href(which.link()).ok_or(Code::PhotoTimeout)?;
+    let worker = Worker::new(&url).map_err(|_| Code::PhotoTimeout)?;
     let answer = Rc::new(RefCell::new(None::<oneshot::Sender<JsValue>>));
     let (on_answer, on_failure) = (answer.clone(), answer.clone());
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
@@ -208,9 +201,9 @@ async fn launch(which: Which) -> Result<(), &'static str> {
         _on_error: on_error,
     };
     WORKER.with_borrow_mut(|w| w[which as usize] = Some(running));
-    let ready = expect_message(which).ok_or("photo-timeout")?;
+    let ready = expect_message(which).ok_or(Code::PhotoTimeout)?;
     message(which, ready).await?;
-    if which == Which::Quick {
+    if which == Which::Jpeg {
         super::page::mark("photos-ready");
     }
     Ok(())
@@ -219,166 +212,103 @@ async fn launch(which: Which) -> Result<(), &'static str> {
 /// Fetches and starts the worker while the person still reads.
 pub fn warm_up() {
     super::spawn(async {
-        let _ = start(Which::Quick).await;
+        let _turn = turn("").await;
+        let _ = start(Which::Jpeg).await;
     });
 }
 
-/// Makes a small upright JPEG of a file. The error names its sentence in the catalogue. One call at
-/// a time: the session keeps the queue.
+/// Makes a small upright JPEG of a file, and a thumbnail.
 pub async fn prepare(
+    _: &Turn,
     file: &Picked,
     fit: Fit,
     thumbnail: Fit,
-) -> Result<(Vec<u8>, Vec<u8>, Prepared), &'static str> {
-    let answer = ask(
-        file,
-        fit,
-        Wanted {
-            thumbnail: Some(thumbnail),
-            look: false,
-            pdf: false,
-            codes: false,
-        },
-    )
-    .await?;
-    let text = |name: &str| field(&answer, name).as_string().unwrap_or_default();
-    let bytes = bytes_of(&answer, "bytes")?;
-    let result = Prepared {
-        bytes: bytes.len() as u64,
-        sha256: text("sha256"),
-        original_sha256: text("original_sha256"),
-        salvaged: field(&answer, "salvaged").is_truthy(),
-        facts: text("paper"),
-        place: text("place"),
+) -> Result<(Vec<u8>, Vec<u8>, Prepared), Code> {
+    let order = Order {
+        fit: Some(fit),
+        thumbnail: Some(thumbnail),
+        look: false,
+        pdf: false,
+        codes: false,
+        native: true,
     };
-    let thumbnail = bytes_of(&answer, "thumbnail").unwrap_or_else(|_| bytes.clone());
-    Ok((bytes, thumbnail, result))
+    let done = ask(file, order).await?;
+    let result = Prepared {
+        bytes: done.bytes.len() as u64,
+        sha256: done.sha256,
+        original_sha256: done.original_sha256,
+        salvaged: done.salvaged,
+        facts: done.paper,
+        located: done.located,
+    };
+    let thumbnail = done.thumbnail.unwrap_or_else(|| done.bytes.clone());
+    Ok((done.bytes, thumbnail, result))
 }
 
 /// The same for a file of a document, with everything measured on it. `pdf` accepts a PDF, `codes`
 /// reads QR codes.
 pub async fn prepare_paper(
+    _: &Turn,
     file: &Picked,
     fit: Fit,
     pdf: bool,
     codes: bool,
-) -> Result<(Vec<u8>, Paper), &'static str> {
-    let answer = ask(
-        file,
-        fit,
-        Wanted {
-            thumbnail: None,
-            look: true,
-            pdf,
-            codes,
-        },
-    )
-    .await?;
-    let paper = field(&answer, "paper")
-        .as_string()
-        .and_then(|json| serde_json::from_str(&json).ok());
-    Ok((bytes_of(&answer, "bytes")?, paper.ok_or("photo-read")?))
+) -> Result<(Vec<u8>, Paper), Code> {
+    let order = Order {
+        fit: Some(fit),
+        thumbnail: None,
+        look: true,
+        pdf,
+        codes,
+        native: true,
+    };
+    let done = ask(file, order).await?;
+    let paper = serde_json::from_str(&done.paper).map_err(|_| Code::PhotoRead)?;
+    Ok((done.bytes, paper))
 }
 
-fn field(answer: &JsValue, name: &str) -> JsValue {
-    Reflect::get(answer, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
-}
-
-fn bytes_of(answer: &JsValue, name: &str) -> Result<Vec<u8>, &'static str> {
-    field(answer, name)
-        .dyn_into::<ArrayBuffer>()
-        .map(|b| Uint8Array::new(&b).to_vec())
-        .map_err(|_| "photo-damaged")
-}
-
-/// Tries the quick worker with the browser's decoders; if that hangs or crashes, without them; if
+/// Tries the JPEG worker with the browser's decoders; if that hangs or crashes, without them; if
 /// that fails too or the worker lacks what is needed, the other worker.
-async fn ask(file: &Picked, fit: Fit, wanted: Wanted) -> Result<JsValue, &'static str> {
-    let cancels = CANCELS.get();
-    let is_wanted = || CANCELS.get() == cancels;
-    let mut answer = order(Which::Quick, file, fit, wanted, true).await;
+async fn ask(file: &Picked, order: Order) -> Result<Done, Code> {
+    let is_wanted = || CURRENT.with_borrow(|current| !current.is_empty());
+    let mut answer = send(Which::Jpeg, file, order).await;
+    let ours = Order {
+        native: false,
+        ..order
+    };
     if answer.is_err() && is_wanted() {
-        answer = order(Which::Quick, file, fit, wanted, false).await;
+        answer = send(Which::Jpeg, file, ours).await;
     }
-    if answer
-        .as_ref()
-        .map_or(true, |a| field(a, "other").is_truthy())
-        && is_wanted()
-    {
-        answer = order(Which::Rest, file, fit, wanted, false).await;
-        end(Which::Rest);
+    if matches!(answer, Err(_) | Ok(Answer::Other)) && is_wanted() {
+        answer = send(Which::Other, file, ours).await;
+        end(Which::Other);
     }
     // The QR code reader is a third party's: if it crashes, check the file without it.
-    if answer.is_err() && wanted.codes && is_wanted() {
-        answer = order(
-            Which::Quick,
-            file,
-            fit,
-            Wanted {
-                codes: false,
-                ..wanted
-            },
-            true,
-        )
-        .await;
+    if answer.is_err() && order.codes && is_wanted() {
+        let plain = Order {
+            codes: false,
+            ..order
+        };
+        answer = send(Which::Jpeg, file, plain).await;
     }
-    let answer = answer?;
-    match field(&answer, "error").as_string() {
-        Some(code) => Err(known_code(&code)),
-        None => Ok(answer),
+    match answer? {
+        Answer::Done(done) => Ok(done),
+        Answer::Wrong(code) => Err(code),
+        Answer::Other => Err(Code::PhotoDamaged),
     }
 }
 
-async fn order(
-    which: Which,
-    file: &Picked,
-    fit: Fit,
-    wanted: Wanted,
-    native: bool,
-) -> Result<JsValue, &'static str> {
+async fn send(which: Which, file: &Picked, order: Order) -> Result<Answer, Code> {
     start(which).await?;
-    let receive = expect_message(which).ok_or("photo-timeout")?;
-    let order = Object::new();
-    let set =
-        |name: &str, value: &JsValue| drop(Reflect::set(&order, &JsValue::from_str(name), value));
-    set("file", file.0.as_ref());
-    let (small_edge, small_bytes) = wanted.thumbnail.map_or((0, 0), |t| (t.edge, t.bytes));
-    for (name, value) in [
-        ("edge", fit.edge),
-        ("bytes", fit.bytes),
-        ("small_edge", small_edge),
-        ("small_bytes", small_bytes),
-    ] {
-        set(name, &value.into());
-    }
-    for (name, value) in [
-        ("native", native),
-        ("look", wanted.look),
-        ("pdf", wanted.pdf),
-        ("codes", wanted.codes),
-    ] {
-        set(name, &value.into());
-    }
-    let sent = WORKER.with_borrow(|w| {
-        w[which as usize]
-            .as_ref()
-            .map(|w| w.worker.post_message(&order))
+    let receive = expect_message(which).ok_or(Code::PhotoTimeout)?;
+    let sent = WORKER.with_borrow(|workers| {
+        let running = workers[which as usize].as_ref()?;
+        running.worker.post_message(&order.to_message(&file.0)).ok()
     });
-    sent.and_then(Result::ok).ok_or("photo-read")?;
-    let answer = message(which, receive).await?;
-    if field(&answer, "held")
-        .as_f64()
-        .is_some_and(|held| held > MOST_HELD)
-    {
+    sent.ok_or(Code::PhotoRead)?;
+    let (answer, held) = Answer::from_message(&message(which, receive).await?);
+    if held > MOST_HELD {
         end(which);
     }
     Ok(answer)
-}
-
-fn known_code(code: &str) -> &'static str {
-    Code::ALL
-        .iter()
-        .map(|c| c.as_str())
-        .find(|c| *c == code)
-        .unwrap_or("photo-read")
 }

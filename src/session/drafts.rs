@@ -159,7 +159,7 @@ impl Session {
     pub(super) async fn catch_up(&self) {
         let busy = || {
             self.inner
-                .with_value(|i| i.saving.get() || i.preparing.get())
+                .with_value(|i| i.saving.get() || i.preparing.get() > 0)
         };
         if !page::is_visible() || busy() || self.conflict.get_untracked() {
             return;

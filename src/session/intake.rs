@@ -1,9 +1,10 @@
 //! Photos of the report: chosen, saved as pending, and prepared one after the other in the worker.
 
-use claim_domain::draft::{Command, PhotoState};
+use claim_domain::Code;
+use claim_domain::draft::{Command, Draft, PhotoState};
 use leptos::prelude::*;
 
-use super::Session;
+use super::{Inner, Session};
 use crate::platform::photos::{self, Picked};
 use crate::platform::storage::{photo, thumbnail};
 use crate::platform::{new_id, page, spawn};
@@ -57,55 +58,48 @@ impl Session {
                 original_bytes: file.bytes(),
             });
             if full {
-                self.say(Command::Fail {
-                    id,
-                    code: "photo-limit".into(),
-                });
+                self.fail(id, Code::PhotoLimit);
                 continue;
             }
-            self.inner
-                .with_value(|i| i.queue.borrow_mut().push_back((id, file)));
-        }
-        let session = *self;
-        spawn(async move { session.work_off().await });
-    }
-
-    /// Prepares what is queued, one photo after the other.
-    pub(super) async fn work_off(&self) {
-        if self.inner.with_value(|i| i.preparing.replace(true)) {
-            return;
-        }
-        while let Some((id, file)) = self.inner.with_value(|i| i.queue.borrow_mut().pop_front()) {
-            self.prepare(id, file).await;
-        }
-        self.inner.with_value(|i| i.preparing.set(false));
-    }
-
-    pub(super) async fn prepare(&self, id: String, file: Picked) {
-        let fits = &self.config.photos;
-        let (jpeg, small, result) =
-            match photos::prepare(&file, fits.scene(), fits.thumbnail()).await {
-                Ok(done) => done,
-                Err(code) => {
-                    return self.say(Command::Fail {
-                        id,
-                        code: code.into(),
-                    });
-                }
+            let session = *self;
+            let count = move |by: i32| {
+                let of = |i: &Inner| i.preparing.set(i.preparing.get().wrapping_add_signed(by));
+                session.inner.with_value(of);
             };
-        // Removed while it was being made.
-        if self
-            .draft
-            .with_untracked(|d| d.photos.iter().all(|p| p.id != id))
-        {
+            count(1);
+            spawn(async move {
+                session.prepare(id, file).await;
+                count(-1);
+            });
+        }
+    }
+
+    fn fail(&self, id: String, code: Code) {
+        let code = code.as_str().into();
+        self.say(Command::Fail { id, code });
+    }
+
+    async fn prepare(&self, id: String, file: Picked) {
+        let turn = photos::turn(&id).await;
+        let is_removed = || {
+            let others = |d: &Draft| d.photos.iter().all(|p| p.id != id);
+            self.draft.with_untracked(others)
+        };
+        if is_removed() {
             return;
         }
+        let fits = &self.config.photos;
+        let prepared = photos::prepare(&turn, &file, fits.scene(), fits.thumbnail()).await;
+        if is_removed() {
+            return;
+        }
+        let (jpeg, small, result) = match prepared {
+            Ok(done) => done,
+            Err(code) => return self.fail(id, code),
+        };
         let url = page::picture(&small);
         if !self.storage().save_photo(&id, jpeg).await {
-            return self.say(Command::Fail {
-                id,
-                code: "photo-read".into(),
-            });
+            return self.fail(id, Code::PhotoRead);
         }
         self.storage().save(&thumbnail(&id), small).await;
         if let Some(url) = url {

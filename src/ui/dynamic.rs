@@ -14,6 +14,15 @@ fn boxed(part: Box<dyn Fn() -> AnyView + Send>) -> AnyView {
     part.into_any()
 }
 
+/// Runs now and whenever a signal it read has changed.
+pub fn effect(run: impl FnMut() + 'static) {
+    boxed_effect(Box::new(run));
+}
+
+fn boxed_effect(mut run: Box<dyn FnMut()>) {
+    Effect::new(move |_| run());
+}
+
 /// For `on:click`.
 pub fn click(then: impl FnMut(MouseEvent) + 'static) -> Box<dyn FnMut(MouseEvent)> {
     Box::new(then)

@@ -50,7 +50,7 @@ pub fn error_text(visit: Visit, error: &FieldError) -> String {
 /// "有 2 处需要修改", with a link to each field. Takes the focus when errors appear.
 #[component]
 pub fn ErrorSummary(visit: Visit, errors: Errors) -> impl IntoView {
-    Effect::new(move |_| {
+    super::effect(move || {
         if errors.with(|e| !e.is_empty()) {
             spawn(async {
                 sleep_ms(0).await;

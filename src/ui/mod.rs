@@ -4,7 +4,7 @@ mod dynamic;
 mod field;
 mod photo_list;
 
-pub use dynamic::{changed, click, live};
+pub use dynamic::{changed, click, effect, live};
 pub use field::{ErrorSummary, Errors, TextField, choices, error_text, field_id, field_wrong};
 pub use photo_list::{photo_list, photo_picker};
 
@@ -17,7 +17,7 @@ use crate::platform::page;
 pub fn sheet(title: impl Into<String>, back: Option<&str>, content: AnyView) -> AnyView {
     let title: String = title.into();
     let heading = title.clone();
-    Effect::new(move |_| page::arrived(&format!("{heading} · {}", t().product)));
+    effect(move || page::arrived(&format!("{heading} · {}", t().product)));
     view! {
         <main>
             {back.map(|to| view! { <a class="back" href=to.to_owned()>"‹ "{t().back}</a> })}

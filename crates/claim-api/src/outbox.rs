@@ -263,12 +263,10 @@ impl Outbox {
                     format: Format::Jpeg,
                     bytes: result.bytes,
                     sha256: result.sha256.clone(),
-                    facts: (!result.facts.is_empty()).then(|| match shared {
-                        true => result
-                            .facts
-                            .replacen('{', &format!("{{{}", result.place), 1),
-                        false => result.facts.clone(),
-                    }),
+                    facts: match &result.located {
+                        Some(located) if shared => Some(located.clone()),
+                        _ => Some(result.facts.clone()).filter(|facts| !facts.is_empty()),
+                    },
                     state: Sending::Waiting,
                 })
             });

@@ -107,9 +107,9 @@ pub struct Prepared {
     /// What was found on it, a [`File`](crate::documents::File) as JSON, to be sent along.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub facts: String,
-    /// Where it was taken, as the first field of such JSON: sent only with consent.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub place: String,
+    /// The same with where it was taken, where the photo says so: sent only with consent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub located: Option<String>,
 }
 
 /// One page of the report, in the order they are asked.
@@ -333,7 +333,7 @@ impl Draft {
             .photos
             .iter()
             .filter_map(|p| p.result.as_ref())
-            .any(|r| !r.place.is_empty());
+            .any(|r| r.located.is_some());
         facts.flags.insert("photo_place".into(), told);
         facts
     }

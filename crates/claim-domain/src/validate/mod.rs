@@ -104,6 +104,8 @@ codes! {
     PhotoSalvaged "photo-salvaged",
     PhotoTooLarge "photo-too-large",
     PhotoTooManyPixels "photo-too-many-pixels",
+    PhotoTimeout "photo-timeout",
+    PhotoRead "photo-read",
     PhotoLimit "photo-limit",
     PhotoSmall "photo-small",
     PhotoBlurred "photo-blurred",

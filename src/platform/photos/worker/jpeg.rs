@@ -9,9 +9,10 @@ use claim_photo::{
     prepare_decoded, prepare_jpeg, sha256_hex, sniff,
 };
 use js_sys::{Promise, Uint8Array};
+use web_sys::Blob;
 
 use super::decoder::Torn;
-use super::{Answer, Order, decoder, measured, read, serve, stored};
+use super::{Answer, Order, decoder, limits, measured, read, serve, stored};
 
 thread_local! {
     /// Whether this browser's decoder was seen to give the same picture as ours.
@@ -45,10 +46,10 @@ pub fn start() {
     });
 }
 
-async fn answer(order: Order) -> Answer {
+async fn answer(blob: Blob, order: Order) -> Answer {
     ORDERED.set(true);
     let begin = js_sys::Date::now();
-    let buffer = match read(&order.file).await {
+    let buffer = match read(&blob).await {
         Ok(buffer) => buffer,
         Err(answer) => return answer,
     };
@@ -60,7 +61,7 @@ async fn answer(order: Order) -> Answer {
             Err(error) => error.into(),
         };
     }
-    let limits = order.limits;
+    let limits = limits(order.fit);
     let jpeg = sniff(&file) == Kind::Jpeg;
     let (width, height) = match dimensions(&file, &limits) {
         Ok(_) if jpeg && has_table(&file) => return Answer::Other,
@@ -100,7 +101,7 @@ async fn answer(order: Order) -> Answer {
         }
     } else {
         let picture = if order.native {
-            decoder::pixels(&order.file, &limits).await
+            decoder::pixels(&blob, &limits).await
         } else {
             None
         };
