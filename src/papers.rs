@@ -11,7 +11,7 @@ use claim_api::{BASE, ClaimRequest, ClaimView, Step};
 use claim_domain::catalog::{Document, Facts, Field, Kind, Question};
 use claim_domain::checks::{Case, Doubt, Severity};
 use claim_domain::documents::{File, Folder, FormLine, Signature, Task, claim_form, form_sha256};
-use claim_domain::lifecycle::{Claim, Event, What};
+use claim_domain::lifecycle::{Claim, Event, EventKind};
 use claim_domain::notice::Agreed;
 use claim_domain::{Catalogue, Code, FieldError};
 use leptos::prelude::*;
@@ -227,7 +227,7 @@ impl Papers {
     /// # Errors
     /// Why the server refused it.
     pub async fn excuse(&self, document: &str, reason: String) -> Result<(), CallError> {
-        let what = What::SupplementExcused {
+        let what = EventKind::SupplementExcused {
             document: document.to_owned(),
             reason,
         };

@@ -3,7 +3,7 @@
 #![no_main]
 
 use claim_domain::Moment;
-use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Standing, What};
+use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Standing, EventKind};
 use claim_domain::{Lob, json};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
@@ -14,7 +14,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     let mut claim = Claim::new(Lob::Motor);
     let mut log = Vec::new();
     for line in text.lines().take(40) {
-        let Some(what) = json::read::<What>(line) else { continue };
+        let Some(what) = json::read::<EventKind>(line) else { continue };
         let Some(actor) = actors.iter().find(|actor| claim.admit(actor, &what, &standing).is_ok()) else { continue };
         let event = Event { seq: log.len() as u32 + 1, at: Moment(1_795_000_000 + log.len() as i64), actor: actor.clone(), what };
         claim.apply(&event);

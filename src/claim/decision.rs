@@ -2,7 +2,7 @@
 //! paid; the letters.
 
 use claim_api::ClaimView;
-use claim_domain::lifecycle::{Check, Claim, Line, What};
+use claim_domain::lifecycle::{Check, Claim, EventKind, Line};
 use claim_domain::money;
 use claim_domain::payout::{Award, Payout, Step, percent};
 use leptos::prelude::*;
@@ -14,7 +14,7 @@ use crate::visit::Visit;
 pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
     let no = &view.summary.claim_no;
     let decided = view.events.iter().rev().filter_map(|e| match &e.what {
-        What::Approved {
+        EventKind::Approved {
             amount_fen,
             basis,
             payout,
@@ -27,7 +27,7 @@ pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
             (payout.as_ref(), awards),
             checks,
         )),
-        What::Rejected {
+        EventKind::Rejected {
             clause,
             facts,
             evidence,
@@ -44,14 +44,14 @@ pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
     let earlier = (!earlier.is_empty())
         .then(|| view! { <details><summary>{c().earlier_decisions}</summary>{earlier}</details> });
     let paid = view.events.iter().filter_map(|e| match &e.what {
-        What::Paid {
+        EventKind::Paid {
             amount_fen,
             reference,
             lines,
             last4,
             ..
         } => Some((e.at, *amount_fen, reference, lines.clone(), last4.clone())),
-        What::AdvancePaid {
+        EventKind::AdvancePaid {
             amount_fen,
             reference,
         } => {
@@ -101,7 +101,7 @@ pub fn decision(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
 }
 
 /// The title of an event's letter, if it has one.
-fn title(what: &What) -> Option<&'static str> {
+fn title(what: &EventKind) -> Option<&'static str> {
     let kind = what.kind();
     kind.has_letter()
         .then(|| c().letter_titles.get(kind.as_str()))

@@ -3,10 +3,10 @@
 
 use claim_api::{BASE, ClaimView};
 use claim_domain::catalog::Rung;
-use claim_domain::lifecycle::{Actor, Claim, Kind, What};
+use claim_domain::lifecycle::{Actor, Claim, EventKind, StepKind};
 use leptos::prelude::*;
 
-use super::deed::Deed;
+use super::action::ClaimAction;
 use super::overview::back_to;
 use super::{Fetched, trouble};
 use crate::i18n::{self, c};
@@ -39,13 +39,13 @@ fn ways(visit: Visit, view: &ClaimView) -> AnyView {
     let state = Claim::replay(view.summary.lob, &view.events);
     let allowed = state.allowed(&Actor::Customer);
     let no = view.summary.claim_no.clone();
-    let deed = Deed::new(visit, &no);
+    let deed = ClaimAction::new(visit, &no);
     let rung = |rung: &'static Rung| {
         let form = match rung.id.as_str() {
-            "review" if allowed.contains(&Kind::ReviewAsked) => {
+            "review" if allowed.contains(&StepKind::ReviewAsked) => {
                 Some(review(deed.of("/review"), &no))
             }
-            "complain" if allowed.contains(&Kind::ComplaintFiled) => {
+            "complain" if allowed.contains(&StepKind::ComplaintFiled) => {
                 Some(complaint(deed.of("/complaint"), &no))
             }
             _ => None,
@@ -82,11 +82,11 @@ fn ways(visit: Visit, view: &ClaimView) -> AnyView {
     view! { {deed.trouble()}<p>{c().disagree_hint}</p>{rungs}{back_to(&no)} }.into_any()
 }
 
-fn review(deed: Deed, no: &str) -> AnyView {
+fn review(deed: ClaimAction, no: &str) -> AnyView {
     let (reason, wish) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let back = StoredValue::new(format!("/claims/{no}"));
     let send = move |_| {
-        let what = What::ReviewAsked {
+        let what = EventKind::ReviewAsked {
             reason: reason.get_untracked(),
             wish: wish.get_untracked(),
         };
@@ -100,12 +100,12 @@ fn review(deed: Deed, no: &str) -> AnyView {
     .into_any()
 }
 
-fn complaint(deed: Deed, no: &str) -> AnyView {
+fn complaint(deed: ClaimAction, no: &str) -> AnyView {
     let (about, wish) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let back = StoredValue::new(format!("/claims/{no}"));
     let send = move |_| {
         // The server fills in number and owner.
-        let what = What::ComplaintFiled {
+        let what = EventKind::ComplaintFiled {
             number: String::new(),
             about: about.get_untracked(),
             wish: wish.get_untracked(),

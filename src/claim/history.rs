@@ -1,7 +1,7 @@
 //! What happened, one sentence for each event.
 
 use claim_api::ClaimView;
-use claim_domain::lifecycle::{Actor, Event, Overlay, Stage, What};
+use claim_domain::lifecycle::{Actor, Event, EventKind, Overlay, Stage};
 use claim_domain::{Lob, money};
 use leptos::prelude::*;
 use serde_json::Value;
@@ -24,8 +24,8 @@ pub fn history(visit: Visit, view: &ClaimView) -> AnyView {
 }
 
 /// Whether an event moves the claim from one stage to another.
-fn is_step(what: &What) -> bool {
-    use What as W;
+fn is_step(what: &EventKind) -> bool {
+    use EventKind as W;
     matches!(
         what,
         W::Reported { .. }
@@ -59,42 +59,44 @@ fn overlay_name(visit: Visit, overlay: Overlay) -> &'static str {
 fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
     let stage = |s: Stage| stage_name(visit.catalogue, lob, s).to_owned();
     let text = match &event.what {
-        What::Reported { .. } => stage(Stage::Reported),
-        What::NotAccepted { text, .. } if limited && text.is_empty() => {
+        EventKind::Reported { .. } => stage(Stage::Reported),
+        EventKind::NotAccepted { text, .. } if limited && text.is_empty() => {
             format!("{}：{}", stage(Stage::NotAccepted), c().why_by_phone)
         }
-        What::NotAccepted {
+        EventKind::NotAccepted {
             text, next_step, ..
         } => format!("{}：{text} {next_step}", stage(Stage::NotAccepted)),
-        What::SurveyStarted { on_site, surveyor } => (if *on_site {
+        EventKind::SurveyStarted { on_site, surveyor } => (if *on_site {
             c().ev_survey_site
         } else {
             c().ev_survey_self
         })
         .replace("{who}", surveyor),
-        What::Assessed { total_fen, .. } => {
+        EventKind::Assessed { total_fen, .. } => {
             c().ev_assessed.replace("{sum}", &money::show(*total_fen))
         }
-        What::Approved {
+        EventKind::Approved {
             amount_fen, basis, ..
         } => c()
             .ev_approved
             .replace("{sum}", &money::show(*amount_fen))
             .replace("{text}", basis),
-        What::Rejected { clause, facts, .. } => c()
+        EventKind::Rejected { clause, facts, .. } => c()
             .ev_rejected
             .replace("{clause}", clause)
             .replace("{text}", facts),
-        What::PayeesNamed { payees } => c()
+        EventKind::PayeesNamed { payees } => c()
             .ev_payees
             .replace("{text}", &super::payees::shown(payees)),
-        What::PaymentOrdered { .. } => stage(Stage::Paying),
-        What::PaymentFailed { reason, .. } => format!("{}：{reason}", stage(Stage::PaymentFailed)),
-        What::AdvancePaid { amount_fen, .. } => c()
+        EventKind::PaymentOrdered { .. } => stage(Stage::Paying),
+        EventKind::PaymentFailed { reason, .. } => {
+            format!("{}：{reason}", stage(Stage::PaymentFailed))
+        }
+        EventKind::AdvancePaid { amount_fen, .. } => c()
             .ev_advance_paid
             .replace("{sum}", &money::show(*amount_fen)),
-        What::Archived => stage(Stage::Archived),
-        What::Paid {
+        EventKind::Archived => stage(Stage::Archived),
+        EventKind::Paid {
             amount_fen,
             reference,
             ..
@@ -102,15 +104,15 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
             .ev_paid
             .replace("{sum}", &money::show(*amount_fen))
             .replace("{text}", reference),
-        What::Closed => stage(Stage::Closed),
-        What::Withdrawn { reason } => format!("{}：{reason}", stage(Stage::Withdrawn)),
-        What::DocumentReceived {
+        EventKind::Closed => stage(Stage::Closed),
+        EventKind::Withdrawn { reason } => format!("{}：{reason}", stage(Stage::Withdrawn)),
+        EventKind::DocumentReceived {
             document, bytes, ..
         } => c()
             .ev_document
             .replace("{name}", name_of(visit, document))
             .replace("{size}", &size(*bytes)),
-        What::SupplementAsked {
+        EventKind::SupplementAsked {
             documents,
             reason,
             until,
@@ -123,12 +125,12 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
                 .replace("{text}", reason);
             text.replace("{day}", &until.to_string())
         }
-        What::SupplementExcused { document, reason } => format!(
+        EventKind::SupplementExcused { document, reason } => format!(
             "{}{}：{reason}",
             c().task_unavailable,
             name_of(visit, document)
         ),
-        What::DocumentJudged {
+        EventKind::DocumentJudged {
             document,
             accepted,
             reason,
@@ -140,13 +142,13 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
             };
             format!("{}：{word} {reason}", name_of(visit, document))
         }
-        What::Marked {
+        EventKind::Marked {
             overlay, reason, ..
         } => format!("{}：{reason}", overlay_name(visit, *overlay)),
-        What::Unmarked { overlay } => c()
+        EventKind::Unmarked { overlay } => c()
             .ev_unmarked
             .replace("{name}", overlay_name(visit, *overlay)),
-        What::ReviewAnswered {
+        EventKind::ReviewAnswered {
             overturned, text, ..
         } => (if *overturned {
             c().ev_overturned
@@ -154,17 +156,17 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
             c().ev_upheld
         })
         .replace("{text}", text),
-        What::DisownSettled { genuine, text } => (if *genuine {
+        EventKind::DisownSettled { genuine, text } => (if *genuine {
             c().ev_disown_kept
         } else {
             c().ev_disown_ended
         })
         .replace("{text}", text),
-        What::DocumentWaived { document, reason } => c()
+        EventKind::DocumentWaived { document, reason } => c()
             .ev_waived
             .replace("{name}", name_of(visit, document))
             .replace("{text}", reason),
-        What::Established {
+        EventKind::Established {
             matter,
             holds,
             reason,
@@ -177,7 +179,7 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
             text.replace("{name}", c().matters.get(matter.as_str()))
                 .replace("{text}", reason)
         }
-        What::ConsentWithdrawn { consent } => {
+        EventKind::ConsentWithdrawn { consent } => {
             let name = visit
                 .catalogue
                 .consents
@@ -186,7 +188,7 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
                 .map_or("", |x| i18n::text(&x.label));
             c().ev_consent.replace("{name}", name)
         }
-        What::Escalated { deadline, to, by } => {
+        EventKind::Escalated { deadline, to, by } => {
             let clock = deadline.split(':').next().unwrap_or_default();
             let name = visit
                 .catalogue
@@ -212,7 +214,7 @@ fn happened(visit: Visit, lob: Lob, event: &Event, limited: bool) -> AnyView {
 }
 
 /// The text of a step whose facts are strings: the sentence for its kind, with the facts filled in.
-fn told(what: &What) -> String {
+fn told(what: &EventKind) -> String {
     let mut said = c().events.get(what.kind().as_str()).to_owned();
     let facts = serde_json::to_value(what).unwrap_or_default();
     let facts = facts

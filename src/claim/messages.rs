@@ -2,10 +2,10 @@
 
 use claim_api::{BASE, ClaimView};
 use claim_domain::deadlines::Clock;
-use claim_domain::lifecycle::{Actor, Claim, Kind, What};
+use claim_domain::lifecycle::{Actor, Claim, EventKind, StepKind};
 use leptos::prelude::*;
 
-use super::deed::Deed;
+use super::action::ClaimAction;
 use super::history::actor;
 use super::{Fetched, trouble};
 use crate::i18n::{c, t};
@@ -26,7 +26,7 @@ pub fn messages(visit: Visit, no: &str) -> AnyView {
         spawn(async move { drop(claim.try_set(Some(http::get_whole(&path).await))) });
     });
     again.run(());
-    let (deed, text) = (Deed::new(visit, no), RwSignal::new(String::new()));
+    let (deed, text) = (ClaimAction::new(visit, no), RwSignal::new(String::new()));
     let content = move || match claim.get() {
         None => view! { <p role="status">{c().loading}</p> }.into_any(),
         Some(Err(error)) => trouble(visit, &error, &here),
@@ -34,7 +34,7 @@ pub fn messages(visit: Visit, no: &str) -> AnyView {
     };
     let send = move |_| {
         deed.take(
-            What::Wrote {
+            EventKind::Wrote {
                 text: text.get_untracked(),
             },
             move || {
@@ -63,12 +63,12 @@ pub fn messages(visit: Visit, no: &str) -> AnyView {
     sheet(c().messages, Some(&back), content.into_any())
 }
 
-fn thread(deed: Deed, again: Callback<()>, view: &ClaimView) -> AnyView {
+fn thread(deed: ClaimAction, again: Callback<()>, view: &ClaimView) -> AnyView {
     let state = Claim::replay(view.summary.lob, &view.events);
     let said = view.events.iter().filter_map(|e| {
         let text = match &e.what {
-            What::Wrote { text } | What::Answered { text } | What::PersonCalled { text } => text.clone(),
-            What::PersonAsked { .. } => c().person_asked.to_owned(),
+            EventKind::Wrote { text } | EventKind::Answered { text } | EventKind::PersonCalled { text } => text.clone(),
+            EventKind::PersonAsked { .. } => c().person_asked.to_owned(),
             _ => return None,
         };
         let class = if e.actor == Actor::Customer { "mine" } else { "theirs" };
@@ -87,13 +87,13 @@ fn thread(deed: Deed, again: Callback<()>, view: &ClaimView) -> AnyView {
         .map(|t| view! { <p class="note" id="call-by">{c().call_by.replace("{t}", &t)}</p> });
     let ask = move |_| {
         deed.take(
-            What::PersonAsked {
+            EventKind::PersonAsked {
                 about: String::new(),
             },
             move || again.run(()),
         )
     };
-    let person = state.allowed(&Actor::Customer).contains(&Kind::PersonAsked).then(|| {
+    let person = state.allowed(&Actor::Customer).contains(&StepKind::PersonAsked).then(|| {
         view! { <button class="weui-btn weui-btn_default" type="button" id="ask-person" on:click=click(ask)>{c().person_ask}</button> }
     });
     view! {

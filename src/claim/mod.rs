@@ -1,8 +1,7 @@
 //! After the report: my claims, one claim with its timeline, signing in, advice.
 
-mod asks;
+mod action;
 mod decision;
-mod deed;
 mod disagree;
 mod documents;
 mod handoff;
@@ -18,6 +17,7 @@ mod policies;
 mod receipt;
 mod records;
 mod request;
+mod todo;
 mod viewfinder;
 
 use claim_api::ClaimSummary;

@@ -6,11 +6,11 @@ use claim_domain::Lob;
 use claim_domain::deadlines::{Clock, Deadline};
 use claim_domain::documents::Format;
 use claim_domain::lifecycle::{
-    Actor, Claim, Kind, Milestone, MilestoneState, Stage, What, milestones,
+    Actor, Claim, EventKind, Milestone, MilestoneState, Stage, StepKind, milestones,
 };
 use leptos::prelude::*;
 
-use super::asks::{self, Typed};
+use super::todo::{self, Typed};
 use super::{Fetched, decision, history, policies, stage_name, trouble};
 use crate::i18n::{self, c, t};
 use crate::platform::stream::Stream;
@@ -155,7 +155,7 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
     let tags = tags
         .map(|t| view! { <span class="tag">{i18n::text(t)}</span>" " })
         .collect_view();
-    let asked = asks::asks(visit, typed, again, &state, &view);
+    let asked = todo::asks(visit, typed, again, &state, &view);
     let link = |to: &str, text: &'static str| {
         let to = format!("{path}/{to}");
         view! { <li><a href=to>{text}</a></li> }
@@ -176,7 +176,7 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
         <section aria-labelledby="we-do" aria-live="polite">
             <h2 id="we-do">{c().we_do}</h2>
             {doing(visit, &state, &view)}
-            {asks::gate(visit, &state, &view)}
+            {todo::gate(visit, &state, &view)}
             {running(visit, &view.deadlines, &path, &state)}
         </section>
         <section aria-labelledby="so-far">
@@ -184,8 +184,8 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
             <ol class="timeline">{lines}</ol>
             {policies::covers(&view.covers)}
             {(!view.limited).then(|| decision::decision(visit, &state, &view))}
-            {asks::survey(typed, again, &state, &view)}
-            {asks::rating(typed, again, &state, &view)}
+            {todo::survey(typed, again, &state, &view)}
+            {todo::rating(typed, again, &state, &view)}
             {files(visit, &view)}
             <details open>
                 <summary>{c().history}</summary>
@@ -202,14 +202,16 @@ fn shown(visit: Visit, typed: Typed, again: Callback<()>, view: ClaimView) -> An
             {(!view.limited).then(|| link("records", c().records))}
             {link("receipt", c().receipt_title)}
         </ul>
-        {asks::withdraw(typed, again, &state, &view)}
+        {todo::withdraw(typed, again, &state, &view)}
         {call(number, t().call_us.replace("{n}", number))}
     }
     .into_any()
 }
 
 fn may_name_payee(state: &Claim) -> bool {
-    state.allowed(&Actor::Customer).contains(&Kind::PayeesNamed)
+    state
+        .allowed(&Actor::Customer)
+        .contains(&StepKind::PayeesNamed)
 }
 
 /// What happens now, who does it, and what may send it back.
@@ -230,7 +232,7 @@ fn doing(visit: Visit, state: &Claim, view: &ClaimView) -> AnyView {
     let back = matches!(state.stage, Stage::Adjudicating | Stage::Assessed)
         .then(|| view! { <p class="quiet">{c().may_go_back}</p> });
     let sent_back = view.events.iter().rev().find_map(|e| match &e.what {
-        What::SentBack { reason, .. }
+        EventKind::SentBack { reason, .. }
             if matches!(state.stage, Stage::Assessing | Stage::Surveying) =>
         {
             Some(reason.clone())

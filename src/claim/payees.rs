@@ -8,7 +8,7 @@ use claim_domain::payees::{Payee, PayeeKind, Share};
 use claim_domain::{FieldError, money};
 use leptos::prelude::*;
 
-use super::deed::Deed;
+use super::action::ClaimAction;
 use super::{Fetched, trouble};
 use crate::i18n::c;
 use crate::platform::{address, http, page, spawn};
@@ -218,7 +218,7 @@ pub fn shown(payees: &[Payee]) -> String {
 
 fn form(visit: Visit, view: &ClaimView) -> AnyView {
     let no = view.summary.claim_no.clone();
-    let deed = Deed::new(visit, &no);
+    let deed = ClaimAction::new(visit, &no);
     let state = Claim::replay(view.summary.lob, &view.events);
     let kinds = StoredValue::new(kinds(&state));
     let covers = StoredValue::new(view.covers.clone());

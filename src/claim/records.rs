@@ -6,7 +6,7 @@ use claim_domain::lifecycle::{Claim, Event};
 use leptos::prelude::*;
 use serde::Deserialize;
 
-use super::deed::Deed;
+use super::action::ClaimAction;
 use super::{Fetched, trouble};
 use crate::i18n::{self, c, t};
 use crate::platform::host::{self, Shared};
@@ -29,7 +29,7 @@ pub fn records(visit: Visit, no: &str) -> AnyView {
         Some(Ok(view)) => untrack(|| {
             let no = view.summary.claim_no.clone();
             let file = format!("{BASE}/claims/{no}/file");
-            let deed = Deed::new(visit, &no);
+            let deed = ClaimAction::new(visit, &no);
             view! {
                 {deed.trouble()}
                 <h2>{c().whole_file}</h2>
@@ -67,7 +67,7 @@ fn signed_form(view: &ClaimView) -> Option<AnyView> {
 }
 
 /// Every consent given with the report, and how to withdraw it (个人信息保护法第十五条).
-fn consents(visit: Visit, deed: Deed, view: &ClaimView) -> AnyView {
+fn consents(visit: Visit, deed: ClaimAction, view: &ClaimView) -> AnyView {
     let withdrawn = RwSignal::new(Claim::replay(view.summary.lob, &view.events).withdrawn_consents);
     let no = StoredValue::new(view.summary.claim_no.clone());
     let line = move |id: String| {
@@ -109,7 +109,7 @@ fn consents(visit: Visit, deed: Deed, view: &ClaimView) -> AnyView {
 }
 
 /// Erases what may be erased; what the law requires us to keep is locked.
-fn erasure(deed: Deed) -> AnyView {
+fn erasure(deed: ClaimAction) -> AnyView {
     let done = RwSignal::new(None::<Erased>);
     let erase = move |_| {
         deed.call(
@@ -159,7 +159,7 @@ struct Kept {
 }
 
 /// A link that shows the progress and nothing else.
-fn sharing(deed: Deed, no: &str) -> AnyView {
+fn sharing(deed: ClaimAction, no: &str) -> AnyView {
     let (link, open, copied) = (
         RwSignal::new(None::<Share>),
         RwSignal::new(0usize),
@@ -238,7 +238,7 @@ fn sharing(deed: Deed, no: &str) -> AnyView {
     .into_any()
 }
 
-fn correction(deed: Deed, view: &ClaimView) -> AnyView {
+fn correction(deed: ClaimAction, view: &ClaimView) -> AnyView {
     let no = view.summary.claim_no.clone();
     let (name, phone) = (
         RwSignal::new(view.notice.reporter.name.clone()),
@@ -267,7 +267,7 @@ fn correction(deed: Deed, view: &ClaimView) -> AnyView {
     .into_any()
 }
 
-fn preferences(deed: Deed) -> AnyView {
+fn preferences(deed: ClaimAction) -> AnyView {
     let wants = RwSignal::new(None::<Preferences>);
     let path = format!("{BASE}/preferences");
     let fetch = path.clone();

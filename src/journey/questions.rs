@@ -244,7 +244,7 @@ fn damage(session: Session, errors: Errors) -> AnyView {
             .map(|i| i.lob)
     });
     let parts = lob.map_or(&[][..], |l| session.catalogue.parts(l));
-    let tick = move |part: &'static claim_domain::catalog::Part, class: &'static str| {
+    let tick = move |part: &'static claim_domain::catalog::Choice, class: &'static str| {
         let on = move || session.draft.with(|d| d.answers.parts.contains(&part.id));
         let flip = move |_| {
             session.answer(|a| {

@@ -149,10 +149,10 @@ fn words(wrong: &mut Vec<String>) -> Result {
         .find(|(path, _)| path.ends_with("claim/history.rs"));
     let history = history.map_or("", |(_, text)| text.as_str());
     let sentences = words["claims"]["events"].clone();
-    for kind in claim_domain::lifecycle::Kind::ALL {
+    for kind in claim_domain::lifecycle::StepKind::ALL {
         let name: String = kind.as_str().split('-').map(capital).collect();
-        let written = history.contains(&format!("What::{name} "))
-            || history.contains(&format!("What::{name} =>"));
+        let written = history.contains(&format!("EventKind::{name} "))
+            || history.contains(&format!("EventKind::{name} =>"));
         if !written && sentences[kind.as_str()].is_null() {
             wrong.push(format!(
                 "src/i18n: claims.events has no sentence for {}",

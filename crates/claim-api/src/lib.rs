@@ -17,7 +17,7 @@ use claim_domain::catalog::{Field, Slot};
 use claim_domain::checks::Doubt;
 use claim_domain::deadlines::Deadline;
 use claim_domain::documents::{Folder, Format, Signature, Task};
-use claim_domain::lifecycle::{Event, Gap, Role, Stage, Turn, What};
+use claim_domain::lifecycle::{Event, EventKind, Gap, Role, Stage, Turn};
 use claim_domain::notice::{Agreed, Point};
 use claim_domain::payees::{PayeeKind, Share as PartOfSum};
 use claim_domain::policy::{Cover, Policy};
@@ -417,7 +417,7 @@ pub struct Timeline {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
-    pub what: What,
+    pub what: EventKind,
 }
 
 #[cfg(test)]

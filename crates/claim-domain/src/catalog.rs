@@ -92,7 +92,7 @@ pub struct Incident {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct Choice {
     pub id: String,
     pub name: Text,
 }
@@ -314,9 +314,9 @@ pub struct StageText {
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     pub incidents: Vec<Incident>,
-    pub roles: Vec<Part>,
-    pub car_parts: Vec<Part>,
-    pub home_parts: Vec<Part>,
+    pub roles: Vec<Choice>,
+    pub car_parts: Vec<Choice>,
+    pub home_parts: Vec<Choice>,
     pub consents: Vec<Consent>,
     /// Shapes of the insurer's policy numbers; if none, 8 to 32 letters and digits.
     pub policy_numbers: Vec<Shape>,
@@ -334,8 +334,8 @@ pub struct Catalogue {
 #[serde(deny_unknown_fields)]
 pub struct Papers {
     pub documents: Vec<Document>,
-    pub groups: Vec<Part>,
-    pub takes: Vec<Part>,
+    pub groups: Vec<Choice>,
+    pub takes: Vec<Choice>,
     pub drawings: Vec<Drawing>,
     pub questions: Vec<Question>,
     /// Facts that are not asked but follow from the notice, the policy and the events; with the
@@ -348,7 +348,7 @@ pub struct Papers {
     #[serde(default)]
     pub banks: BTreeMap<String, String>,
     pub stages: BTreeMap<String, StageText>,
-    pub not_accepted_reasons: Vec<Part>,
+    pub not_accepted_reasons: Vec<Choice>,
     #[serde(default)]
     pub after: After,
 }
@@ -364,9 +364,9 @@ pub struct After {
     /// By [`crate::lifecycle::Overlay`].
     pub overlays: BTreeMap<String, Text>,
     /// By line of business: what a payment comes from.
-    pub covers: Vec<Part>,
+    pub covers: Vec<Choice>,
     /// 纠纷原因.
-    pub causes: Vec<Part>,
+    pub causes: Vec<Choice>,
     /// 不同意时可以怎么办, in order.
     pub ladder: Vec<Rung>,
 }
@@ -469,7 +469,7 @@ impl Catalogue {
     }
 
     /// Parts that can be damaged in `lob`; none for health.
-    pub fn parts(&self, lob: Lob) -> &[Part] {
+    pub fn parts(&self, lob: Lob) -> &[Choice] {
         match lob {
             Lob::Motor => &self.car_parts,
             Lob::Home | Lob::Business => &self.home_parts,

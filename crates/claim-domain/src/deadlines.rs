@@ -422,7 +422,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::Lob;
-    use crate::lifecycle::{Actor, Event, What};
+    use crate::lifecycle::{Actor, Event, EventKind};
 
     pub(crate) fn terms() -> (Promises, Calendar) {
         let hours = "08:00-20:00".to_owned().try_into().unwrap();
@@ -457,7 +457,7 @@ pub(crate) mod tests {
     /// The deadlines of a claim whose events are `(local time, what)`, with these facts.
     fn of(
         lob: Lob,
-        events: &[(&str, What)],
+        events: &[(&str, EventKind)],
         flags: &[&str],
         now: &str,
     ) -> BTreeMap<String, Deadline> {
@@ -490,16 +490,16 @@ pub(crate) mod tests {
             .collect()
     }
 
-    fn requested() -> What {
-        What::Requested {
+    fn requested() -> EventKind {
+        EventKind::Requested {
             rules_version: "1".into(),
             unavailable: vec![],
             form_sha256: "ab".into(),
         }
     }
-    fn asked(batch: u16) -> What {
+    fn asked(batch: u16) -> EventKind {
         let until = Day::parse("2026-03-30").unwrap();
-        What::SupplementAsked {
+        EventKind::SupplementAsked {
             batch,
             documents: vec!["diagnosis".into()],
             reason: "x".into(),
@@ -507,14 +507,14 @@ pub(crate) mod tests {
             again_because: None,
         }
     }
-    fn came() -> What {
-        What::DocumentReceived {
+    fn came() -> EventKind {
+        EventKind::DocumentReceived {
             document: "diagnosis".into(),
             sha256: "ab".into(),
             bytes: 1,
         }
     }
-    fn approved(share_bp: u32) -> What {
+    fn approved(share_bp: u32) -> EventKind {
         let payout = crate::payout::Payout {
             share_bp,
             ..crate::payout::Payout::of(100)
@@ -531,7 +531,7 @@ pub(crate) mod tests {
             share_because: empty(),
             deductible_because: empty(),
         };
-        What::Approved {
+        EventKind::Approved {
             amount_fen: fen,
             basis: "x".into(),
             payout: None,
@@ -539,8 +539,8 @@ pub(crate) mod tests {
             checks: vec![],
         }
     }
-    fn rejected() -> What {
-        What::Rejected {
+    fn rejected() -> EventKind {
+        EventKind::Rejected {
             clause: "x".into(),
             facts: "x".into(),
             evidence: "x".into(),
@@ -622,7 +622,10 @@ pub(crate) mod tests {
             "2026-03-03"
         );
 
-        let ended = ("2026-03-03T09:00", What::Withdrawn { reason: "x".into() });
+        let ended = (
+            "2026-03-03T09:00",
+            EventKind::Withdrawn { reason: "x".into() },
+        );
         let six = of(
             Lob::Motor,
             std::slice::from_ref(&ended),
@@ -655,7 +658,7 @@ pub(crate) mod tests {
             Lob::Motor,
             &[(
                 "2026-03-02T10:15",
-                What::Reported {
+                EventKind::Reported {
                     verified: true,
                     deceased: false,
                 },
@@ -721,7 +724,7 @@ pub(crate) mod tests {
     /// F7: the boundary of 小额快赔, and its promise as clock times.
     #[test]
     fn f7_small_and_clear_has_its_own_clock() {
-        let assessed = |fen: i64| What::Assessed {
+        let assessed = |fen: i64| EventKind::Assessed {
             version: 1,
             lines: vec![crate::lifecycle::Line::new("x", fen)],
             total_fen: fen,
@@ -732,12 +735,12 @@ pub(crate) mod tests {
                 ("2026-03-02T19:30", requested()),
                 (
                     "2026-03-02T19:40",
-                    What::SurveySkipped { reason: "x".into() },
+                    EventKind::SurveySkipped { reason: "x".into() },
                 ),
                 ("2026-03-02T19:50", assessed(fen)),
                 (
                     "2026-03-02T19:55",
-                    What::AssessmentAccepted {
+                    EventKind::AssessmentAccepted {
                         version: 1,
                         by_phone: false,
                     },
@@ -773,7 +776,7 @@ pub(crate) mod tests {
                 share,
                 company: false,
             };
-            What::PayeesNamed {
+            EventKind::PayeesNamed {
                 payees: vec![payee],
             }
         };
@@ -797,7 +800,7 @@ pub(crate) mod tests {
             events[1].clone(),
             (
                 "2026-03-06T10:00",
-                What::PaymentFailed {
+                EventKind::PaymentFailed {
                     reason: "x".into(),
                     payee: 1,
                 },
@@ -812,7 +815,10 @@ pub(crate) mod tests {
         // once.
         let again = [
             events[0].clone(),
-            ("2026-03-04T10:00", What::Reopened { reason: "x".into() }),
+            (
+                "2026-03-04T10:00",
+                EventKind::Reopened { reason: "x".into() },
+            ),
             ("2026-03-10T10:00", approved(10_000)),
         ];
         assert_eq!(
@@ -842,14 +848,14 @@ pub(crate) mod tests {
             ("2026-03-10T09:00", rejected()),
             (
                 "2026-03-11T09:00",
-                What::ReviewAsked {
+                EventKind::ReviewAsked {
                     reason: "x".into(),
                     wish: String::new(),
                 },
             ),
             (
                 "2026-03-12T09:00",
-                What::ReviewAnswered {
+                EventKind::ReviewAnswered {
                     overturned: true,
                     text: "x".into(),
                     cause: "x".into(),

@@ -16,7 +16,7 @@ use crate::notice::{Agreed, FieldError, Notice, Point};
 use crate::payees::PayeeKind;
 use crate::validate::{self, Code};
 use crate::{Moment, local_day};
-use checks::{Look, Pdf, judge};
+use checks::{Measures, Pdf, judge};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -48,7 +48,7 @@ pub struct File {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Point>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub look: Option<Look>,
+    pub look: Option<Measures>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pdf: Option<Pdf>,
     /// Why a doubted file is used all the same.

@@ -1,7 +1,7 @@
 //! The claim after the report: an append-only log of events, replayed by one pure function.
 //!
 //! Promise: a stage changes only by an [`Event`]; replaying the same events gives the same
-//! [`Claim`]. What an event carries ([`What`]) is written for the customer's eyes: staff notes and
+//! [`Claim`]. What an event carries ([`EventKind`]) is written for the customer's eyes: staff notes and
 //! risk signals have no field here.
 
 mod event;
@@ -26,7 +26,8 @@ use crate::validate::Code;
 use crate::{Day, FieldError, Moment, money};
 
 pub use event::{
-    Actor, Check, Desk, Event, Excuse, Eyes, Kind, Matter, Overlay, Point, Role, Stage, What,
+    Actor, Check, Desk, Event, EventKind, Excuse, Eyes, Matter, Overlay, Point, Role, Stage,
+    StepKind,
 };
 pub use gate::{Gap, Todo};
 pub use milestone::{Milestone, MilestoneState, milestones};
@@ -293,8 +294,8 @@ impl Claim {
     }
 
     /// The steps that `actor` may take now.
-    pub fn allowed(&self, actor: &Actor) -> Vec<Kind> {
-        Kind::ALL
+    pub fn allowed(&self, actor: &Actor) -> Vec<StepKind> {
+        StepKind::ALL
             .iter()
             .copied()
             .filter(|k| k.is_for(actor) && self.leads_to(*k) && !self.is_same_person(*k, actor))
@@ -305,7 +306,12 @@ impl Claim {
     ///
     /// # Errors
     /// The first [`Refusal`].
-    pub fn admit(&self, actor: &Actor, what: &What, standing: &Standing) -> Result<(), Refusal> {
+    pub fn admit(
+        &self,
+        actor: &Actor,
+        what: &EventKind,
+        standing: &Standing,
+    ) -> Result<(), Refusal> {
         if !what.kind().is_for(actor) {
             return Err(Refusal::Actor);
         }
@@ -323,23 +329,23 @@ impl Claim {
             }
         );
         match what {
-            What::SupplementAsked { again_because, .. }
+            EventKind::SupplementAsked { again_because, .. }
                 if self.supplements > 0
                     && (!supervisor
                         || again_because.as_ref().is_none_or(|r| r.trim().is_empty())) =>
             {
                 return Err(Refusal::SecondBatch);
             }
-            What::ComplaintExtended { special: true, .. } if !supervisor => {
+            EventKind::ComplaintExtended { special: true, .. } if !supervisor => {
                 return Err(Refusal::Actor);
             }
-            What::PaymentOrdered { payee, .. } => {
+            EventKind::PaymentOrdered { payee, .. } => {
                 let gaps = self.gate(&standing.papers);
                 if !gaps.is_empty() || self.account_of(*payee).is_none_or(|a| a.wrong) {
                     return Err(Refusal::Gate(gaps));
                 }
             }
-            What::AdvancePaid { .. } => {
+            EventKind::AdvancePaid { .. } => {
                 let gaps = self.gate_of_advance();
                 if !gaps.is_empty() {
                     return Err(Refusal::Gate(gaps));
@@ -350,17 +356,17 @@ impl Claim {
         self.facts(what, &standing.covers)
     }
 
-    fn is_same_person(&self, kind: Kind, actor: &Actor) -> bool {
+    fn is_same_person(&self, kind: StepKind, actor: &Actor) -> bool {
         let first = match kind {
-            Kind::Approved | Kind::Rejected => &self.asked_by,
+            StepKind::Approved | StepKind::Rejected => &self.asked_by,
             // A 复核 by the person who decided would not be one.
-            Kind::ReviewAnswered => &self.decided_by,
+            StepKind::ReviewAnswered => &self.decided_by,
             // Whoever decided, or waived a document, may not send the money as well.
-            Kind::PaymentOrdered if matches!(actor, Actor::Staff { name, .. } if self.waived_by.contains(name)) =>
+            StepKind::PaymentOrdered if matches!(actor, Actor::Staff { name, .. } if self.waived_by.contains(name)) =>
             {
                 return true;
             }
-            Kind::PaymentOrdered => &self.decided_by,
+            StepKind::PaymentOrdered => &self.decided_by,
             _ => return false,
         };
         matches!(actor, Actor::Staff { name, .. } if first.as_ref() == Some(name))
@@ -439,113 +445,117 @@ impl Claim {
         Overlay::ALL.into_iter().filter(is).collect()
     }
 
-    fn leads_to(&self, kind: Kind) -> bool {
+    fn leads_to(&self, kind: StepKind) -> bool {
         use Stage as S;
         let stage = self.stage;
         let open = !stage.is_over();
         match kind {
-            Kind::Reported => self.seq == 0,
+            StepKind::Reported => self.seq == 0,
             _ if self.seq == 0 => false,
             // No payment, decision or new participant until we know whose report this is.
             _ if self.disowned_at.is_some() && kind.moves_on() => false,
-            Kind::Registered | Kind::NotAccepted => stage == S::Reported,
-            Kind::SurveyStarted | Kind::SurveySkipped => {
+            StepKind::Registered | StepKind::NotAccepted => stage == S::Reported,
+            StepKind::SurveyStarted | StepKind::SurveySkipped => {
                 stage == S::Registered && self.lob.is_surveyed()
             }
-            Kind::SurveyReported => stage == S::Surveying,
-            Kind::SurveyRemarked => open && self.surveyed_at.is_some(),
-            Kind::Assessed => {
+            StepKind::SurveyReported => stage == S::Surveying,
+            StepKind::SurveyRemarked => open && self.surveyed_at.is_some(),
+            StepKind::Assessed => {
                 stage == S::Assessing || (stage == S::Registered && !self.lob.is_surveyed())
             }
-            Kind::AssessmentAccepted => {
+            StepKind::AssessmentAccepted => {
                 stage == S::Assessed && self.accepted.is_none() && self.lob.is_surveyed()
             }
-            Kind::AssessmentObjected => stage == S::Assessed && self.lob.is_surveyed(),
-            Kind::ApprovalAsked => stage == S::Adjudicating && self.asked_by.is_none(),
-            Kind::Approved | Kind::SentBack => stage == S::Adjudicating,
+            StepKind::AssessmentObjected => stage == S::Assessed && self.lob.is_surveyed(),
+            StepKind::ApprovalAsked => stage == S::Adjudicating && self.asked_by.is_none(),
+            StepKind::Approved | StepKind::SentBack => stage == S::Adjudicating,
             // What was paid was certain, so no rejection after that.
-            Kind::Rejected => stage == S::Adjudicating && self.paid_fen == 0,
-            Kind::LetterDelivered => self.rejected_at.is_some() && self.letter_at.is_none(),
-            Kind::DecisionAgreed => stage == S::Approved && self.agreed_at.is_none(),
+            StepKind::Rejected => stage == S::Adjudicating && self.paid_fen == 0,
+            StepKind::LetterDelivered => self.rejected_at.is_some() && self.letter_at.is_none(),
+            StepKind::DecisionAgreed => stage == S::Approved && self.agreed_at.is_none(),
             // Once money goes out, only an account the bank sent it back from, or a dead payee, is
             // replaced.
-            Kind::PayeesNamed => {
+            StepKind::PayeesNamed => {
                 let replaceable =
                     self.has_wrong_account() || self.payees.iter().any(|p| self.is_dead(p));
                 open && stage != S::Paid && (!self.is_being_paid() || replaceable)
             }
-            Kind::PaymentOrdered => {
+            StepKind::PaymentOrdered => {
                 let agreed = stage == S::Approved && self.agreed_at.is_some();
                 (agreed || matches!(stage, S::Paying | S::PaymentFailed))
                     && !self.payable().is_empty()
             }
-            Kind::Paid | Kind::PaymentFailed => self.outstanding().next().is_some(),
-            Kind::AdvanceAsked => {
+            StepKind::Paid | StepKind::PaymentFailed => self.outstanding().next().is_some(),
+            StepKind::AdvanceAsked => {
                 self.may_advance() && !self.advance_asked && self.escalated.contains("advance")
             }
             // Nothing is certain before an assessment.
-            Kind::AdvancePaid => {
+            StepKind::AdvancePaid => {
                 self.may_advance() && self.payees.len() == 1 && self.assessment.is_some()
             }
-            Kind::Closed => match stage {
+            StepKind::Closed => match stage {
                 S::Paid | S::NotAccepted | S::Rejected | S::Withdrawn => self.review().is_none(),
                 S::Approved => self.due_fen() == 0,
                 _ => false,
             },
-            Kind::Archived => {
+            StepKind::Archived => {
                 stage == S::Closed && self.review().is_none() && self.complaint().is_none()
             }
-            Kind::Reopened => {
+            StepKind::Reopened => {
                 matches!(stage, S::Closed | S::Approved | S::PaymentFailed)
                     && self.outstanding().next().is_none()
             }
-            Kind::Withdrawn => open && !matches!(stage, S::Paying | S::PaymentFailed | S::Paid),
-            Kind::DocumentReceived => open || self.review().is_some(),
-            Kind::SupplementAsked => matches!(
+            StepKind::Withdrawn => open && !matches!(stage, S::Paying | S::PaymentFailed | S::Paid),
+            StepKind::DocumentReceived => open || self.review().is_some(),
+            StepKind::SupplementAsked => matches!(
                 stage,
                 S::Registered | S::Surveying | S::Assessing | S::Assessed | S::Adjudicating
             ),
-            Kind::SupplementExcused | Kind::SupplementEnded => open && self.supplement.is_some(),
-            Kind::DocumentJudged => {
+            StepKind::SupplementExcused | StepKind::SupplementEnded => {
+                open && self.supplement.is_some()
+            }
+            StepKind::DocumentJudged => {
                 (open || self.review().is_some())
                     && !(self.received.is_empty() && self.returned.is_empty())
             }
-            Kind::PolicyFound => open && !self.verified,
+            StepKind::PolicyFound => open && !self.verified,
             // Even after the end: whoever was refused may read why, and ask for a review.
-            Kind::Entitled => stage != S::Archived,
-            Kind::Established | Kind::ConsentWithdrawn => open,
-            Kind::Disowned => {
+            StepKind::Entitled => stage != S::Archived,
+            StepKind::Established | StepKind::ConsentWithdrawn => open,
+            StepKind::Disowned => {
                 self.disowned_at.is_none()
                     && !matches!(stage, S::Archived | S::Paid)
                     && self.outstanding().next().is_none()
             }
-            Kind::DisownSettled => self.disowned_at.is_some(),
-            Kind::DocumentWaived => open || self.review().is_some(),
+            StepKind::DisownSettled => self.disowned_at.is_some(),
+            StepKind::DocumentWaived => open || self.review().is_some(),
             // Once; what is added later comes as documents.
-            Kind::Requested => open && self.requested_at.is_none(),
-            Kind::Marked => open && self.marks.len() < Overlay::MARKED.len(),
-            Kind::Unmarked => open && !self.marks.is_empty(),
-            Kind::ReviewAsked => {
+            StepKind::Requested => open && self.requested_at.is_none(),
+            StepKind::Marked => open && self.marks.len() < Overlay::MARKED.len(),
+            StepKind::Unmarked => open && !self.marks.is_empty(),
+            StepKind::ReviewAsked => {
                 self.review().is_none()
                     && (self.decided_at.is_some() || stage == S::NotAccepted)
                     && stage != S::Archived
             }
             // What is on its way to the bank is not called back.
-            Kind::ReviewAnswered => self.review().is_some() && self.outstanding().next().is_none(),
-            Kind::ComplaintFiled => self.complaint().is_none() && stage != S::Archived,
-            Kind::ComplaintExtended => self.complaint().is_some_and(|c| c.days < 60),
-            Kind::ComplaintAnswered => self.complaint().is_some(),
-            Kind::Wrote => stage != S::Archived,
-            Kind::Answered => self.wrote_at.is_some(),
-            Kind::PersonAsked => self.person_at.is_none() && stage != S::Archived,
-            Kind::PersonCalled => self.person_at.is_some(),
-            Kind::Rated => {
+            StepKind::ReviewAnswered => {
+                self.review().is_some() && self.outstanding().next().is_none()
+            }
+            StepKind::ComplaintFiled => self.complaint().is_none() && stage != S::Archived,
+            StepKind::ComplaintExtended => self.complaint().is_some_and(|c| c.days < 60),
+            StepKind::ComplaintAnswered => self.complaint().is_some(),
+            StepKind::Wrote => stage != S::Archived,
+            StepKind::Answered => self.wrote_at.is_some(),
+            StepKind::PersonAsked => self.person_at.is_none() && stage != S::Archived,
+            StepKind::PersonCalled => self.person_at.is_some(),
+            StepKind::Rated => {
                 !self.rated
                     && self.review().is_none()
                     && (self.paid_at.is_some() || self.rejected_at.is_some())
             }
-            Kind::Corrected => stage != S::Archived,
-            Kind::Escalated => true,
+            StepKind::Corrected => stage != S::Archived,
+            StepKind::Escalated => true,
         }
     }
 
@@ -557,7 +567,7 @@ impl Claim {
             && self.advance_at.is_none()
     }
 
-    fn facts(&self, what: &What, covers: &[Left]) -> Result<(), Refusal> {
+    fn facts(&self, what: &EventKind, covers: &[Left]) -> Result<(), Refusal> {
         let wrong = |field: &str, code: Code| {
             Err(Refusal::Field(FieldError::new(format!("/{field}"), code)))
         };
@@ -594,21 +604,21 @@ impl Claim {
             }
         };
         match what {
-            What::Registered { handler } => missing(&[("handler", handler)]),
-            What::NotAccepted {
+            EventKind::Registered { handler } => missing(&[("handler", handler)]),
+            EventKind::NotAccepted {
                 reason,
                 text,
                 next_step,
             } => missing(&[("reason", reason), ("text", text), ("next_step", next_step)]),
-            What::SurveyStarted { surveyor, .. } => missing(&[("surveyor", surveyor)]),
-            What::SurveyReported { report } => missing(&[("report", report)]),
-            What::SurveySkipped { reason } => missing(&[("reason", reason)]),
-            What::SurveyRemarked { text } | What::Wrote { text } | What::Answered { text } => {
-                missing(&[("text", text)])
-            }
-            What::PersonCalled { text } => missing(&[("text", text)]),
-            What::PersonAsked { about } => at_most("about", about),
-            What::Assessed {
+            EventKind::SurveyStarted { surveyor, .. } => missing(&[("surveyor", surveyor)]),
+            EventKind::SurveyReported { report } => missing(&[("report", report)]),
+            EventKind::SurveySkipped { reason } => missing(&[("reason", reason)]),
+            EventKind::SurveyRemarked { text }
+            | EventKind::Wrote { text }
+            | EventKind::Answered { text } => missing(&[("text", text)]),
+            EventKind::PersonCalled { text } => missing(&[("text", text)]),
+            EventKind::PersonAsked { about } => at_most("about", about),
+            EventKind::Assessed {
                 version,
                 lines,
                 total_fen,
@@ -650,12 +660,13 @@ impl Claim {
                     _ => at_most("answer", answer),
                 }
             }
-            What::AssessmentAccepted { version, .. } | What::AssessmentObjected { version, .. }
+            EventKind::AssessmentAccepted { version, .. }
+            | EventKind::AssessmentObjected { version, .. }
                 if self.assessment.as_ref().map(|a| a.version) != Some(*version) =>
             {
                 wrong("version", Code::Malformed)
             }
-            What::AssessmentObjected { reason, lines, .. } => {
+            EventKind::AssessmentObjected { reason, lines, .. } => {
                 let there = self.assessment.as_ref().map_or(0, |a| a.lines.len());
                 if lines.iter().any(|l| usize::from(*l) >= there) {
                     wrong("lines", Code::UnknownOption)
@@ -663,11 +674,11 @@ impl Claim {
                     missing(&[("reason", reason)])
                 }
             }
-            What::Withdrawn { reason }
-            | What::SupplementEnded { reason }
-            | What::Reopened { reason } => missing(&[("reason", reason)]),
-            What::ApprovalAsked { to } => missing(&[("to", to)]),
-            What::Approved {
+            EventKind::Withdrawn { reason }
+            | EventKind::SupplementEnded { reason }
+            | EventKind::Reopened { reason } => missing(&[("reason", reason)]),
+            EventKind::ApprovalAsked { to } => missing(&[("to", to)]),
+            EventKind::Approved {
                 amount_fen,
                 basis,
                 payout,
@@ -720,7 +731,7 @@ impl Claim {
                 all_checked(checks)?;
                 missing(&[("basis", basis)])
             }
-            What::Rejected {
+            EventKind::Rejected {
                 clause,
                 facts,
                 evidence,
@@ -729,7 +740,7 @@ impl Claim {
                 all_checked(checks)?;
                 missing(&[("clause", clause), ("facts", facts), ("evidence", evidence)])
             }
-            What::SentBack { to, reason } => {
+            EventKind::SentBack { to, reason } => {
                 let possible =
                     *to == Stage::Assessing || (*to == Stage::Surveying && self.lob.is_surveyed());
                 if possible {
@@ -738,13 +749,15 @@ impl Claim {
                     wrong("to", Code::UnknownOption)
                 }
             }
-            What::PayeesNamed { payees: named } => self
+            EventKind::PayeesNamed { payees: named } => self
                 .payees_are_good(named)
                 .or_else(|(field, code)| wrong(field, code)),
-            What::PaymentOrdered { instruction, .. } if self.instructions.contains(instruction) => {
+            EventKind::PaymentOrdered { instruction, .. }
+                if self.instructions.contains(instruction) =>
+            {
                 wrong("instruction", Code::Malformed)
             }
-            What::PaymentOrdered {
+            EventKind::PaymentOrdered {
                 instruction,
                 payee,
                 amount_fen,
@@ -755,13 +768,13 @@ impl Claim {
                 }
                 missing(&[("instruction", instruction)])
             }
-            What::PaymentFailed { payee, .. } | What::Paid { payee, .. }
+            EventKind::PaymentFailed { payee, .. } | EventKind::Paid { payee, .. }
                 if self.outstanding().all(|(no, _)| no != *payee) =>
             {
                 wrong("payee", Code::UnknownOption)
             }
-            What::PaymentFailed { reason, .. } => missing(&[("reason", reason)]),
-            What::Paid {
+            EventKind::PaymentFailed { reason, .. } => missing(&[("reason", reason)]),
+            EventKind::Paid {
                 amount_fen,
                 reference,
                 lines,
@@ -779,7 +792,7 @@ impl Claim {
                 }
                 missing(&[("reference", reference)])
             }
-            What::AdvancePaid {
+            EventKind::AdvancePaid {
                 amount_fen,
                 reference,
             } => {
@@ -793,10 +806,10 @@ impl Claim {
                     wrong("amount_fen", Code::AmountRange)
                 }
             }
-            What::DocumentReceived {
+            EventKind::DocumentReceived {
                 document, sha256, ..
             } => missing(&[("document", document), ("sha256", sha256)]),
-            What::SupplementAsked {
+            EventKind::SupplementAsked {
                 batch,
                 documents,
                 reason,
@@ -811,7 +824,7 @@ impl Claim {
                     missing(&[("reason", reason)])
                 }
             }
-            What::SupplementExcused { document, reason } => {
+            EventKind::SupplementExcused { document, reason } => {
                 let wanted = self
                     .supplement
                     .as_ref()
@@ -822,7 +835,7 @@ impl Claim {
                     wrong("document", Code::UnknownOption)
                 }
             }
-            What::DocumentJudged {
+            EventKind::DocumentJudged {
                 document,
                 accepted,
                 reason,
@@ -837,8 +850,8 @@ impl Claim {
                     missing(&[("reason", reason)])
                 }
             }
-            What::Requested { form_sha256, .. } => missing(&[("form_sha256", form_sha256)]),
-            What::Marked {
+            EventKind::Requested { form_sha256, .. } => missing(&[("form_sha256", form_sha256)]),
+            EventKind::Marked {
                 overlay, reason, ..
             } => {
                 let fresh = Overlay::MARKED.contains(overlay) && !self.marks.contains_key(overlay);
@@ -848,23 +861,24 @@ impl Claim {
                     wrong("overlay", Code::UnknownOption)
                 }
             }
-            What::Unmarked { overlay } if !self.marks.contains_key(overlay) => {
+            EventKind::Unmarked { overlay } if !self.marks.contains_key(overlay) => {
                 wrong("overlay", Code::UnknownOption)
             }
-            What::ReviewAsked { reason, wish } => {
+            EventKind::ReviewAsked { reason, wish } => {
                 missing(&[("reason", reason)]).and(at_most("wish", wish))
             }
-            What::ReviewAnswered { text, cause, .. } | What::ComplaintAnswered { text, cause } => {
+            EventKind::ReviewAnswered { text, cause, .. }
+            | EventKind::ComplaintAnswered { text, cause } => {
                 missing(&[("text", text), ("cause", cause)])
             }
-            What::ComplaintFiled {
+            EventKind::ComplaintFiled {
                 number,
                 about,
                 wish,
                 owner,
             } => missing(&[("about", about), ("number", number), ("owner", owner)])
                 .and(at_most("wish", wish)),
-            What::ComplaintExtended { special, reason } => {
+            EventKind::ComplaintExtended { special, reason } => {
                 // Complex first (to 30), special only after that (+30).
                 let days = self.complaint().map_or(0, |c| c.days);
                 if (days == 15) == *special {
@@ -873,27 +887,30 @@ impl Claim {
                     missing(&[("reason", reason)])
                 }
             }
-            What::Rated { score, text } => {
+            EventKind::Rated { score, text } => {
                 if (1..=5).contains(score) {
                     at_most("text", text)
                 } else {
                     wrong("score", Code::Choose)
                 }
             }
-            What::Escalated { deadline, to, .. } => {
+            EventKind::Escalated { deadline, to, .. } => {
                 if self.escalated.contains(deadline) {
                     wrong("deadline", Code::Malformed)
                 } else {
                     missing(&[("to", to)])
                 }
             }
-            What::Reported { .. }
-            | What::AssessmentAccepted { .. }
-            | What::LetterDelivered
-            | What::DecisionAgreed => Ok(()),
-            What::AdvanceAsked | What::Closed | What::Archived | What::Unmarked { .. } => Ok(()),
-            What::PolicyFound { policy } => missing(&[("policy", policy)]),
-            What::Entitled {
+            EventKind::Reported { .. }
+            | EventKind::AssessmentAccepted { .. }
+            | EventKind::LetterDelivered
+            | EventKind::DecisionAgreed => Ok(()),
+            EventKind::AdvanceAsked
+            | EventKind::Closed
+            | EventKind::Archived
+            | EventKind::Unmarked { .. } => Ok(()),
+            EventKind::PolicyFound { policy } => missing(&[("policy", policy)]),
+            EventKind::Entitled {
                 role,
                 who,
                 reason,
@@ -914,12 +931,12 @@ impl Claim {
                 }
                 missing(&[("who", who), ("reason", reason)])
             }
-            What::Disowned => Ok(()),
-            What::DisownSettled { text, .. } => missing(&[("text", text)]),
-            What::DocumentWaived { document, reason } => {
+            EventKind::Disowned => Ok(()),
+            EventKind::DisownSettled { text, .. } => missing(&[("text", text)]),
+            EventKind::DocumentWaived { document, reason } => {
                 missing(&[("document", document), ("reason", reason)])
             }
-            What::Established {
+            EventKind::Established {
                 matter,
                 holds,
                 reason,
@@ -929,12 +946,14 @@ impl Claim {
                 }
                 missing(&[("reason", reason)])
             }
-            What::ConsentWithdrawn { consent } if self.withdrawn_consents.contains(consent) => {
+            EventKind::ConsentWithdrawn { consent }
+                if self.withdrawn_consents.contains(consent) =>
+            {
                 wrong("consent", Code::UnknownOption)
             }
-            What::ConsentWithdrawn { consent } => missing(&[("consent", consent)]),
-            What::Corrected { fields } if fields.is_empty() => wrong("fields", Code::Required),
-            What::Corrected { .. } => Ok(()),
+            EventKind::ConsentWithdrawn { consent } => missing(&[("consent", consent)]),
+            EventKind::Corrected { fields } if fields.is_empty() => wrong("fields", Code::Required),
+            EventKind::Corrected { .. } => Ok(()),
         }
     }
 
@@ -987,27 +1006,27 @@ impl Claim {
             self.contacted_at.get_or_insert(at);
         }
         match &event.what {
-            What::Reported { verified, deceased } => {
+            EventKind::Reported { verified, deceased } => {
                 self.stage = Stage::Reported;
                 self.reported_at = Some(at);
                 self.verified = *verified;
                 self.deceased = *deceased;
             }
-            What::Registered { handler } => {
+            EventKind::Registered { handler } => {
                 self.stage = Stage::Registered;
                 self.handler = Some(handler.clone());
                 self.registered_at.get_or_insert(at);
             }
-            What::NotAccepted { .. } => {
+            EventKind::NotAccepted { .. } => {
                 self.ends(Stage::NotAccepted, at);
                 self.decided_by = named(&event.actor);
             }
-            What::SurveyStarted { .. } => self.stage = Stage::Surveying,
-            What::SurveyReported { .. } | What::SurveySkipped { .. } => {
+            EventKind::SurveyStarted { .. } => self.stage = Stage::Surveying,
+            EventKind::SurveyReported { .. } | EventKind::SurveySkipped { .. } => {
                 self.stage = Stage::Assessing;
                 self.surveyed_at = Some(at);
             }
-            What::Assessed {
+            EventKind::Assessed {
                 version,
                 total_fen,
                 lines,
@@ -1025,20 +1044,20 @@ impl Claim {
                 self.stage = Stage::Assessed;
                 self.goes_to_adjudication();
             }
-            What::AssessmentAccepted { version, .. } => {
+            EventKind::AssessmentAccepted { version, .. } => {
                 self.accepted = Some(*version);
                 self.accepted_at = Some(at);
                 self.goes_to_adjudication();
             }
-            What::AssessmentObjected { reason, lines, .. } => {
+            EventKind::AssessmentObjected { reason, lines, .. } => {
                 self.objection = Some((reason.clone(), lines.clone()));
                 self.objected = true;
                 self.stage = Stage::Assessing;
             }
-            What::ApprovalAsked { .. } => {
+            EventKind::ApprovalAsked { .. } => {
                 self.asked_by = named(&event.actor);
             }
-            What::Approved {
+            EventKind::Approved {
                 amount_fen,
                 payout,
                 awards,
@@ -1063,7 +1082,7 @@ impl Claim {
                     self.agrees(at);
                 }
             }
-            What::Rejected { checks, .. } => {
+            EventKind::Rejected { checks, .. } => {
                 self.ends(Stage::Rejected, at);
                 self.approved_fen = None;
                 self.decided_by = named(&event.actor);
@@ -1073,14 +1092,14 @@ impl Claim {
                 self.letter_at = checks.is_empty().then_some(at);
                 self.asked_by = None;
             }
-            What::LetterDelivered => self.letter_at = Some(at),
-            What::SentBack { to, .. } => {
+            EventKind::LetterDelivered => self.letter_at = Some(at),
+            EventKind::SentBack { to, .. } => {
                 self.stage = *to;
                 self.asked_by = None;
                 self.accepted = None;
             }
-            What::DecisionAgreed => self.agrees(at),
-            What::PayeesNamed { payees } => {
+            EventKind::DecisionAgreed => self.agrees(at),
+            EventKind::PayeesNamed { payees } => {
                 for payee in payees {
                     let account = self.accounts.entry(payee.no).or_default();
                     if self.payees.iter().find(|p| p.no == payee.no) != Some(payee) {
@@ -1095,14 +1114,14 @@ impl Claim {
                 }
                 self.moves_with_payments();
             }
-            What::PaymentOrdered {
+            EventKind::PaymentOrdered {
                 instruction, payee, ..
             } => {
                 self.instructions.push(instruction.clone());
                 self.accounts.entry(*payee).or_default().ordered = Some(instruction.clone());
                 self.moves_with_payments();
             }
-            What::PaymentFailed { payee, .. } => {
+            EventKind::PaymentFailed { payee, .. } => {
                 *self.accounts.entry(*payee).or_default() = Account {
                     wrong: true,
                     ..Account::default()
@@ -1112,7 +1131,7 @@ impl Claim {
                 }
                 self.moves_with_payments();
             }
-            What::Paid {
+            EventKind::Paid {
                 amount_fen, payee, ..
             } => {
                 self.paid_fen += amount_fen;
@@ -1125,16 +1144,16 @@ impl Claim {
                     self.paid_at = Some(at);
                 }
             }
-            What::AdvanceAsked => self.advance_asked = true,
-            What::AdvancePaid { amount_fen, .. } => {
+            EventKind::AdvanceAsked => self.advance_asked = true,
+            EventKind::AdvancePaid { amount_fen, .. } => {
                 self.paid_fen += amount_fen;
                 self.advance_at = Some(at);
             }
-            What::Closed => self.ends(Stage::Closed, at),
-            What::Archived => self.stage = Stage::Archived,
-            What::Reopened { .. } => self.decides_again(at),
-            What::Withdrawn { .. } => self.ends(Stage::Withdrawn, at),
-            What::DocumentReceived {
+            EventKind::Closed => self.ends(Stage::Closed, at),
+            EventKind::Archived => self.stage = Stage::Archived,
+            EventKind::Reopened { .. } => self.decides_again(at),
+            EventKind::Withdrawn { .. } => self.ends(Stage::Withdrawn, at),
+            EventKind::DocumentReceived {
                 document, sha256, ..
             } => {
                 self.returned.retain(|(d, s)| d != document || s != sha256);
@@ -1142,7 +1161,7 @@ impl Claim {
                 self.verdicts.retain(|v| v.document != *document);
                 self.supplied(document, at);
             }
-            What::SupplementAsked {
+            EventKind::SupplementAsked {
                 batch,
                 documents,
                 reason,
@@ -1178,15 +1197,15 @@ impl Claim {
                     self.waits.push((at, None));
                 }
             }
-            What::SupplementExcused { document, reason } => {
+            EventKind::SupplementExcused { document, reason } => {
                 self.excused.insert(document.clone(), reason.clone());
                 self.supplied(document, at);
             }
-            What::SupplementEnded { .. } => {
+            EventKind::SupplementEnded { .. } => {
                 self.supplement = None;
                 self.goes_on(at);
             }
-            What::DocumentJudged {
+            EventKind::DocumentJudged {
                 document,
                 accepted,
                 reason,
@@ -1206,24 +1225,24 @@ impl Claim {
                         .extend(self.returned.extract_if(.., |f| of(f)));
                 }
             }
-            What::Requested { .. } => {
+            EventKind::Requested { .. } => {
                 self.requested_at = Some(at);
                 self.decides_from = Some(at);
                 self.goes_to_adjudication();
             }
-            What::Marked {
+            EventKind::Marked {
                 overlay,
                 reason,
                 until,
             } => drop(self.marks.insert(*overlay, (reason.clone(), *until))),
-            What::Unmarked { overlay } => drop(self.marks.remove(overlay)),
-            What::ReviewAsked { .. } => self.reviews.push(Asked {
+            EventKind::Unmarked { overlay } => drop(self.marks.remove(overlay)),
+            EventKind::ReviewAsked { .. } => self.reviews.push(Asked {
                 at,
                 number: String::new(),
                 days: 0,
                 answered: None,
             }),
-            What::ReviewAnswered { overturned, .. } => {
+            EventKind::ReviewAnswered { overturned, .. } => {
                 if let Some(review) = self.reviews.last_mut() {
                     review.answered = Some(at);
                 }
@@ -1236,7 +1255,7 @@ impl Claim {
                     (false, _) => {}
                 }
             }
-            What::ComplaintFiled { number, .. } => {
+            EventKind::ComplaintFiled { number, .. } => {
                 self.complaints.push(Asked {
                     at,
                     number: number.clone(),
@@ -1244,24 +1263,24 @@ impl Claim {
                     answered: None,
                 });
             }
-            What::ComplaintExtended { special, .. } => {
+            EventKind::ComplaintExtended { special, .. } => {
                 if let Some(complaint) = self.complaints.last_mut() {
                     complaint.days = if *special { 60 } else { 30 };
                 }
             }
-            What::ComplaintAnswered { .. } => {
+            EventKind::ComplaintAnswered { .. } => {
                 if let Some(complaint) = self.complaints.last_mut() {
                     complaint.answered = Some(at);
                 }
             }
-            What::Wrote { .. } => drop(self.wrote_at.get_or_insert(at)),
-            What::Answered { .. } => self.wrote_at = None,
-            What::PersonAsked { .. } => self.person_at = Some(at),
-            What::PersonCalled { .. } => self.person_at = None,
-            What::Rated { .. } => self.rated = true,
-            What::Escalated { deadline, .. } => drop(self.escalated.insert(deadline.clone())),
-            What::PolicyFound { .. } => self.verified = true,
-            What::Entitled {
+            EventKind::Wrote { .. } => drop(self.wrote_at.get_or_insert(at)),
+            EventKind::Answered { .. } => self.wrote_at = None,
+            EventKind::PersonAsked { .. } => self.person_at = Some(at),
+            EventKind::PersonCalled { .. } => self.person_at = None,
+            EventKind::Rated { .. } => self.rated = true,
+            EventKind::Escalated { deadline, .. } => drop(self.escalated.insert(deadline.clone())),
+            EventKind::PolicyFound { .. } => self.verified = true,
+            EventKind::Entitled {
                 role, who, until, ..
             } => {
                 self.entitled.push(Entitlement {
@@ -1270,20 +1289,20 @@ impl Claim {
                     until: *until,
                 });
             }
-            What::Disowned => self.disowned_at = Some(at),
-            What::DisownSettled { genuine, .. } => {
+            EventKind::Disowned => self.disowned_at = Some(at),
+            EventKind::DisownSettled { genuine, .. } => {
                 self.disowned_at = None;
                 if !genuine && !self.stage.is_over() {
                     self.ends(Stage::NotAccepted, at);
                     self.decided_by = named(&event.actor);
                 }
             }
-            What::DocumentWaived { document, reason } => {
+            EventKind::DocumentWaived { document, reason } => {
                 self.waived.insert(document.clone(), reason.clone());
                 self.waived_by.extend(named(&event.actor));
                 self.supplied(document, at);
             }
-            What::Established { matter, holds, .. } => {
+            EventKind::Established { matter, holds, .. } => {
                 self.established.insert(*matter, *holds);
                 if *matter == Matter::InsuredDeceased {
                     self.deceased = *holds;
@@ -1297,10 +1316,10 @@ impl Claim {
                     }
                 }
             }
-            What::ConsentWithdrawn { consent } => {
+            EventKind::ConsentWithdrawn { consent } => {
                 self.withdrawn_consents.insert(consent.clone());
             }
-            What::SurveyRemarked { .. } | What::Corrected { .. } => {}
+            EventKind::SurveyRemarked { .. } | EventKind::Corrected { .. } => {}
         }
     }
 

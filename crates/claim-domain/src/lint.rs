@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use crate::catalog::{Catalogue, Kind, Lob, Part};
+use crate::catalog::{Catalogue, Choice, Kind, Lob};
 use crate::deadlines::Clock;
 use crate::lifecycle::{Overlay, Point, Stage};
 use crate::validate::Code;
@@ -136,7 +136,7 @@ impl Catalogue {
                     d.id, d.min, d.max
                 ));
             }
-            let listed = |list: &[Part], id: &str| list.iter().any(|p| p.id == id);
+            let listed = |list: &[Choice], id: &str| list.iter().any(|p| p.id == id);
             let replaced = d.instead_of.as_ref().unwrap_or(&d.id);
             let places = [
                 ("group", &d.group, listed(&self.papers.groups, &d.group)),

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use claim_domain::checks::Look;
+use claim_domain::checks::Measures;
 use claim_photo::{Limits, measure, prepare};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
@@ -44,7 +44,7 @@ fn main() {
             continue;
         };
         let ms = begin.elapsed().as_millis();
-        let spoilt = |change: &dyn Fn(&RgbImage) -> RgbImage| -> Look {
+        let spoilt = |change: &dyn Fn(&RgbImage) -> RgbImage| -> Measures {
             measure(&jpeg(&change(&picture)), false).unwrap_or_default()
         };
         let blur = |sigma: f32| spoilt(&|p| image::imageops::blur(p, sigma)).sharp;

@@ -12,14 +12,14 @@ mod decode;
 mod encode;
 mod jpeg;
 mod kind;
-mod look;
+mod measures;
 pub mod pdf;
 mod plane;
 mod resync;
 
 use std::fmt;
 
-use claim_domain::checks::Look;
+use claim_domain::checks::Measures;
 use claim_domain::notice::Point;
 use claim_domain::{Code, Moment};
 use sha2::{Digest, Sha256};
@@ -444,11 +444,11 @@ fn place(file: &[u8]) -> Option<Point> {
 ///
 /// # Errors
 /// [`PhotoError::Damaged`] when it does not decode.
-pub fn measure(jpeg: &[u8], codes: bool) -> Result<Look, PhotoError> {
+pub fn measure(jpeg: &[u8], codes: bool) -> Result<Measures, PhotoError> {
     let frame = jpeg::frame(jpeg).ok_or(PhotoError::Damaged)?;
     let small = decode::scaled(jpeg, MEASURED as u32).ok_or(PhotoError::Damaged)?;
     let whole = || decode::scaled(jpeg, u32::MAX);
-    Ok(look::look(
+    Ok(measures::measured(
         &small,
         (frame.width, frame.height),
         codes.then_some(&whole),

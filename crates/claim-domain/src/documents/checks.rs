@@ -1,6 +1,6 @@
 //! The checks K01 to K17: what is doubtful about the files of a claim, why, and how bad it is.
 //!
-//! `claim-photo` measures a file ([`Look`], [`Pdf`]); this judges the measures by the thresholds of
+//! `claim-photo` measures a file ([`Measures`], [`Pdf`]); this judges the measures by the thresholds of
 //! the catalogue. The phone and the server measure the same stored bytes with the same code, so
 //! both reach the same verdict. Only [`Severity::Block`] refuses a file; whatever is merely doubted
 //! may be kept with a reason.
@@ -18,7 +18,7 @@ use crate::{Day, Moment, local_day, money};
 /// What was measured on a stored picture. Whole numbers, so that every machine measures the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Look {
+pub struct Measures {
     pub width: u32,
     pub height: u32,
     /// Sharpness: the 58th lowest of the 64 variances of the Laplacian in 8 × 8 tiles of the grey

@@ -5,8 +5,8 @@ use super::*;
 use crate::catalog::shipped;
 use crate::notice::tests::{good, now};
 
-fn look() -> Look {
-    Look {
+fn look() -> Measures {
+    Measures {
         width: 2048,
         height: 1536,
         sharp: 900,

@@ -368,7 +368,7 @@ fn first() -> u16 {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub enum EventKind {
     Reported {
         verified: bool,
         /// The report is of the insured person's death.
@@ -665,50 +665,50 @@ macro_rules! is {
 
 macro_rules! kinds {
     ($($name:ident $text:literal $desk:tt $customer:tt $machine:tt $moves:tt $message:tt $letter:tt)*) => {
-        /// [`What`] without its facts: the step itself, as buttons and tables name it.
+        /// [`EventKind`] without its facts: the step itself, as buttons and tables name it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Kind { $($name),* }
+        pub enum StepKind { $($name),* }
 
-        impl Kind {
-            pub const ALL: &[Kind] = &[$(Kind::$name),*];
+        impl StepKind {
+            pub const ALL: &[StepKind] = &[$(StepKind::$name),*];
             /// As on the wire.
             pub fn as_str(self) -> &'static str {
-                match self { $(Kind::$name => $text),* }
+                match self { $(StepKind::$name => $text),* }
             }
 
             /// The desk that does this; `None` is not for staff.
             pub fn desk(self) -> Option<Desk> {
-                match self { $(Kind::$name => desk!($desk)),* }
+                match self { $(StepKind::$name => desk!($desk)),* }
             }
 
             fn is_customers(self) -> bool {
-                match self { $(Kind::$name => is!($customer)),* }
+                match self { $(StepKind::$name => is!($customer)),* }
             }
 
             fn is_machines(self) -> bool {
-                match self { $(Kind::$name => is!($machine)),* }
+                match self { $(StepKind::$name => is!($machine)),* }
             }
 
             /// Whether people are told of it by message.
             pub fn has_message(self) -> bool {
-                match self { $(Kind::$name => is!($message)),* }
+                match self { $(StepKind::$name => is!($message)),* }
             }
 
             /// Whether there is a letter about it.
             pub fn has_letter(self) -> bool {
-                match self { $(Kind::$name => is!($letter)),* }
+                match self { $(StepKind::$name => is!($letter)),* }
             }
 
             /// Leads towards a decision or payment, or lets somebody in: on hold while we do not
             /// know whose report it is.
             pub(super) fn moves_on(self) -> bool {
-                match self { $(Kind::$name => is!($moves)),* }
+                match self { $(StepKind::$name => is!($moves)),* }
             }
         }
 
-        impl What {
-            pub fn kind(&self) -> Kind {
-                match self { $(What::$name { .. } => Kind::$name),* }
+        impl EventKind {
+            pub fn kind(&self) -> StepKind {
+                match self { $(EventKind::$name { .. } => StepKind::$name),* }
             }
         }
     };
@@ -773,9 +773,9 @@ kinds! {
     Escalated          "escalated"           -           -        machine -     message -
 }
 
-impl Kind {
-    pub fn parse(text: &str) -> Option<Kind> {
-        Kind::ALL.iter().copied().find(|k| k.as_str() == text)
+impl StepKind {
+    pub fn parse(text: &str) -> Option<StepKind> {
+        StepKind::ALL.iter().copied().find(|k| k.as_str() == text)
     }
 
     pub(super) fn is_for(self, actor: &Actor) -> bool {
@@ -797,206 +797,208 @@ pub struct Event {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Moment,
     pub actor: Actor,
-    pub what: What,
+    pub what: EventKind,
 }
 
-impl What {
+impl EventKind {
     /// The event as this viewer may see it. Every kind has its line here: a new one does not
     /// compile without.
-    pub fn seen_by(self, eyes: Eyes) -> What {
+    pub fn seen_by(self, eyes: Eyes) -> EventKind {
         let none = String::new;
         let mine = |payee: u16| eyes == Eyes::Payee(payee);
         if eyes == Eyes::Whole {
             return self;
         }
         match self {
-            What::Reported { verified, .. } => What::Reported {
+            EventKind::Reported { verified, .. } => EventKind::Reported {
                 verified,
                 deceased: false,
             },
-            What::Registered { handler } => What::Registered { handler },
-            What::NotAccepted { .. } => What::NotAccepted {
+            EventKind::Registered { handler } => EventKind::Registered { handler },
+            EventKind::NotAccepted { .. } => EventKind::NotAccepted {
                 reason: none(),
                 text: none(),
                 next_step: none(),
             },
-            What::SurveyStarted { on_site, surveyor } => What::SurveyStarted { on_site, surveyor },
-            What::SurveySkipped { .. } => What::SurveySkipped { reason: none() },
-            What::SurveyReported { .. } => What::SurveyReported { report: none() },
-            What::SurveyRemarked { .. } => What::SurveyRemarked { text: none() },
-            What::Assessed { version, .. } => What::Assessed {
+            EventKind::SurveyStarted { on_site, surveyor } => {
+                EventKind::SurveyStarted { on_site, surveyor }
+            }
+            EventKind::SurveySkipped { .. } => EventKind::SurveySkipped { reason: none() },
+            EventKind::SurveyReported { .. } => EventKind::SurveyReported { report: none() },
+            EventKind::SurveyRemarked { .. } => EventKind::SurveyRemarked { text: none() },
+            EventKind::Assessed { version, .. } => EventKind::Assessed {
                 version,
                 lines: Vec::new(),
                 total_fen: 0,
                 answer: none(),
             },
-            What::AssessmentAccepted { version, by_phone } => {
-                What::AssessmentAccepted { version, by_phone }
+            EventKind::AssessmentAccepted { version, by_phone } => {
+                EventKind::AssessmentAccepted { version, by_phone }
             }
-            What::AssessmentObjected { version, .. } => What::AssessmentObjected {
+            EventKind::AssessmentObjected { version, .. } => EventKind::AssessmentObjected {
                 version,
                 reason: none(),
                 lines: Vec::new(),
             },
-            What::ApprovalAsked { to } => What::ApprovalAsked { to },
-            What::Approved { .. } => What::Approved {
+            EventKind::ApprovalAsked { to } => EventKind::ApprovalAsked { to },
+            EventKind::Approved { .. } => EventKind::Approved {
                 amount_fen: 0,
                 basis: none(),
                 payout: None,
                 awards: Vec::new(),
                 checks: Vec::new(),
             },
-            What::Rejected { .. } => What::Rejected {
+            EventKind::Rejected { .. } => EventKind::Rejected {
                 clause: none(),
                 facts: none(),
                 evidence: none(),
                 checks: Vec::new(),
             },
-            What::LetterDelivered => What::LetterDelivered,
-            What::SentBack { to, .. } => What::SentBack { to, reason: none() },
-            What::DecisionAgreed => What::DecisionAgreed,
-            What::PayeesNamed { mut payees } => {
+            EventKind::LetterDelivered => EventKind::LetterDelivered,
+            EventKind::SentBack { to, .. } => EventKind::SentBack { to, reason: none() },
+            EventKind::DecisionAgreed => EventKind::DecisionAgreed,
+            EventKind::PayeesNamed { mut payees } => {
                 payees.retain(|p| mine(p.no));
-                What::PayeesNamed { payees }
+                EventKind::PayeesNamed { payees }
             }
-            What::PaymentOrdered {
+            EventKind::PaymentOrdered {
                 payee, amount_fen, ..
-            } if mine(payee) => What::PaymentOrdered {
+            } if mine(payee) => EventKind::PaymentOrdered {
                 instruction: none(),
                 payee,
                 amount_fen,
             },
-            What::PaymentOrdered { payee, .. } => What::PaymentOrdered {
+            EventKind::PaymentOrdered { payee, .. } => EventKind::PaymentOrdered {
                 instruction: none(),
                 payee,
                 amount_fen: 0,
             },
-            What::PaymentFailed { reason, payee } if mine(payee) => {
-                What::PaymentFailed { reason, payee }
+            EventKind::PaymentFailed { reason, payee } if mine(payee) => {
+                EventKind::PaymentFailed { reason, payee }
             }
-            What::PaymentFailed { payee, .. } => What::PaymentFailed {
+            EventKind::PaymentFailed { payee, .. } => EventKind::PaymentFailed {
                 reason: none(),
                 payee,
             },
-            What::Paid {
+            EventKind::Paid {
                 amount_fen,
                 reference,
                 payee,
                 lines,
                 last4,
-            } if mine(payee) => What::Paid {
+            } if mine(payee) => EventKind::Paid {
                 amount_fen,
                 reference,
                 payee,
                 lines,
                 last4,
             },
-            What::Paid { payee, .. } => What::Paid {
+            EventKind::Paid { payee, .. } => EventKind::Paid {
                 amount_fen: 0,
                 reference: none(),
                 payee,
                 lines: Vec::new(),
                 last4: none(),
             },
-            What::AdvanceAsked => What::AdvanceAsked,
-            What::AdvancePaid { .. } => What::AdvancePaid {
+            EventKind::AdvanceAsked => EventKind::AdvanceAsked,
+            EventKind::AdvancePaid { .. } => EventKind::AdvancePaid {
                 amount_fen: 0,
                 reference: none(),
             },
-            What::Closed => What::Closed,
-            What::Archived => What::Archived,
-            What::Reopened { .. } => What::Reopened { reason: none() },
-            What::Withdrawn { .. } => What::Withdrawn { reason: none() },
+            EventKind::Closed => EventKind::Closed,
+            EventKind::Archived => EventKind::Archived,
+            EventKind::Reopened { .. } => EventKind::Reopened { reason: none() },
+            EventKind::Withdrawn { .. } => EventKind::Withdrawn { reason: none() },
             // Which documents exist is not for these viewers.
-            What::DocumentReceived { .. } => What::DocumentReceived {
+            EventKind::DocumentReceived { .. } => EventKind::DocumentReceived {
                 document: none(),
                 sha256: none(),
                 bytes: 0,
             },
-            What::SupplementAsked { batch, until, .. } => What::SupplementAsked {
+            EventKind::SupplementAsked { batch, until, .. } => EventKind::SupplementAsked {
                 batch,
                 documents: Vec::new(),
                 until,
                 reason: none(),
                 again_because: None,
             },
-            What::SupplementExcused { .. } => What::SupplementExcused {
+            EventKind::SupplementExcused { .. } => EventKind::SupplementExcused {
                 document: none(),
                 reason: none(),
             },
-            What::SupplementEnded { .. } => What::SupplementEnded { reason: none() },
-            What::DocumentJudged { accepted, .. } => What::DocumentJudged {
+            EventKind::SupplementEnded { .. } => EventKind::SupplementEnded { reason: none() },
+            EventKind::DocumentJudged { accepted, .. } => EventKind::DocumentJudged {
                 document: none(),
                 accepted,
                 reason: none(),
             },
-            What::Requested { rules_version, .. } => What::Requested {
+            EventKind::Requested { rules_version, .. } => EventKind::Requested {
                 rules_version,
                 form_sha256: none(),
                 unavailable: Vec::new(),
             },
-            What::Marked { overlay, until, .. } => What::Marked {
+            EventKind::Marked { overlay, until, .. } => EventKind::Marked {
                 overlay,
                 until,
                 reason: none(),
             },
-            What::Unmarked { overlay } => What::Unmarked { overlay },
-            What::ReviewAsked { .. } => What::ReviewAsked {
+            EventKind::Unmarked { overlay } => EventKind::Unmarked { overlay },
+            EventKind::ReviewAsked { .. } => EventKind::ReviewAsked {
                 reason: none(),
                 wish: none(),
             },
-            What::ReviewAnswered { overturned, .. } => What::ReviewAnswered {
+            EventKind::ReviewAnswered { overturned, .. } => EventKind::ReviewAnswered {
                 overturned,
                 text: none(),
                 cause: none(),
             },
-            What::ComplaintFiled { number, owner, .. } => What::ComplaintFiled {
+            EventKind::ComplaintFiled { number, owner, .. } => EventKind::ComplaintFiled {
                 number,
                 owner,
                 about: none(),
                 wish: none(),
             },
-            What::ComplaintExtended { special, .. } => What::ComplaintExtended {
+            EventKind::ComplaintExtended { special, .. } => EventKind::ComplaintExtended {
                 special,
                 reason: none(),
             },
-            What::ComplaintAnswered { .. } => What::ComplaintAnswered {
+            EventKind::ComplaintAnswered { .. } => EventKind::ComplaintAnswered {
                 text: none(),
                 cause: none(),
             },
-            What::Wrote { .. } => What::Wrote { text: none() },
-            What::Answered { .. } => What::Answered { text: none() },
-            What::PersonAsked { .. } => What::PersonAsked { about: none() },
-            What::PersonCalled { .. } => What::PersonCalled { text: none() },
-            What::Rated { .. } => What::Rated {
+            EventKind::Wrote { .. } => EventKind::Wrote { text: none() },
+            EventKind::Answered { .. } => EventKind::Answered { text: none() },
+            EventKind::PersonAsked { .. } => EventKind::PersonAsked { about: none() },
+            EventKind::PersonCalled { .. } => EventKind::PersonCalled { text: none() },
+            EventKind::Rated { .. } => EventKind::Rated {
                 score: 0,
                 text: none(),
             },
-            What::PolicyFound { .. } => What::PolicyFound { policy: none() },
-            What::Entitled { role, .. } => What::Entitled {
+            EventKind::PolicyFound { .. } => EventKind::PolicyFound { policy: none() },
+            EventKind::Entitled { role, .. } => EventKind::Entitled {
                 role,
                 who: none(),
                 reason: none(),
                 proof: none(),
                 until: None,
             },
-            What::Disowned => What::Disowned,
-            What::DisownSettled { genuine, .. } => What::DisownSettled {
+            EventKind::Disowned => EventKind::Disowned,
+            EventKind::DisownSettled { genuine, .. } => EventKind::DisownSettled {
                 genuine,
                 text: none(),
             },
-            What::DocumentWaived { .. } => What::DocumentWaived {
+            EventKind::DocumentWaived { .. } => EventKind::DocumentWaived {
                 document: none(),
                 reason: none(),
             },
-            What::Established { matter, .. } => What::Established {
+            EventKind::Established { matter, .. } => EventKind::Established {
                 matter,
                 holds: false,
                 reason: none(),
             },
-            What::ConsentWithdrawn { .. } => What::ConsentWithdrawn { consent: none() },
-            What::Corrected { .. } => What::Corrected { fields: Vec::new() },
-            What::Escalated { deadline, to, by } => What::Escalated { deadline, to, by },
+            EventKind::ConsentWithdrawn { .. } => EventKind::ConsentWithdrawn { consent: none() },
+            EventKind::Corrected { .. } => EventKind::Corrected { fields: Vec::new() },
+            EventKind::Escalated { deadline, to, by } => EventKind::Escalated { deadline, to, by },
         }
     }
 }

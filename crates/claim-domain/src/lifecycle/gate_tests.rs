@@ -49,9 +49,9 @@ fn award(cover: &str, payout: Payout) -> Award {
     }
 }
 
-fn approved(awards: Vec<Award>) -> What {
+fn approved(awards: Vec<Award>) -> EventKind {
     let amount_fen = awards.iter().map(|a| a.fen).sum();
-    What::Approved {
+    EventKind::Approved {
         amount_fen,
         basis: "x".into(),
         payout: None,
@@ -101,21 +101,21 @@ impl Log {
         ];
         log.must(
             &Actor::System,
-            What::Reported {
+            EventKind::Reported {
                 verified: true,
                 deceased,
             },
         );
         log.must(
             &staff(Desk::Intake),
-            What::Registered {
+            EventKind::Registered {
                 handler: "x".into(),
             },
         );
         log
     }
 
-    fn does(&mut self, actor: &Actor, what: What) -> Result<(), Refusal> {
+    fn does(&mut self, actor: &Actor, what: EventKind) -> Result<(), Refusal> {
         self.claim.admit(actor, &what, &self.standing)?;
         let event = Event {
             seq: self.claim.seq + 1,
@@ -128,7 +128,7 @@ impl Log {
         Ok(())
     }
 
-    fn must(&mut self, actor: &Actor, what: What) {
+    fn must(&mut self, actor: &Actor, what: EventKind) {
         let shown = format!("{what:?}");
         self.does(actor, what)
             .unwrap_or_else(|refusal| panic!("{shown}: {refusal:?}"));
@@ -137,7 +137,7 @@ impl Log {
     fn requests(&mut self) {
         self.must(
             &Actor::Customer,
-            What::Requested {
+            EventKind::Requested {
                 rules_version: "1".into(),
                 unavailable: vec![],
                 form_sha256: "ab".into(),
@@ -149,7 +149,7 @@ impl Log {
         let lines: Vec<Line> = fens.iter().map(|fen| Line::new("件", *fen)).collect();
         self.must(
             &staff(Desk::Assessor),
-            What::Assessed {
+            EventKind::Assessed {
                 version: 1,
                 total_fen: fens.iter().sum(),
                 lines,
@@ -168,7 +168,7 @@ impl Log {
         let instruction = format!("P{}", self.claim.instructions.len());
         self.does(
             &staff(Desk::Finance),
-            What::PaymentOrdered {
+            EventKind::PaymentOrdered {
                 instruction,
                 payee,
                 amount_fen: fen,
@@ -185,7 +185,7 @@ impl Log {
             .unwrap();
         self.must(
             &Actor::System,
-            What::Paid {
+            EventKind::Paid {
                 amount_fen: due.fen,
                 reference: "R".into(),
                 payee,
@@ -248,10 +248,10 @@ fn r5_the_gate_is_lifted_paper_by_paper() {
             Todo::Payees
         ]
     );
-    log.must(&Actor::Customer, What::DecisionAgreed);
+    log.must(&Actor::Customer, EventKind::DecisionAgreed);
     log.must(
         &Actor::Customer,
-        What::PayeesNamed {
+        EventKind::PayeesNamed {
             payees: vec![payee(1, PayeeKind::Insured, Share::Equal)],
         },
     );
@@ -262,7 +262,7 @@ fn r5_the_gate_is_lifted_paper_by_paper() {
     // A file is not enough; it needs a verdict.
     log.must(
         &Actor::Customer,
-        What::DocumentReceived {
+        EventKind::DocumentReceived {
             document: "id_front".into(),
             sha256: "aa".into(),
             bytes: 1,
@@ -273,7 +273,7 @@ fn r5_the_gate_is_lifted_paper_by_paper() {
     assert_eq!(log.claim.turn(&log.standing.papers), Turn::Insurer);
     log.must(
         &staff(Desk::Intake),
-        What::DocumentJudged {
+        EventKind::DocumentJudged {
             document: "id_front".into(),
             accepted: true,
             reason: String::new(),
@@ -282,7 +282,7 @@ fn r5_the_gate_is_lifted_paper_by_paper() {
     assert_eq!(log.order(1), Err(Refusal::Gate(vec![verdict("invoice")])));
     log.must(
         &staff(Desk::Intake),
-        What::DocumentWaived {
+        EventKind::DocumentWaived {
             document: "invoice".into(),
             reason: "医院已倒闭".into(),
         },
@@ -302,7 +302,7 @@ fn r4_a_death_claim_is_paid_three_times_right() {
         &staff(Desk::Adjudicator),
         approved(vec![award("life", Payout::of(1_000_001))]),
     );
-    let dead = What::PayeesNamed {
+    let dead = EventKind::PayeesNamed {
         payees: vec![payee(1, PayeeKind::Insured, Share::Equal)],
     };
     assert!(
@@ -319,7 +319,7 @@ fn r4_a_death_claim_is_paid_three_times_right() {
         .collect();
     log.must(
         &Actor::Customer,
-        What::PayeesNamed {
+        EventKind::PayeesNamed {
             payees: payees.clone(),
         },
     );
@@ -335,7 +335,7 @@ fn r4_a_death_claim_is_paid_three_times_right() {
     // The second account is wrong: the others go on, and only that account may change.
     log.must(
         &Actor::System,
-        What::PaymentFailed {
+        EventKind::PaymentFailed {
             reason: "户名不符".into(),
             payee: 2,
         },
@@ -344,14 +344,14 @@ fn r4_a_death_claim_is_paid_three_times_right() {
     other[0].last4 = "9999".into();
     other[1].last4 = "9999".into();
     assert!(
-        log.does(&Actor::Customer, What::PayeesNamed { payees: other })
+        log.does(&Actor::Customer, EventKind::PayeesNamed { payees: other })
             .is_err(),
         "the first was paid"
     );
     let mut mended = payees;
     mended[1].last4 = "9999".into();
     assert_eq!(log.claim.todos(&[]), [Todo::Account(2)]);
-    log.must(&Actor::Customer, What::PayeesNamed { payees: mended });
+    log.must(&Actor::Customer, EventKind::PayeesNamed { payees: mended });
     log.paid(3);
     assert_eq!(
         (log.claim.stage, log.claim.paid_fen),
@@ -424,16 +424,16 @@ fn r2_lines_stay_within_their_covers() {
 #[test]
 fn a9_whose_report_it_is_not_stops_it_until_that_is_settled() {
     let mut log = Log::new(Lob::Motor, false);
-    log.must(&Actor::Customer, What::Disowned);
+    log.must(&Actor::Customer, EventKind::Disowned);
     assert_eq!(log.claim.overlays(), [Overlay::Disowned]);
     for (actor, what) in [
         (
             staff(Desk::Surveyor),
-            What::SurveySkipped { reason: "x".into() },
+            EventKind::SurveySkipped { reason: "x".into() },
         ),
         (
             Actor::Customer,
-            What::Requested {
+            EventKind::Requested {
                 rules_version: "1".into(),
                 unavailable: vec![],
                 form_sha256: "ab".into(),
@@ -441,13 +441,13 @@ fn a9_whose_report_it_is_not_stops_it_until_that_is_settled() {
         ),
         (
             Actor::Customer,
-            What::PayeesNamed {
+            EventKind::PayeesNamed {
                 payees: vec![payee(1, PayeeKind::Insured, Share::Equal)],
             },
         ),
         (
             staff(Desk::Intake),
-            What::Entitled {
+            EventKind::Entitled {
                 role: Role::Agent,
                 who: "x".into(),
                 reason: "x".into(),
@@ -459,11 +459,11 @@ fn a9_whose_report_it_is_not_stops_it_until_that_is_settled() {
         assert!(matches!(log.does(&actor, what), Err(Refusal::Stage(_))));
     }
     assert!(
-        log.does(&Actor::Customer, What::Wrote { text: "x".into() })
+        log.does(&Actor::Customer, EventKind::Wrote { text: "x".into() })
             .is_ok(),
         "talking goes on"
     );
-    let settled = |genuine| What::DisownSettled {
+    let settled = |genuine| EventKind::DisownSettled {
         genuine,
         text: "电话核实".into(),
     };
@@ -479,7 +479,7 @@ fn a9_whose_report_it_is_not_stops_it_until_that_is_settled() {
 #[test]
 fn a9_a_paper_proves_a_role_only_once_it_is_accepted() {
     let mut log = Log::new(Lob::Motor, false);
-    let entitled = || What::Entitled {
+    let entitled = || EventKind::Entitled {
         role: Role::Agent,
         who: "李*".into(),
         reason: "代办".into(),
@@ -491,7 +491,7 @@ fn a9_a_paper_proves_a_role_only_once_it_is_accepted() {
     );
     log.must(
         &Actor::Customer,
-        What::DocumentReceived {
+        EventKind::DocumentReceived {
             document: "agent_auth".into(),
             sha256: "aa".into(),
             bytes: 1,
@@ -499,14 +499,14 @@ fn a9_a_paper_proves_a_role_only_once_it_is_accepted() {
     );
     log.must(
         &staff(Desk::Intake),
-        What::DocumentJudged {
+        EventKind::DocumentJudged {
             document: "agent_auth".into(),
             accepted: true,
             reason: String::new(),
         },
     );
     log.must(&staff(Desk::Intake), entitled());
-    let declared = What::Entitled {
+    let declared = EventKind::Entitled {
         role: Role::Owner,
         who: "x".into(),
         reason: "x".into(),
@@ -585,7 +585,7 @@ fn r5_no_history_pays_past_the_gate() {
             task("id_front", State::Todo, 0),
             task("invoice", State::Unavailable, 0),
         ];
-        log.must(&Actor::System, What::Reported { verified, deceased });
+        log.must(&Actor::System, EventKind::Reported { verified, deceased });
         for (pick, who, n) in picks {
             let desk = Desk::ALL[who % 6];
             let small = usize::try_from(n % 7).unwrap();
@@ -657,21 +657,21 @@ fn r5_no_history_pays_past_the_gate() {
                     (pick, _) => pick,
                 };
             let what = match pick {
-                0 => What::Registered {
+                0 => EventKind::Registered {
                     handler: "x".into(),
                 },
-                1 => What::SurveySkipped { reason: "x".into() },
-                2 | 3 => What::Assessed {
+                1 => EventKind::SurveySkipped { reason: "x".into() },
+                2 | 3 => EventKind::Assessed {
                     version: version + 1,
                     lines: vec![Line::new("x", amount + 1)],
                     total_fen: amount + 1,
                     answer: "x".into(),
                 },
-                4 => What::AssessmentAccepted {
+                4 => EventKind::AssessmentAccepted {
                     version,
                     by_phone: false,
                 },
-                5 => What::Requested {
+                5 => EventKind::Requested {
                     rules_version: "1".into(),
                     unavailable: vec![],
                     form_sha256: "ab".into(),
@@ -691,8 +691,8 @@ fn r5_no_history_pays_past_the_gate() {
                         award("life", Payout::of(assessed - assessed / 2)),
                     ])
                 }
-                9 => What::DecisionAgreed,
-                10 | 11 => What::PayeesNamed { payees },
+                9 => EventKind::DecisionAgreed,
+                10 | 11 => EventKind::PayeesNamed { payees },
                 12..=14 => {
                     let no = u16::try_from(small % 3 + 1).unwrap();
                     let fen = log
@@ -701,20 +701,20 @@ fn r5_no_history_pays_past_the_gate() {
                         .into_iter()
                         .find(|d| d.payee == no)
                         .map_or(amount, |d| d.fen);
-                    What::PaymentOrdered {
+                    EventKind::PaymentOrdered {
                         instruction: format!("P{n}"),
                         payee: no,
                         amount_fen: fen,
                     }
                 }
-                15 => What::PaymentFailed {
+                15 => EventKind::PaymentFailed {
                     reason: "x".into(),
                     payee: outstanding,
                 },
                 16 | 17 => {
                     let (fen, lines) =
                         due.map_or((amount, vec![Line::new("x", amount)]), |d| (d.fen, d.lines));
-                    What::Paid {
+                    EventKind::Paid {
                         amount_fen: fen,
                         reference: "R".into(),
                         payee: outstanding,
@@ -725,44 +725,44 @@ fn r5_no_history_pays_past_the_gate() {
                 18 => {
                     log.standing.papers[small % 2].state = State::Done;
                     log.standing.papers[small % 2].files = 1;
-                    What::DocumentReceived {
+                    EventKind::DocumentReceived {
                         document: ["id_front", "invoice"][small % 2].into(),
                         sha256: format!("{n}"),
                         bytes: 1,
                     }
                 }
-                19 => What::DocumentJudged {
+                19 => EventKind::DocumentJudged {
                     document: ["id_front", "invoice"][small % 2].into(),
                     accepted: n & 16 == 0,
                     reason: "x".into(),
                 },
-                20 => What::DocumentWaived {
+                20 => EventKind::DocumentWaived {
                     document: ["id_front", "invoice"][small % 2].into(),
                     reason: "x".into(),
                 },
-                21 => What::Established {
+                21 => EventKind::Established {
                     matter: Matter::InsuredDeceased,
                     holds: n & 1 == 0,
                     reason: "x".into(),
                 },
                 22 => {
                     if n & 1 == 0 {
-                        What::Disowned
+                        EventKind::Disowned
                     } else {
-                        What::DisownSettled {
+                        EventKind::DisownSettled {
                             genuine: n & 2 == 0,
                             text: "x".into(),
                         }
                     }
                 }
-                23 => What::PolicyFound {
+                23 => EventKind::PolicyFound {
                     policy: "0001".into(),
                 },
-                24 => What::AdvancePaid {
+                24 => EventKind::AdvancePaid {
                     amount_fen: amount / 10 + 1,
                     reference: "A".into(),
                 },
-                _ => What::Reopened { reason: "x".into() },
+                _ => EventKind::Reopened { reason: "x".into() },
             };
             let actor = if let (true, Some(desk)) = (sensible, what.kind().desk()) {
                 staff(desk)
@@ -779,7 +779,7 @@ fn r5_no_history_pays_past_the_gate() {
             }
             let papers = &log.standing.papers;
             match &what {
-                What::PaymentOrdered {
+                EventKind::PaymentOrdered {
                     payee, amount_fen, ..
                 } => {
                     *counts.borrow_mut().0 += 1;
@@ -797,7 +797,7 @@ fn r5_no_history_pays_past_the_gate() {
                     );
                     prop_assert!(*amount_fen > 0);
                 }
-                What::Approved { awards, .. } => {
+                EventKind::Approved { awards, .. } => {
                     for left in &log.standing.covers {
                         prop_assert!(
                             awards
@@ -810,7 +810,7 @@ fn r5_no_history_pays_past_the_gate() {
                         );
                     }
                 }
-                What::Paid { .. } => {
+                EventKind::Paid { .. } => {
                     prop_assert!(
                         log.claim.paid_fen
                             <= log
@@ -821,7 +821,7 @@ fn r5_no_history_pays_past_the_gate() {
                         "more than was approved"
                     );
                 }
-                What::AdvancePaid { .. } => {
+                EventKind::AdvancePaid { .. } => {
                     prop_assert!(!before.deceased || before.payees[0].kind != PayeeKind::Insured)
                 }
                 _ => {}
@@ -836,7 +836,7 @@ fn r5_no_history_pays_past_the_gate() {
                 );
             }
             if matches!(log.claim.stage, Stage::Paying) && before.stage == Stage::Approved {
-                prop_assert_eq!(what.kind(), Kind::PaymentOrdered);
+                prop_assert_eq!(what.kind(), StepKind::PaymentOrdered);
             }
             // H6: "nothing to do" is said only if nothing the customer can resolve blocks payment.
             let waits = log
@@ -875,7 +875,8 @@ fn finding_15_who_decides_or_waives_does_not_pay() {
         name: name.into(),
         desk,
     };
-    let order = |actor: &Actor, claim: &Claim| claim.is_same_person(Kind::PaymentOrdered, actor);
+    let order =
+        |actor: &Actor, claim: &Claim| claim.is_same_person(StepKind::PaymentOrdered, actor);
     let mut claim = Claim::replay(Lob::Motor, &[]);
     claim.decided_by = Some("吴 工号 6001".into());
     claim.waived_by.insert("李 工号 1001".into());

@@ -51,9 +51,9 @@ fn award(payout: Payout) -> Award {
     }
 }
 
-fn approved(payout: Payout) -> What {
+fn approved(payout: Payout) -> EventKind {
     let award = award(payout);
-    What::Approved {
+    EventKind::Approved {
         amount_fen: award.fen,
         basis: "车损险第六条".into(),
         payout: None,
@@ -62,10 +62,10 @@ fn approved(payout: Payout) -> What {
     }
 }
 
-fn requested() -> (Actor, What) {
+fn requested() -> (Actor, EventKind) {
     (
         Actor::Customer,
-        What::Requested {
+        EventKind::Requested {
             rules_version: "1".into(),
             unavailable: vec![],
             form_sha256: "ab".into(),
@@ -84,19 +84,19 @@ fn payee(no: u16, kind: PayeeKind, share: Share, last4: &str) -> Payee {
     }
 }
 
-fn named(last4: &str) -> (Actor, What) {
+fn named(last4: &str) -> (Actor, EventKind) {
     (
         Actor::Customer,
-        What::PayeesNamed {
+        EventKind::PayeesNamed {
             payees: vec![payee(1, PayeeKind::Insured, Share::Equal, last4)],
         },
     )
 }
 
-fn order(instruction: &str, amount_fen: i64) -> (Actor, What) {
+fn order(instruction: &str, amount_fen: i64) -> (Actor, EventKind) {
     (
         staff(Desk::Finance),
-        What::PaymentOrdered {
+        EventKind::PaymentOrdered {
             instruction: instruction.into(),
             payee: 1,
             amount_fen,
@@ -112,8 +112,8 @@ fn other_supervisor() -> Actor {
     }
 }
 
-fn entitled(role: Role, proof: &str) -> What {
-    What::Entitled {
+fn entitled(role: Role, proof: &str) -> EventKind {
+    EventKind::Entitled {
         role,
         who: "李*".into(),
         reason: "代办索赔和收款".into(),
@@ -122,15 +122,15 @@ fn entitled(role: Role, proof: &str) -> What {
     }
 }
 
-fn failed() -> What {
-    What::PaymentFailed {
+fn failed() -> EventKind {
+    EventKind::PaymentFailed {
         reason: "户名不符".into(),
         payee: 1,
     }
 }
 
-fn rejected() -> What {
-    What::Rejected {
+fn rejected() -> EventKind {
+    EventKind::Rejected {
         clause: "第八条".into(),
         facts: "无证驾驶".into(),
         evidence: "认定书".into(),
@@ -138,8 +138,8 @@ fn rejected() -> What {
     }
 }
 
-fn paid(amount_fen: i64) -> What {
-    What::Paid {
+fn paid(amount_fen: i64) -> EventKind {
+    EventKind::Paid {
         amount_fen,
         reference: "R1".into(),
         payee: 1,
@@ -148,38 +148,38 @@ fn paid(amount_fen: i64) -> What {
     }
 }
 
-fn happy_motor() -> Vec<(Actor, What)> {
+fn happy_motor() -> Vec<(Actor, EventKind)> {
     vec![
         (
             Actor::System,
-            What::Reported {
+            EventKind::Reported {
                 verified: true,
                 deceased: false,
             },
         ),
         (
             staff(Desk::Intake),
-            What::Registered {
+            EventKind::Registered {
                 handler: "李 工号 1001".into(),
             },
         ),
         requested(),
         (
             staff(Desk::Surveyor),
-            What::SurveyStarted {
+            EventKind::SurveyStarted {
                 on_site: false,
                 surveyor: "赵 工号 2001".into(),
             },
         ),
         (
             staff(Desk::Surveyor),
-            What::SurveyReported {
+            EventKind::SurveyReported {
                 report: "左前保险杠擦伤".into(),
             },
         ),
         (
             staff(Desk::Assessor),
-            What::Assessed {
+            EventKind::Assessed {
                 version: 1,
                 lines: vec![Line::new("保险杠", 80_000), Line::new("喷漆", 40_000)],
                 total_fen: 120_000,
@@ -188,7 +188,7 @@ fn happy_motor() -> Vec<(Actor, What)> {
         ),
         (
             Actor::Customer,
-            What::AssessmentAccepted {
+            EventKind::AssessmentAccepted {
                 version: 1,
                 by_phone: false,
             },
@@ -197,11 +197,11 @@ fn happy_motor() -> Vec<(Actor, What)> {
         named("0123"),
         order("P1", 120_000),
         (staff(Desk::Finance), paid(120_000)),
-        (staff(Desk::Intake), What::Closed),
+        (staff(Desk::Intake), EventKind::Closed),
     ]
 }
 
-fn walk(lob: Lob, steps: &[(Actor, What)]) -> Result<Vec<Event>, (usize, Refusal)> {
+fn walk(lob: Lob, steps: &[(Actor, EventKind)]) -> Result<Vec<Event>, (usize, Refusal)> {
     let mut claim = Claim::new(lob);
     let mut events = Vec::new();
     for (i, (actor, what)) in steps.iter().enumerate() {
@@ -243,7 +243,7 @@ fn health_skips_the_survey_and_the_customers_yes() {
         .filter(|(_, w)| {
             !matches!(
                 w.kind(),
-                Kind::SurveyStarted | Kind::SurveyReported | Kind::AssessmentAccepted
+                StepKind::SurveyStarted | StepKind::SurveyReported | StepKind::AssessmentAccepted
             )
         })
         .collect();
@@ -259,7 +259,7 @@ fn health_skips_the_survey_and_the_customers_yes() {
 fn other_ends_are_the_last_line() {
     let no = (
         staff(Desk::Intake),
-        What::NotAccepted {
+        EventKind::NotAccepted {
             reason: "not-covered".into(),
             text: "保单已到期".into(),
             next_step: "可联系…".into(),
@@ -284,7 +284,7 @@ fn other_ends_are_the_last_line() {
         let mut steps = happy_motor()[..before].to_vec();
         steps.push((
             Actor::Customer,
-            What::Withdrawn {
+            EventKind::Withdrawn {
                 reason: "自己修".into(),
             },
         ));
@@ -296,7 +296,7 @@ fn other_ends_are_the_last_line() {
 #[test]
 fn a_step_without_its_facts_or_by_the_wrong_person_is_refused() {
     let reported = Claim::replay(Lob::Motor, &walk(Lob::Motor, &happy_motor()[..1]).unwrap());
-    let blank = What::NotAccepted {
+    let blank = EventKind::NotAccepted {
         reason: " ".into(),
         text: "x".into(),
         next_step: "y".into(),
@@ -307,7 +307,7 @@ fn a_step_without_its_facts_or_by_the_wrong_person_is_refused() {
     assert_eq!(
         reported.admit(
             &staff(Desk::Finance),
-            &What::Registered {
+            &EventKind::Registered {
                 handler: "x".into()
             },
             &standing()
@@ -317,7 +317,7 @@ fn a_step_without_its_facts_or_by_the_wrong_person_is_refused() {
     assert_eq!(
         reported.admit(
             &Actor::Customer,
-            &What::Registered {
+            &EventKind::Registered {
                 handler: "x".into()
             },
             &standing()
@@ -325,11 +325,11 @@ fn a_step_without_its_facts_or_by_the_wrong_person_is_refused() {
         Err(Refusal::Actor)
     );
     assert_eq!(
-        reported.admit(&staff(Desk::Supervisor), &What::Closed, &standing()),
+        reported.admit(&staff(Desk::Supervisor), &EventKind::Closed, &standing()),
         Err(Refusal::Stage(Stage::Reported))
     );
     let assessing = Claim::replay(Lob::Motor, &walk(Lob::Motor, &happy_motor()[..5]).unwrap());
-    let unequal = What::Assessed {
+    let unequal = EventKind::Assessed {
         version: 1,
         lines: vec![Line::new("x", 5)],
         total_fen: 6,
@@ -339,10 +339,10 @@ fn a_step_without_its_facts_or_by_the_wrong_person_is_refused() {
         matches!(assessing.admit(&staff(Desk::Assessor), &unequal, &standing()), Err(Refusal::Field(f)) if f.field == "/total_fen")
     );
     let adjudicating = Claim::replay(Lob::Motor, &walk(Lob::Motor, &happy_motor()[..7]).unwrap());
-    let What::Approved { awards, .. } = approved(Payout::of(120_000)) else {
+    let EventKind::Approved { awards, .. } = approved(Payout::of(120_000)) else {
         panic!()
     };
-    let too_much = What::Approved {
+    let too_much = EventKind::Approved {
         amount_fen: 120_001,
         basis: "x".into(),
         payout: None,
@@ -355,8 +355,8 @@ fn a_step_without_its_facts_or_by_the_wrong_person_is_refused() {
     ));
 }
 
-fn asked(batch: u16, again_because: Option<&str>) -> What {
-    What::SupplementAsked {
+fn asked(batch: u16, again_because: Option<&str>) -> EventKind {
+    EventKind::SupplementAsked {
         batch,
         documents: vec!["diagnosis".into(), "repair_list".into()],
         reason: "缺少诊断证明".into(),
@@ -365,10 +365,10 @@ fn asked(batch: u16, again_because: Option<&str>) -> What {
     }
 }
 
-fn received(document: &str, sha256: &str) -> (Actor, What) {
+fn received(document: &str, sha256: &str) -> (Actor, EventKind) {
     (
         Actor::Customer,
-        What::DocumentReceived {
+        EventKind::DocumentReceived {
             document: document.into(),
             sha256: sha256.into(),
             bytes: 1,
@@ -409,7 +409,7 @@ fn c7_everything_missing_is_asked_for_once() {
     assert_eq!(claim.supplement.unwrap().wanted, ["repair_list"]);
     steps.push((
         Actor::Customer,
-        What::SupplementExcused {
+        EventKind::SupplementExcused {
             document: "repair_list".into(),
             reason: "修理厂关门了".into(),
         },
@@ -419,7 +419,7 @@ fn c7_everything_missing_is_asked_for_once() {
         (claim.supplement.clone(), claim.turn(&[])),
         (None, Turn::Insurer)
     );
-    let late = What::SupplementExcused {
+    let late = EventKind::SupplementExcused {
         document: "repair_list".into(),
         reason: "x".into(),
     };
@@ -434,7 +434,7 @@ fn c8_a_document_is_received_accepted_or_sent_back() {
     let judged = |accepted, reason: &str| {
         (
             staff(Desk::Intake),
-            What::DocumentJudged {
+            EventKind::DocumentJudged {
                 document: "diagnosis".into(),
                 accepted,
                 reason: reason.into(),
@@ -470,13 +470,13 @@ fn c8_a_document_is_received_accepted_or_sent_back() {
 }
 
 /// A claim after these steps.
-fn claim_at(lob: Lob, steps: &[(Actor, What)]) -> Claim {
+fn claim_at(lob: Lob, steps: &[(Actor, EventKind)]) -> Claim {
     Claim::replay(lob, &walk(lob, steps).unwrap())
 }
 
-fn written(version: u16, fens: &[i64], answer: &str) -> What {
+fn written(version: u16, fens: &[i64], answer: &str) -> EventKind {
     let lines: Vec<Line> = fens.iter().map(|fen| Line::new("件", *fen)).collect();
-    What::Assessed {
+    EventKind::Assessed {
         version,
         total_fen: fens.iter().sum(),
         lines,
@@ -487,7 +487,7 @@ fn written(version: u16, fens: &[i64], answer: &str) -> What {
 #[test]
 fn e2_an_objection_to_one_line_keeps_the_others_and_is_answered() {
     let mut steps = happy_motor()[..6].to_vec();
-    let object = |lines: Vec<u16>| What::AssessmentObjected {
+    let object = |lines: Vec<u16>| EventKind::AssessmentObjected {
         version: 1,
         reason: "少了大灯".into(),
         lines,
@@ -503,7 +503,7 @@ fn e2_an_objection_to_one_line_keeps_the_others_and_is_answered() {
     );
     let again = |lines: Vec<Line>, answer: &str| {
         let total_fen = lines.iter().map(|l| l.fen).sum();
-        What::Assessed {
+        EventKind::Assessed {
             version: 2,
             lines,
             total_fen,
@@ -512,7 +512,7 @@ fn e2_an_objection_to_one_line_keeps_the_others_and_is_answered() {
     };
     let assessor = staff(Desk::Assessor);
     let kept = Line::new("保险杠", 80_000);
-    let field = |what: &What| match claim.admit(&assessor, what, &standing()) {
+    let field = |what: &EventKind| match claim.admit(&assessor, what, &standing()) {
         Err(Refusal::Field(error)) => error.field,
         other => format!("{other:?}"),
     };
@@ -534,7 +534,7 @@ fn e2_an_objection_to_one_line_keeps_the_others_and_is_answered() {
     ));
     steps.push((
         Actor::Customer,
-        What::AssessmentAccepted {
+        EventKind::AssessmentAccepted {
             version: 2,
             by_phone: false,
         },
@@ -551,7 +551,7 @@ fn f2_who_asked_for_a_second_pair_of_eyes_is_not_that_pair() {
     let mut steps = happy_motor()[..7].to_vec();
     steps.push((
         staff(Desk::Adjudicator),
-        What::ApprovalAsked {
+        EventKind::ApprovalAsked {
             to: "周 工号 6001".into(),
         },
     ));
@@ -587,10 +587,10 @@ fn f2_who_asked_for_a_second_pair_of_eyes_is_not_that_pair() {
 fn c9_a_decision_answers_all_eight_points_and_says_what_is_in_question() {
     let claim = claim_at(Lob::Motor, &happy_motor()[..7]);
     let with = |checks: Vec<Check>| {
-        let What::Approved { awards, .. } = approved(Payout::of(120_000)) else {
+        let EventKind::Approved { awards, .. } = approved(Payout::of(120_000)) else {
             panic!()
         };
-        let what = What::Approved {
+        let what = EventKind::Approved {
             amount_fen: 120_000,
             basis: "x".into(),
             payout: None,
@@ -629,7 +629,7 @@ fn f5_a_rejection_without_clause_facts_or_evidence_is_refused() {
                 good[i].to_owned()
             }
         };
-        let what = What::Rejected {
+        let what = EventKind::Rejected {
             clause: text(0),
             facts: text(1),
             evidence: text(2),
@@ -678,7 +678,7 @@ fn g5_the_bank_sends_it_back_the_account_is_corrected_and_paid_once() {
         claim.admit(&staff(Desk::Finance), &paid(120_000), &standing()),
         Err(Refusal::Stage(Stage::Paid))
     );
-    let unequal = What::Paid {
+    let unequal = EventKind::Paid {
         amount_fen: 120_000,
         reference: "R".into(),
         payee: 1,
@@ -714,7 +714,7 @@ fn a_partial_decision_waits_for_the_customers_yes() {
         claim.admit(&staff(Desk::Finance), &order, &standing()),
         Err(Refusal::Stage(Stage::Approved))
     );
-    steps.push((Actor::Customer, What::DecisionAgreed));
+    steps.push((Actor::Customer, EventKind::DecisionAgreed));
     assert_eq!(
         claim_at(Lob::Motor, &steps).admit(&staff(Desk::Finance), &order, &standing()),
         Ok(())
@@ -728,7 +728,7 @@ fn a_partial_decision_waits_for_the_customers_yes() {
             ..Payout::of(120_000)
         }),
     ));
-    nothing.push((staff(Desk::Intake), What::Closed));
+    nothing.push((staff(Desk::Intake), EventKind::Closed));
     assert_eq!(claim_at(Lob::Motor, &nothing).stage, Stage::Closed);
 }
 
@@ -738,7 +738,7 @@ fn j1_a_review_overturns_and_the_old_decision_stays_to_be_seen() {
     steps.push((staff(Desk::Adjudicator), rejected()));
     steps.push((
         Actor::Customer,
-        What::ReviewAsked {
+        EventKind::ReviewAsked {
             reason: "我有驾驶证".into(),
             wish: "重新核定".into(),
         },
@@ -749,7 +749,7 @@ fn j1_a_review_overturns_and_the_old_decision_stays_to_be_seen() {
         (Stage::Rejected, vec![Overlay::Review])
     );
     assert_eq!(
-        claim.admit(&staff(Desk::Intake), &What::Closed, &standing()),
+        claim.admit(&staff(Desk::Intake), &EventKind::Closed, &standing()),
         Err(Refusal::Stage(Stage::Rejected)),
         "not before the answer"
     );
@@ -762,7 +762,7 @@ fn j1_a_review_overturns_and_the_old_decision_stays_to_be_seen() {
         Ok(()),
         "evidence is taken"
     );
-    let answer = |overturned| What::ReviewAnswered {
+    let answer = |overturned| EventKind::ReviewAnswered {
         overturned,
         text: "证件核实".into(),
         cause: "责任认定".into(),
@@ -784,7 +784,7 @@ fn j1_a_review_overturns_and_the_old_decision_stays_to_be_seen() {
         Claim::replay(Lob::Motor, &events).approved_fen,
         Some(120_000)
     );
-    assert!(events.iter().any(|e| e.what.kind() == Kind::Rejected));
+    assert!(events.iter().any(|e| e.what.kind() == StepKind::Rejected));
 }
 
 #[test]
@@ -797,13 +797,13 @@ fn j1_a_review_is_answered_by_another_than_who_decided() {
     steps.push((supervisor("周 工号 6001"), rejected()));
     steps.push((
         Actor::Customer,
-        What::ReviewAsked {
+        EventKind::ReviewAsked {
             reason: "我有驾驶证".into(),
             wish: String::new(),
         },
     ));
     let claim = claim_at(Lob::Motor, &steps);
-    let answer = What::ReviewAnswered {
+    let answer = EventKind::ReviewAnswered {
         overturned: false,
         text: "维持".into(),
         cause: "条款".into(),
@@ -820,7 +820,7 @@ fn j1_a_review_is_answered_by_another_than_who_decided() {
 
 #[test]
 fn f8_an_advance_is_part_of_what_was_worked_out() {
-    let advance = |amount_fen| What::AdvancePaid {
+    let advance = |amount_fen| EventKind::AdvancePaid {
         amount_fen,
         reference: "A1".into(),
     };
@@ -849,7 +849,7 @@ fn f8_an_advance_is_part_of_what_was_worked_out() {
     ));
     let claim = claim_at(Lob::Motor, &steps);
     assert_eq!((claim.approved_fen, claim.due_fen()), (Some(84_000), 0));
-    steps.push((staff(Desk::Intake), What::Closed));
+    steps.push((staff(Desk::Intake), EventKind::Closed));
     assert_eq!(claim_at(Lob::Motor, &steps).stage, Stage::Closed);
 }
 
@@ -859,7 +859,7 @@ fn equal_lines_are_kept_as_often_as_they_were_there() {
     steps.push((staff(Desk::Assessor), written(1, &[500, 500, 800], "")));
     steps.push((
         Actor::Customer,
-        What::AssessmentObjected {
+        EventKind::AssessmentObjected {
             version: 1,
             reason: "少了".into(),
             lines: vec![2],
@@ -891,7 +891,7 @@ fn c8_what_was_sent_back_may_be_taken_after_all_or_sent_again() {
     let judged = |accepted| {
         (
             staff(Desk::Intake),
-            What::DocumentJudged {
+            EventKind::DocumentJudged {
                 document: "diagnosis".into(),
                 accepted,
                 reason: "看不清".into(),
@@ -919,15 +919,23 @@ fn a_letter_is_delivered_also_after_the_claim_was_closed() {
     let mut steps = happy_motor()[..7].to_vec();
     steps.extend([
         (staff(Desk::Adjudicator), rejected()),
-        (staff(Desk::Intake), What::Closed),
+        (staff(Desk::Intake), EventKind::Closed),
     ]);
     assert_eq!(
-        claim_at(Lob::Motor, &steps).admit(&Actor::System, &What::LetterDelivered, &standing()),
+        claim_at(Lob::Motor, &steps).admit(
+            &Actor::System,
+            &EventKind::LetterDelivered,
+            &standing()
+        ),
         Ok(())
     );
-    steps.push((Actor::System, What::LetterDelivered));
+    steps.push((Actor::System, EventKind::LetterDelivered));
     assert_eq!(
-        claim_at(Lob::Motor, &steps).admit(&Actor::System, &What::LetterDelivered, &standing()),
+        claim_at(Lob::Motor, &steps).admit(
+            &Actor::System,
+            &EventKind::LetterDelivered,
+            &standing()
+        ),
         Err(Refusal::Stage(Stage::Closed))
     );
 }
@@ -936,7 +944,7 @@ fn a_letter_is_delivered_also_after_the_claim_was_closed() {
 fn a_second_list_keeps_what_the_first_still_waits_for() {
     let mut steps = happy_motor()[..2].to_vec();
     steps.push((staff(Desk::Intake), asked(1, None)));
-    let again = What::SupplementAsked {
+    let again = EventKind::SupplementAsked {
         batch: 2,
         documents: vec!["weather".into()],
         reason: "大雨".into(),
@@ -952,7 +960,7 @@ fn a_second_list_keeps_what_the_first_still_waits_for() {
     assert_eq!(claim.waits.len(), 1, "one wait");
     steps.push((
         staff(Desk::Intake),
-        What::SupplementEnded {
+        EventKind::SupplementEnded {
             reason: "已从医院取得".into(),
         },
     ));
@@ -963,14 +971,14 @@ fn a_second_list_keeps_what_the_first_still_waits_for() {
 #[test]
 fn j2_a_complaint_has_fifteen_days_then_thirty_then_sixty_by_a_supervisor() {
     let mut steps = happy_motor()[..2].to_vec();
-    let filed = What::ComplaintFiled {
+    let filed = EventKind::ComplaintFiled {
         number: "T1".into(),
         about: "没人回电".into(),
         wish: String::new(),
         owner: "周".into(),
     };
     steps.push((Actor::Customer, filed.clone()));
-    let extend = |special| What::ComplaintExtended {
+    let extend = |special| EventKind::ComplaintExtended {
         special,
         reason: "需要核实".into(),
     };
@@ -998,7 +1006,7 @@ fn j2_a_complaint_has_fifteen_days_then_thirty_then_sixty_by_a_supervisor() {
     assert_eq!(claim_at(Lob::Motor, &steps).complaint().unwrap().days, 60);
     steps.push((
         staff(Desk::Intake),
-        What::ComplaintAnswered {
+        EventKind::ComplaintAnswered {
             text: "已回电".into(),
             cause: "时效".into(),
         },
@@ -1008,7 +1016,7 @@ fn j2_a_complaint_has_fifteen_days_then_thirty_then_sixty_by_a_supervisor() {
 
 /// Everything that can be tried, with plausible facts for `claim`.
 #[cfg(not(target_arch = "wasm32"))]
-fn tries(claim: &Claim) -> Vec<(Actor, What)> {
+fn tries(claim: &Claim) -> Vec<(Actor, EventKind)> {
     let version = claim.assessment.as_ref().map_or(0, |a| a.version);
     let loss = claim.assessment.as_ref().map_or(0, |a| a.total_fen);
     let mut pool = happy_motor();
@@ -1034,14 +1042,14 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         ),
         (
             Actor::Customer,
-            What::AssessmentAccepted {
+            EventKind::AssessmentAccepted {
                 version,
                 by_phone: false,
             },
         ),
         (
             Actor::Customer,
-            What::AssessmentObjected {
+            EventKind::AssessmentObjected {
                 version,
                 reason: "少了大灯".into(),
                 lines: vec![1],
@@ -1052,40 +1060,40 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         (other.clone(), approved(cut)),
         (
             staff(Desk::Adjudicator),
-            What::ApprovalAsked { to: "周".into() },
+            EventKind::ApprovalAsked { to: "周".into() },
         ),
         (staff(Desk::Adjudicator), rejected()),
         (Actor::System, rejected()),
         (
             staff(Desk::Adjudicator),
-            What::SentBack {
+            EventKind::SentBack {
                 to: Stage::Assessing,
                 reason: "x".into(),
             },
         ),
-        (Actor::System, What::LetterDelivered),
-        (Actor::Customer, What::DecisionAgreed),
+        (Actor::System, EventKind::LetterDelivered),
+        (Actor::Customer, EventKind::DecisionAgreed),
         order(&format!("P{}", claim.instructions.len()), due),
         (staff(Desk::Finance), paid(due)),
         (Actor::System, paid(due)),
         (staff(Desk::Finance), failed()),
-        (Actor::Customer, What::AdvanceAsked),
+        (Actor::Customer, EventKind::AdvanceAsked),
         (
             staff(Desk::Finance),
-            What::AdvancePaid {
+            EventKind::AdvancePaid {
                 amount_fen: 20_000,
                 reference: "A".into(),
             },
         ),
         (
             Actor::Customer,
-            What::Withdrawn {
+            EventKind::Withdrawn {
                 reason: "自己修".into(),
             },
         ),
         (
             staff(Desk::Intake),
-            What::NotAccepted {
+            EventKind::NotAccepted {
                 reason: "x".into(),
                 text: "y".into(),
                 next_step: "z".into(),
@@ -1093,19 +1101,19 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         ),
         (
             Actor::System,
-            What::SurveySkipped {
+            EventKind::SurveySkipped {
                 reason: "照片足够".into(),
             },
         ),
         (
             Actor::Customer,
-            What::SurveyRemarked {
+            EventKind::SurveyRemarked {
                 text: "不是我撞的".into(),
             },
         ),
         (
             Actor::Customer,
-            What::DocumentReceived {
+            EventKind::DocumentReceived {
                 document: "scene".into(),
                 sha256: "ab".into(),
                 bytes: 1,
@@ -1116,18 +1124,18 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         (other.clone(), asked(2, Some("漏了"))),
         (
             Actor::Customer,
-            What::SupplementExcused {
+            EventKind::SupplementExcused {
                 document: "diagnosis".into(),
                 reason: "x".into(),
             },
         ),
         (
             staff(Desk::Intake),
-            What::SupplementEnded { reason: "x".into() },
+            EventKind::SupplementEnded { reason: "x".into() },
         ),
         (
             staff(Desk::Intake),
-            What::DocumentJudged {
+            EventKind::DocumentJudged {
                 document: "scene".into(),
                 accepted: false,
                 reason: "x".into(),
@@ -1135,7 +1143,7 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         ),
         (
             staff(Desk::Intake),
-            What::Marked {
+            EventKind::Marked {
                 overlay: Overlay::Investigating,
                 reason: "核实经过".into(),
                 until: Some(day),
@@ -1143,20 +1151,20 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         ),
         (
             staff(Desk::Intake),
-            What::Unmarked {
+            EventKind::Unmarked {
                 overlay: Overlay::Investigating,
             },
         ),
         (
             Actor::Customer,
-            What::ReviewAsked {
+            EventKind::ReviewAsked {
                 reason: "x".into(),
                 wish: String::new(),
             },
         ),
         (
             other.clone(),
-            What::ReviewAnswered {
+            EventKind::ReviewAnswered {
                 overturned: true,
                 text: "x".into(),
                 cause: "y".into(),
@@ -1164,7 +1172,7 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         ),
         (
             other.clone(),
-            What::ReviewAnswered {
+            EventKind::ReviewAnswered {
                 overturned: false,
                 text: "x".into(),
                 cause: "y".into(),
@@ -1172,7 +1180,7 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         ),
         (
             Actor::Customer,
-            What::ComplaintFiled {
+            EventKind::ComplaintFiled {
                 number: "T".into(),
                 about: "x".into(),
                 wish: String::new(),
@@ -1181,75 +1189,81 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         ),
         (
             staff(Desk::Intake),
-            What::ComplaintExtended {
+            EventKind::ComplaintExtended {
                 special: false,
                 reason: "x".into(),
             },
         ),
         (
             staff(Desk::Intake),
-            What::ComplaintAnswered {
+            EventKind::ComplaintAnswered {
                 text: "x".into(),
                 cause: "y".into(),
             },
         ),
-        (Actor::Customer, What::Wrote { text: "x".into() }),
-        (staff(Desk::Intake), What::Answered { text: "x".into() }),
+        (Actor::Customer, EventKind::Wrote { text: "x".into() }),
+        (
+            staff(Desk::Intake),
+            EventKind::Answered { text: "x".into() },
+        ),
         (
             Actor::Customer,
-            What::PersonAsked {
+            EventKind::PersonAsked {
                 about: String::new(),
             },
         ),
-        (staff(Desk::Intake), What::PersonCalled { text: "x".into() }),
+        (
+            staff(Desk::Intake),
+            EventKind::PersonCalled { text: "x".into() },
+        ),
         (
             Actor::Customer,
-            What::Corrected {
+            EventKind::Corrected {
                 fields: vec!["phone".into()],
             },
         ),
         (
             Actor::Customer,
-            What::Rated {
+            EventKind::Rated {
                 score: 5,
                 text: String::new(),
             },
         ),
         (
             Actor::System,
-            What::Escalated {
+            EventKind::Escalated {
                 deadline: "advance".into(),
                 to: "周".into(),
                 by: Moment(0),
             },
         ),
-        (Actor::System, What::Closed),
-        (Actor::System, What::Archived),
+        (Actor::System, EventKind::Closed),
+        (Actor::System, EventKind::Archived),
         (
             other,
-            What::Reopened {
+            EventKind::Reopened {
                 reason: "迟到的发票".into(),
             },
         ),
-        (staff(Desk::Intake), What::DecisionAgreed),
+        (staff(Desk::Intake), EventKind::DecisionAgreed),
         (
             staff(Desk::Intake),
-            What::PolicyFound {
+            EventKind::PolicyFound {
                 policy: "0001".into(),
             },
         ),
         (staff(Desk::Intake), entitled(Role::Agent, "")),
-        (Actor::Customer, What::Disowned),
+        (Actor::Customer, EventKind::Disowned),
         (
             other_supervisor(),
-            What::DisownSettled {
+            EventKind::DisownSettled {
                 genuine: true,
                 text: "x".into(),
             },
         ),
         (
             staff(Desk::Intake),
-            What::Established {
+            EventKind::Established {
                 matter: Matter::InsuredDeceased,
                 holds: !claim.deceased,
                 reason: "x".into(),
@@ -1257,20 +1271,20 @@ fn tries(claim: &Claim) -> Vec<(Actor, What)> {
         ),
         (
             Actor::Customer,
-            What::ConsentWithdrawn {
+            EventKind::ConsentWithdrawn {
                 consent: "photo-place".into(),
             },
         ),
         (
             staff(Desk::Intake),
-            What::DocumentWaived {
+            EventKind::DocumentWaived {
                 document: "scene".into(),
                 reason: "x".into(),
             },
         ),
         (
             staff(Desk::Intake),
-            What::DocumentJudged {
+            EventKind::DocumentJudged {
                 document: "scene".into(),
                 accepted: true,
                 reason: String::new(),
@@ -1315,30 +1329,30 @@ proptest! {
             let kind = event.what.kind();
             // 2: never more paid than approved; before that, as an advance, never more than
             // assessed.
-            prop_assert!(kind != Kind::Paid || claim.paid_fen <= claim.approved_fen.unwrap_or(0));
-            prop_assert!(kind != Kind::AdvancePaid || claim.paid_fen <= claim.assessment.as_ref().map_or(0, |a| a.total_fen));
+            prop_assert!(kind != StepKind::Paid || claim.paid_fen <= claim.approved_fen.unwrap_or(0));
+            prop_assert!(kind != StepKind::AdvancePaid || claim.paid_fen <= claim.assessment.as_ref().map_or(0, |a| a.total_fen));
             // 4: a decision gives its basis, and there is a way to disagree.
-            if let What::Approved { basis, checks, .. } = &event.what {
+            if let EventKind::Approved { basis, checks, .. } = &event.what {
                 prop_assert!(!basis.is_empty() && checks.len() == 8);
             }
-            if matches!(kind, Kind::Approved | Kind::Rejected | Kind::NotAccepted) && before.review().is_none() {
-                prop_assert!(claim.allowed(&Actor::Customer).contains(&Kind::ReviewAsked));
+            if matches!(kind, StepKind::Approved | StepKind::Rejected | StepKind::NotAccepted) && before.review().is_none() {
+                prop_assert!(claim.allowed(&Actor::Customer).contains(&StepKind::ReviewAsked));
             }
             // 5: only a supervisor asks for a second batch.
-            if let What::SupplementAsked { batch: 2.., .. } = &event.what {
+            if let EventKind::SupplementAsked { batch: 2.., .. } = &event.what {
                 let supervisors = matches!(&event.actor, Actor::Staff { desk: Desk::Supervisor, .. });
                 prop_assert!(supervisors);
             }
             // 6: an ended claim takes no file, unless a review is open; it moves only when
             // reopened.
             if before.stage.is_over() {
-                prop_assert!(kind != Kind::DocumentReceived || before.review().is_some());
-                let opens = matches!(kind, Kind::Reopened | Kind::ReviewAnswered | Kind::Closed | Kind::Archived);
+                prop_assert!(kind != StepKind::DocumentReceived || before.review().is_some());
+                let opens = matches!(kind, StepKind::Reopened | StepKind::ReviewAnswered | StepKind::Closed | StepKind::Archived);
                 prop_assert!(claim.stage == before.stage || opens, "{:?} by {:?}", before.stage, kind);
             }
             // 8: a machine never rejects.
             let machine = event.actor == Actor::System;
-            prop_assert!(!(machine && matches!(kind, Kind::Rejected | Kind::NotAccepted)));
+            prop_assert!(!(machine && matches!(kind, StepKind::Rejected | StepKind::NotAccepted)));
             events.push(event);
         }
         // 1: the log is all there is.
@@ -1354,9 +1368,9 @@ proptest! {
         let mut asked: Option<&Actor> = None;
         for event in &events {
             match &event.what {
-                What::ApprovalAsked { .. } => asked = Some(&event.actor),
-                What::SentBack { .. } => asked = None,
-                What::Approved { .. } | What::Rejected { .. } => {
+                EventKind::ApprovalAsked { .. } => asked = Some(&event.actor),
+                EventKind::SentBack { .. } => asked = None,
+                EventKind::Approved { .. } | EventKind::Rejected { .. } => {
                     prop_assert!(asked.is_none_or(|a| a != &event.actor));
                     asked = None;
                 }

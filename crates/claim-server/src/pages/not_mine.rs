@@ -5,7 +5,7 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use claim_domain::lifecycle::{Actor, What};
+use claim_domain::lifecycle::{Actor, EventKind};
 use maud::html;
 
 use super::{failed, links, page};
@@ -75,7 +75,7 @@ pub async fn say(_: Open, State(app): State<App>, headers: HeaderMap) -> Respons
             &mut tx,
             (&claim.id, claim.lob),
             &Actor::Customer,
-            What::Disowned,
+            EventKind::Disowned,
             now(),
         )
         .await;

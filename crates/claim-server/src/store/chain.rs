@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::Path;
 
 use claim_api::proof::{Keys, check_as};
-use claim_domain::lifecycle::{Event, What};
+use claim_domain::lifecycle::{Event, EventKind};
 use claim_domain::{Moment, local_day};
 use serde::{Deserialize, Serialize};
 
@@ -285,7 +285,7 @@ async fn files_hold(
         there.push((document.clone(), sha256.clone()));
     }
     for event in events {
-        if let What::DocumentReceived {
+        if let EventKind::DocumentReceived {
             document, sha256, ..
         } = &event.what
             && !there.contains(&(document.clone(), sha256.clone()))

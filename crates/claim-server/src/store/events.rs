@@ -1,7 +1,7 @@
 //! The log of each claim. Events are added and read, never changed; each carries the hash of the
 //! one before.
 
-use claim_domain::lifecycle::{Claim, Event, What};
+use claim_domain::lifecycle::{Claim, Event, EventKind};
 use claim_domain::{Lob, Moment};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -38,7 +38,7 @@ pub(crate) fn place(claim_id: &str, seq: u32) -> String {
 }
 
 /// Reads an event in the format from before claims had several payees and decisions several lines.
-fn former(text: &str) -> Option<What> {
+fn former(text: &str) -> Option<EventKind> {
     let mut what: serde_json::Value = serde_json::from_str(text).ok()?;
     let named = what.get("payee-named")?;
     let payee = serde_json::json!({ "no": 1, "kind": "insured", "holder": named["holder"], "last4": named["last4"], "share": "equal" });

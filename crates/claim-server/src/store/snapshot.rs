@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use claim_domain::lifecycle::{Actor, Claim, Event, Kind, What};
+use claim_domain::lifecycle::{Actor, Claim, Event, EventKind, StepKind};
 use claim_domain::{Day, Lob, Moment, local_day};
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,7 @@ impl Snapshot {
     pub fn apply(&mut self, event: &Event) {
         self.claim.apply(event);
         self.newest = event.at;
-        if event.actor != Actor::Customer && event.what.kind() != Kind::Escalated {
+        if event.actor != Actor::Customer && event.what.kind() != StepKind::Escalated {
             self.last_step = Some((event.at, event.seq));
         }
         if event.actor == Actor::Customer && is_free(&event.what) {
@@ -69,15 +69,16 @@ impl Snapshot {
             self.free = Some((day, before.saturating_add(1)));
         }
         match &event.what {
-            What::DocumentJudged {
+            EventKind::DocumentJudged {
                 document,
                 accepted: false,
                 ..
             } => *self.tally.returned.entry(document.clone()).or_default() += 1,
-            What::ReviewAnswered { cause, .. } | What::ComplaintAnswered { cause, .. } => {
+            EventKind::ReviewAnswered { cause, .. }
+            | EventKind::ComplaintAnswered { cause, .. } => {
                 *self.tally.causes.entry(cause.clone()).or_default() += 1;
             }
-            What::Rated { score, .. } => {
+            EventKind::Rated { score, .. } => {
                 if let Some(count) = self
                     .tally
                     .ratings
@@ -92,7 +93,7 @@ impl Snapshot {
 
     /// # Errors
     /// `rate-limited` until the next day, if the customer has reached the limit for this one.
-    pub fn allows(&self, actor: &Actor, what: &What, at: Moment) -> Result<()> {
+    pub fn allows(&self, actor: &Actor, what: &EventKind, at: Moment) -> Result<()> {
         let day = local_day(at);
         let full = self
             .free
@@ -131,6 +132,9 @@ fn place(claim_id: &str) -> String {
 
 /// Whether an event counts towards the daily limit. Documents have limits of their own, and legal
 /// deadlines run from a claim request.
-fn is_free(what: &What) -> bool {
-    !matches!(what.kind(), Kind::DocumentReceived | Kind::Requested)
+fn is_free(what: &EventKind) -> bool {
+    !matches!(
+        what.kind(),
+        StepKind::DocumentReceived | StepKind::Requested
+    )
 }

@@ -481,7 +481,7 @@ async fn an_overloaded_server_says_so_at_once() {
 /// replayed log. A customer cannot cause more than 200 a day.
 #[tokio::test]
 async fn finding_4_a_long_history_costs_no_more() {
-    use claim_domain::lifecycle::{Actor, What};
+    use claim_domain::lifecycle::{Actor, EventKind};
     let (_data, app) = opened().await;
     let mut owner = Caller::new(&app);
     owner.sign_in(&app, "13800138000").await;
@@ -491,7 +491,7 @@ async fn finding_4_a_long_history_costs_no_more() {
         .unwrap();
     let say = async |n: u32, at: claim_domain::Moment| {
         let mut tx = app.store.begin().await.unwrap();
-        let what = What::Wrote {
+        let what = EventKind::Wrote {
             text: format!("第 {n} 次"),
         };
         log::append(

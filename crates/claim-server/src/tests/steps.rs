@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use claim_domain::lifecycle::{Event, Kind, What};
+use claim_domain::lifecycle::{Event, EventKind, StepKind};
 use serde_json::{Value, json};
 
 use super::{Caller, opened};
@@ -13,7 +13,7 @@ use crate::words;
 use crate::work::{letters, messages};
 
 /// One sample of each kind, with facts for the texts that show them.
-fn samples() -> Vec<What> {
+fn samples() -> Vec<EventKind> {
     let text = |kind: &str, names: &[&str]| {
         let facts: serde_json::Map<String, Value> = names
             .iter()
@@ -115,7 +115,7 @@ async fn every_step_is_told_wherever_it_must_be() {
             assert_eq!(letter.is_some(), kind.has_letter(), "{named} in {lang}");
         }
     }
-    let missing: Vec<&str> = Kind::ALL
+    let missing: Vec<&str> = StepKind::ALL
         .iter()
         .filter(|kind| !seen.contains(kind))
         .map(|kind| kind.as_str())
@@ -123,11 +123,11 @@ async fn every_step_is_told_wherever_it_must_be() {
     assert!(missing.is_empty(), "no sample of {missing:?}");
     // These have forms of their own, or none: an approval is asked for by the amount of a decision.
     let own = [
-        Kind::SupplementAsked,
-        Kind::DocumentJudged,
-        Kind::ApprovalAsked,
+        StepKind::SupplementAsked,
+        StepKind::DocumentJudged,
+        StepKind::ApprovalAsked,
     ];
-    for kind in Kind::ALL {
+    for kind in StepKind::ALL {
         let wanted = kind.desk().is_some() && !own.contains(kind);
         assert_eq!(steps::form(*kind).is_some(), wanted, "{}", kind.as_str());
     }

@@ -11,7 +11,7 @@ use claim_api::{DocumentView, Problem, ProblemCode};
 use claim_domain::catalog::{Document, Field};
 use claim_domain::checks::{Case, Doubt, Severity};
 use claim_domain::documents::{File, Format, PHOTO_PLACE};
-use claim_domain::lifecycle::{Actor, What};
+use claim_domain::lifecycle::{Actor, EventKind};
 use claim_domain::{Code, FieldError};
 use claim_photo::{Kind, Limits, PhotoError, inspect, measure, pdf, sniff};
 use tokio::io::AsyncWriteExt;
@@ -118,7 +118,7 @@ pub async fn attach(
     if before.room(known) == 0 {
         return Err(refused(Code::PhotoLimit));
     }
-    let what = What::DocumentReceived {
+    let what = EventKind::DocumentReceived {
         document: document.into(),
         sha256: sha256.clone(),
         bytes: file.bytes,
@@ -287,7 +287,7 @@ async fn handed_in(
         .iter()
         .any(|f| f.returned && f.document == document && f.sha256 == sha256)
     {
-        let what = What::DocumentReceived {
+        let what = EventKind::DocumentReceived {
             document: document.into(),
             sha256: sha256.into(),
             bytes: view.bytes,

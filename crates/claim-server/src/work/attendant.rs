@@ -8,7 +8,7 @@
 use claim_api::ProblemCode;
 use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
 use claim_domain::documents::Folder;
-use claim_domain::lifecycle::{Actor, Claim, Desk, Stage, Turn, What};
+use claim_domain::lifecycle::{Actor, Claim, Desk, EventKind, Stage, Turn};
 use claim_domain::{Moment, local_day};
 
 use super::{delivery, log, messages, papers, policies};
@@ -154,7 +154,7 @@ async fn by_itself(
     claim: &Claim,
     all: &[Deadline],
     at: Moment,
-) -> Result<Option<What>> {
+) -> Result<Option<EventKind>> {
     if let Some(missed) = all
         .iter()
         .find(|d| d.is_overdue(at) && !claim.escalated.contains(&d.id))
@@ -170,7 +170,7 @@ async fn by_itself(
             .begins()
             .plus_seconds(18 * 3600);
         let to = to.unwrap_or_else(|| app.deployment.insurer.zh.clone());
-        return Ok(Some(What::Escalated {
+        return Ok(Some(EventKind::Escalated {
             deadline: missed.id.clone(),
             to,
             by,
@@ -182,20 +182,24 @@ async fn by_itself(
 }
 
 /// When and how a finished claim is closed or archived.
-fn ending(app: &App, claim: &Claim) -> Option<(Moment, What)> {
+fn ending(app: &App, claim: &Claim) -> Option<(Moment, EventKind)> {
     let days = i64::from(app.deployment.promises.archive_days);
     if claim.review().is_some() || claim.complaint().is_some() {
         return None;
     }
     match claim.stage {
-        Stage::Paid => Some((claim.paid_at?.plus_seconds(DAY), What::Closed)),
+        Stage::Paid => Some((claim.paid_at?.plus_seconds(DAY), EventKind::Closed)),
         Stage::Rejected | Stage::NotAccepted | Stage::Withdrawn => {
-            Some((claim.ended_at?.plus_seconds(days * DAY), What::Closed))
+            Some((claim.ended_at?.plus_seconds(days * DAY), EventKind::Closed))
         }
-        Stage::Approved if claim.due_fen() == 0 => {
-            Some((claim.decided_at?.plus_seconds(days * DAY), What::Closed))
-        }
-        Stage::Closed => Some((claim.ended_at?.plus_seconds(2 * days * DAY), What::Archived)),
+        Stage::Approved if claim.due_fen() == 0 => Some((
+            claim.decided_at?.plus_seconds(days * DAY),
+            EventKind::Closed,
+        )),
+        Stage::Closed => Some((
+            claim.ended_at?.plus_seconds(2 * days * DAY),
+            EventKind::Archived,
+        )),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@
 
 use claim_api::{Letter, ProblemCode};
 use claim_domain::documents::{FormLine, form_sha256};
-use claim_domain::lifecycle::{Actor, Check, Event, Kind, What};
+use claim_domain::lifecycle::{Actor, Check, Event, EventKind, StepKind};
 use claim_domain::payout::{Award, Payout, Step, percent};
 use claim_domain::{local_day, money};
 
@@ -27,7 +27,7 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event, words: &Words) -> Option<L
     let w = &words.letters;
     let time = |at: claim_domain::Moment| at.to_local_text();
     let (title, mut parts) = match &event.what {
-        What::Registered { handler } => (
+        EventKind::Registered { handler } => (
             &w.accepted,
             vec![
                 part(
@@ -38,7 +38,7 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event, words: &Words) -> Option<L
                 part(&w.papers, &w.papers_text),
             ],
         ),
-        What::NotAccepted {
+        EventKind::NotAccepted {
             text, next_step, ..
         } => (
             &w.not_accepted,
@@ -48,7 +48,7 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event, words: &Words) -> Option<L
                 disagree(app, words),
             ],
         ),
-        What::SupplementAsked {
+        EventKind::SupplementAsked {
             documents,
             reason,
             until,
@@ -64,7 +64,7 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event, words: &Words) -> Option<L
             ];
             (&w.supplement, parts)
         }
-        What::Approved {
+        EventKind::Approved {
             amount_fen,
             basis,
             payout,
@@ -80,7 +80,7 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event, words: &Words) -> Option<L
             parts.push(disagree(app, words));
             (&w.approved, parts)
         }
-        What::Rejected {
+        EventKind::Rejected {
             clause,
             facts,
             evidence,
@@ -96,7 +96,7 @@ pub fn of(app: &App, claim: &ClaimRow, event: &Event, words: &Words) -> Option<L
                 disagree(app, words),
             ],
         ),
-        What::Paid {
+        EventKind::Paid {
             amount_fen,
             reference,
             lines,
@@ -274,7 +274,7 @@ pub async fn about(
     claim: &ClaimRow,
     seq: u32,
     words: &Words,
-) -> Result<(Letter, Kind)> {
+) -> Result<(Letter, StepKind)> {
     let events = events::after(db, &claim.id, 0).await?;
     let event = events.iter().find(|e| e.seq == seq);
     let found = event.and_then(|event| Some((of(app, claim, event, words)?, event.what.kind())));

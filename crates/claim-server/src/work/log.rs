@@ -1,7 +1,7 @@
 //! How a claim progresses: one event at a time, and only if the domain admits it.
 
 use claim_api::{Problem, ProblemCode};
-use claim_domain::lifecycle::{Actor, Claim, Event, Kind, Refusal, Standing, What};
+use claim_domain::lifecycle::{Actor, Claim, Event, EventKind, Refusal, Standing, StepKind};
 use claim_domain::validate::Code;
 use claim_domain::{FieldError, Lob, Moment};
 
@@ -21,7 +21,7 @@ pub async fn append(
     tx: &mut Tx,
     claim: (&str, Lob),
     actor: &Actor,
-    what: What,
+    what: EventKind,
     at: Moment,
 ) -> Result<Event> {
     append_beside(app, tx, claim, actor, what, at, "").await
@@ -33,7 +33,7 @@ pub async fn append_beside(
     tx: &mut Tx,
     (claim_id, lob): (&str, Lob),
     actor: &Actor,
-    what: What,
+    what: EventKind,
     at: Moment,
     beside: &str,
 ) -> Result<Event> {
@@ -54,7 +54,11 @@ pub async fn append_beside(
     events::add(tx, claim_id, &event, &snapshot, beside).await?;
     if matches!(
         event.what.kind(),
-        Kind::Approved | Kind::Rejected | Kind::Reopened | Kind::ReviewAnswered | Kind::PolicyFound
+        StepKind::Approved
+            | StepKind::Rejected
+            | StepKind::Reopened
+            | StepKind::ReviewAnswered
+            | StepKind::PolicyFound
     ) {
         awards::keep(tx, claim_id, &snapshot.claim).await?;
     }
@@ -89,12 +93,16 @@ pub async fn letter_delivered(
     let events = events::after(tx, claim_id, 0).await?;
     let newest = events
         .iter()
-        .rfind(|e| e.what.kind() == Kind::Rejected)
+        .rfind(|e| e.what.kind() == StepKind::Rejected)
         .map(|e| e.seq);
     let claim = Claim::replay(lob, &events);
     if newest == Some(seq)
         && claim
-            .admit(&Actor::System, &What::LetterDelivered, &Standing::default())
+            .admit(
+                &Actor::System,
+                &EventKind::LetterDelivered,
+                &Standing::default(),
+            )
             .is_ok()
     {
         append(
@@ -102,7 +110,7 @@ pub async fn letter_delivered(
             tx,
             (claim_id, lob),
             &Actor::System,
-            What::LetterDelivered,
+            EventKind::LetterDelivered,
             now(),
         )
         .await?;

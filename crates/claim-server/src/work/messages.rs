@@ -4,7 +4,7 @@
 //! Promise: no message carries an amount, a name or an ID number; details are only visible after
 //! sign-in. At night we send only what was just asked for, unless the person wants otherwise.
 
-use claim_domain::lifecycle::{Event, What};
+use claim_domain::lifecycle::{Event, EventKind};
 use claim_domain::{Lob, Moment, local_day};
 
 use crate::App;
@@ -25,48 +25,48 @@ pub struct Message {
 }
 
 /// The text for an event, if it has one. `by` is a time or day where the event has one.
-pub fn of(app: &App, claim: &ClaimRow, what: &What) -> Option<Message> {
+pub fn of(app: &App, claim: &ClaimRow, what: &EventKind) -> Option<Message> {
     if !what.kind().has_message() {
         return None;
     }
     let w = &words::own().messages;
     let said = match what {
-        What::Reported { .. } => fill(
+        EventKind::Reported { .. } => fill(
             &w.reported,
             &[("hours", &app.deployment.promises.contact_hours.to_string())],
         ),
-        What::NotAccepted { .. } => w.not_accepted.clone(),
-        What::SurveyStarted { on_site: true, .. } => w.survey_started.clone(),
-        What::Assessed { .. } if claim.lob.is_surveyed() => w.assessed.clone(),
-        What::Approved { .. } => w.approved.clone(),
-        What::Rejected { .. } => w.rejected.clone(),
-        What::PaymentFailed { .. } => w.payment_failed.clone(),
-        What::Paid { .. } => w.paid.clone(),
-        What::AdvancePaid { .. } => w.advance_paid.clone(),
-        What::Closed => w.closed.clone(),
-        What::SupplementAsked {
+        EventKind::NotAccepted { .. } => w.not_accepted.clone(),
+        EventKind::SurveyStarted { on_site: true, .. } => w.survey_started.clone(),
+        EventKind::Assessed { .. } if claim.lob.is_surveyed() => w.assessed.clone(),
+        EventKind::Approved { .. } => w.approved.clone(),
+        EventKind::Rejected { .. } => w.rejected.clone(),
+        EventKind::PaymentFailed { .. } => w.payment_failed.clone(),
+        EventKind::Paid { .. } => w.paid.clone(),
+        EventKind::AdvancePaid { .. } => w.advance_paid.clone(),
+        EventKind::Closed => w.closed.clone(),
+        EventKind::SupplementAsked {
             documents, until, ..
         } => {
             let (n, until) = (documents.len().to_string(), until.to_string());
             fill(&w.supplement_asked, &[("n", &n), ("until", &until)])
         }
-        What::DocumentJudged {
+        EventKind::DocumentJudged {
             accepted: false, ..
         } => w.document_returned.clone(),
-        What::Requested { .. } => w.requested.clone(),
-        What::ReviewAnswered { .. } => w.review_answered.clone(),
-        What::ComplaintFiled { number, .. } => fill(&w.complaint_filed, &[("number", number)]),
-        What::ComplaintAnswered { .. } => w.complaint_answered.clone(),
-        What::PolicyFound { .. } => w.policy_found.clone(),
-        What::Entitled { .. } => w.entitled.clone(),
-        What::DisownSettled { genuine: true, .. } => w.genuine.clone(),
-        What::Answered { .. } => w.answered.clone(),
-        What::Escalated { deadline, .. } if deadline == "advance" => w.advance_due.clone(),
-        What::Escalated { by, .. } => fill(&w.escalated, &[("by", &by.to_local_text())]),
+        EventKind::Requested { .. } => w.requested.clone(),
+        EventKind::ReviewAnswered { .. } => w.review_answered.clone(),
+        EventKind::ComplaintFiled { number, .. } => fill(&w.complaint_filed, &[("number", number)]),
+        EventKind::ComplaintAnswered { .. } => w.complaint_answered.clone(),
+        EventKind::PolicyFound { .. } => w.policy_found.clone(),
+        EventKind::Entitled { .. } => w.entitled.clone(),
+        EventKind::DisownSettled { genuine: true, .. } => w.genuine.clone(),
+        EventKind::Answered { .. } => w.answered.clone(),
+        EventKind::Escalated { deadline, .. } if deadline == "advance" => w.advance_due.clone(),
+        EventKind::Escalated { by, .. } => fill(&w.escalated, &[("by", &by.to_local_text())]),
         _ => return None,
     };
-    let optional = matches!(what, What::Closed | What::Requested { .. });
-    let urgent = matches!(what, What::Reported { .. });
+    let optional = matches!(what, EventKind::Closed | EventKind::Requested { .. });
+    let urgent = matches!(what, EventKind::Reported { .. });
     Some(Message {
         kind: what.kind().as_str().to_owned(),
         text: whole(app, claim, &said),
@@ -94,7 +94,7 @@ pub async fn tell(
     }
     for (n, owner) in owners.iter().filter(|o| *o != reporter).enumerate() {
         let theirs = match &event.what {
-            What::Reported { .. } | What::PolicyFound { .. } => {
+            EventKind::Reported { .. } | EventKind::PolicyFound { .. } => {
                 let link = disown_link(app, tx, claim, at).await?;
                 let said = fill(&words::own().messages.owner_told, &[("link", &link)]);
                 Some(Message {
@@ -124,17 +124,17 @@ pub async fn tell(
 }
 
 /// Whether an event is progress, which every reporter is told about.
-fn is_anybodys(what: &What) -> bool {
+fn is_anybodys(what: &EventKind) -> bool {
     matches!(
         what,
-        What::Reported { .. }
-            | What::NotAccepted { .. }
-            | What::SurveyStarted { .. }
-            | What::Closed
-            | What::Answered { .. }
-            | What::ComplaintFiled { .. }
-            | What::ComplaintAnswered { .. }
-            | What::Entitled { .. }
+        EventKind::Reported { .. }
+            | EventKind::NotAccepted { .. }
+            | EventKind::SurveyStarted { .. }
+            | EventKind::Closed
+            | EventKind::Answered { .. }
+            | EventKind::ComplaintFiled { .. }
+            | EventKind::ComplaintAnswered { .. }
+            | EventKind::Entitled { .. }
     )
 }
 

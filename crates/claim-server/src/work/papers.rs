@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use claim_domain::catalog::Facts;
 use claim_domain::documents::{Folder, Task};
-use claim_domain::lifecycle::{Claim, Kind, Left, Standing};
+use claim_domain::lifecycle::{Claim, Left, Standing, StepKind};
 use claim_domain::payees::PayeeKind;
 use claim_domain::policy::{Party, Policy};
 use claim_domain::{Catalogue, local_day};
@@ -132,9 +132,9 @@ pub async fn standing(
     db: &mut Db,
     claim_id: &str,
     claim: &Claim,
-    kind: Kind,
+    kind: StepKind,
 ) -> Result<Standing> {
-    if !matches!(kind, Kind::PaymentOrdered | Kind::Approved) {
+    if !matches!(kind, StepKind::PaymentOrdered | StepKind::Approved) {
         return Ok(Standing::default());
     }
     let row = claims::by_id(db, claim_id).await?;

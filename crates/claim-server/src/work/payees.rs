@@ -5,7 +5,7 @@
 
 use claim_api::{Payable, PayeeEntry, Problem, ProblemCode};
 use claim_domain::documents::Folder;
-use claim_domain::lifecycle::{Actor, Claim, Event, Role, What};
+use claim_domain::lifecycle::{Actor, Claim, Event, EventKind, Role};
 use claim_domain::payees::{Payee, PayeeKind, Share};
 use claim_domain::policy::{Party, Policy};
 use claim_domain::validate::{self, Code, Verdict};
@@ -42,7 +42,7 @@ pub async fn record(
         .checked(entries, &before)
         .map_err(Problem::validation)?;
     let sealed = Sealed::of(tx, &claim.id, &entries).await?;
-    let what = What::PayeesNamed {
+    let what = EventKind::PayeesNamed {
         payees: (1..)
             .zip(&entries)
             .map(|(no, entry)| masked(no, entry))

@@ -6,7 +6,7 @@
 //! is refused and reported.
 
 use claim_api::{Problem, ProblemCode};
-use claim_domain::lifecycle::{Actor, Claim, What};
+use claim_domain::lifecycle::{Actor, Claim, EventKind};
 use claim_domain::validate::Code;
 use claim_domain::{FieldError, Moment};
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ pub async fn book(app: &App, answer: BankAnswer) -> Result<()> {
     }
     let what = match answer.paid {
         true => paid(&claim, payee, answer.reference),
-        false => What::PaymentFailed {
+        false => EventKind::PaymentFailed {
             reason: answer.reason,
             payee,
         },
@@ -105,7 +105,7 @@ pub async fn book(app: &App, answer: BankAnswer) -> Result<()> {
 }
 
 /// A payment with its lines: from which cover, to which account.
-pub fn paid(claim: &Claim, payee: u16, reference: String) -> What {
+pub fn paid(claim: &Claim, payee: u16, reference: String) -> EventKind {
     let due = claim.dues().into_iter().find(|d| d.payee == payee);
     let (amount_fen, lines) = due.map_or((0, Vec::new()), |d| (d.fen, d.lines));
     let last4 = claim
@@ -114,7 +114,7 @@ pub fn paid(claim: &Claim, payee: u16, reference: String) -> What {
         .find(|p| p.no == payee)
         .map(|p| p.last4.clone())
         .unwrap_or_default();
-    What::Paid {
+    EventKind::Paid {
         amount_fen,
         reference,
         payee,
@@ -125,7 +125,7 @@ pub fn paid(claim: &Claim, payee: u16, reference: String) -> What {
 
 /// An instruction that staff answered by hand counts as answered: a later answer from the bank must
 /// match.
-pub async fn by_hand(tx: &mut Tx, claim: &Claim, what: &What) -> Result<()> {
+pub async fn by_hand(tx: &mut Tx, claim: &Claim, what: &EventKind) -> Result<()> {
     let of = |payee: u16| {
         claim
             .outstanding()
@@ -133,7 +133,7 @@ pub async fn by_hand(tx: &mut Tx, claim: &Claim, what: &What) -> Result<()> {
             .map(|(_, instruction)| instruction.to_owned())
     };
     let answer = match what {
-        What::Paid {
+        EventKind::Paid {
             reference, payee, ..
         } => of(*payee).map(|instruction| BankAnswer {
             instruction,
@@ -141,7 +141,7 @@ pub async fn by_hand(tx: &mut Tx, claim: &Claim, what: &What) -> Result<()> {
             reference: reference.clone(),
             reason: String::new(),
         }),
-        What::PaymentFailed { reason, payee } => of(*payee).map(|instruction| BankAnswer {
+        EventKind::PaymentFailed { reason, payee } => of(*payee).map(|instruction| BankAnswer {
             instruction,
             paid: false,
             reference: String::new(),

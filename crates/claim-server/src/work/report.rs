@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use claim_api::{Problem, ProblemCode, Receipt};
 use claim_domain::documents::Folder;
-use claim_domain::lifecycle::{Actor, What};
+use claim_domain::lifecycle::{Actor, EventKind};
 use claim_domain::notice::Checked;
 use claim_domain::{Moment, Notice, claim_no, local_day};
 
@@ -111,7 +111,7 @@ pub async fn submit(
         .flags
         .get("insured_deceased")
         == Some(&true);
-    let reported = What::Reported {
+    let reported = EventKind::Reported {
         verified: policy.is_some(),
         deceased,
     };

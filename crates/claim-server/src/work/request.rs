@@ -4,7 +4,7 @@ use claim_api::{ClaimRequest, Problem, RequestReceipt};
 use claim_domain::catalog::Field;
 use claim_domain::checks::{Case, Doubt};
 use claim_domain::documents::{Folder, Task, claim_form, form_sha256};
-use claim_domain::lifecycle::{Actor, Excuse, What};
+use claim_domain::lifecycle::{Actor, EventKind, Excuse};
 use claim_domain::{Catalogue, Code, FieldError, due_after_days};
 
 use super::sessions::Session;
@@ -87,7 +87,7 @@ pub async fn take(
             reason: reason.clone(),
         })
         .collect();
-    let what = What::Requested {
+    let what = EventKind::Requested {
         rules_version: catalogue.rules_version.clone(),
         unavailable,
         form_sha256: asked.form_sha256,

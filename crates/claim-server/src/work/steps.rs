@@ -3,7 +3,7 @@
 
 use claim_api::{Problem, ProblemCode};
 use claim_domain::lifecycle::{
-    Actor, Check, Claim, Desk, Kind, Matter, Overlay, Point, Role, Stage, What,
+    Actor, Check, Claim, Desk, EventKind, Matter, Overlay, Point, Role, Stage, StepKind,
 };
 use claim_domain::payout::{Award, Payout, PerDay};
 use claim_domain::policy::Policy;
@@ -35,7 +35,7 @@ pub enum Taken {
 /// `validation` names the field, `not-allowed` when the claim has moved on, `not-this-person` if
 /// somebody else must decide.
 pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Result<Taken> {
-    let kind = Kind::parse(&fields.get("kind")).ok_or(ProblemCode::NotAllowed)?;
+    let kind = StepKind::parse(&fields.get("kind")).ok_or(ProblemCode::NotAllowed)?;
     let (mut tx, at) = (app.store.begin().await?, now());
     let row = claims::by_no(&mut tx, no).await?;
     let of = (row.id.as_str(), row.lob);
@@ -45,17 +45,19 @@ pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Resul
     let actor = staff.actor();
     let limit = app.deployment.authority.adjudicator_fen;
     let supervises = staff.desk == Desk::Supervisor;
-    if matches!(&what, What::AdvancePaid { amount_fen, .. } if *amount_fen > limit) && !supervises {
+    if matches!(&what, EventKind::AdvancePaid { amount_fen, .. } if *amount_fen > limit)
+        && !supervises
+    {
         return Err(ProblemCode::NotThisPerson.into());
     }
     let standing = papers::standing(app, &mut tx, &row.id, &claim, kind).await?;
-    let above = matches!(&what, What::Approved { amount_fen, .. } if *amount_fen > limit);
+    let above = matches!(&what, EventKind::Approved { amount_fen, .. } if *amount_fen > limit);
     if above && claim.asked_by.is_some() && !supervises {
         return Err(ProblemCode::NotThisPerson.into());
     }
     if above && claim.asked_by.is_none() && claim.admit(&actor, &what, &standing).is_ok() {
         // Handed over in one step, keeping what was filled in for the second person.
-        let asked = What::ApprovalAsked {
+        let asked = EventKind::ApprovalAsked {
             to: "主管".into()
         };
         log::append(app, &mut tx, of, &actor, asked, at).await?;
@@ -64,7 +66,7 @@ pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Resul
         attendant::attend(app, &row.id).await;
         return Ok(Taken::HandedOver);
     }
-    if kind == Kind::PolicyFound {
+    if kind == StepKind::PolicyFound {
         link_policy(app, &mut tx, &row, &fields.get("policy"), &actor).await?;
         tx.commit().await?;
         attendant::attend(app, &row.id).await;
@@ -74,23 +76,26 @@ pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Resul
     for what in all_of(&claim, what, fields) {
         let event = log::append(app, &mut tx, of, &actor, what, at).await?;
         match &event.what {
-            What::PaymentOrdered {
+            EventKind::PaymentOrdered {
                 instruction,
                 payee,
                 amount_fen,
             } => {
                 payments::order(&mut tx, &row.id, (instruction, *payee), *amount_fen, at).await?;
             }
-            What::Paid { .. } | What::PaymentFailed { .. } => {
+            EventKind::Paid { .. } | EventKind::PaymentFailed { .. } => {
                 payments::by_hand(&mut tx, &claim, &event.what).await?
             }
-            What::Entitled { role, until, .. } => {
+            EventKind::Entitled { role, until, .. } => {
                 entitle(&mut tx, &row, *role, *until, &fields.get("phone")).await?
             }
             _ => {}
         }
     }
-    if matches!(kind, Kind::Approved | Kind::Rejected | Kind::SentBack) {
+    if matches!(
+        kind,
+        StepKind::Approved | StepKind::Rejected | StepKind::SentBack
+    ) {
         kept_staff::forget_proposal(&mut tx, &row.id).await?;
     }
     tx.commit().await?;
@@ -99,9 +104,9 @@ pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Resul
 }
 
 /// `document=*` accepts everything received and not yet judged.
-fn all_of(claim: &Claim, what: What, fields: &Fields) -> Vec<What> {
+fn all_of(claim: &Claim, what: EventKind, fields: &Fields) -> Vec<EventKind> {
     match &what {
-        What::DocumentJudged { accepted: true, .. } if fields.get("document") == "*" => {
+        EventKind::DocumentJudged { accepted: true, .. } if fields.get("document") == "*" => {
             let mut open: Vec<&String> = claim
                 .received
                 .iter()
@@ -111,7 +116,7 @@ fn all_of(claim: &Claim, what: What, fields: &Fields) -> Vec<What> {
             open.dedup();
             open.retain(|d| claim.verdicts.iter().all(|v| v.document != **d));
             open.into_iter()
-                .map(|d| What::DocumentJudged {
+                .map(|d| EventKind::DocumentJudged {
                     document: d.clone(),
                     accepted: true,
                     reason: String::new(),
@@ -180,50 +185,50 @@ async fn what(
     db: &mut Db,
     row: &ClaimRow,
     claim: &Claim,
-    kind: Kind,
+    kind: StepKind,
     fields: &Fields,
-) -> Result<What> {
+) -> Result<EventKind> {
     let text = |name: &str| fields.get(name);
     let version = claim.assessment.as_ref().map_or(0, |a| a.version);
     Ok(match kind {
-        Kind::Registered => What::Registered {
+        StepKind::Registered => EventKind::Registered {
             handler: text("handler"),
         },
-        Kind::NotAccepted => What::NotAccepted {
+        StepKind::NotAccepted => EventKind::NotAccepted {
             reason: text("reason"),
             text: text("text"),
             next_step: text("next_step"),
         },
-        Kind::SurveyStarted => What::SurveyStarted {
+        StepKind::SurveyStarted => EventKind::SurveyStarted {
             on_site: text("on_site") == "yes",
             surveyor: text("surveyor"),
         },
-        Kind::SurveySkipped => What::SurveySkipped {
+        StepKind::SurveySkipped => EventKind::SurveySkipped {
             reason: text("reason"),
         },
-        Kind::SurveyReported => What::SurveyReported {
+        StepKind::SurveyReported => EventKind::SurveyReported {
             report: text("report"),
         },
-        Kind::Assessed => {
+        StepKind::Assessed => {
             let lines = fields.lines()?;
             let total_fen = lines.iter().map(|l| l.fen).sum();
-            What::Assessed {
+            EventKind::Assessed {
                 version: version + 1,
                 lines,
                 total_fen,
                 answer: text("answer"),
             }
         }
-        Kind::AssessmentAccepted => What::AssessmentAccepted {
+        StepKind::AssessmentAccepted => EventKind::AssessmentAccepted {
             version,
             by_phone: true,
         },
-        Kind::Approved => {
+        StepKind::Approved => {
             // Without a policy there is no basis for a decision.
             let policy = kept_policies::of_claim(db, &row.id).await?;
             let awards = awards(fields, claim, &policy.ok_or(ProblemCode::NotAllowed)?)?;
             let amount_fen = awards.iter().map(|a| a.fen).sum();
-            What::Approved {
+            EventKind::Approved {
                 amount_fen,
                 basis: text("basis"),
                 payout: None,
@@ -231,50 +236,50 @@ async fn what(
                 checks: checks(fields),
             }
         }
-        Kind::Rejected => What::Rejected {
+        StepKind::Rejected => EventKind::Rejected {
             clause: text("clause"),
             facts: text("facts"),
             evidence: text("evidence"),
             checks: checks(fields),
         },
-        Kind::SentBack => {
+        StepKind::SentBack => {
             let to = if text("to") == "surveying" {
                 Stage::Surveying
             } else {
                 Stage::Assessing
             };
-            What::SentBack {
+            EventKind::SentBack {
                 to,
                 reason: text("reason"),
             }
         }
-        Kind::PaymentOrdered => {
+        StepKind::PaymentOrdered => {
             let due = claim
                 .payable()
                 .into_iter()
                 .find(|d| text("payee").is_empty() || d.payee.to_string() == text("payee"));
             let (payee, amount_fen) = due.map_or((0, 0), |d| (d.payee, d.fen));
-            What::PaymentOrdered {
+            EventKind::PaymentOrdered {
                 instruction: text("instruction"),
                 payee,
                 amount_fen,
             }
         }
-        Kind::PaymentFailed => What::PaymentFailed {
+        StepKind::PaymentFailed => EventKind::PaymentFailed {
             reason: text("reason"),
             payee: outstanding(claim, fields),
         },
-        Kind::Paid => payments::paid(claim, outstanding(claim, fields), text("reference")),
-        Kind::AdvancePaid => What::AdvancePaid {
+        StepKind::Paid => payments::paid(claim, outstanding(claim, fields), text("reference")),
+        StepKind::AdvancePaid => EventKind::AdvancePaid {
             amount_fen: fields.amount("amount_fen")?,
             reference: text("reference"),
         },
-        Kind::DecisionAgreed => What::DecisionAgreed,
+        StepKind::DecisionAgreed => EventKind::DecisionAgreed,
         // The number itself stays in the policy's row.
-        Kind::PolicyFound => What::PolicyFound {
+        StepKind::PolicyFound => EventKind::PolicyFound {
             policy: mask::tail(&text("policy")),
         },
-        Kind::Entitled => {
+        StepKind::Entitled => {
             let unknown =
                 || Problem::validation(vec![FieldError::new("/role", Code::UnknownOption)]);
             let role = if text("role").is_empty() {
@@ -292,7 +297,7 @@ async fn what(
             } else {
                 text("name")
             };
-            What::Entitled {
+            EventKind::Entitled {
                 role,
                 who: mask::name(&name),
                 reason: text("reason"),
@@ -300,36 +305,36 @@ async fn what(
                 until,
             }
         }
-        Kind::DisownSettled => What::DisownSettled {
+        StepKind::DisownSettled => EventKind::DisownSettled {
             genuine: text("genuine") == "yes",
             text: text("text"),
         },
-        Kind::DocumentWaived => What::DocumentWaived {
+        StepKind::DocumentWaived => EventKind::DocumentWaived {
             document: text("document"),
             reason: text("reason"),
         },
-        Kind::Established => {
+        StepKind::Established => {
             let unknown =
                 || Problem::validation(vec![FieldError::new("/matter", Code::UnknownOption)]);
             let matter = Matter::parse(&text("matter")).ok_or_else(unknown)?;
-            What::Established {
+            EventKind::Established {
                 matter,
                 holds: text("holds") != "no",
                 reason: text("reason"),
             }
         }
-        Kind::Closed => What::Closed,
-        Kind::Reopened => What::Reopened {
+        StepKind::Closed => EventKind::Closed,
+        StepKind::Reopened => EventKind::Reopened {
             reason: text("reason"),
         },
-        Kind::SupplementAsked => {
+        StepKind::SupplementAsked => {
             let catalogue = papers::rules(app, db, &row.rules_version).await?;
             let documents = fields
                 .all("documents")
                 .filter(|id| catalogue.document(id).is_some_and(|d| d.max > 0))
                 .collect();
             let again_because = Some(text("again_because")).filter(|r| !r.is_empty());
-            What::SupplementAsked {
+            EventKind::SupplementAsked {
                 batch: claim.supplements + 1,
                 documents,
                 reason: text("reason"),
@@ -337,27 +342,27 @@ async fn what(
                 again_because,
             }
         }
-        Kind::SupplementEnded => What::SupplementEnded {
+        StepKind::SupplementEnded => EventKind::SupplementEnded {
             reason: text("reason"),
         },
-        Kind::DocumentJudged => What::DocumentJudged {
+        StepKind::DocumentJudged => EventKind::DocumentJudged {
             document: text("document"),
             accepted: text("accepted") == "yes",
             reason: text("reason"),
         },
-        Kind::Marked | Kind::Unmarked => {
+        StepKind::Marked | StepKind::Unmarked => {
             let unknown =
                 || Problem::validation(vec![FieldError::new("/overlay", Code::UnknownOption)]);
             let overlay = Overlay::parse(&text("overlay")).ok_or_else(unknown)?;
             match kind {
-                Kind::Unmarked => What::Unmarked { overlay },
+                StepKind::Unmarked => EventKind::Unmarked { overlay },
                 _ => {
                     let until = if text("until").is_empty() {
                         None
                     } else {
                         Some(fields.day("until")?)
                     };
-                    What::Marked {
+                    EventKind::Marked {
                         overlay,
                         reason: text("reason"),
                         until,
@@ -365,43 +370,43 @@ async fn what(
                 }
             }
         }
-        Kind::ReviewAnswered => What::ReviewAnswered {
+        StepKind::ReviewAnswered => EventKind::ReviewAnswered {
             overturned: text("overturned") == "yes",
             text: text("text"),
             cause: text("cause"),
         },
-        Kind::ComplaintExtended => What::ComplaintExtended {
+        StepKind::ComplaintExtended => EventKind::ComplaintExtended {
             special: claim.complaint().is_some_and(|c| c.days > 15),
             reason: text("reason"),
         },
-        Kind::ComplaintAnswered => What::ComplaintAnswered {
+        StepKind::ComplaintAnswered => EventKind::ComplaintAnswered {
             text: text("text"),
             cause: text("cause"),
         },
-        Kind::Answered => What::Answered { text: text("text") },
-        Kind::PersonCalled => What::PersonCalled { text: text("text") },
+        StepKind::Answered => EventKind::Answered { text: text("text") },
+        StepKind::PersonCalled => EventKind::PersonCalled { text: text("text") },
         // Steps of the customer and of the server.
-        Kind::Reported
-        | Kind::SurveyRemarked
-        | Kind::AssessmentObjected
-        | Kind::ApprovalAsked
-        | Kind::LetterDelivered
-        | Kind::PayeesNamed
-        | Kind::AdvanceAsked
-        | Kind::Archived
-        | Kind::Withdrawn
-        | Kind::DocumentReceived
-        | Kind::SupplementExcused
-        | Kind::Requested
-        | Kind::ReviewAsked
-        | Kind::ComplaintFiled
-        | Kind::Wrote
-        | Kind::PersonAsked
-        | Kind::Rated
-        | Kind::Disowned
-        | Kind::ConsentWithdrawn
-        | Kind::Corrected
-        | Kind::Escalated => return Err(ProblemCode::NotAllowed.into()),
+        StepKind::Reported
+        | StepKind::SurveyRemarked
+        | StepKind::AssessmentObjected
+        | StepKind::ApprovalAsked
+        | StepKind::LetterDelivered
+        | StepKind::PayeesNamed
+        | StepKind::AdvanceAsked
+        | StepKind::Archived
+        | StepKind::Withdrawn
+        | StepKind::DocumentReceived
+        | StepKind::SupplementExcused
+        | StepKind::Requested
+        | StepKind::ReviewAsked
+        | StepKind::ComplaintFiled
+        | StepKind::Wrote
+        | StepKind::PersonAsked
+        | StepKind::Rated
+        | StepKind::Disowned
+        | StepKind::ConsentWithdrawn
+        | StepKind::Corrected
+        | StepKind::Escalated => return Err(ProblemCode::NotAllowed.into()),
     })
 }
 

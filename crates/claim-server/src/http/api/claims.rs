@@ -9,7 +9,7 @@ use claim_api::{
     ClaimSummary, ClaimView, Correction, CoverView, Problem, ProblemCode, Step, Timeline,
 };
 use claim_domain::documents::{Folder, Task};
-use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Left, Role, Turn, What};
+use claim_domain::lifecycle::{Actor, Claim, Desk, Event, EventKind, Left, Role, Turn};
 use claim_domain::policy::{Cover, Policy};
 use claim_domain::validate::{self, Verdict};
 use claim_domain::{FieldError, Moment, Notice, local_day};
@@ -242,13 +242,13 @@ pub async fn step(
     let at = now();
     let what = match what {
         // `by_phone` is the only field that could pretend to be staff.
-        What::AssessmentAccepted { version, .. } => What::AssessmentAccepted {
+        EventKind::AssessmentAccepted { version, .. } => EventKind::AssessmentAccepted {
             version,
             by_phone: false,
         },
-        What::ComplaintFiled { about, wish, .. } => {
+        EventKind::ComplaintFiled { about, wish, .. } => {
             let (number, owner) = complaint(&app, at).await?;
-            What::ComplaintFiled {
+            EventKind::ComplaintFiled {
                 number,
                 about,
                 wish,
@@ -256,20 +256,20 @@ pub async fn step(
             }
         }
         // These have routes with their own checks.
-        What::DocumentReceived { .. }
-        | What::Requested { .. }
-        | What::PayeesNamed { .. }
-        | What::Corrected { .. } => {
+        EventKind::DocumentReceived { .. }
+        | EventKind::Requested { .. }
+        | EventKind::PayeesNamed { .. }
+        | EventKind::Corrected { .. } => {
             return Err(ProblemCode::NotAllowed.into());
         }
         other => other,
     };
     let anybodys = matches!(
         what,
-        What::Wrote { .. } | What::PersonAsked { .. } | What::ComplaintFiled { .. }
+        EventKind::Wrote { .. } | EventKind::PersonAsked { .. } | EventKind::ComplaintFiled { .. }
     );
     // Only the holder can say 这不是我报的; people who act for the holder reported it themselves.
-    if what == What::Disowned && claim.part.role != Role::Owner {
+    if what == EventKind::Disowned && claim.part.role != Role::Owner {
         return Err(ProblemCode::NotThisPerson.into());
     }
     if limited && !anybodys {
@@ -354,7 +354,7 @@ pub async fn correct(
         &mut tx,
         (&claim.id, claim.lob),
         &Actor::Customer,
-        What::Corrected { fields },
+        EventKind::Corrected { fields },
         now(),
     )
     .await?;

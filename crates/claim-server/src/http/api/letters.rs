@@ -5,7 +5,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use claim_api::{Letter, Problem};
-use claim_domain::lifecycle::Kind;
+use claim_domain::lifecycle::StepKind;
 use serde::Deserialize;
 
 use crate::App;
@@ -38,7 +38,7 @@ pub async fn letter(
         letters::about(&app, &mut db, &claim, seq, words).await?
     };
     // Once the customer has read a rejection, the three days of article 24 end.
-    if kind == Kind::Rejected {
+    if kind == StepKind::Rejected {
         let mut tx = app.store.begin().await?;
         log::letter_delivered(&app, &mut tx, (&claim.id, claim.lob), seq).await?;
         tx.commit().await?;

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use claim_api::{PayeeEntry, Problem, ProblemCode};
-use claim_domain::lifecycle::{Actor, Event, What};
+use claim_domain::lifecycle::{Actor, Event, EventKind};
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -225,7 +225,7 @@ pub async fn withdraw_consent(
         return Err(ProblemCode::NotFound.into());
     }
     let mut tx = app.store.begin().await?;
-    let what = What::ConsentWithdrawn {
+    let what = EventKind::ConsentWithdrawn {
         consent: id.clone(),
     };
     let event = log::append(

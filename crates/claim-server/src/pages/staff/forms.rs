@@ -1,7 +1,7 @@
 //! A form for each step that a desk may take.
 
 use claim_domain::catalog::Document;
-use claim_domain::lifecycle::{Claim, Kind, Left, Matter, Overlay, Point, Role};
+use claim_domain::lifecycle::{Claim, Left, Matter, Overlay, Point, Role, StepKind};
 use claim_domain::money;
 use claim_domain::policy::{Cover, Policy};
 use maud::{Markup, html};
@@ -17,7 +17,7 @@ pub fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
         details {
             summary { "审核" (name) }
             form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
-                input type="hidden" name="kind" value=(Kind::DocumentJudged.as_str());
+                input type="hidden" name="kind" value=(StepKind::DocumentJudged.as_str());
                 input type="hidden" name="document" value=(id);
                 fieldset {
                     legend { "结论" }
@@ -36,7 +36,7 @@ pub fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
 pub fn accept_all(no: &str) -> Markup {
     html! {
         form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
-            input type="hidden" name="kind" value=(Kind::DocumentJudged.as_str());
+            input type="hidden" name="kind" value=(StepKind::DocumentJudged.as_str());
             input type="hidden" name="document" value="*";
             input type="hidden" name="accepted" value="yes";
             button { "未审核的材料全部通过" }
@@ -46,7 +46,7 @@ pub fn accept_all(no: &str) -> Markup {
 
 /// 补充材料: everything in one list; a second list needs the supervisor's reason.
 pub fn supplement_form(wanted: &[&Document], no: &str, claim: &Claim, typed: &Fields) -> Markup {
-    let mine = typed.get("kind") == Kind::SupplementAsked.as_str();
+    let mine = typed.get("kind") == StepKind::SupplementAsked.as_str();
     let chosen: Vec<String> = if mine {
         typed.all("documents").collect()
     } else {
@@ -55,7 +55,7 @@ pub fn supplement_form(wanted: &[&Document], no: &str, claim: &Claim, typed: &Fi
     let kept = |name: &str| if mine { typed.get(name) } else { String::new() };
     html! {
         form.step method="post" action={ "/staff/claims/" (no) "/steps" } {
-            input type="hidden" name="kind" value=(Kind::SupplementAsked.as_str());
+            input type="hidden" name="kind" value=(StepKind::SupplementAsked.as_str());
             details open[mine] {
                 summary { "要求补充材料（第 " (claim.supplements + 1) " 批）" }
                 p.quiet { "缺的请一次列全（保险法第二十二条）。" }
@@ -93,7 +93,7 @@ pub struct Form<'a> {
 }
 
 impl Form<'_> {
-    pub fn show(&self, kind: Kind) -> Markup {
+    pub fn show(&self, kind: StepKind) -> Markup {
         let Some((title, fields)) = steps::form(kind) else {
             return html! {};
         };
@@ -110,19 +110,19 @@ impl Form<'_> {
                         @if *long { textarea id=(id(name)) name=(name) rows="3" required[!optional] { (self.suggested(kind, name)) } }
                         @else { input type="text" id=(id(name)) name=(name) value=(self.suggested(kind, name)) required[!optional]; }
                     }
-                    @if kind == Kind::Approved { (self.awards()) }
-                    @if matches!(kind, Kind::Approved | Kind::Rejected) { (self.checks(kind)) }
+                    @if kind == StepKind::Approved { (self.awards()) }
+                    @if matches!(kind, StepKind::Approved | StepKind::Rejected) { (self.checks(kind)) }
                     button { (title) }
                 }
             }
         }
     }
 
-    fn is_mine(&self, kind: Kind) -> bool {
+    fn is_mine(&self, kind: StepKind) -> bool {
         self.typed.get("kind") == kind.as_str()
     }
 
-    fn suggested(&self, kind: Kind, name: &str) -> String {
+    fn suggested(&self, kind: StepKind, name: &str) -> String {
         match name {
             _ if self.is_mine(kind) => self.typed.get(name),
             "handler" | "surveyor" => self.staff.shown_as.clone(),
@@ -135,7 +135,7 @@ impl Form<'_> {
     }
 
     /// Fields chosen from a list.
-    fn choices(&self, kind: Kind) -> Markup {
+    fn choices(&self, kind: StepKind) -> Markup {
         let papers = &self.app.catalogue.papers;
         let overlays = |all: &mut dyn Iterator<Item = Overlay>| {
             html! {
@@ -146,28 +146,28 @@ impl Form<'_> {
             }
         };
         match kind {
-            Kind::NotAccepted => html! {
+            StepKind::NotAccepted => html! {
                 label for="not-accepted-reason" { "原因" }
                 select id="not-accepted-reason" name="reason" { @for r in &papers.not_accepted_reasons { option value=(r.id) { (r.name.zh) } } }
             },
-            Kind::SurveyStarted => html! {
+            StepKind::SurveyStarted => html! {
                 label.tick { input type="checkbox" name="on_site" value="yes"; "到现场查勘（不勾选为客户自助拍照）" }
             },
-            Kind::SentBack => html! {
+            StepKind::SentBack => html! {
                 label for="sent-back-to" { "退回到" }
                 select id="sent-back-to" name="to" {
                     option value="assessing" { "定损" }
                     @if self.claim.lob.is_surveyed() { option value="surveying" { "查勘" } }
                 }
             },
-            Kind::Marked => overlays(
+            StepKind::Marked => overlays(
                 &mut Overlay::MARKED
                     .into_iter()
                     .filter(|o| !self.claim.marks.contains_key(o)),
             ),
-            Kind::Unmarked => overlays(&mut self.claim.marks.keys().copied()),
-            Kind::ReviewAnswered | Kind::ComplaintAnswered => html! {
-                @if kind == Kind::ReviewAnswered {
+            StepKind::Unmarked => overlays(&mut self.claim.marks.keys().copied()),
+            StepKind::ReviewAnswered | StepKind::ComplaintAnswered => html! {
+                @if kind == StepKind::ReviewAnswered {
                     fieldset {
                         legend { "结果" }
                         label.tick { input type="radio" name="overturned" value="yes" required; "改变原决定，重新核定" }
@@ -177,17 +177,17 @@ impl Form<'_> {
                 label for={ (kind.as_str()) "-cause" } { "原因归类（统计用）" }
                 select id={ (kind.as_str()) "-cause" } name="cause" { @for c in &papers.after.causes { option value=(c.id) { (c.name.zh) } } }
             },
-            Kind::Assessed => html! {
+            StepKind::Assessed => html! {
                 @if let Some((reason, lines)) = &self.claim.objection {
                     p.wrong { "客户的异议：" (reason) }
                     @if !lines.is_empty() { p.quiet { "只有第 " (lines.iter().map(|l| (l + 1).to_string()).collect::<Vec<_>>().join("、")) " 项可以改，其余照旧。" } }
                 }
             },
-            Kind::Approved => html! {
+            StepKind::Approved => html! {
                 p { "定损金额 " (money::show(self.claim.assessment.as_ref().map_or(0, |a| a.total_fen))) }
                 p.quiet { "每个险种一行，各行金额合计为赔付金额；各行损失金额合计须等于定损金额。超过 " (money::show(self.app.deployment.authority.adjudicator_fen)) " 由主管复核，经办人和复核人不能是同一人。" }
             },
-            Kind::Entitled => html! {
+            StepKind::Entitled => html! {
                 label for="entitled-role" { "身份" }
                 select id="entitled-role" name="role" {
                     option value=(Role::Agent.as_str()) { "受托代办（委托书）" }
@@ -200,30 +200,30 @@ impl Form<'_> {
                     @for (id, name) in self.papers.iter().filter(|(id, _)| self.claim.verdicts.iter().any(|v| v.document == *id && v.accepted)) { option value=(id) { (name) } }
                 }
             },
-            Kind::DisownSettled => html! {
+            StepKind::DisownSettled => html! {
                 fieldset {
                     legend { "结果" }
                     label.tick { input type="radio" name="genuine" value="yes" required; "投保人同意，继续办理" }
                     label.tick { input type="radio" name="genuine" value="no" required; "不是投保人同意的，不再办理" }
                 }
             },
-            Kind::DocumentWaived => html! {
+            StepKind::DocumentWaived => html! {
                 label for="waived-document" { "材料" }
                 select id="waived-document" name="document" {
                     @for (id, name) in self.papers.iter().filter(|(id, _)| !self.claim.waived.contains_key(id)) { option value=(id) { (name) } }
                 }
             },
-            Kind::Established => html! {
+            StepKind::Established => html! {
                 label for="established-matter" { "认定什么" }
                 select id="established-matter" name="matter" { @for m in Matter::ALL { option value=(m.as_str()) { (words::matter(*m)) } } }
                 label.tick { input type="radio" name="holds" value="yes" checked; "是" }
                 label.tick { input type="radio" name="holds" value="no"; "不是（更正）" }
             },
-            Kind::PaymentOrdered => html! {
+            StepKind::PaymentOrdered => html! {
                 label for="ordered-payee" { "付给" }
                 select id="ordered-payee" name="payee" { @for due in self.claim.payable() { option value=(due.payee) { (self.holder(due.payee)) " " (money::show(due.fen)) } } }
             },
-            Kind::Paid | Kind::PaymentFailed => html! {
+            StepKind::Paid | StepKind::PaymentFailed => html! {
                 label for={ (kind.as_str()) "-payee" } { "哪一笔" }
                 select id={ (kind.as_str()) "-payee" } name="payee" { @for (no, instruction) in self.claim.outstanding() { option value=(no) { (self.holder(no)) " · 指令 " (instruction) } } }
             },
@@ -256,7 +256,7 @@ impl Form<'_> {
             format!("-{n}")
         };
         let cover = policy.covers.get(n);
-        let mine = self.is_mine(Kind::Approved);
+        let mine = self.is_mine(StepKind::Approved);
         let total = self.claim.assessment.as_ref().map_or(0, |a| a.total_fen);
         let suggested = |name: &str, value: String| {
             if mine {
@@ -358,7 +358,7 @@ impl Form<'_> {
     }
 
     /// 审核要点八项: each has to be answered.
-    fn checks(&self, kind: Kind) -> Markup {
+    fn checks(&self, kind: StepKind) -> Markup {
         let kept = |name: &str| {
             if self.is_mine(kind) {
                 self.typed.get(name)

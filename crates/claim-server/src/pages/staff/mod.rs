@@ -16,7 +16,7 @@ use claim_domain::Catalogue;
 use claim_domain::catalog::{Document, Need};
 use claim_domain::deadlines::Deadline;
 use claim_domain::documents::{Folder, Format};
-use claim_domain::lifecycle::{Claim, Desk, Gap, Kind, Left, Stage};
+use claim_domain::lifecycle::{Claim, Desk, Gap, Left, Stage, StepKind};
 use claim_domain::notice::Point;
 use claim_domain::payout::percent;
 use claim_domain::policy::Policy;
@@ -333,19 +333,19 @@ async fn claim_page(
         (clocks(app, &running))
         (payees_of(staff, &stored, &claim))
         h2 { "照片和材料（" (documents.len()) "）" }
-        (photos(app, &stored, &documents, &claim, steps.contains(&Kind::DocumentJudged)))
-        @if steps.contains(&Kind::DocumentJudged) && claim.received.iter().any(|(d, _)| claim.verdicts.iter().all(|v| v.document != *d)) { (forms::accept_all(&stored.no)) }
+        (photos(app, &stored, &documents, &claim, steps.contains(&StepKind::DocumentJudged)))
+        @if steps.contains(&StepKind::DocumentJudged) && claim.received.iter().any(|(d, _)| claim.verdicts.iter().all(|v| v.document != *d)) { (forms::accept_all(&stored.no)) }
         (handed_in(&catalogue, &folder, request.as_ref()))
         h2 { "下一步" }
         @if steps.is_empty() { p { "现在没有您这个岗位要做的。" } }
-        @if prepared && steps.contains(&Kind::Approved) { p { "同事已填好，请复核后决定。" } }
+        @if prepared && steps.contains(&StepKind::Approved) { p { "同事已填好，请复核后决定。" } }
         @for kind in &steps {
             @match kind {
-                Kind::SupplementAsked => (forms::supplement_form(&wanted, &stored.no, &claim, typed)),
-                Kind::DocumentJudged | Kind::ApprovalAsked => {}
-                Kind::PolicyFound if stored.verified => {}
+                StepKind::SupplementAsked => (forms::supplement_form(&wanted, &stored.no, &claim, typed)),
+                StepKind::DocumentJudged | StepKind::ApprovalAsked => {}
+                StepKind::PolicyFound if stored.verified => {}
                 // Not offered while anything blocks it.
-                Kind::PaymentOrdered if gaps.iter().any(|g| !matches!(g, Gap::Account(_))) => {}
+                StepKind::PaymentOrdered if gaps.iter().any(|g| !matches!(g, Gap::Account(_))) => {}
                 kind => (form.show(*kind)),
             }
         }

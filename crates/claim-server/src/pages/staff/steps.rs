@@ -1,7 +1,7 @@
 //! Each step in the words of the insurer's people: the form that asks for its facts, and its line
 //! in the history. What comes of a form is [`crate::work::steps`].
 
-use claim_domain::lifecycle::{Actor, Event, Kind, Stage, What};
+use claim_domain::lifecycle::{Actor, Event, EventKind, Stage, StepKind};
 use claim_domain::money;
 use maud::{Markup, html};
 
@@ -15,26 +15,26 @@ const LONG: bool = true;
 const MAY_LACK: bool = true;
 
 /// Title and fields of the form of a step; `None`: not for staff, or with a form of its own.
-pub fn form(kind: Kind) -> Option<(&'static str, &'static [Field])> {
+pub fn form(kind: StepKind) -> Option<(&'static str, &'static [Field])> {
     Some(match kind {
-        Kind::Registered => ("立案", &[("handler", "经办人（客户会看到）", false, false)]),
-        Kind::NotAccepted => (
+        StepKind::Registered => ("立案", &[("handler", "经办人（客户会看到）", false, false)]),
+        StepKind::NotAccepted => (
             "不予受理",
             &[
                 ("text", "原因说明（客户会看到）", LONG, false),
                 ("next_step", "客户可以怎么办", LONG, false),
             ],
         ),
-        Kind::SurveyStarted => (
+        StepKind::SurveyStarted => (
             "开始查勘",
             &[("surveyor", "查勘员（客户会看到）", false, false)],
         ),
-        Kind::SurveySkipped => (
+        StepKind::SurveySkipped => (
             "无需查勘",
             &[("reason", "为什么不用（客户会看到）", false, false)],
         ),
-        Kind::SurveyReported => ("查勘结论", &[("report", "结论（客户会看到）", LONG, false)]),
-        Kind::Assessed => (
+        StepKind::SurveyReported => ("查勘结论", &[("report", "结论（客户会看到）", LONG, false)]),
+        StepKind::Assessed => (
             "定损",
             &[
                 (
@@ -51,12 +51,12 @@ pub fn form(kind: Kind) -> Option<(&'static str, &'static [Field])> {
                 ),
             ],
         ),
-        Kind::AssessmentAccepted => ("客户电话同意定损", &[]),
-        Kind::Approved => (
+        StepKind::AssessmentAccepted => ("客户电话同意定损", &[]),
+        StepKind::Approved => (
             "核赔通过",
             &[("basis", "结论和总的依据（客户会看到）", LONG, false)],
         ),
-        Kind::Rejected => (
+        StepKind::Rejected => (
             "拒赔",
             &[
                 ("clause", "条款（客户会看到）", LONG, false),
@@ -64,26 +64,26 @@ pub fn form(kind: Kind) -> Option<(&'static str, &'static [Field])> {
                 ("evidence", "证据（客户会看到）", LONG, false),
             ],
         ),
-        Kind::SentBack => ("退回", &[("reason", "原因（客户会看到）", LONG, false)]),
-        Kind::PaymentOrdered => ("发出付款指令", &[("instruction", "指令号", false, false)]),
-        Kind::PaymentFailed => (
+        StepKind::SentBack => ("退回", &[("reason", "原因（客户会看到）", LONG, false)]),
+        StepKind::PaymentOrdered => ("发出付款指令", &[("instruction", "指令号", false, false)]),
+        StepKind::PaymentFailed => (
             "付款被退回",
             &[("reason", "原因（客户会看到）", false, false)],
         ),
-        Kind::Paid => ("已支付", &[("reference", "银行流水号", false, false)]),
-        Kind::AdvancePaid => (
+        StepKind::Paid => ("已支付", &[("reference", "银行流水号", false, false)]),
+        StepKind::AdvancePaid => (
             "先予支付",
             &[
                 ("amount_fen", "能够确定的金额（元）", false, false),
                 ("reference", "银行流水号", false, false),
             ],
         ),
-        Kind::DecisionAgreed => ("客户电话同意核定结果", &[]),
-        Kind::PolicyFound => (
+        StepKind::DecisionAgreed => ("客户电话同意核定结果", &[]),
+        StepKind::PolicyFound => (
             "关联保单",
             &[("policy", "保单号（出险当天有效）", false, false)],
         ),
-        Kind::Entitled => (
+        StepKind::Entitled => (
             "身份已核实，可以办理",
             &[
                 ("name", "姓名（不填为报案人）", false, MAY_LACK),
@@ -92,63 +92,63 @@ pub fn form(kind: Kind) -> Option<(&'static str, &'static [Field])> {
                 ("until", "有效到哪天，例如 2026-12-01", false, MAY_LACK),
             ],
         ),
-        Kind::DisownSettled => (
+        StepKind::DisownSettled => (
             "核实结果：是不是投保人同意的报案",
             &[("text", "怎样核实的（客户会看到）", LONG, false)],
         ),
-        Kind::DocumentWaived => (
+        StepKind::DocumentWaived => (
             "这份材料不用交",
             &[("reason", "为什么（客户会看到）", false, false)],
         ),
-        Kind::Established => ("认定", &[("reason", "依据（客户会看到）", false, false)]),
-        Kind::Closed => ("结案", &[]),
-        Kind::Reopened => ("重新打开", &[("reason", "原因（客户会看到）", LONG, false)]),
-        Kind::SupplementEnded => (
+        StepKind::Established => ("认定", &[("reason", "依据（客户会看到）", false, false)]),
+        StepKind::Closed => ("结案", &[]),
+        StepKind::Reopened => ("重新打开", &[("reason", "原因（客户会看到）", LONG, false)]),
+        StepKind::SupplementEnded => (
             "不再需要补充材料",
             &[("reason", "原因（客户会看到）", false, false)],
         ),
-        Kind::Marked => (
+        StepKind::Marked => (
             "标记",
             &[
                 ("reason", "说明（客户会看到，不要写怀疑）", false, false),
                 ("until", "预计到哪天，例如 2026-12-01", false, MAY_LACK),
             ],
         ),
-        Kind::Unmarked => ("取消标记", &[]),
-        Kind::ReviewAnswered => ("答复复核", &[("text", "答复（客户会看到）", LONG, false)]),
-        Kind::ComplaintExtended => (
+        StepKind::Unmarked => ("取消标记", &[]),
+        StepKind::ReviewAnswered => ("答复复核", &[("text", "答复（客户会看到）", LONG, false)]),
+        StepKind::ComplaintExtended => (
             "延长投诉答复期限",
             &[("reason", "原因（客户会看到）", LONG, false)],
         ),
-        Kind::ComplaintAnswered => ("答复投诉", &[("text", "答复（客户会看到）", LONG, false)]),
-        Kind::Answered => ("答复留言", &[("text", "答复（客户会看到）", LONG, false)]),
-        Kind::PersonCalled => (
+        StepKind::ComplaintAnswered => ("答复投诉", &[("text", "答复（客户会看到）", LONG, false)]),
+        StepKind::Answered => ("答复留言", &[("text", "答复（客户会看到）", LONG, false)]),
+        StepKind::PersonCalled => (
             "已给客户回电",
             &[("text", "说了什么（客户会看到）", LONG, false)],
         ),
-        Kind::Reported
-        | Kind::SurveyRemarked
-        | Kind::AssessmentObjected
-        | Kind::ApprovalAsked
-        | Kind::LetterDelivered
-        | Kind::PayeesNamed
-        | Kind::AdvanceAsked
-        | Kind::Archived
-        | Kind::Withdrawn
-        | Kind::DocumentReceived
-        | Kind::SupplementAsked
-        | Kind::SupplementExcused
-        | Kind::DocumentJudged
-        | Kind::Requested
-        | Kind::ReviewAsked
-        | Kind::ComplaintFiled
-        | Kind::Wrote
-        | Kind::PersonAsked
-        | Kind::Rated
-        | Kind::Disowned
-        | Kind::ConsentWithdrawn
-        | Kind::Corrected
-        | Kind::Escalated => return None,
+        StepKind::Reported
+        | StepKind::SurveyRemarked
+        | StepKind::AssessmentObjected
+        | StepKind::ApprovalAsked
+        | StepKind::LetterDelivered
+        | StepKind::PayeesNamed
+        | StepKind::AdvanceAsked
+        | StepKind::Archived
+        | StepKind::Withdrawn
+        | StepKind::DocumentReceived
+        | StepKind::SupplementAsked
+        | StepKind::SupplementExcused
+        | StepKind::DocumentJudged
+        | StepKind::Requested
+        | StepKind::ReviewAsked
+        | StepKind::ComplaintFiled
+        | StepKind::Wrote
+        | StepKind::PersonAsked
+        | StepKind::Rated
+        | StepKind::Disowned
+        | StepKind::ConsentWithdrawn
+        | StepKind::Corrected
+        | StepKind::Escalated => return None,
     })
 }
 
@@ -160,9 +160,9 @@ pub fn history(app: &App, events: &[Event]) -> Markup {
     } } } }
 }
 
-pub fn sentence(app: &App, what: &What) -> String {
+pub fn sentence(app: &App, what: &EventKind) -> String {
     match what {
-        What::Reported { verified, .. } => format!(
+        EventKind::Reported { verified, .. } => format!(
             "报案{}",
             if *verified {
                 ""
@@ -170,11 +170,11 @@ pub fn sentence(app: &App, what: &What) -> String {
                 "（未验证保单）"
             }
         ),
-        What::Registered { handler } => format!("立案，经办 {handler}"),
-        What::NotAccepted {
+        EventKind::Registered { handler } => format!("立案，经办 {handler}"),
+        EventKind::NotAccepted {
             text, next_step, ..
         } => format!("未受理：{text}。{next_step}"),
-        What::SurveyStarted { on_site, surveyor } => format!(
+        EventKind::SurveyStarted { on_site, surveyor } => format!(
             "查勘，{}，{surveyor}",
             if *on_site {
                 "到现场"
@@ -182,10 +182,10 @@ pub fn sentence(app: &App, what: &What) -> String {
                 "客户自助拍照"
             }
         ),
-        What::SurveySkipped { reason } => format!("无需查勘：{reason}"),
-        What::SurveyReported { report } => format!("查勘结论：{report}"),
-        What::SurveyRemarked { text } => format!("客户对查勘的说明：{text}"),
-        What::Assessed {
+        EventKind::SurveySkipped { reason } => format!("无需查勘：{reason}"),
+        EventKind::SurveyReported { report } => format!("查勘结论：{report}"),
+        EventKind::SurveyRemarked { text } => format!("客户对查勘的说明：{text}"),
+        EventKind::Assessed {
             version,
             total_fen,
             answer,
@@ -201,11 +201,11 @@ pub fn sentence(app: &App, what: &What) -> String {
                 money::show(*total_fen)
             )
         }
-        What::AssessmentAccepted { version, by_phone } => format!(
+        EventKind::AssessmentAccepted { version, by_phone } => format!(
             "客户{}同意定损第 {version} 版",
             if *by_phone { "电话" } else { "" }
         ),
-        What::AssessmentObjected {
+        EventKind::AssessmentObjected {
             version,
             reason,
             lines,
@@ -218,18 +218,18 @@ pub fn sentence(app: &App, what: &What) -> String {
             };
             format!("客户对定损第 {version} 版{which}有异议：{reason}")
         }
-        What::ApprovalAsked { to } => format!("超过权限，请{to}复核"),
-        What::Approved {
+        EventKind::ApprovalAsked { to } => format!("超过权限，请{to}复核"),
+        EventKind::Approved {
             amount_fen, basis, ..
         } => format!("核赔通过 {}，依据：{basis}", money::show(*amount_fen)),
-        What::Rejected {
+        EventKind::Rejected {
             clause,
             facts,
             evidence,
             ..
         } => format!("拒赔，条款：{clause}；事实：{facts}；证据：{evidence}"),
-        What::LetterDelivered => "通知书已送达".into(),
-        What::SentBack { to, reason } => {
+        EventKind::LetterDelivered => "通知书已送达".into(),
+        EventKind::SentBack { to, reason } => {
             format!(
                 "退回{}：{reason}",
                 if *to == Stage::Surveying {
@@ -239,8 +239,8 @@ pub fn sentence(app: &App, what: &What) -> String {
                 }
             )
         }
-        What::DecisionAgreed => "客户同意核定结果".into(),
-        What::PayeesNamed { payees } => {
+        EventKind::DecisionAgreed => "客户同意核定结果".into(),
+        EventKind::PayeesNamed { payees } => {
             let all: Vec<String> = payees
                 .iter()
                 .map(|p| {
@@ -254,7 +254,7 @@ pub fn sentence(app: &App, what: &What) -> String {
                 .collect();
             format!("收款人：{}", all.join("；"))
         }
-        What::PaymentOrdered {
+        EventKind::PaymentOrdered {
             instruction,
             payee,
             amount_fen,
@@ -264,27 +264,29 @@ pub fn sentence(app: &App, what: &What) -> String {
                 money::show(*amount_fen)
             )
         }
-        What::PaymentFailed { reason, payee } => format!("第 {payee} 位收款人付款退回：{reason}"),
-        What::Paid {
+        EventKind::PaymentFailed { reason, payee } => {
+            format!("第 {payee} 位收款人付款退回：{reason}")
+        }
+        EventKind::Paid {
             amount_fen,
             reference,
             ..
         } => format!("已支付 {}，流水号 {reference}", money::show(*amount_fen)),
-        What::AdvanceAsked => "客户申请先予支付".into(),
-        What::AdvancePaid {
+        EventKind::AdvanceAsked => "客户申请先予支付".into(),
+        EventKind::AdvancePaid {
             amount_fen,
             reference,
         } => format!("先予支付 {}，流水号 {reference}", money::show(*amount_fen)),
-        What::Closed => "结案".into(),
-        What::Archived => "归档".into(),
-        What::Reopened { reason } => format!("重新打开：{reason}"),
-        What::Withdrawn { reason } => format!("客户撤案：{reason}"),
-        What::DocumentReceived {
+        EventKind::Closed => "结案".into(),
+        EventKind::Archived => "归档".into(),
+        EventKind::Reopened { reason } => format!("重新打开：{reason}"),
+        EventKind::Withdrawn { reason } => format!("客户撤案：{reason}"),
+        EventKind::DocumentReceived {
             document, bytes, ..
         } => {
             format!("收到{}，{} KB", words::name_of(app, document), bytes / 1000)
         }
-        What::SupplementAsked {
+        EventKind::SupplementAsked {
             batch,
             documents,
             reason,
@@ -304,11 +306,11 @@ pub fn sentence(app: &App, what: &What) -> String {
                 names.join("、")
             )
         }
-        What::SupplementExcused { document, reason } => {
+        EventKind::SupplementExcused { document, reason } => {
             format!("客户说明拿不到{}：{reason}", words::name_of(app, document))
         }
-        What::SupplementEnded { reason } => format!("不再需要补充：{reason}"),
-        What::DocumentJudged {
+        EventKind::SupplementEnded { reason } => format!("不再需要补充：{reason}"),
+        EventKind::DocumentJudged {
             document,
             accepted,
             reason,
@@ -319,7 +321,7 @@ pub fn sentence(app: &App, what: &What) -> String {
                 if *accepted { "通过" } else { "需要重传" }
             )
         }
-        What::Marked {
+        EventKind::Marked {
             overlay,
             reason,
             until,
@@ -332,11 +334,11 @@ pub fn sentence(app: &App, what: &What) -> String {
                 words::overlay_name(app, overlay.as_str())
             )
         }
-        What::Unmarked { overlay } => {
+        EventKind::Unmarked { overlay } => {
             format!("{}已结束", words::overlay_name(app, overlay.as_str()))
         }
-        What::ReviewAsked { reason, wish } => format!("客户申请复核：{reason}。希望：{wish}"),
-        What::ReviewAnswered {
+        EventKind::ReviewAsked { reason, wish } => format!("客户申请复核：{reason}。希望：{wish}"),
+        EventKind::ReviewAnswered {
             overturned,
             text,
             cause,
@@ -351,28 +353,28 @@ pub fn sentence(app: &App, what: &What) -> String {
                 words::cause_name(app, cause)
             )
         }
-        What::ComplaintFiled {
+        EventKind::ComplaintFiled {
             number,
             about,
             wish,
             owner,
         } => format!("投诉 {number}（{owner}负责）：{about}。希望：{wish}"),
-        What::ComplaintExtended { special, reason } => {
+        EventKind::ComplaintExtended { special, reason } => {
             format!(
                 "投诉答复延至 {} 日：{reason}",
                 if *special { 60 } else { 30 }
             )
         }
-        What::ComplaintAnswered { text, cause } => {
+        EventKind::ComplaintAnswered { text, cause } => {
             format!("答复投诉：{text}（{}）", words::cause_name(app, cause))
         }
-        What::Wrote { text } => format!("客户留言：{text}"),
-        What::Answered { text } => format!("答复留言：{text}"),
-        What::PersonAsked { about } => format!("客户要求人工：{about}"),
-        What::PersonCalled { text } => format!("已回电：{text}"),
-        What::Rated { score, text } => format!("客户评价 {score} 分 {text}"),
-        What::PolicyFound { policy } => format!("已关联保单，尾号 {policy}"),
-        What::Entitled {
+        EventKind::Wrote { text } => format!("客户留言：{text}"),
+        EventKind::Answered { text } => format!("答复留言：{text}"),
+        EventKind::PersonAsked { about } => format!("客户要求人工：{about}"),
+        EventKind::PersonCalled { text } => format!("已回电：{text}"),
+        EventKind::Rated { score, text } => format!("客户评价 {score} 分 {text}"),
+        EventKind::PolicyFound { policy } => format!("已关联保单，尾号 {policy}"),
+        EventKind::Entitled {
             role,
             who,
             reason,
@@ -385,8 +387,8 @@ pub fn sentence(app: &App, what: &What) -> String {
                 words::role_name(*role)
             )
         }
-        What::Disowned => "投保人说这不是她报的，案件停止".into(),
-        What::DisownSettled { genuine, text } => {
+        EventKind::Disowned => "投保人说这不是她报的，案件停止".into(),
+        EventKind::DisownSettled { genuine, text } => {
             format!(
                 "{}：{text}",
                 if *genuine {
@@ -396,10 +398,10 @@ pub fn sentence(app: &App, what: &What) -> String {
                 }
             )
         }
-        What::DocumentWaived { document, reason } => {
+        EventKind::DocumentWaived { document, reason } => {
             format!("不用交{}：{reason}", words::name_of(app, document))
         }
-        What::Established {
+        EventKind::Established {
             matter,
             holds,
             reason,
@@ -410,7 +412,7 @@ pub fn sentence(app: &App, what: &What) -> String {
                 words::matter(*matter)
             )
         }
-        What::ConsentWithdrawn { consent } => {
+        EventKind::ConsentWithdrawn { consent } => {
             let name = app
                 .catalogue
                 .consents
@@ -419,7 +421,7 @@ pub fn sentence(app: &App, what: &What) -> String {
                 .map_or(consent.as_str(), |c| c.label.zh.as_str());
             format!("客户撤回同意：{name}")
         }
-        What::Corrected { fields } => {
+        EventKind::Corrected { fields } => {
             format!(
                 "客户更正了{}",
                 fields
@@ -429,7 +431,7 @@ pub fn sentence(app: &App, what: &What) -> String {
                     .join("、")
             )
         }
-        What::Escalated { deadline, to, by } => {
+        EventKind::Escalated { deadline, to, by } => {
             let clock = deadline.split(':').next().unwrap_or_default();
             let name = app
                 .catalogue
@@ -443,7 +445,7 @@ pub fn sentence(app: &App, what: &What) -> String {
                 by.to_local_text()
             )
         }
-        What::Requested { unavailable, .. } => match unavailable.len() {
+        EventKind::Requested { unavailable, .. } => match unavailable.len() {
             0 => "客户提交索赔申请，材料齐".into(),
             n => format!("客户提交索赔申请，说明 {n} 项无法提供"),
         },

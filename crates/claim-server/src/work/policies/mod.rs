@@ -7,7 +7,7 @@
 mod import;
 mod source;
 
-use claim_domain::lifecycle::{Actor, Desk, Stage, What};
+use claim_domain::lifecycle::{Actor, Desk, EventKind, Stage};
 use claim_domain::{Lob, Moment};
 
 use super::log;
@@ -42,7 +42,7 @@ pub async fn link(
 ) -> Result<()> {
     let number = policies::no(tx, policy_id).await?;
     claims::keep_policy(tx, &claim.id, policy_id).await?;
-    let what = What::PolicyFound {
+    let what = EventKind::PolicyFound {
         policy: mask::tail(&number),
     };
     log::append(app, tx, (&claim.id, claim.lob), actor, what, at).await?;
@@ -64,7 +64,7 @@ pub async fn register(app: &App, tx: &mut Tx, claim: (&str, Lob), at: Moment) ->
             tx,
             claim,
             &Actor::System,
-            What::Registered { handler },
+            EventKind::Registered { handler },
             at,
         )
         .await?;

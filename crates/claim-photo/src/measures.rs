@@ -5,24 +5,24 @@
 
 use crate::MEASURED;
 use crate::plane::{Picture, Plane, to_rgb};
-use claim_domain::checks::Look;
+use claim_domain::checks::Measures;
 
 /// Long edge of the picture in which the card is looked for.
 const OUTLINED: usize = 160;
 
 /// `small` is at least [`MEASURED`] long where the picture, of `size`, is; `whole` decodes all of
 /// it, for QR codes.
-pub(crate) fn look(
+pub(crate) fn measured(
     small: &Picture,
     size: (u32, u32),
     whole: Option<&dyn Fn() -> Option<Picture>>,
-) -> Look {
+) -> Measures {
     let measured = shrink(&small.planes[0], size_within(small, MEASURED));
     let (grey, width, height) = (&measured.pixels, measured.width, measured.height);
     let sum: u64 = grey.iter().map(|v| u64::from(*v)).sum();
     let burnt = grey.iter().filter(|v| **v >= 250).count();
     let (fill_permille, aspect_permille) = outline(&Small::of(small));
-    Look {
+    Measures {
         width: size.0,
         height: size.1,
         sharp: sharp(grey, width, height),
@@ -327,5 +327,5 @@ fn aspect(hull: &[Point]) -> u16 {
 }
 
 #[cfg(test)]
-#[path = "look_tests.rs"]
+#[path = "measures_tests.rs"]
 mod tests;

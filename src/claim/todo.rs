@@ -2,11 +2,13 @@
 
 use claim_api::ClaimView;
 use claim_domain::catalog::Phase;
-use claim_domain::lifecycle::{Actor, Claim, Gap, Kind, Line, Role, Stage, Todo, Turn, What, Work};
+use claim_domain::lifecycle::{
+    Actor, Claim, EventKind, Gap, Line, Role, Stage, StepKind, Todo, Turn, Work,
+};
 use claim_domain::money;
 use leptos::prelude::*;
 
-use super::deed::Deed;
+use super::action::ClaimAction;
 use super::history::{actor, name_of};
 use crate::i18n::c;
 use crate::ui::{button_link, changed, choices, click};
@@ -15,7 +17,7 @@ use crate::visit::Visit;
 /// What is typed on the claim's page. It outlives a redraw, so an incoming event erases nothing.
 #[derive(Clone, Copy)]
 pub struct Typed {
-    deed: Deed,
+    deed: ClaimAction,
     reason: RwSignal<String>,
     /// Assessment lines that the customer objects to.
     lines: RwSignal<Vec<u16>>,
@@ -36,7 +38,7 @@ impl Typed {
 
     pub fn new(visit: Visit, no: &str) -> Typed {
         Typed {
-            deed: Deed::new(visit, no),
+            deed: ClaimAction::new(visit, no),
             reason: RwSignal::new(String::new()),
             lines: RwSignal::new(Vec::new()),
             objecting: RwSignal::new(false),
@@ -66,7 +68,7 @@ pub fn asks(
         all.extend(wanted(visit, state, view));
         all.extend(todos.contains(&Todo::Request).then(|| request(view)));
         all.extend(missing(visit, &todos, &view.summary.claim_no));
-        if allowed.contains(&Kind::AssessmentAccepted) {
+        if allowed.contains(&StepKind::AssessmentAccepted) {
             all.extend(
                 state
                     .assessment
@@ -74,12 +76,16 @@ pub fn asks(
                     .map(|a| assessment(typed, again, a.version, &a.lines, a.total_fen, view)),
             );
         }
-        if allowed.contains(&Kind::DecisionAgreed) {
+        if allowed.contains(&StepKind::DecisionAgreed) {
             all.push(agreement(typed, again, state, &view.summary.claim_no));
         }
         all.extend(payee(state, &todos, &view.summary.claim_no));
-        if allowed.contains(&Kind::AdvanceAsked) {
-            let take = move |_| typed.deed.take(What::AdvanceAsked, move || again.run(()));
+        if allowed.contains(&StepKind::AdvanceAsked) {
+            let take = move |_| {
+                typed
+                    .deed
+                    .take(EventKind::AdvanceAsked, move || again.run(()))
+            };
             all.push(
                 view! {
                     <div class="note" id="advance">
@@ -169,8 +175,8 @@ fn assessment(
     };
     let ticks = lines.iter().enumerate().map(tick).collect_view();
     let answer = view.events.iter().rev().find_map(|e| match &e.what {
-        What::Assessed { answer, .. } if !answer.is_empty() => Some(answer.clone()),
-        What::Assessed { .. } => Some(String::new()),
+        EventKind::Assessed { answer, .. } if !answer.is_empty() => Some(answer.clone()),
+        EventKind::Assessed { .. } => Some(String::new()),
         _ => None,
     });
     let answer = answer
@@ -178,7 +184,7 @@ fn assessment(
         .map(|text| view! { <p class="note">{c().answered.replace("{text}", &text)}</p> });
     let accept = move |_| {
         typed.deed.take(
-            What::AssessmentAccepted {
+            EventKind::AssessmentAccepted {
                 version,
                 by_phone: false,
             },
@@ -188,7 +194,7 @@ fn assessment(
     let object = move |_| {
         let mut lines = typed.lines.get_untracked();
         lines.sort_unstable();
-        let what = What::AssessmentObjected {
+        let what = EventKind::AssessmentObjected {
             version,
             reason: typed.reason.get_untracked(),
             lines,
@@ -222,7 +228,11 @@ fn assessment(
 
 /// The decision is below the accepted amount: silence is never agreement.
 fn agreement(typed: Typed, again: Callback<()>, state: &Claim, no: &str) -> AnyView {
-    let agree = move |_| typed.deed.take(What::DecisionAgreed, move || again.run(()));
+    let agree = move |_| {
+        typed
+            .deed
+            .take(EventKind::DecisionAgreed, move || again.run(()))
+    };
     view! {
         <div class="note warn" id="agreement">
             <p>{c().agree_hint.replace("{sum}", &money::show(state.approved_fen.unwrap_or(0)))}</p>
@@ -275,10 +285,12 @@ fn disowning(
     if state.disowned_at.is_some() {
         return Some(view! { <p class="note warn" id="disowned">{c().disowned}</p> }.into_any());
     }
-    let may = state.allowed(&Actor::Customer).contains(&Kind::Disowned)
+    let may = state
+        .allowed(&Actor::Customer)
+        .contains(&StepKind::Disowned)
         && view.role == Role::Owner
         && !view.own_report;
-    let say = move |_| typed.deed.take(What::Disowned, move || again.run(()));
+    let say = move |_| typed.deed.take(EventKind::Disowned, move || again.run(()));
     may.then(|| {
         view! {
             <details id="not-mine"><summary>{c().disown_ask}</summary>
@@ -355,7 +367,7 @@ pub fn rating(
     state: &Claim,
     view: &ClaimView,
 ) -> Option<AnyView> {
-    let asked = state.allowed(&Actor::Customer).contains(&Kind::Rated)
+    let asked = state.allowed(&Actor::Customer).contains(&StepKind::Rated)
         && !view.limited
         && view.summary.incident != "health.death";
     asked.then(|| question(typed, again))
@@ -371,7 +383,7 @@ fn question(typed: Typed, again: Callback<()>) -> AnyView {
     let send = move |_| {
         let score = typed.score.get_untracked().parse().unwrap_or(0);
         typed.deed.of("/rate").take(
-            What::Rated {
+            EventKind::Rated {
                 score,
                 text: typed.words.get_untracked(),
             },
@@ -396,12 +408,12 @@ pub fn survey(
     view: &ClaimView,
 ) -> Option<AnyView> {
     let report = view.events.iter().rev().find_map(|e| match &e.what {
-        What::SurveyReported { report } if !report.is_empty() => Some(report.clone()),
+        EventKind::SurveyReported { report } if !report.is_empty() => Some(report.clone()),
         _ => None,
     })?;
     let send = move |_| {
         typed.deed.of("/remark").take(
-            What::SurveyRemarked {
+            EventKind::SurveyRemarked {
                 text: typed.remark.get_untracked(),
             },
             move || {
@@ -413,7 +425,7 @@ pub fn survey(
     };
     let may = state
         .allowed(&Actor::Customer)
-        .contains(&Kind::SurveyRemarked)
+        .contains(&StepKind::SurveyRemarked)
         && !view.limited;
     let form = may.then(|| {
         view! {
@@ -434,10 +446,13 @@ pub fn withdraw(
     state: &Claim,
     view: &ClaimView,
 ) -> Option<AnyView> {
-    let may = state.allowed(&Actor::Customer).contains(&Kind::Withdrawn) && !view.limited;
+    let may = state
+        .allowed(&Actor::Customer)
+        .contains(&StepKind::Withdrawn)
+        && !view.limited;
     let leave = move |_| {
         typed.deed.of("/withdraw").take(
-            What::Withdrawn {
+            EventKind::Withdrawn {
                 reason: typed.leaving.get_untracked(),
             },
             move || again.run(()),

@@ -2,7 +2,7 @@
 //! place for errors.
 
 use claim_api::{BASE, Step};
-use claim_domain::lifecycle::{Event, What};
+use claim_domain::lifecycle::{Event, EventKind};
 use leptos::prelude::*;
 
 use crate::i18n;
@@ -13,7 +13,7 @@ use crate::visit::Visit;
 
 /// A page's exchange with the server: errors, messages, whether a call is under way.
 #[derive(Clone, Copy)]
-pub struct Deed {
+pub struct ClaimAction {
     visit: Visit,
     /// Prefix for field names on a page with several forms.
     form: &'static str,
@@ -23,9 +23,9 @@ pub struct Deed {
     busy: RwSignal<bool>,
 }
 
-impl Deed {
-    pub fn new(visit: Visit, no: &str) -> Deed {
-        Deed {
+impl ClaimAction {
+    pub fn new(visit: Visit, no: &str) -> ClaimAction {
+        ClaimAction {
             visit,
             form: "",
             no: StoredValue::new(no.to_owned()),
@@ -37,12 +37,12 @@ impl Deed {
 
     /// The same for one of several forms: `/remark` and the server's `/text` make the field
     /// `/remark/text`.
-    pub fn of(self, form: &'static str) -> Deed {
-        Deed { form, ..self }
+    pub fn of(self, form: &'static str) -> ClaimAction {
+        ClaimAction { form, ..self }
     }
 
     /// Takes a step; `then` runs when the server has it. What was typed stays until then.
-    pub fn take(self, what: What, then: impl FnOnce() + 'static) {
+    pub fn take(self, what: EventKind, then: impl FnOnce() + 'static) {
         let path = format!("{BASE}/claims/{}/steps", self.no.get_value());
         self.call(
             async move { http::post::<Event>(&path, &Step { what }).await.map(drop) },

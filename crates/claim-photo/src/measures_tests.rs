@@ -27,7 +27,7 @@ fn page(width: u32, height: u32) -> RgbImage {
     })
 }
 
-fn measured(picture: &RgbImage) -> Look {
+fn measured(picture: &RgbImage) -> Measures {
     let mut file = Vec::new();
     JpegEncoder::new_with_quality(&mut file, 85)
         .write_image(
@@ -133,7 +133,7 @@ fn alike_pictures_have_alike_hashes() {
     let picture = RgbImage::from_fn(1600, 1200, |x, y| {
         Rgb([((x * y / 3000) % 256) as u8, (x / 7) as u8, (y / 5) as u8])
     });
-    let bits = |a: &Look, b: &Look| {
+    let bits = |a: &Measures, b: &Measures| {
         (u64::from_str_radix(&a.dhash, 16).unwrap() ^ u64::from_str_radix(&b.dhash, 16).unwrap())
             .count_ones()
     };
