@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{Caller, opened};
 use crate::now;
-use crate::pages::staff::steps;
+use crate::pages::staff::history;
 use crate::store::claims;
 use crate::words;
-use crate::work::{letters, messages};
+use crate::work::{letters, messages, steps};
 
 /// One sample of each kind, with facts for the texts that show them.
 fn samples() -> Vec<EventKind> {
@@ -102,7 +102,13 @@ async fn every_step_is_told_wherever_it_must_be() {
             kind.has_message(),
             "{named}"
         );
-        assert!(!steps::sentence(&app, &what).is_empty(), "{named}");
+        let told = history::sentence(&app, &what);
+        assert!(!told.is_empty(), "{named}");
+        let facts = serde_json::to_value(&what).unwrap()[named].clone();
+        for (field, ..) in steps::form(kind).into_iter().flat_map(|(_, fields)| fields) {
+            let fact = facts[field].as_str().unwrap_or_default();
+            assert!(told.contains(fact), "{named}: {field} is not in {told}");
+        }
         let actor = claim_domain::lifecycle::Actor::System;
         let event = Event {
             seq: 1,

@@ -6,11 +6,11 @@ use claim_domain::money;
 use claim_domain::policy::{Cover, Policy};
 use maud::{Markup, html};
 
-use super::{steps, words};
+use super::words;
 use crate::App;
 use crate::store::staff::Member;
 use crate::work::fields::Fields;
-use crate::work::steps::MOST_AWARDS;
+use crate::work::steps::{self, MOST_AWARDS};
 
 pub fn verdict_form(no: &str, id: &str, name: &str) -> Markup {
     html! {

@@ -4,7 +4,7 @@
 mod catastrophes;
 mod figures;
 mod forms;
-pub mod steps;
+pub mod history;
 mod words;
 
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
@@ -355,7 +355,7 @@ async fn claim_page(
             ul { @for (seq, letter) in &letters { li { a href={ "/staff/claims/" (stored.no) "/letters/" (seq) } { (letter.title) } " " (letter.date) } } }
         }
         h2 { "经过" }
-        (steps::history(app, &events))
+        (history::history(app, &events))
     };
     Ok(page("zh-CN", &stored.no, content))
 }

@@ -1,156 +1,12 @@
-//! Each step in the words of the insurer's people: the form that asks for its facts, and its line
-//! in the history. What comes of a form is [`crate::work::steps`].
+//! What happened to a claim, one sentence for each event, in the words of the insurer's people.
 
-use claim_domain::lifecycle::{Actor, Event, EventKind, Stage, StepKind};
+use claim_domain::lifecycle::{Actor, Event, EventKind, Stage};
 use claim_domain::money;
 use maud::{Markup, html};
 
 use super::words;
 use crate::App;
-
-/// Name, label, whether it is long, whether it may be left out.
-pub type Field = (&'static str, &'static str, bool, bool);
-
-const LONG: bool = true;
-const MAY_LACK: bool = true;
-
-/// Title and fields of the form of a step; `None`: not for staff, or with a form of its own.
-pub fn form(kind: StepKind) -> Option<(&'static str, &'static [Field])> {
-    Some(match kind {
-        StepKind::Registered => ("立案", &[("handler", "经办人（客户会看到）", false, false)]),
-        StepKind::NotAccepted => (
-            "不予受理",
-            &[
-                ("text", "原因说明（客户会看到）", LONG, false),
-                ("next_step", "客户可以怎么办", LONG, false),
-            ],
-        ),
-        StepKind::SurveyStarted => (
-            "开始查勘",
-            &[("surveyor", "查勘员（客户会看到）", false, false)],
-        ),
-        StepKind::SurveySkipped => (
-            "无需查勘",
-            &[("reason", "为什么不用（客户会看到）", false, false)],
-        ),
-        StepKind::SurveyReported => ("查勘结论", &[("report", "结论（客户会看到）", LONG, false)]),
-        StepKind::Assessed => (
-            "定损",
-            &[
-                (
-                    "lines",
-                    "逐项填写，一行一项，做法可写修复、更换、工时，金额在最后，例如：前保险杠 更换 800.00",
-                    LONG,
-                    false,
-                ),
-                (
-                    "answer",
-                    "对客户异议的答复（有异议时必填，客户会看到）",
-                    LONG,
-                    MAY_LACK,
-                ),
-            ],
-        ),
-        StepKind::AssessmentAccepted => ("客户电话同意定损", &[]),
-        StepKind::Approved => (
-            "核赔通过",
-            &[("basis", "结论和总的依据（客户会看到）", LONG, false)],
-        ),
-        StepKind::Rejected => (
-            "拒赔",
-            &[
-                ("clause", "条款（客户会看到）", LONG, false),
-                ("facts", "依据的事实（客户会看到）", LONG, false),
-                ("evidence", "证据（客户会看到）", LONG, false),
-            ],
-        ),
-        StepKind::SentBack => ("退回", &[("reason", "原因（客户会看到）", LONG, false)]),
-        StepKind::PaymentOrdered => ("发出付款指令", &[("instruction", "指令号", false, false)]),
-        StepKind::PaymentFailed => (
-            "付款被退回",
-            &[("reason", "原因（客户会看到）", false, false)],
-        ),
-        StepKind::Paid => ("已支付", &[("reference", "银行流水号", false, false)]),
-        StepKind::AdvancePaid => (
-            "先予支付",
-            &[
-                ("amount_fen", "能够确定的金额（元）", false, false),
-                ("reference", "银行流水号", false, false),
-            ],
-        ),
-        StepKind::DecisionAgreed => ("客户电话同意核定结果", &[]),
-        StepKind::PolicyFound => (
-            "关联保单",
-            &[("policy", "保单号（出险当天有效）", false, false)],
-        ),
-        StepKind::Entitled => (
-            "身份已核实，可以办理",
-            &[
-                ("name", "姓名（不填为报案人）", false, MAY_LACK),
-                ("phone", "手机号（不填为报案人的）", false, MAY_LACK),
-                ("reason", "可以办什么、依据什么（客户会看到）", false, false),
-                ("until", "有效到哪天，例如 2026-12-01", false, MAY_LACK),
-            ],
-        ),
-        StepKind::DisownSettled => (
-            "核实结果：是不是投保人同意的报案",
-            &[("text", "怎样核实的（客户会看到）", LONG, false)],
-        ),
-        StepKind::DocumentWaived => (
-            "这份材料不用交",
-            &[("reason", "为什么（客户会看到）", false, false)],
-        ),
-        StepKind::Established => ("认定", &[("reason", "依据（客户会看到）", false, false)]),
-        StepKind::Closed => ("结案", &[]),
-        StepKind::Reopened => ("重新打开", &[("reason", "原因（客户会看到）", LONG, false)]),
-        StepKind::SupplementEnded => (
-            "不再需要补充材料",
-            &[("reason", "原因（客户会看到）", false, false)],
-        ),
-        StepKind::Marked => (
-            "标记",
-            &[
-                ("reason", "说明（客户会看到，不要写怀疑）", false, false),
-                ("until", "预计到哪天，例如 2026-12-01", false, MAY_LACK),
-            ],
-        ),
-        StepKind::Unmarked => ("取消标记", &[]),
-        StepKind::ReviewAnswered => ("答复复核", &[("text", "答复（客户会看到）", LONG, false)]),
-        StepKind::ComplaintExtended => (
-            "延长投诉答复期限",
-            &[("reason", "原因（客户会看到）", LONG, false)],
-        ),
-        StepKind::ComplaintAnswered => ("答复投诉", &[("text", "答复（客户会看到）", LONG, false)]),
-        StepKind::Answered => ("答复留言", &[("text", "答复（客户会看到）", LONG, false)]),
-        StepKind::PersonCalled => (
-            "已给客户回电",
-            &[("text", "说了什么（客户会看到）", LONG, false)],
-        ),
-        StepKind::Reported
-        | StepKind::SurveyRemarked
-        | StepKind::AssessmentObjected
-        | StepKind::ApprovalAsked
-        | StepKind::LetterDelivered
-        | StepKind::PayeesNamed
-        | StepKind::AdvanceAsked
-        | StepKind::Archived
-        | StepKind::Withdrawn
-        | StepKind::DocumentReceived
-        | StepKind::SupplementAsked
-        | StepKind::SupplementExcused
-        | StepKind::DocumentJudged
-        | StepKind::Requested
-        | StepKind::ReviewAsked
-        | StepKind::ComplaintFiled
-        | StepKind::Wrote
-        | StepKind::PersonAsked
-        | StepKind::Rated
-        | StepKind::Disowned
-        | StepKind::ConsentWithdrawn
-        | StepKind::Corrected
-        | StepKind::Escalated => return None,
-    })
-}
+use crate::work::steps;
 
 pub fn history(app: &App, events: &[Event]) -> Markup {
     html! { ol { @for event in events { li {
@@ -182,8 +38,6 @@ pub fn sentence(app: &App, what: &EventKind) -> String {
                 "客户自助拍照"
             }
         ),
-        EventKind::SurveySkipped { reason } => format!("无需查勘：{reason}"),
-        EventKind::SurveyReported { report } => format!("查勘结论：{report}"),
         EventKind::SurveyRemarked { text } => format!("客户对查勘的说明：{text}"),
         EventKind::Assessed {
             version,
@@ -277,9 +131,7 @@ pub fn sentence(app: &App, what: &EventKind) -> String {
             amount_fen,
             reference,
         } => format!("先予支付 {}，流水号 {reference}", money::show(*amount_fen)),
-        EventKind::Closed => "结案".into(),
         EventKind::Archived => "归档".into(),
-        EventKind::Reopened { reason } => format!("重新打开：{reason}"),
         EventKind::Withdrawn { reason } => format!("客户撤案：{reason}"),
         EventKind::DocumentReceived {
             document, bytes, ..
@@ -309,7 +161,6 @@ pub fn sentence(app: &App, what: &EventKind) -> String {
         EventKind::SupplementExcused { document, reason } => {
             format!("客户说明拿不到{}：{reason}", words::name_of(app, document))
         }
-        EventKind::SupplementEnded { reason } => format!("不再需要补充：{reason}"),
         EventKind::DocumentJudged {
             document,
             accepted,
@@ -369,9 +220,7 @@ pub fn sentence(app: &App, what: &EventKind) -> String {
             format!("答复投诉：{text}（{}）", words::cause_name(app, cause))
         }
         EventKind::Wrote { text } => format!("客户留言：{text}"),
-        EventKind::Answered { text } => format!("答复留言：{text}"),
         EventKind::PersonAsked { about } => format!("客户要求人工：{about}"),
-        EventKind::PersonCalled { text } => format!("已回电：{text}"),
         EventKind::Rated { score, text } => format!("客户评价 {score} 分 {text}"),
         EventKind::PolicyFound { policy } => format!("已关联保单，尾号 {policy}"),
         EventKind::Entitled {
@@ -449,5 +298,23 @@ pub fn sentence(app: &App, what: &EventKind) -> String {
             0 => "客户提交索赔申请，材料齐".into(),
             n => format!("客户提交索赔申请，说明 {n} 项无法提供"),
         },
+        plain => told(plain),
+    }
+}
+
+/// A step whose form says it all: the form's title and what was filled in.
+fn told(plain: &EventKind) -> String {
+    let Some((title, fields)) = steps::form(plain.kind()) else {
+        return String::new();
+    };
+    let whole = serde_json::to_value(plain).unwrap_or_default();
+    let facts = &whole[plain.kind().as_str()];
+    let facts: Vec<&str> = fields
+        .iter()
+        .filter_map(|(name, ..)| facts[name].as_str())
+        .collect();
+    match facts[..] {
+        [] => title.into(),
+        _ => format!("{title}：{}", facts.join("；")),
     }
 }
