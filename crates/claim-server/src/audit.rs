@@ -29,6 +29,8 @@ pub struct Audit {
 #[serde(rename_all = "kebab-case")]
 pub enum Who {
     Staff(String),
+    /// An account of another system.
+    Service(String),
     /// The beginning of the hash of a session's token.
     Session(String),
     /// Whoever works on the server machine itself.

@@ -1,9 +1,10 @@
-//! Outgoing requests of this server: to the message gateway and to WeChat.
+//! Outgoing requests of this server: to the message gateway, the insurer's systems and WeChat.
 //!
 //! Promise: within ten seconds there is an answer or a reason; no reason contains an address or a
 //! body, which may hold a secret or a number. The operating system's certificates are trusted; no
 //! proxy is used.
 
+use std::fmt::{self, Display, Formatter};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -27,26 +28,66 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         .into()
 });
 
+/// Why a request failed, for the log.
+#[derive(Debug)]
+pub struct Failed {
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    reason: String,
+}
+
+impl Display for Failed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl Failed {
+    fn answered(status: u16) -> Failed {
+        Failed {
+            status: Some(status),
+            reason: format!("answered {status}"),
+        }
+    }
+
+    fn because(reason: impl Into<String>) -> Failed {
+        Failed {
+            status: None,
+            reason: reason.into(),
+        }
+    }
+}
+
 /// POSTs JSON, or GETs if there is no body. Returns the body of a 2xx; a redirect is a failure.
 ///
 /// # Errors
-/// What went wrong, for the log.
+/// What went wrong.
 pub async fn call(
     url: String,
     headers: Vec<(&'static str, String)>,
     body: Option<String>,
-) -> Result<String, String> {
+) -> Result<String, Failed> {
+    let json = ("content-type", "application/json".to_owned());
+    call_as(url, [headers, vec![json]].concat(), body).await
+}
+
+/// The same with the content type among the headers.
+///
+/// # Errors
+/// What went wrong.
+pub async fn call_as(
+    url: String,
+    headers: Vec<(&'static str, String)>,
+    body: Option<String>,
+) -> Result<String, Failed> {
     let call = move || {
         let answer = match body {
-            Some(body) => {
-                let request = AGENT.post(&url).header("content-type", "application/json");
-                headers
-                    .iter()
-                    .fold(request, |request, (name, value)| {
-                        request.header(*name, value)
-                    })
-                    .send(body)
-            }
+            Some(body) => headers
+                .iter()
+                .fold(AGENT.post(&url), |request, (name, value)| {
+                    request.header(*name, value)
+                })
+                .send(body),
             None => headers
                 .iter()
                 .fold(AGENT.get(&url), |request, (name, value)| {
@@ -56,7 +97,7 @@ pub async fn call(
         };
         let mut answer = answer.map_err(reason)?;
         if !answer.status().is_success() {
-            return Err(format!("answered {}", answer.status().as_u16()));
+            return Err(Failed::answered(answer.status().as_u16()));
         }
         // Whatever a gateway writes beside its 2xx, in any encoding, does not make it a failure.
         let body = answer
@@ -69,18 +110,18 @@ pub async fn call(
     };
     tokio::task::spawn_blocking(call)
         .await
-        .unwrap_or_else(|error| Err(error.to_string()))
+        .unwrap_or_else(|error| Err(Failed::because(error.to_string())))
 }
 
-fn reason(error: ureq::Error) -> String {
+fn reason(error: ureq::Error) -> Failed {
     match error {
-        ureq::Error::StatusCode(status) => format!("answered {status}"),
-        ureq::Error::Timeout(_) => "no answer within ten seconds".into(),
-        ureq::Error::Io(error) => error.kind().to_string(),
-        ureq::Error::HostNotFound => "unknown host".into(),
-        ureq::Error::ConnectionFailed => "no connection".into(),
-        ureq::Error::Tls(why) => why.into(),
-        ureq::Error::Rustls(error) => error.to_string(),
-        _ => "the request or its answer is malformed".into(),
+        ureq::Error::StatusCode(status) => Failed::answered(status),
+        ureq::Error::Timeout(_) => Failed::because("no answer within ten seconds"),
+        ureq::Error::Io(error) => Failed::because(error.kind().to_string()),
+        ureq::Error::HostNotFound => Failed::because("unknown host"),
+        ureq::Error::ConnectionFailed => Failed::because("no connection"),
+        ureq::Error::Tls(why) => Failed::because(why),
+        ureq::Error::Rustls(error) => Failed::because(error.to_string()),
+        _ => Failed::because("the request or its answer is malformed"),
     }
 }

@@ -26,6 +26,7 @@ mod work;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -40,7 +41,7 @@ pub use openapi::document as openapi_document;
 pub use routes::listed as routes;
 pub use store::chain::Followed;
 pub use work::delivery::Driver;
-pub use work::policies;
+pub use work::{feed, hooks, policies, services};
 
 use failure::Result;
 use store::assets::Assets;
@@ -109,6 +110,9 @@ pub struct Shared {
     /// For reading, hashing and decoding images and PDFs.
     decoding: limits::Gate,
     delivering: tokio::sync::Mutex<()>,
+    hooking: tokio::sync::Mutex<()>,
+    /// There may be events that the insurer's systems do not have yet.
+    unsent: AtomicBool,
     source: Option<Box<dyn policies::PolicySource>>,
     searching: tokio::sync::Mutex<()>,
     wechat: hosts::wechat::WeChat,
@@ -233,6 +237,8 @@ impl App {
             streams: limits::Places::default(),
             decoding: limits::Gate::new(2, 64),
             delivering: tokio::sync::Mutex::new(()),
+            hooking: tokio::sync::Mutex::new(()),
+            unsent: AtomicBool::default(),
             source,
             searching: tokio::sync::Mutex::new(()),
             wechat,

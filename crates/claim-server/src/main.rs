@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use claim_domain::lifecycle::Desk;
-use claim_server::{App, Driver, Followed, Options, policies, serve};
+use claim_server::{App, Driver, Followed, Options, feed, hooks, policies, serve, services};
 use clap::{Parser, Subcommand};
 use ipnet::IpNet;
 
@@ -97,6 +97,22 @@ enum Command {
         #[command(subcommand)]
         command: PoliciesCommand,
     },
+    /// Systems that every event is sent to (docs/INTEGRATION.md).
+    Hooks {
+        #[command(subcommand)]
+        command: HooksCommand,
+    },
+    /// Accounts of other systems that read claims and take steps (docs/INTEGRATION.md).
+    Services {
+        #[command(subcommand)]
+        command: ServicesCommand,
+    },
+    /// Writes every event after a number as NDJSON (CloudEvents) to standard output, for a
+    /// warehouse.
+    Events {
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+    },
     /// Verifies every hash chain, file and anchor; fails with an error that names the first
     /// mismatch. Writes nothing.
     Verify,
@@ -121,6 +137,82 @@ enum PoliciesCommand {
     },
     /// Writes every policy as NDJSON to standard output.
     Export,
+}
+
+#[derive(Subcommand)]
+enum HooksCommand {
+    /// Adds a system, which is told of every event from now on, or changes its address; prints the
+    /// secret of its signatures.
+    Add {
+        name: String,
+        url: String,
+    },
+    Remove {
+        name: String,
+    },
+    /// Prints each system: how far it is, how many claims wait, how many events were given up.
+    List,
+    /// Prints the events that were given up.
+    Dead {
+        name: String,
+    },
+    /// Sends everything after a number again.
+    Replay {
+        name: String,
+        after: i64,
+    },
+}
+
+#[derive(Subcommand)]
+enum ServicesCommand {
+    /// Adds an account or changes one; prints its secret, which is shown only now.
+    Add {
+        name: String,
+        /// What customers see, such as "理赔核心".
+        shown_as: String,
+        /// read, register, survey, assess, decide, pay, supervise, message.
+        #[arg(required = true)]
+        scopes: Vec<String>,
+    },
+    Remove {
+        name: String,
+    },
+}
+
+async fn of_hooks(app: &App, command: HooksCommand) -> Result<(), String> {
+    match command {
+        HooksCommand::Add { name, url } => println!("{}", hooks::add(app, &name, &url).await?),
+        HooksCommand::Remove { name } => hooks::remove(app, &name).await?,
+        HooksCommand::Replay { name, after } => hooks::replay(app, &name, after).await?,
+        HooksCommand::List => {
+            let (all, newest) = hooks::list(app).await?;
+            for (hook, waiting, dead) in all {
+                let (done, url) = (hook.done, &hook.url);
+                println!(
+                    "{}\t{url}\t{done} of {newest}\t{waiting} claims wait\t{dead} events given up",
+                    hook.name
+                );
+            }
+        }
+        HooksCommand::Dead { name } => {
+            for (seq, at, reason) in hooks::dead(app, &name).await? {
+                println!("{seq}\t{at}\t{reason}");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn of_services(app: &App, command: ServicesCommand) -> Result<(), String> {
+    match command {
+        ServicesCommand::Add {
+            name,
+            shown_as,
+            scopes,
+        } => println!("{}", services::add(app, &name, &shown_as, &scopes).await?),
+        ServicesCommand::Remove { name } => services::remove(app, &name).await?,
+    }
+    Ok(())
 }
 
 async fn of_policies(app: &App, command: PoliciesCommand) -> Result<(), String> {
@@ -223,6 +315,14 @@ async fn run(cli: Cli) -> Result<(), String> {
             idle_seconds,
         }) => {
             println!("{}", app.add_kiosk(&name, &paper, idle_seconds).await?);
+            Ok(())
+        }
+        Some(Command::Hooks { command }) => of_hooks(&app, command).await,
+        Some(Command::Services { command }) => of_services(&app, command).await,
+        Some(Command::Events { after }) => {
+            let out = &mut io::BufWriter::new(io::stdout());
+            let count = feed::export(&app, after, out).await?;
+            eprintln!("{count} events");
             Ok(())
         }
         Some(Command::Policies { command }) => of_policies(&app, command).await,

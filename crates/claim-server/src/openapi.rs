@@ -12,7 +12,7 @@ use crate::hosts::{handoffs, kiosk, launch, wechat};
 use crate::http::access::Access;
 use crate::http::api::{
     bank, claims, documents, drafts, letters, meta, payees, policies, preferences, proofs, records,
-    reports, sessions, shares, stream, uploads,
+    reports, sessions, shares, stream, systems, uploads,
 };
 use crate::routes;
 
@@ -51,6 +51,11 @@ use crate::routes;
         stream::stream,
         payees::name,
         bank::answer,
+        systems::token,
+        systems::events,
+        systems::claim,
+        systems::file,
+        systems::step,
         letters::letter,
         records::whole,
         records::me,
@@ -96,6 +101,7 @@ fn complete(document: &mut Value) {
     document["components"]["securitySchemes"] = json!({
         "session": { "type": "apiKey", "in": "cookie", "name": "sid", "description": "Begins with the first answer; `__Host-sid` behind TLS." },
         "kiosk": { "type": "apiKey", "in": "cookie", "name": "kiosk", "description": "A machine in a branch, by its enrolment." },
+        "system": { "type": "oauth2", "flows": { "clientCredentials": { "tokenUrl": "/api/v1/systems/token", "scopes": {} } } },
         "peer": { "type": "apiKey", "in": "header", "name": "Signature", "description": "`hmac-sha256=` and the hex digest of the body." }
     });
     bounded(document);
@@ -120,6 +126,7 @@ fn complete(document: &mut Value) {
                 Access::SignedIn | Access::Claimant | Access::Insured => json!([{ "session": [] }]),
                 Access::Kiosk => json!([{ "kiosk": [] }]),
                 Access::Peer => json!([{ "peer": [] }]),
+                Access::System => json!([{ "system": [] }]),
                 Access::Staff => json!([]),
             };
             for parameter in operation

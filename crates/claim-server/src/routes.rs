@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, any, head};
 use crate::http::access::{Access, Right, begins_with};
 use crate::http::api::{
     bank, claims, documents, drafts, letters, meta, payees, policies, preferences, proofs, records,
-    reports, sessions, shares, stream, uploads,
+    reports, sessions, shares, stream, systems, uploads,
 };
 use crate::http::{access, guard};
 use crate::{App, hosts, pages};
@@ -67,6 +67,11 @@ routes! { API api:
     "/claims/{no}/file" Insured { get records::whole }
     "/claims/{no}/shares" Insured { get shares::list, post shares::create, delete shares::revoke }
     "/bank/answers" Peer { post bank::answer }
+    "/systems/token" Open { post systems::token }
+    "/systems/events" System { get systems::events }
+    "/systems/claims/{no}" System { get systems::claim }
+    "/systems/claims/{no}/files/{id}" System { get systems::file }
+    "/systems/claims/{no}/steps" System { post systems::step }
     "/kiosk" Kiosk { get hosts::kiosk::view }
     "/kiosk/wipe" Kiosk { post hosts::kiosk::wipe }
     "/handoffs" Kiosk { post hosts::handoffs::begin }

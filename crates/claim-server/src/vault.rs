@@ -259,6 +259,11 @@ impl Vault {
         format!("hmac-sha256={}", hex(&mac(&self.peer_key(peer), body)))
     }
 
+    /// The HMAC-SHA256 of a text, with the key for `peer`.
+    pub fn mac(&self, peer: &str, text: &[u8]) -> [u8; 32] {
+        mac(&self.peer_key(peer), text)
+    }
+
     /// Compares in constant time.
     pub fn is_signed(&self, peer: &str, body: &[u8], signature: &[u8]) -> bool {
         let right = self.signature(peer, body);

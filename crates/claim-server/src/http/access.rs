@@ -16,6 +16,8 @@ use super::{body, cookies, network};
 use crate::failure::{Failure, Result};
 use crate::store::claims::{self, ClaimRow};
 use crate::store::kiosks;
+use crate::store::services::{self, Service};
+use crate::work::services::Scope;
 use crate::work::sessions::{self, Session};
 use crate::{App, now};
 
@@ -32,6 +34,7 @@ pub enum Access {
     Kiosk,
     Staff,
     Peer,
+    System,
 }
 
 /// A first parameter of handlers.
@@ -58,7 +61,7 @@ macro_rules! rights {
 }
 
 rights!(
-    Open, Visitor, Guest, SignedIn, Party, Claimant, Insured, Kiosk, Peer
+    Open, Visitor, Guest, SignedIn, Party, Claimant, Insured, Kiosk, Peer, System
 );
 
 /// Everybody, even without a session.
@@ -235,6 +238,33 @@ impl Peer {
     }
 }
 
+/// A system of the insurer, by its token (otherwise 401).
+pub struct System(pub Service);
+
+impl FromRequestParts<App> for System {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<System> {
+        let sent = parts.headers.get(header::AUTHORIZATION);
+        let token = sent
+            .and_then(|sent| sent.to_str().ok()?.strip_prefix("Bearer "))
+            .ok_or(ProblemCode::SessionExpired)?;
+        let found = services::with_token(&mut app.store.read().await?, token, now()).await?;
+        found.map(System).ok_or(ProblemCode::SessionExpired.into())
+    }
+}
+
+impl System {
+    /// # Errors
+    /// `not-this-person` without the scope.
+    pub fn needs(&self, scope: Scope) -> Result<()> {
+        if self.0.may(scope) {
+            Ok(())
+        } else {
+            Err(ProblemCode::NotThisPerson.into())
+        }
+    }
+}
+
 fn session_of(parts: &Parts) -> Option<Session> {
     parts.extensions.get::<Session>().cloned()
 }
@@ -263,10 +293,14 @@ const REPORTS: [&str; 2] = ["/api/v1/notices", "/lite"];
 /// Where a session begins although nothing is created.
 const FIRST_LOOKS: [&str; 2] = ["/api/v1/session", "/lite"];
 
+/// Other systems sign or bring a token: a session would be of no use to them.
+const MACHINES: [&str; 2] = ["/api/v1/systems/", "/api/v1/bank/"];
+
 /// Puts the [`Session`] into the request; makes an anonymous one where the request needs it.
 pub async fn enter(app: &App, request: &mut Request) -> Result<Fresh> {
     let path = request.uri().path();
-    if !(path.starts_with(claim_api::BASE) || path.starts_with("/lite")) {
+    let is_machine = MACHINES.iter().any(|machine| path.starts_with(machine));
+    if is_machine || !(path.starts_with(claim_api::BASE) || path.starts_with("/lite")) {
         return Ok(Fresh(None));
     }
     let at = now();

@@ -124,6 +124,15 @@ pub async fn verify(
         anchors: anchors.len() as u64,
         ..Followed::default()
     };
+    let untold: Option<(String, u32)> = sqlx::query_as(
+        "SELECT e.claim_id, e.seq FROM event e LEFT JOIN feed f ON f.claim_id = e.claim_id AND f.event_seq = e.seq WHERE f.seq IS NULL LIMIT 1",
+    )
+    .fetch_optional(db.sql())
+    .await
+    .map_err(told)?;
+    if let Some((id, seq)) = untold {
+        return Err(format!("{id}: event {seq} is not in the feed"));
+    }
     let mut heads: BTreeMap<&str, &(u32, String)> = BTreeMap::new();
     for anchor in &anchors {
         heads.extend(anchor.claims.iter().map(|(id, head)| (id.as_str(), head)));

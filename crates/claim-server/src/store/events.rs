@@ -6,9 +6,9 @@ use claim_domain::{Lob, Moment};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::claims;
 use super::snapshot::{self, Snapshot};
 use super::{Db, Tx, json};
+use super::{claims, feed};
 use crate::failure::{Failure, Result};
 use crate::vault::{DataKey, sha256_hex};
 
@@ -44,6 +44,17 @@ fn former(text: &str) -> Option<EventKind> {
     let payee = serde_json::json!({ "no": 1, "kind": "insured", "holder": named["holder"], "last4": named["last4"], "share": "equal" });
     what = serde_json::json!({ "payees-named": { "payees": [payee] } });
     serde_json::from_value(what).ok()
+}
+
+/// One event of a claim.
+pub(super) async fn one(db: &mut Db, claim_id: &str, seq: u32) -> Result<Event> {
+    let key = claims::key(db, claim_id).await?;
+    let row = sqlx::query("SELECT seq, at, actor, what FROM event WHERE claim_id = ? AND seq = ?")
+        .bind(claim_id)
+        .bind(seq)
+        .fetch_one(db.sql())
+        .await?;
+    event_of(&key, claim_id, &row)
 }
 
 /// The events of one claim after `seq`, in order.
@@ -110,6 +121,7 @@ pub async fn add(
         .bind(beside)
         .execute(tx.sql())
         .await?;
+    feed::add(tx, claim_id, event.seq).await?;
     sqlx::query("UPDATE claim SET stage = ?, seq = ?, snapshot_sealed = ? WHERE id = ?")
         .bind(snapshot.claim.stage.as_str())
         .bind(event.seq)

@@ -6,6 +6,7 @@ mod items;
 mod races;
 mod routes;
 mod steps;
+mod systems;
 
 use std::path::Path;
 

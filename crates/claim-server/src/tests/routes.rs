@@ -179,6 +179,12 @@ async fn who_may_use_which_route() {
                 );
                 assert_ne!(s, 303, "{named}");
             }
+            Access::System => {
+                assert!(
+                    [n, f, x, s].iter().all(|s| *s == 401) && every(&|s| s == 401),
+                    "{named}"
+                )
+            }
             Access::Peer => {
                 assert!(
                     [n, f, x, s].iter().all(|s| matches!(s, 401 | 415))

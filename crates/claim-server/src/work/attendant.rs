@@ -11,7 +11,7 @@ use claim_domain::documents::Folder;
 use claim_domain::lifecycle::{Actor, Claim, Desk, EventKind, Stage, Turn};
 use claim_domain::{Moment, local_day};
 
-use super::{delivery, log, messages, papers, policies};
+use super::{delivery, hooks, log, messages, papers, policies};
 use crate::failure::{Failure, Result};
 use crate::store::claims::{self, ClaimRow};
 use crate::store::snapshot::Snapshot;
@@ -30,6 +30,7 @@ pub async fn attend(app: &App, claim_id: &str) {
     }
     app.news.tell(claim_id);
     delivery::begin(app);
+    hooks::begin(app);
 }
 
 /// Looks for policies in the background: the insurer's system may be slow. One search at a time.
@@ -62,6 +63,7 @@ pub async fn tick(app: &App) -> Result<()> {
         attend(app, &claim_id).await;
     }
     delivery::begin(app);
+    hooks::begin(app);
     search(app);
     Ok(())
 }

@@ -121,4 +121,5 @@ async fn post(app: &App, url: &str, message: &Queued) -> std::result::Result<(),
     egress::call(url.to_owned(), vec![("signature", signature)], Some(body))
         .await
         .map(drop)
+        .map_err(|e| e.to_string())
 }

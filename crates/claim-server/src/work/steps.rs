@@ -11,6 +11,7 @@ use claim_domain::validate::{self, Code};
 use claim_domain::{Day, FieldError};
 
 use super::fields::Fields;
+use super::services::Once;
 use super::{attendant, log, papers, payments, policies};
 use crate::failure::{Failure, Result};
 use crate::store::claims::{self, ClaimRow};
@@ -179,9 +180,28 @@ pub enum Taken {
 /// `validation` names the field, `not-allowed` when the claim has moved on, `not-this-person` if
 /// somebody else must decide.
 pub async fn step(app: &App, staff: &Member, no: &str, fields: &Fields) -> Result<Taken> {
+    step_once(app, staff, no, fields, None).await
+}
+
+/// The same for a command that may be sent again.
+///
+/// # Errors
+/// The same, and `idempotency-key-reused`.
+pub async fn step_once(
+    app: &App,
+    staff: &Member,
+    no: &str,
+    fields: &Fields,
+    once: Option<&Once<'_>>,
+) -> Result<Taken> {
     let kind = StepKind::parse(&fields.get("kind")).ok_or(ProblemCode::NotAllowed)?;
     let (mut tx, at) = (app.store.begin().await?, now());
     let row = claims::by_no(&mut tx, no).await?;
+    if let Some(once) = once
+        && once.is_done(&mut tx).await?
+    {
+        return Ok(Taken::Done);
+    }
     let of = (row.id.as_str(), row.lob);
     // Read inside the write transaction, so that an approval asked for a moment ago is seen.
     let claim = events::state(&mut tx, &row.id, row.lob).await?;

@@ -16,4 +16,5 @@ pub mod reports;
 pub mod sessions;
 pub mod shares;
 pub mod stream;
+pub mod systems;
 pub mod uploads;

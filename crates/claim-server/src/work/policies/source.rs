@@ -84,7 +84,8 @@ impl PolicySource for Insurer {
             let call = egress::call(self.url.clone(), headers, Some(body));
             let text = tokio::time::timeout(PATIENCE, call)
                 .await
-                .map_err(|_| "no answer in time".to_owned())??;
+                .map_err(|_| "no answer in time".to_owned())?
+                .map_err(|failed| failed.to_string())?;
             // We say only that the answer is wrong, not how: it may contain anything.
             let Reply { policy } =
                 serde_json::from_str(&text).map_err(|_| "the answer is not a policy".to_owned())?;

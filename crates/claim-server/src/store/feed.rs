@@ -1,0 +1,58 @@
+//! Every event of every claim in one order, as other systems read them.
+
+use claim_domain::lifecycle::Event;
+
+use super::{Db, Tx, events};
+use crate::failure::Result;
+
+/// One event in the feed.
+pub struct Entry {
+    /// Rises with every event; there may be gaps.
+    pub seq: i64,
+    pub claim_id: String,
+    pub event: Event,
+}
+
+/// Adds an event that was just added to its claim. Writes take turns, so a lower number is never
+/// seen after a higher one.
+pub(super) async fn add(tx: &mut Tx, claim_id: &str, event_seq: u32) -> Result<()> {
+    sqlx::query("INSERT INTO feed (claim_id, event_seq) VALUES (?, ?)")
+        .bind(claim_id)
+        .bind(event_seq)
+        .execute(tx.sql())
+        .await?;
+    Ok(())
+}
+
+/// Up to `most` events after `seq`, in order; of one claim if it is given.
+pub async fn after(db: &mut Db, seq: i64, claim_id: Option<&str>, most: u32) -> Result<Vec<Entry>> {
+    let sql = match claim_id {
+        Some(_) => {
+            "SELECT seq, claim_id, event_seq FROM feed WHERE seq > ?1 AND claim_id = ?3 ORDER BY seq LIMIT ?2"
+        }
+        None => "SELECT seq, claim_id, event_seq FROM feed WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    };
+    let rows: Vec<(i64, String, u32)> = sqlx::query_as(sql)
+        .bind(seq)
+        .bind(most)
+        .bind(claim_id)
+        .fetch_all(db.sql())
+        .await?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for (seq, claim_id, event_seq) in rows {
+        let event = events::one(db, &claim_id, event_seq).await?;
+        entries.push(Entry {
+            seq,
+            claim_id,
+            event,
+        });
+    }
+    Ok(entries)
+}
+
+/// The number of the newest event; 0 if there is none.
+pub async fn newest(db: &mut Db) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM feed")
+        .fetch_one(db.sql())
+        .await?)
+}
