@@ -3,6 +3,7 @@
 
 mod api;
 mod clients;
+mod core;
 mod load;
 mod rows;
 mod streams;

@@ -1,0 +1,227 @@
+//! The insurer's core system as the desk: `examples/core-system` in its own process, the server
+//! without demo data.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use baoan_tests::{Caller, Server, Setting, root, unique_key};
+use serde_json::{Value, json};
+
+use crate::papers::{claim_of, name_payee, request};
+
+const PHONE: &str = "13800138000";
+
+/// The core system: its setting, and its process while it runs.
+struct Core {
+    folder: tempfile::TempDir,
+    child: Option<Child>,
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Core {
+    fn books(&self) -> PathBuf {
+        self.folder.path().join("books.sqlite")
+    }
+
+    fn start(&mut self) {
+        let python = std::env::var("BAOAN_PYTHON").unwrap_or_else(|_| "python3".into());
+        let mut child = Command::new(python)
+            .arg(root().join("examples/core-system/core.py"))
+            .arg(self.folder.path().join("setting.json"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let out = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
+        assert_eq!(line.trim(), "listening");
+        self.child = Some(child);
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn ask(&self, sql: &str) -> Vec<String> {
+        asked(&self.books(), sql.to_owned())
+    }
+
+    fn count(&self, sql: &str) -> i64 {
+        self.ask(sql)[0].parse().unwrap()
+    }
+}
+
+/// The first column of an answer, as text.
+fn asked(books: &Path, sql: String) -> Vec<String> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(books);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_all(&mut db)
+            .await
+            .unwrap()
+    })
+}
+
+fn said(server: &Server, args: &[&str]) -> String {
+    let output = server.command(args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Signs in with the code that went to the gateway.
+fn signed_in(server: &Server, core: &Core) -> Caller {
+    let mut caller = server.caller();
+    let body = json!({ "phone": PHONE });
+    assert_eq!(caller.post("/api/v1/session/code", &body).status, 204);
+    let sql = "SELECT text FROM message WHERE kind = 'code' ORDER BY rowid DESC LIMIT 1";
+    server.until("the code", || !core.ask(sql).is_empty());
+    let text = core.ask(sql).remove(0);
+    let code = text.split("验证码 ").nth(1).unwrap().chars().take(6);
+    let body = json!({ "phone": PHONE, "code": code.collect::<String>() });
+    assert_eq!(caller.post("/api/v1/session", &body).status, 200);
+    caller
+}
+
+/// R6: a server without demo data, whose policies, desk, bank and messages are one other system
+/// that knows only the API: every report is decided and paid, and every event is in its books once
+/// and in order although it fails one call in five, is killed, and is away while reports come in.
+#[test]
+fn r6_a_core_system_is_the_desk() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = port.local_addr().unwrap().to_string();
+    drop(port);
+    let address = |path: &str| format!("http://{listen}/{path}");
+    let server = Server::with(Setting {
+        bare: true,
+        policies: Some(address("policies")),
+        gateway: Some(address("messages")),
+        ..Setting::default()
+    });
+    let mut core = Core {
+        folder: tempfile::tempdir().unwrap(),
+        child: None,
+    };
+    let scopes = ["read", "register", "survey", "assess", "decide"];
+    let claims = [&["services", "add", "core-claims", "理赔核心"][..], &scopes].concat();
+    let money = ["services", "add", "core-money", "财务核心", "read", "pay"];
+    let setting = json!({
+        "server": server.base,
+        "listen": listen,
+        "books": core.books(),
+        "seed": 20_261_130,
+        "fail_percent": 20,
+        "hook_secret": said(&server, &["hooks", "add", "core", &address("events")]),
+        "accounts": { "core-claims": said(&server, &claims), "core-money": said(&server, &money) },
+        "people": { "core-claims": "李工", "core-money": "王工" },
+        "keys": {
+            "policies": said(&server, &["key", "policies"]),
+            "messages": said(&server, &["key", "messages"]),
+            "bank": said(&server, &["key", "bank"]),
+        },
+        "policies": [{
+            "no": "PDAA202633010000000001", "lob": "motor", "from": "2020-01-01", "to": "2099-12-31",
+            "holder": { "name": "张伟", "id_no": "11010519491231002X", "phone": PHONE },
+            "insured": [{ "name": "张伟", "id_no": "11010519491231002X", "phone": PHONE }],
+            "vehicle": { "plate": "浙A12345" },
+            "covers": [{ "code": "vehicle", "name": "车辆损失险", "sum_fen": 30_000_000, "per": "event", "deductible_fen": 0, "deductible_bp": 0, "share_bp": 10_000, "waiting_days": 0 }],
+        }],
+    });
+    let path = core.folder.path().join("setting.json");
+    std::fs::write(path, setting.to_string()).unwrap();
+    core.start();
+    let reported = |n: usize| -> Vec<String> {
+        (0..n)
+            .map(|_| claim_of(&mut server.caller(), &server, |_| {}))
+            .collect()
+    };
+    let mut numbers = reported(6);
+    core.stop();
+    // It is away while reports come in.
+    numbers.extend(reported(4));
+    core.start();
+    let mut customer = signed_in(&server, &core);
+    let mut caller = customer.clone();
+    let retry = || {
+        // The waiting times of a long absence are over.
+        server.write("UPDATE hook SET next_at = 0");
+        server.write("UPDATE hook_held SET next_at = 0");
+    };
+    let mut view = |no: &str, what: &str, holds: &dyn Fn(&Value) -> bool| {
+        let mut last = Value::Null;
+        for _ in 0..600 {
+            retry();
+            last = caller.get(&format!("/api/v1/claims/{no}")).json();
+            if holds(&last) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("{no}: waited in vain for {what}: {last}");
+    };
+    let happened = |kind: &'static str| {
+        move |view: &Value| {
+            let events = view["events"].as_array().map(Vec::as_slice);
+            let is = |e: &Value| e["what"].get(kind).is_some() || e["what"] == kind;
+            events.unwrap_or_default().iter().any(is)
+        }
+    };
+    for (i, no) in numbers.iter().enumerate() {
+        view(no, "the assessment", &happened("assessed"));
+        let step =
+            json!({ "what": { "assessment-accepted": { "version": 1, "by_phone": false } } });
+        let headers = [
+            ("content-type", "application/json"),
+            ("idempotency-key", &*unique_key()),
+        ];
+        let path = format!("/api/v1/claims/{no}/steps");
+        let answer = customer.send("POST", &path, &headers, step.to_string().as_bytes());
+        assert!(answer.status < 300, "{answer:?}");
+        request(&mut customer, &server, no);
+        view(no, "the decision", &happened("approved"));
+        let agreed = json!({ "what": "decision-agreed" });
+        customer.send("POST", &path, &headers, agreed.to_string().as_bytes());
+        let named = name_payee(&mut customer, no, "张伟", "6222020000000000000");
+        assert_eq!(named.status, 200, "{named:?}");
+        if i == 4 {
+            core.stop();
+            core.start();
+        }
+        view(no, "the money", &happened("paid"));
+    }
+    let all = server.count("SELECT count(*) FROM event");
+    server.until("every event", || {
+        retry();
+        core.count("SELECT CAST(count(*) AS TEXT) FROM event") == all
+    });
+    let calls = core.ask(
+        "SELECT count(*) || ' calls, ' || sum(status = 500) || ' answered 500, ' || sum(repeated) || ' came again' FROM answer",
+    );
+    println!("{all} events of {} claims: {}", numbers.len(), calls[0]);
+    assert_eq!(core.ask("SELECT what FROM fault"), Vec::<String>::new());
+    assert!(core.count("SELECT CAST(sum(status = 500) AS TEXT) FROM answer") > 20);
+    assert!(core.count("SELECT CAST(sum(repeated) AS TEXT) FROM answer") > 5);
+    assert_eq!(
+        server.count("SELECT count(*) FROM payment WHERE answer LIKE '%\"paid\":true%'"),
+        numbers.len() as i64
+    );
+    // The same events for a warehouse.
+    let lines = said(&server, &["events"]);
+    assert_eq!(lines.lines().count() as i64, all);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(first["specversion"], "1.0");
+    assert!(said(&server, &["hooks", "list"]).contains("0 events given up"));
+}
