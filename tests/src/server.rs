@@ -27,6 +27,8 @@ pub struct Setting {
     pub bare: bool,
     /// The insurer's system for policy lookups.
     pub policies: Option<String>,
+    /// A configuration file.
+    pub config: Option<PathBuf>,
     /// Its public address, if different from where it listens.
     pub address: Option<String>,
 }
@@ -73,6 +75,9 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     }
     if let Some(address) = &more.policies {
         command.args(["--policies", address]);
+    }
+    if let Some(file) = &more.config {
+        command.arg("--config").arg(file);
     }
     command.args(["--addr", addr, "--data"]).arg(data);
     // Tests of the server alone run before there is an app.

@@ -120,6 +120,7 @@ fn api_command() -> Result<Command> {
 /// The test program whose tests start a server.
 fn tests_command() -> Result<Command> {
     let python = tools::python(&["tuspy==1.1.0", "schemathesis==4.32.5"])?;
+    tools::prometheus()?;
     let mut command = cargo(&["test", "-p", "baoan-tests", "--test", "all", "--"]);
     command.env("BAOAN_PYTHON", python);
     // A developer's checkout sometimes has real photographs next to it; without them the tests

@@ -215,6 +215,15 @@ pub fn for_browser_tests() -> Result {
     )
 }
 
+/// Prometheus and promtool, which read our metrics and check our alert rules.
+pub fn prometheus() -> Result {
+    let there = |program| answers(program, &["--version"]).is_some();
+    if there("prometheus") && there("promtool") {
+        return Ok(());
+    }
+    debian(&["prometheus"])
+}
+
 /// A virtual environment with the PyPI packages that tests use as foreign clients.
 pub fn python(packages: &[&str]) -> Result<PathBuf> {
     let home = tools().join("python");

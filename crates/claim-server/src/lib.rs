@@ -12,11 +12,13 @@ mod hosts;
 mod http;
 mod limits;
 mod mask;
+mod metrics;
 mod news;
 mod openapi;
 mod pages;
 mod passwords;
 mod routes;
+mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -24,13 +26,14 @@ mod vault;
 mod words;
 mod work;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
+use claim_api::ProblemCode;
 use claim_domain::lifecycle::Desk;
 use claim_domain::{Catalogue, Moment};
 use ipnet::IpNet;
@@ -39,6 +42,7 @@ pub use http::access::Access;
 pub use http::serve::serve;
 pub use openapi::document as openapi_document;
 pub use routes::listed as routes;
+pub use settings::{Log, Settings};
 pub use store::chain::Followed;
 pub use work::delivery::Driver;
 pub use work::{feed, hooks, policies, services};
@@ -76,6 +80,8 @@ pub struct Options {
     /// A program that checks each file before it is accepted: reads it and exits with 0 (good) or 1
     /// (refused).
     pub scan: Option<PathBuf>,
+    /// Where metrics are served, apart from what customers reach.
+    pub metrics: Option<SocketAddr>,
     /// Bytes to keep free on the disk; below that, uploads answer 507.
     pub keep_free: u64,
 }
@@ -105,6 +111,7 @@ pub struct Shared {
     deployment: config::Deployment,
     rules: papers::Rules,
     news: news::News,
+    metrics: metrics::Metrics,
     /// Per session.
     streams: limits::Places<String>,
     /// For reading, hashing and decoding images and PDFs.
@@ -234,6 +241,7 @@ impl App {
             deployment,
             rules: papers::Rules::default(),
             news: news::News::default(),
+            metrics: metrics::Metrics::default(),
             streams: limits::Places::default(),
             decoding: limits::Gate::new(2, 64),
             delivering: tokio::sync::Mutex::new(()),
@@ -283,6 +291,13 @@ impl App {
 
     pub fn router(&self) -> Router {
         routes::all(self)
+    }
+
+    /// Whether it may be sent requests: the database answers and there is room on the disk.
+    async fn is_ready(&self) -> Result<()> {
+        self.store.ping().await?;
+        let room = self.uploads.has_room(0).unwrap_or(false);
+        room.then_some(()).ok_or(ProblemCode::StorageFull.into())
     }
 
     /// Does what is due by the clock: deadlines, reminders, messages.

@@ -1,67 +1,22 @@
 //! `claim-server`: serves the app and the claims API.
 
 use std::io::{self, BufRead};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use claim_domain::lifecycle::Desk;
-use claim_server::{App, Driver, Followed, Options, feed, hooks, policies, serve, services};
+use claim_server::{App, Followed, Log, Settings, feed, hooks, policies, serve, services};
 use clap::{Parser, Subcommand};
-use ipnet::IpNet;
 
 /// Reference claims API of Baoan.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    addr: SocketAddr,
-    /// Directory with database, uploads and key.
-    #[arg(long, default_value = "data")]
-    data: PathBuf,
-    /// Folder with the built app.
-    #[arg(long)]
-    dist: Option<PathBuf>,
-    /// Adds invented policies and staff, and /demo, which shows their messages.
-    #[arg(long)]
-    demo: bool,
-    /// Served over TLS: cookies are `__Host-` and Secure, HSTS is sent.
-    #[arg(long)]
-    secure: bool,
-    /// Networks of the proxies in front of this server, 10.0.0.0/8,127.0.0.1/32: what they append
-    /// to X-Forwarded-For is trusted. Without a value: this machine.
-    #[arg(long, value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.0/8,::1/128")]
-    behind_proxy: Vec<IpNet>,
-    /// File with the installation key, 32 bytes, created if missing; by default secret.key in the
-    /// data directory. If kept elsewhere, a copy of the data directory opens nothing.
-    #[arg(long)]
-    key: Option<PathBuf>,
-    /// Program that checks each photo and PDF before it is accepted, such as a virus scanner: reads
-    /// it from standard input and exits with 0 (good) or 1 (refused). If it fails, nothing is
-    /// accepted.
-    #[arg(long)]
-    scan: Option<PathBuf>,
-    /// File for the daily anchors of the logs; by default anchors in the data directory.
-    #[arg(long)]
-    anchors: Option<PathBuf>,
-    /// File for the audit log; by default audit.log in the data directory.
-    #[arg(long)]
-    audit: Option<PathBuf>,
-    /// Gateway to POST messages to, https://host/path; without it they go to messages.log in the
-    /// data directory.
-    #[arg(long)]
-    messages: Option<String>,
-    /// Public address of this server, https://claims.example.com, for links in messages and codes.
-    #[arg(long)]
-    address: Option<String>,
-    /// The insurer's system, asked for policies that are not here, https://host/path: requests are
-    /// signed and run in the background (docs/POLICIES.md).
-    #[arg(long)]
-    policies: Option<String>,
-    /// Megabytes of disk space to keep free.
-    #[arg(long, default_value_t = 1024)]
-    keep_free_mb: u64,
+    /// Settings (docs/OPERATIONS.md); the environment and the options below win.
+    #[arg(long, env = "BAOAN_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -118,6 +73,11 @@ enum Command {
     Verify,
     /// Writes every photo and PDF, decrypted, into a folder: the data directory holds them sealed.
     Files { folder: PathBuf },
+    /// The settings.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Prints every route with who may use it.
     Routes,
     /// Prints the key with which another system signs, or checks our signature: bank, messages,
@@ -137,6 +97,12 @@ enum PoliciesCommand {
     },
     /// Writes every policy as NDJSON to standard output.
     Export,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Says whether file, environment and options are fine, or what is not.
+    Check,
 }
 
 #[derive(Subcommand)]
@@ -250,11 +216,7 @@ async fn of_policies(app: &App, command: PoliciesCommand) -> Result<(), String> 
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_target(false)
-        .init();
-    match run(Cli::parse()).await {
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             eprintln!("claim-server: {sentence}");
@@ -263,22 +225,30 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<(), String> {
-    let options = Options {
-        data: cli.data,
-        dist: cli.dist,
-        demo: cli.demo,
-        secure: cli.secure,
-        proxies: cli.behind_proxy,
-        key: cli.key,
-        scan: cli.scan,
-        anchors: cli.anchors,
-        audit: cli.audit,
-        address: cli.address.unwrap_or_default(),
-        policies: cli.policies,
-        messages: cli.messages.map_or(Driver::Log, Driver::Webhook),
-        keep_free: cli.keep_free_mb << 20,
+async fn run() -> Result<(), String> {
+    let cli = Cli::parse();
+    let file = match &cli.config {
+        Some(path) => {
+            let name = path.display().to_string();
+            let text =
+                std::fs::read_to_string(path).map_err(|e| format!("{name} cannot be read: {e}"))?;
+            Settings::parse(&text, &name)?
+        }
+        None => Settings::default(),
     };
+    let settings = cli.settings.over(file);
+    let log = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_target(false);
+    match settings.log {
+        Some(Log::Json) => log.json().init(),
+        Some(Log::Text) | None => log.init(),
+    }
+    let (options, addr) = settings.options()?;
+    if let Some(Command::Config { .. }) = cli.command {
+        println!("fine");
+        return Ok(());
+    }
     if let Some(Command::Routes) = cli.command {
         claim_server::routes().for_each(|(path, method, access)| {
             println!("{:7} {path}\t{access:?}", method.to_uppercase())
@@ -292,7 +262,7 @@ async fn run(cli: Cli) -> Result<(), String> {
         _ => App::open(options).await?,
     };
     match cli.command {
-        None => serve(app, cli.addr).await,
+        None => serve(app, addr).await,
         Some(Command::AddStaff {
             name,
             desk,
@@ -344,7 +314,7 @@ async fn run(cli: Cli) -> Result<(), String> {
             Ok(())
         }
         // Handled above, before anything was opened.
-        Some(Command::Routes) => Ok(()),
+        Some(Command::Routes | Command::Config { .. }) => Ok(()),
         Some(Command::Key { peer }) => {
             println!("{}", app.peer_key(&peer));
             Ok(())

@@ -26,6 +26,7 @@ use crate::routes;
     paths(
         meta::config,
         meta::health,
+        meta::ready,
         meta::described,
         sessions::view,
         sessions::send_code,

@@ -81,6 +81,7 @@ routes! { API api:
 
 routes! { PAGES plain:
     "/healthz" Open { get meta::health }
+    "/readyz" Open { get meta::ready }
     "/.well-known/jwks.json" Open { get proofs::keys }
     "/csp-reports" Open { post guard::csp_report }
     "/pages.css" Open { get pages::css }

@@ -5,5 +5,6 @@ mod api;
 mod clients;
 mod core;
 mod load;
+mod operations;
 mod rows;
 mod streams;

@@ -1,7 +1,7 @@
 //! What wraps every request: a request id, cross-site protection, the session, security headers.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -28,6 +28,8 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
     let started = std::time::Instant::now();
     let method = request.method().clone();
     // The route's pattern, never the address itself: addresses contain claim numbers.
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned());
     let path = request.uri().path();
     let area = if path.starts_with(claim_api::BASE) {
         "api"
@@ -79,6 +81,9 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
             tracing::error!(request = %id, code = problem.code.as_str(), "failed");
         }
     }
+    let status = response.status().as_u16();
+    app.metrics
+        .request(&route, method.as_str(), status, started.elapsed());
     headers(&app, response.headers_mut(), &id, area, no_store);
     tracing::debug!(request = %id, %method, area, status = response.status().as_u16(), ms = started.elapsed().as_millis() as u64, "served");
     response

@@ -7,8 +7,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::State;
 use axum::extract::connect_info::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, header};
+use axum::routing::get;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,6 +23,7 @@ use tower::ServiceExt;
 
 use super::pace;
 use crate::App;
+use crate::failure::Failure;
 use crate::limits::Places;
 use crate::work::demo;
 
@@ -81,6 +85,10 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
             }
         }
     });
+    let watched = match app.options.metrics {
+        Some(addr) => Some(tokio::spawn(watch(app.clone(), addr).await?)),
+        None => None,
+    };
     // On standard output, for the process that started us: from now on we answer.
     println!("listening on http://{addr}");
     loop {
@@ -134,6 +142,9 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     }
     drop(listener);
     clock.abort();
+    if let Some(watched) = watched {
+        watched.abort();
+    }
     if tokio::time::timeout(STOP_WITHIN, graceful.shutdown())
         .await
         .is_err()
@@ -142,6 +153,32 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     }
     app.store.close().await;
     Ok(())
+}
+
+/// Serves the metrics, and nothing else.
+async fn watch(app: App, addr: SocketAddr) -> Result<impl Future<Output = ()>, String> {
+    let listener = tokio::net::TcpListener::bind(addr)
+        .await
+        .map_err(|e| format!("metrics cannot be served on {addr}: {e}"))?;
+    let answer = async |State(app): State<App>| {
+        let text = app.metrics.text(&app).await?;
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        Ok::<_, Failure>(([(header::CONTENT_TYPE, kind)], text))
+    };
+    let router = Router::new().route("/metrics", get(answer)).with_state(app);
+    Ok(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let router = router.clone();
+            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+                router.clone().oneshot(request)
+            });
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new())
+                .header_read_timeout(HEADERS_WITHIN);
+            let connection = http.serve_connection(TokioIo::new(socket), service);
+            tokio::spawn(async move { drop(connection.await) });
+        }
+    })
 }
 
 async fn stopped() {

@@ -85,3 +85,10 @@ pub fn text(path: &Path) -> io::Result<String> {
 pub fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
+
+/// Bytes of memory of this process; 0 where the system does not say.
+pub fn resident() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
+    pages.unwrap_or(0) * 4096
+}

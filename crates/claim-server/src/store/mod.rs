@@ -14,6 +14,7 @@ pub mod awards;
 pub mod catastrophes;
 pub mod chain;
 pub mod claims;
+pub mod depths;
 pub mod disk;
 pub mod documents;
 pub mod drafts;

@@ -138,9 +138,14 @@ impl Uploads {
         Ok(bytes.into())
     }
 
+    /// Bytes that are free where files are kept.
+    pub fn free(&self) -> io::Result<u64> {
+        fs4::available_space(&self.folder)
+    }
+
     /// Whether the disk keeps its reserve after this many more bytes.
     pub fn has_room(&self, bytes: u64) -> Result<bool> {
-        Ok(fs4::available_space(&self.folder)? >= self.keep_free + bytes)
+        Ok(self.free()? >= self.keep_free + bytes)
     }
 
     /// Takes the turn to read, write, attach or remove the upload `id`; everything that does so

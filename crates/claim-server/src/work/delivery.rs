@@ -7,6 +7,7 @@ use claim_domain::Moment;
 
 use super::log;
 use crate::failure::Result;
+use crate::metrics::Outcome;
 use crate::store::messages::{self, Queued};
 use crate::store::{claims, disk};
 use crate::{App, egress, mask, now};
@@ -66,6 +67,7 @@ async fn send(app: &App, message: Queued) -> Result<()> {
         Driver::Log => note(app.options.data.join("messages.log"), &message).await,
         Driver::Webhook(url) => post(app, url, &message).await,
     };
+    app.metrics.sent("messages", Outcome::of(&sent));
     let at = now();
     let mut tx = app.store.begin_patiently().await?;
     match &sent {

@@ -13,6 +13,7 @@ use claim_domain::Moment;
 
 use super::feed as told;
 use crate::failure::{Failure, Result};
+use crate::metrics::Outcome;
 use crate::store::feed::{self, Entry};
 use crate::store::hooks::{self, Held, Hook};
 use crate::{App, egress, now};
@@ -166,9 +167,9 @@ async fn send(
         ("webhook-timestamp", at.to_string()),
         ("webhook-signature", format!("v1,{}", BASE64.encode(mac))),
     ];
-    Ok(egress::call_as(hook.url.clone(), headers, Some(body))
-        .await
-        .map(drop))
+    let sent = egress::call_as(hook.url.clone(), headers, Some(body)).await;
+    app.metrics.sent(&hook.name, Outcome::of(&sent));
+    Ok(sent.map(drop))
 }
 
 /// Adds a system, which is told of every event from now on; or changes its address. Returns the

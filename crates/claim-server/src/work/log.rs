@@ -52,6 +52,7 @@ pub async fn append_beside(
     };
     snapshot.apply(&event);
     events::add(tx, claim_id, &event, &snapshot, beside).await?;
+    app.metrics.event(event.what.kind().as_str());
     if matches!(
         event.what.kind(),
         StepKind::Approved

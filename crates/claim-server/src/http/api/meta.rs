@@ -40,6 +40,13 @@ pub async fn health(_: Open, State(app): State<App>) -> Result<&'static str> {
     Ok("ok")
 }
 
+/// 200 while requests can be served: the database answers, and there is room for files.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, content_type = "text/plain"), (status = 500, body = Problem), (status = 507, body = Problem)))]
+pub async fn ready(_: Open, State(app): State<App>) -> Result<&'static str> {
+    app.is_ready().await?;
+    Ok("ready")
+}
+
 /// The description of this API (OpenAPI 3.1).
 #[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, content_type = "application/json")))]
 pub async fn described(_: Open, State(app): State<App>) -> Response {

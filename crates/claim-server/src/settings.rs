@@ -1,0 +1,295 @@
+//! How a server is run: one TOML file, each of its values overridden by the environment and that by
+//! the command line.
+//!
+//! Promise: a value that cannot be meant is refused at the start, in one sentence with file and line.
+//! No secret stands here or on a command line: secrets are files.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::{Driver, Options};
+
+/// Everything that may be set; `None` is the default, which `deploy/baoan.toml` documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address to listen on [default: 127.0.0.1:8080].
+    #[arg(long, env = "BAOAN_ADDR")]
+    pub addr: Option<SocketAddr>,
+    /// Directory with database, uploads and key [default: data].
+    #[arg(long, env = "BAOAN_DATA")]
+    pub data: Option<PathBuf>,
+    /// Folder with the built app; without it only the API and the plain pages are served.
+    #[arg(long, env = "BAOAN_DIST")]
+    pub dist: Option<PathBuf>,
+    /// Adds invented policies and staff, and /demo, which shows their messages.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, env = "BAOAN_DEMO")]
+    pub demo: Option<bool>,
+    /// Served over TLS: cookies are `__Host-` and Secure, HSTS is sent.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, env = "BAOAN_SECURE")]
+    pub secure: Option<bool>,
+    /// Networks of the proxies in front of this server, 10.0.0.0/8,127.0.0.1/32: what they append
+    /// to X-Forwarded-For is trusted. On the command line without a value: this machine.
+    #[arg(long, value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.0/8,::1/128", env = "BAOAN_BEHIND_PROXY")]
+    pub behind_proxy: Option<Vec<IpNet>>,
+    /// File with the installation key, 32 bytes, created if missing; by default secret.key in the
+    /// data directory. If kept elsewhere, a copy of the data directory opens nothing.
+    #[arg(long, env = "BAOAN_KEY")]
+    pub key: Option<PathBuf>,
+    /// Program that checks each photo and PDF before it is accepted, such as a virus scanner: reads
+    /// it from standard input and exits with 0 (good) or 1 (refused). If it fails, nothing is
+    /// accepted.
+    #[arg(long, env = "BAOAN_SCAN")]
+    pub scan: Option<PathBuf>,
+    /// File for the daily anchors of the logs; by default anchors in the data directory.
+    #[arg(long, env = "BAOAN_ANCHORS")]
+    pub anchors: Option<PathBuf>,
+    /// File for the audit log; by default audit.log in the data directory.
+    #[arg(long, env = "BAOAN_AUDIT")]
+    pub audit: Option<PathBuf>,
+    /// Gateway to POST messages to, https://host/path; without it they go to messages.log in the
+    /// data directory.
+    #[arg(long, env = "BAOAN_MESSAGES")]
+    pub messages: Option<Address>,
+    /// Public address of this server, https://claims.example.com, for links in messages and codes.
+    #[arg(long, env = "BAOAN_ADDRESS")]
+    pub address: Option<Address>,
+    /// The insurer's system, asked for policies that are not here, https://host/path: requests are
+    /// signed and run in the background (docs/POLICIES.md).
+    #[arg(long, env = "BAOAN_POLICIES")]
+    pub policies: Option<Address>,
+    /// Address to serve /metrics on, for Prometheus; not for the public.
+    #[arg(long, env = "BAOAN_METRICS")]
+    pub metrics: Option<SocketAddr>,
+    /// Megabytes of disk space to keep free [default: 1024].
+    #[arg(long, env = "BAOAN_KEEP_FREE_MB")]
+    pub keep_free_mb: Option<u32>,
+    /// How the log is written to standard error: text or json [default: text].
+    #[arg(long, env = "BAOAN_LOG")]
+    pub log: Option<Log>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Log {
+    Text,
+    Json,
+}
+
+/// An address of another system: `https://`, or `http://` (in a closed network).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Address(String);
+
+impl TryFrom<String> for Address {
+    type Error = String;
+    fn try_from(text: String) -> Result<Address, String> {
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"));
+        let host = rest.and_then(|rest| rest.split('/').next());
+        let fits = |host: &str| !host.is_empty() && !host.contains(['@', ' ', '?', '#']);
+        if host.is_some_and(fits) && !text.contains(char::is_whitespace) {
+            Ok(Address(text))
+        } else {
+            Err("not an address such as https://host/path".into())
+        }
+    }
+}
+
+impl std::str::FromStr for Address {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Address, String> {
+        text.to_owned().try_into()
+    }
+}
+
+impl Settings {
+    /// Reads the text of the file `name`.
+    ///
+    /// # Errors
+    /// One sentence with file and line.
+    pub fn parse(text: &str, name: &str) -> Result<Settings, String> {
+        let settings: Settings = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text[..start].matches('\n').count() + 1;
+            format!("{name}:{line}: {}", error.message().replace('\n', " "))
+        })?;
+        settings.check().map_err(|why| format!("{name}: {why}"))?;
+        Ok(settings)
+    }
+
+    /// What contradicts itself.
+    fn check(&self) -> Result<(), String> {
+        if self.demo == Some(true) && self.secure == Some(true) {
+            return Err("demo creates accounts with publicly known passwords: it cannot be combined with secure".into());
+        }
+        if self.metrics.is_some() && self.metrics == self.addr.or(Some(default_addr())) {
+            return Err("metrics and addr are the same address".into());
+        }
+        if self.secure == Some(true)
+            && self
+                .address
+                .as_ref()
+                .is_some_and(|a| a.0.starts_with("http://"))
+        {
+            return Err("secure: address must begin with https://".into());
+        }
+        Ok(())
+    }
+
+    /// These settings, and `below` where these say nothing.
+    pub fn over(self, below: Settings) -> Settings {
+        macro_rules! either {
+            ($($name:ident)*) => { Settings { $($name: self.$name.or(below.$name)),* } };
+        }
+        either!(addr data dist demo secure behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
+    }
+
+    /// The options of a server, and where it listens.
+    ///
+    /// # Errors
+    /// What contradicts itself.
+    pub fn options(self) -> Result<(Options, SocketAddr), String> {
+        self.check()?;
+        let options = Options {
+            data: self.data.unwrap_or_else(|| "data".into()),
+            dist: self.dist,
+            demo: self.demo.unwrap_or_default(),
+            secure: self.secure.unwrap_or_default(),
+            proxies: self.behind_proxy.unwrap_or_default(),
+            key: self.key,
+            scan: self.scan,
+            anchors: self.anchors,
+            audit: self.audit,
+            address: self.address.map(|a| a.0).unwrap_or_default(),
+            policies: self.policies.map(|a| a.0),
+            messages: self.messages.map_or(Driver::Log, |a| Driver::Webhook(a.0)),
+            metrics: self.metrics,
+            keep_free: u64::from(self.keep_free_mb.unwrap_or(1024)) << 20,
+        };
+        Ok((options, self.addr.unwrap_or_else(default_addr)))
+    }
+}
+
+fn default_addr() -> SocketAddr {
+    ([127, 0, 0, 1], 8080).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENTED: &str = include_str!("../../../deploy/baoan.toml");
+
+    fn read(text: &str) -> Result<Settings, String> {
+        Settings::parse(text, "baoan.toml")
+    }
+
+    /// The documented file sets nothing as it stands, and everything once uncommented.
+    #[test]
+    fn every_setting_is_documented() {
+        assert_eq!(read(DOCUMENTED).unwrap(), Settings::default());
+        let all: String = DOCUMENTED
+            .lines()
+            .map(|line| match line.strip_prefix("#") {
+                Some(set) if set.contains(" = ") && !set.starts_with(' ') => format!("{set}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        let set = read(&all).unwrap();
+        let shown = format!("{set:?}");
+        assert!(!shown.contains("None"), "not documented: {shown}");
+        assert_eq!(Settings::default().over(set.clone()), set);
+        assert_eq!(set.clone().over(Settings::default()), set);
+        // As documented is as it is without.
+        let (options, addr) = Settings::default().options().unwrap();
+        assert_eq!(set.addr, Some(addr));
+        assert_eq!(set.data, Some(options.data));
+        assert_eq!(set.keep_free_mb, Some((options.keep_free >> 20) as u32));
+    }
+
+    /// R7: each broken file gets its sentence, with the line.
+    #[test]
+    fn r7_forty_broken_files_each_get_a_sentence() {
+        let broken: &[(&str, &str)] = &[
+            ("addr", ":1: "),
+            ("addr =", ":1: "),
+            ("addr = 8080", ":1: "),
+            ("addr = \"8080\"", ":1: invalid socket address"),
+            ("addr = \"localhost:8080\"", ":1: invalid socket address"),
+            ("addr = \"127.0.0.1\"", ":1: invalid socket address"),
+            ("addr = \"127.0.0.1:99999\"", ":1: invalid socket address"),
+            ("\naddr = \"\"", ":2: invalid socket address"),
+            ("adr = \"127.0.0.1:80\"", ":1: unknown field `adr`"),
+            ("Addr = \"127.0.0.1:80\"", ":1: unknown field `Addr`"),
+            ("listen = 1", ":1: unknown field `listen`"),
+            ("# a\n# b\ndemo = \"yes\"", ":3: invalid type: string"),
+            ("demo = 1", ":1: invalid type: integer"),
+            ("demo = yes", ":1: "),
+            ("secure = \"true\"", ":1: invalid type: string"),
+            ("secure = True", ":1: "),
+            ("demo = true\nsecure = true", "publicly known passwords"),
+            ("data = 7", ":1: invalid type: integer"),
+            ("data = [\"a\"]", ":1: invalid type: sequence"),
+            ("data = \"a\"\ndata = \"b\"", ":2: duplicate key"),
+            ("dist = true", ":1: invalid type: boolean"),
+            ("behind_proxy = \"10.0.0.0/8\"", ":1: invalid type: string"),
+            ("behind_proxy = [\"10.0.0.0\"]", ":1: "),
+            ("behind_proxy = [\"10.0.0.0/40\"]", ":1: "),
+            ("behind_proxy = [\"10.0.0.0/8\", 1]", ":1: "),
+            ("behind_proxy = [\"10.0.0.0/8\"", ": "),
+            ("behind-proxy = []", ":1: unknown field `behind-proxy`"),
+            ("messages = \"gateway.example/sms\"", ":1: not an address"),
+            ("messages = \"ftp://gateway.example\"", ":1: not an address"),
+            ("messages = \"https://\"", ":1: not an address"),
+            (
+                "messages = \"https://user:secret@host/\"",
+                ":1: not an address",
+            ),
+            ("policies = \"https://a b/\"", ":1: not an address"),
+            ("policies = true", ":1: invalid type: boolean"),
+            ("address = \"claims.example.com\"", ":1: not an address"),
+            (
+                "secure = true\naddress = \"http://claims.example.com\"",
+                "https://",
+            ),
+            ("metrics = \"9108\"", ":1: invalid socket address"),
+            ("metrics = \"127.0.0.1:8080\"", "the same address"),
+            (
+                "addr = \"0.0.0.0:1\"\nmetrics = \"0.0.0.0:1\"",
+                "the same address",
+            ),
+            ("keep_free_mb = -1", ":1: "),
+            ("keep_free_mb = 1.5", ":1: invalid type: floating point"),
+            ("keep_free_mb = \"1GB\"", ":1: invalid type: string"),
+            ("keep_free_mb = 99999999999", ":1: "),
+            ("log = \"yaml\"", ":1: unknown variant `yaml`"),
+            ("log = \"JSON\"", ":1: unknown variant `JSON`"),
+            (
+                "[server]\naddr = \"127.0.0.1:80\"",
+                ":1: unknown field `server`",
+            ),
+            ("key = \"a", ":1: "),
+            ("scan = { path = \"a\" }", ":1: invalid type: map"),
+            ("{ \"addr\": \"127.0.0.1:80\" }", ":1: "),
+            ("addr: 127.0.0.1:80", ":1: "),
+            ("audit = 'a'\n\n\nanchors = 3", ":4: invalid type: integer"),
+        ];
+        assert!(broken.len() >= 40);
+        for (text, wanted) in broken {
+            let sentence = read(text).expect_err(text);
+            assert!(
+                sentence.starts_with("baoan.toml:") && sentence.contains(wanted),
+                "{text:?}: {sentence}"
+            );
+            assert!(
+                !sentence.contains('\n') && !sentence.contains("secret@"),
+                "{sentence}"
+            );
+        }
+    }
+}

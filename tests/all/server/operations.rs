@@ -1,0 +1,193 @@
+//! What an operator does with the server: settings, health, metrics, alerts.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use baoan_tests::{Server, Setting, notice, root, unique_key};
+use serde_json::Value;
+
+use crate::papers::now;
+
+fn free_address() -> String {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    port.local_addr().unwrap().to_string()
+}
+
+/// A process that ends with the test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn on_server(args: &[&str], env: &[(&str, &str)]) -> Output {
+    Command::new(baoan_tests::program())
+        .args(args)
+        .envs(env.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// R7: a real Prometheus reads the metrics; they count what happened by route and code, and hold
+/// nothing of a person. The alert rules are valid, and fire when they should.
+#[test]
+fn r7_prometheus_reads_the_metrics_and_the_alerts_fire() {
+    let folder = tempfile::tempdir().unwrap();
+    let (metrics, web) = (free_address(), free_address());
+    let config = folder.path().join("baoan.toml");
+    let text = format!("metrics = \"{metrics}\"\nlog = \"json\"\n");
+    std::fs::write(&config, text).unwrap();
+    let server = Server::with(Setting {
+        config: Some(config),
+        ..Setting::default()
+    });
+    let scrape = folder.path().join("prometheus.yml");
+    let text = format!(
+        "scrape_configs: [{{ job_name: baoan, scrape_interval: 1s, static_configs: [{{ targets: [\"{metrics}\"] }}] }}]"
+    );
+    std::fs::write(&scrape, text).unwrap();
+    let _prometheus = Process(
+        Command::new("prometheus")
+            .arg(format!("--config.file={}", scrape.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.path().join("tsdb").display()
+            ))
+            .arg(format!("--web.listen-address={web}"))
+            .arg("--log.level=error")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    // A system that nobody started.
+    let nowhere = format!("http://{}/events", free_address());
+    let added = server.command(&["hooks", "add", "core", &nowhere]);
+    assert!(added.status.success(), "{added:?}");
+    let mut numbers = Vec::new();
+    for _ in 0..7 {
+        let mut caller = server.caller();
+        let answer = caller.report(&unique_key(), &notice(&now(&server)));
+        assert_eq!(answer.status, 201);
+        numbers.push(answer.json()["claim_no"].as_str().unwrap().to_owned());
+    }
+    let agent = ureq::Agent::new_with_defaults();
+    let get = |url: String| -> Option<String> {
+        agent
+            .get(&url)
+            .call()
+            .ok()?
+            .body_mut()
+            .read_to_string()
+            .ok()
+    };
+    let ask = |query: &str| -> Option<String> {
+        let text = get(format!("http://{web}/api/v1/query?query={query}"))?;
+        let answer: Value = serde_json::from_str(&text).ok()?;
+        let value = &answer["data"]["result"][0]["value"][1];
+        value.as_str().map(str::to_owned)
+    };
+    let wanted = [
+        ("up", "1"),
+        (
+            "sum(baoan_requests_total%7Broute%3D%22/api/v1/notices%22,code%3D%22201%22%7D)",
+            "7",
+        ),
+        ("sum(baoan_claims)", "7"),
+        ("sum(baoan_events_total%7Bkind%3D%22reported%22%7D)", "7"),
+        ("baoan_claims_overdue", "0"),
+    ];
+    for (query, value) in wanted {
+        server.until(query, || ask(query).as_deref() == Some(value));
+    }
+    let behind = || ask("baoan_hook_behind").and_then(|n| n.parse::<i64>().ok());
+    server.until("events wait", || behind().is_some_and(|n| n >= 7));
+    let text = get(format!("http://{metrics}/metrics")).unwrap();
+    for told in numbers
+        .iter()
+        .map(String::as_str)
+        .chain(["13800138000", "张伟", "浙A12345"])
+    {
+        assert!(!text.contains(told), "the metrics tell {told}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+    // Metrics are not on the public address.
+    assert!(!server.caller().get("/metrics").text.contains("baoan_"));
+    assert_eq!(server.caller().get("/readyz").text, "ready");
+    let rules = root().join("deploy/prometheus");
+    for args in [
+        ["check", "rules", "alerts.yml"],
+        ["test", "rules", "alerts.test.yml"],
+        ["check", "config", "prometheus.yml"],
+    ] {
+        let output = Command::new("promtool")
+            .args(args)
+            .current_dir(&rules)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+    }
+    assert_board(&rules.join("../grafana/baoan.json"), &text);
+}
+
+/// Every metric of the board and of the rules exists.
+fn assert_board(board: &Path, metrics: &str) {
+    let rules = std::fs::read_to_string(root().join("deploy/prometheus/alerts.yml")).unwrap();
+    let board = std::fs::read_to_string(board).unwrap();
+    let mut seen = 0;
+    for text in [rules, board] {
+        for part in text.split("baoan_").skip(1) {
+            let name: String = part
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                .collect();
+            let family = name.trim_end_matches("_total").trim_end_matches("_bucket");
+            seen += 1;
+            assert!(
+                metrics.contains(&format!("# TYPE baoan_{family} ")),
+                "baoan_{name} is not a metric"
+            );
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+/// R7: an option wins over the environment, and that over the file; a broken file stops the start in
+/// one sentence.
+#[test]
+fn r7_settings_come_from_file_environment_and_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("baoan.toml");
+    let path = file.to_str().unwrap();
+    let check = ["--config", path, "config", "check"];
+    std::fs::write(&file, "addr = \"127.0.0.1:80\"\nlisten = 3\n").unwrap();
+    let output = on_server(&check, &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.starts_with(&format!("claim-server: {path}:2: unknown field `listen`")),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+    std::fs::write(&file, "demo = true\n").unwrap();
+    let output = on_server(&check, &[]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "fine\n");
+    // What contradicts itself only together.
+    let output = on_server(&check, &[("BAOAN_SECURE", "true")]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("publicly known passwords"));
+    let secure = ["--config", path, "--demo=false", "config", "check"];
+    assert!(
+        on_server(&secure, &[("BAOAN_SECURE", "true")])
+            .status
+            .success()
+    );
+    let output = on_server(&check, &[("BAOAN_ADDR", "nowhere")]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--addr"));
+    let output = on_server(&["--config", "/nowhere.toml", "config", "check"], &[]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere.toml cannot be read"));
+    let documented = root().join("deploy/baoan.toml");
+    let check = ["--config", documented.to_str().unwrap(), "config", "check"];
+    assert!(on_server(&check, &[]).status.success());
+}
