@@ -43,6 +43,7 @@ pub use http::serve::serve;
 pub use openapi::document as openapi_document;
 pub use routes::listed as routes;
 pub use settings::{Log, Settings};
+pub use store::backup::{Made, restore};
 pub use store::chain::Followed;
 pub use work::delivery::Driver;
 pub use work::{feed, hooks, policies, services};
@@ -313,6 +314,20 @@ impl App {
     /// The first mismatch.
     pub async fn verify(&self) -> std::result::Result<Followed, String> {
         chain::verify(&self.store, &self.uploads, &self.anchors()).await
+    }
+
+    /// Makes a backup in a folder, or brings one up to date, while a server runs on this data.
+    ///
+    /// # Errors
+    /// A sentence for the command line.
+    pub async fn backup(&self, folder: &Path) -> std::result::Result<Made, String> {
+        let options = &self.options;
+        let audit = options.audit.clone();
+        let logs = [
+            self.anchors(),
+            audit.unwrap_or_else(|| options.data.join("audit.log")),
+        ];
+        store::backup::make(&self.store, &options.data, &logs, folder).await
     }
 
     fn anchors(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use claim_domain::lifecycle::Desk;
-use claim_server::{App, Followed, Log, Settings, feed, hooks, policies, serve, services};
+use claim_server::{App, Followed, Log, Settings, feed, hooks, policies, restore, serve, services};
 use clap::{Parser, Subcommand};
 
 /// Reference claims API of Baoan.
@@ -71,6 +71,11 @@ enum Command {
     /// Verifies every hash chain, file and anchor; fails with an error that names the first
     /// mismatch. Writes nothing.
     Verify,
+    /// Copies everything that is kept into a folder, while the server runs; into the same folder
+    /// again only what is new. The installation key is not in it: keep that elsewhere.
+    Backup { folder: PathBuf },
+    /// Fills the empty data directory from a backup, and verifies it with the installation key.
+    Restore { folder: PathBuf },
     /// Writes every photo and PDF, decrypted, into a folder: the data directory holds them sealed.
     Files { folder: PathBuf },
     /// The settings.
@@ -255,10 +260,17 @@ async fn run() -> Result<(), String> {
         });
         return Ok(());
     }
+    if let Some(Command::Restore { folder }) = &cli.command {
+        println!("{} files", restore(folder, &options.data)?);
+    }
     let app = match cli.command {
-        Some(Command::Verify | Command::Key { .. } | Command::Files { .. }) => {
-            App::open_to_read(options).await?
-        }
+        Some(
+            Command::Verify
+            | Command::Key { .. }
+            | Command::Files { .. }
+            | Command::Backup { .. }
+            | Command::Restore { .. },
+        ) => App::open_to_read(options).await?,
         _ => App::open(options).await?,
     };
     match cli.command {
@@ -300,7 +312,15 @@ async fn run() -> Result<(), String> {
             println!("{} files", app.export_files(&folder).await?);
             Ok(())
         }
-        Some(Command::Verify) => {
+        Some(Command::Backup { folder }) => {
+            let made = app.backup(&folder).await?;
+            println!(
+                "{} files, {} of them new with {} bytes",
+                made.files, made.fresh, made.bytes
+            );
+            Ok(())
+        }
+        Some(Command::Verify | Command::Restore { .. }) => {
             let Followed {
                 claims,
                 events,

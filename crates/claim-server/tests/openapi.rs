@@ -37,7 +37,9 @@ fn every_route_is_described() {
         })
         .collect();
     let is_api = |path: &str| {
-        path.starts_with(claim_api::BASE) || path == "/healthz" || path == claim_api::proof::KEYS
+        path.starts_with(claim_api::BASE)
+            || matches!(path, "/healthz" | "/readyz")
+            || path == claim_api::proof::KEYS
     };
     // POST to an upload is PATCH for proxies without PATCH (tus); HEAD of it is not in the table.
     let mut offered: BTreeSet<String> = claim_server::routes()

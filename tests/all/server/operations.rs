@@ -191,3 +191,115 @@ fn r7_settings_come_from_file_environment_and_options() {
     let check = ["--config", documented.to_str().unwrap(), "config", "check"];
     assert!(on_server(&check, &[]).status.success());
 }
+
+fn said(server: &Server, args: &[&str]) -> String {
+    let output = server.command(args);
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// R7: a backup made while reports and photos pour in is one moment of the data; restored elsewhere
+/// it is verified, and every claim that was acknowledged before it began is there, event for event.
+/// A second one copies only what is new; a damaged one, or one over other data, is refused.
+#[test]
+fn r7_a_backup_under_load_is_restored_and_verified() {
+    let server = Server::start();
+    let base = crate::papers::claim_of(&mut server.caller(), &server, |_| {});
+    let mut owner = server.caller();
+    owner.sign_in(&server, "13800138000");
+    let photo = baoan_tests::papers::jpeg(&baoan_tests::papers::page(1600, 1200, 7));
+    let attached = crate::papers::attached(&mut owner, &base, "scene", &photo);
+    assert_eq!(attached.status, 200, "{attached:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("backup");
+    let copy = copy.to_str().unwrap();
+    let at = now(&server);
+    let (stop, acknowledged) = (
+        std::sync::atomic::AtomicBool::new(false),
+        std::sync::Mutex::new(Vec::new()),
+    );
+    let (before, backups) = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let answer = server.caller().report(&unique_key(), &notice(&at));
+                    assert_eq!(answer.status, 201, "{answer:?}");
+                    let no = answer.json()["claim_no"].as_str().unwrap().to_owned();
+                    acknowledged.lock().unwrap().push(no);
+                }
+            });
+        }
+        let so_far = || acknowledged.lock().unwrap().len();
+        server.until("load", || so_far() > 100);
+        let mut backups = Vec::new();
+        let mut before = Vec::new();
+        for _ in 0..12 {
+            before = acknowledged.lock().unwrap().clone();
+            backups.push(said(&server, &["backup", copy]));
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        (before, backups)
+    });
+    println!(
+        "{} reports while backups were made: {backups:?}",
+        acknowledged.lock().unwrap().len()
+    );
+    // Of the second one only the database and the logs are new.
+    assert!(
+        backups[1].contains("2 of them new") || backups[1].contains("3 of them new"),
+        "{backups:?}"
+    );
+    let sums = Command::new("sha256sum")
+        .args(["-c", "--quiet", "SHA256SUMS"])
+        .current_dir(copy)
+        .status();
+    assert!(sums.is_ok_and(|status| status.success()));
+    assert!(!Path::new(copy).join("secret.key").exists());
+    let key = server.data().join("secret.key");
+    let restored = folder.path().join("restored");
+    let restore = |from: &str, to: &Path| {
+        let (to, key) = (to.to_str().unwrap(), key.to_str().unwrap());
+        on_server(&["--data", to, "--key", key, "restore", from], &[])
+    };
+    let output = restore(copy, &restored);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("everything matches"),
+        "{output:?}"
+    );
+    // Every event, with what it carries, as a system would read it.
+    let events = |data: &Path| {
+        let (data, key) = (data.to_str().unwrap(), key.to_str().unwrap());
+        let output = on_server(&["--data", data, "--key", key, "events"], &[]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (whole, part) = (events(server.data()), events(&restored));
+    assert!(whole.starts_with(&part), "one moment of the feed");
+    let missing: Vec<_> = before
+        .iter()
+        .filter(|no| !part.contains(no.as_str()))
+        .collect();
+    assert_eq!(missing, Vec::<&String>::new());
+    println!(
+        "{} claims acknowledged before, {} events restored of {}",
+        before.len(),
+        part.lines().count(),
+        whole.lines().count()
+    );
+    // Over other data, or damaged, it is refused.
+    let output = restore(copy, &restored);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("already holds data"));
+    let file = std::fs::read_dir(Path::new(copy).join("uploads"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let output = restore(copy, &folder.path().join("again"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not what SHA256SUMS says"));
+    assert!(!folder.path().join("again/claims.sqlite").exists());
+}

@@ -11,6 +11,7 @@
 
 pub mod assets;
 pub mod awards;
+pub mod backup;
 pub mod catastrophes;
 pub mod chain;
 pub mod claims;
