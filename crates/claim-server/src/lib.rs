@@ -40,6 +40,7 @@ use ipnet::IpNet;
 
 pub use http::access::Access;
 pub use http::serve::serve;
+pub use http::tls::Files as TlsFiles;
 pub use openapi::document as openapi_document;
 pub use routes::listed as routes;
 pub use settings::{Log, Settings};
@@ -64,6 +65,8 @@ pub struct Options {
     pub demo: bool,
     /// Served over TLS: cookies are Secure and named `__Host-…`.
     pub secure: bool,
+    /// Certificate and key, to serve TLS without a proxy.
+    pub tls: Option<TlsFiles>,
     /// Proxies whose X-Forwarded-For is believed.
     pub proxies: Vec<IpNet>,
     pub messages: Driver,

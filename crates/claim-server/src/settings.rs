@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::{Driver, Options};
+use crate::{Driver, Options, TlsFiles};
 
 /// Everything that may be set; `None` is the default, which `deploy/baoan.toml` documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
@@ -31,6 +31,13 @@ pub struct Settings {
     /// Served over TLS: cookies are `__Host-` and Secure, HSTS is sent.
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, env = "BAOAN_SECURE")]
     pub secure: Option<bool>,
+    /// Certificate chain (PEM), to serve TLS without a proxy; read again within a minute of a change
+    /// and at SIGHUP. Implies --secure.
+    #[arg(long, env = "BAOAN_TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[arg(long, env = "BAOAN_TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Networks of the proxies in front of this server, 10.0.0.0/8,127.0.0.1/32: what they append
     /// to X-Forwarded-For is trusted. On the command line without a value: this machine.
     #[arg(long, value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.0/8,::1/128", env = "BAOAN_BEHIND_PROXY")]
@@ -127,10 +134,16 @@ impl Settings {
         if self.demo == Some(true) && self.secure == Some(true) {
             return Err("demo creates accounts with publicly known passwords: it cannot be combined with secure".into());
         }
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return Err("tls_cert and tls_key belong together".into());
+        }
+        if self.demo == Some(true) && self.tls_cert.is_some() {
+            return Err("demo creates accounts with publicly known passwords: it cannot be combined with tls_cert".into());
+        }
         if self.metrics.is_some() && self.metrics == self.addr.or(Some(default_addr())) {
             return Err("metrics and addr are the same address".into());
         }
-        if self.secure == Some(true)
+        if (self.secure == Some(true) || self.tls_cert.is_some())
             && self
                 .address
                 .as_ref()
@@ -146,7 +159,7 @@ impl Settings {
         macro_rules! either {
             ($($name:ident)*) => { Settings { $($name: self.$name.or(below.$name)),* } };
         }
-        either!(addr data dist demo secure behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
+        either!(addr data dist demo secure tls_cert tls_key behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
     }
 
     /// The options of a server, and where it listens.
@@ -159,7 +172,11 @@ impl Settings {
             data: self.data.unwrap_or_else(|| "data".into()),
             dist: self.dist,
             demo: self.demo.unwrap_or_default(),
-            secure: self.secure.unwrap_or_default(),
+            secure: self.secure.unwrap_or_default() || self.tls_cert.is_some(),
+            tls: self
+                .tls_cert
+                .zip(self.tls_key)
+                .map(|(cert, key)| TlsFiles { cert, key }),
             proxies: self.behind_proxy.unwrap_or_default(),
             key: self.key,
             scan: self.scan,
@@ -200,7 +217,8 @@ mod tests {
                 _ => format!("{line}\n"),
             })
             .collect();
-        let set = read(&all).unwrap();
+        // Not with demo.
+        let set = read(&all.replace("demo = true", "demo = false")).unwrap();
         let shown = format!("{set:?}");
         assert!(!shown.contains("None"), "not documented: {shown}");
         assert_eq!(Settings::default().over(set.clone()), set);
@@ -233,6 +251,12 @@ mod tests {
             ("secure = \"true\"", ":1: invalid type: string"),
             ("secure = True", ":1: "),
             ("demo = true\nsecure = true", "publicly known passwords"),
+            ("tls_cert = \"a.pem\"", "belong together"),
+            ("tls_key = \"a.pem\"", "belong together"),
+            (
+                "demo = true\ntls_cert = \"a\"\ntls_key = \"b\"",
+                "publicly known passwords",
+            ),
             ("data = 7", ":1: invalid type: integer"),
             ("data = [\"a\"]", ":1: invalid type: sequence"),
             ("data = \"a\"\ndata = \"b\"", ":2: duplicate key"),

@@ -303,3 +303,92 @@ fn r7_a_backup_under_load_is_restored_and_verified() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("is not what SHA256SUMS says"));
     assert!(!folder.path().join("again/claims.sqlite").exists());
 }
+
+const TLS_CLIENT: &str = r#"
+import os, shutil, signal, socket, ssl, sys, time
+port, pid, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+path = lambda name: os.path.join(folder, name)
+def connected(name):
+    trust = ssl.create_default_context(cafile=path(name))
+    return trust.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="127.0.0.1")
+def asked(connection):
+    connection.send(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+    text = b""
+    while b"\r\n\r\nok" not in text:
+        more = connection.recv(4096)
+        assert more, text
+        text += more
+    assert b"strict-transport-security" in text.lower(), text
+def refused(name):
+    try:
+        connected(name)
+        return False
+    except ssl.SSLCertVerificationError:
+        return True
+first = connected("one.pem")
+assert first.version() == "TLSv1.3" and first.selected_alpn_protocol() is None
+asked(first)
+assert refused("two.pem")
+# A new certificate: who is connected stays, who comes gets the new one.
+shutil.copy(path("two.pem"), path("cert.pem")); shutil.copy(path("two.key"), path("key.pem"))
+os.kill(pid, signal.SIGHUP)
+end = time.time() + 20
+while refused("two.pem"):
+    assert time.time() < end
+asked(first)
+asked(connected("two.pem"))
+assert refused("one.pem")
+# One that cannot be used changes nothing.
+open(path("cert.pem"), "w").write("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+os.kill(pid, signal.SIGHUP)
+shutil.copy(path("one.pem"), path("cert.pem"))  # not of this key
+os.kill(pid, signal.SIGHUP)
+for _ in range(20):
+    asked(connected("two.pem"))
+# Who speaks no TLS is not answered, and holds nothing up.
+plain = socket.create_connection(("127.0.0.1", port), 10)
+plain.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+assert b"HTTP" not in plain.recv(100)
+asked(first)
+print("fine")
+"#;
+
+/// R7: TLS without a proxy; a new certificate is used without a restart and without a connection
+/// ending, a broken one is not; cookies and HSTS are those of a secure server.
+#[test]
+fn r7_tls_is_served_and_its_certificate_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["one", "two"] {
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
+        std::fs::write(path(&format!("{name}.pem")), made.cert.pem()).unwrap();
+        std::fs::write(
+            path(&format!("{name}.key")),
+            made.signing_key.serialize_pem(),
+        )
+        .unwrap();
+    }
+    std::fs::copy(path("one.pem"), path("cert.pem")).unwrap();
+    std::fs::copy(path("one.key"), path("key.pem")).unwrap();
+    let config = path("baoan.toml");
+    let text = format!(
+        "tls_cert = {:?}\ntls_key = {:?}\n",
+        path("cert.pem"),
+        path("key.pem")
+    );
+    std::fs::write(&config, text).unwrap();
+    let server = Server::with(Setting {
+        bare: true,
+        config: Some(config),
+        ..Setting::default()
+    });
+    let port = server.base.rsplit(':').next().unwrap().to_owned();
+    assert!(server.base.starts_with("https://"));
+    let python = std::env::var("BAOAN_PYTHON").unwrap_or_else(|_| "python3".into());
+    let output = Command::new(python)
+        .args(["-c", TLS_CLIENT, &port, &server.pid().to_string()])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}

@@ -8,3 +8,4 @@ pub mod guard;
 pub mod network;
 pub mod pace;
 pub mod serve;
+pub mod tls;

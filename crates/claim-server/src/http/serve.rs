@@ -16,12 +16,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use super::pace;
+use super::tls::Certificate;
 use crate::App;
 use crate::failure::Failure;
 use crate::limits::Places;
@@ -36,6 +38,7 @@ const OF_ONE_ADDRESS: usize = 4_000;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+const RENEWED_EVERY: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(2);
 
 /// Serves until SIGTERM or Ctrl-C, then lets running requests finish for ten seconds.
@@ -61,7 +64,13 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     };
     let listener = listen().map_err(|e| format!("cannot listen on {addr}: {e}"))?;
     let addr = listener.local_addr().unwrap_or(addr);
-    let _ = app.bound.set(format!("http://{addr}"));
+    let certificate = app.options.tls.clone().map(Certificate::open).transpose()?;
+    let acceptor = certificate
+        .as_ref()
+        .map(Certificate::acceptor)
+        .transpose()?;
+    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    let _ = app.bound.set(format!("{scheme}://{addr}"));
     let router = app.router();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -85,12 +94,13 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
             }
         }
     });
+    let renewal = certificate.map(|certificate| tokio::spawn(renewed(certificate)));
     let watched = match app.options.metrics {
         Some(addr) => Some(tokio::spawn(watch(app.clone(), addr).await?)),
         None => None,
     };
     // On standard output, for the process that started us: from now on we answer.
-    println!("listening on http://{addr}");
+    println!("listening on {scheme}://{addr}");
     loop {
         let (socket, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -132,18 +142,31 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().oneshot(request.map(pace::paced))
         });
-        let connection =
-            graceful.watch(http.serve_connection(TokioIo::new(Box::pin(socket)), service));
+        let (http, acceptor, watcher) = (http.clone(), acceptor.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _places = (place, address);
-            // A client that leaves midway is not worth a log line.
-            let _ = connection.await;
+            let socket = Box::pin(socket);
+            let socket: Box<dyn Socket> = match acceptor {
+                None => Box::new(socket),
+                Some(acceptor) => {
+                    let greeted = tokio::time::timeout(HEADERS_WITHIN, acceptor.accept(socket));
+                    // Whoever speaks no TLS, or nothing, is not worth a log line.
+                    let Ok(Ok(socket)) = greeted.await else {
+                        return;
+                    };
+                    Box::new(socket)
+                }
+            };
+            // Nor is a client that leaves midway.
+            let _ = watcher
+                .watch(http.serve_connection(TokioIo::new(socket), service))
+                .await;
         });
     }
     drop(listener);
     clock.abort();
-    if let Some(watched) = watched {
-        watched.abort();
+    for task in watched.into_iter().chain(renewal) {
+        task.abort();
     }
     if tokio::time::timeout(STOP_WITHIN, graceful.shutdown())
         .await
@@ -153,6 +176,25 @@ pub async fn serve(app: App, addr: SocketAddr) -> Result<(), String> {
     }
     app.store.close().await;
     Ok(())
+}
+
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// Reads the certificate again every minute, and at SIGHUP.
+async fn renewed(certificate: Arc<Certificate>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    loop {
+        let told = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let _ = tokio::time::timeout(RENEWED_EVERY, told).await;
+        certificate.reload();
+    }
 }
 
 /// Serves the metrics, and nothing else.
