@@ -1,5 +1,5 @@
 //! The single entry point: `cargo xtask run | dev | build | test | check | coverage | bench |
-//! faults | fuzz | screenshots | release`.
+//! faults | fuzz | screenshots | package | release`.
 //!
 //! Promise: a command installs what it needs, pinned, with progress shown; what cannot be installed
 //! is said in one sentence. The second start takes seconds.
@@ -9,6 +9,7 @@ mod check;
 mod coverage;
 mod fuzz;
 mod house;
+mod package;
 mod release;
 mod slim;
 mod tests;
@@ -36,6 +37,7 @@ const USAGE: &str = "cargo xtask COMMAND
   faults [PART]                             the full counts of the fault tests, into docs/RELIABILITY.md
   fuzz [--seconds 60]                       every parser, one after the other
   screenshots                               docs/screenshots from the running app
+  package                                   a Debian package in target/package, started once
   release VERSION [--dry-run]               number, changelog, tag, and packed files with SHA-256";
 
 fn main() -> ExitCode {
@@ -94,6 +96,7 @@ fn dispatch(args: &[String]) -> Result {
             Some(version) => release::release(version, args.iter().any(|a| a == "--dry-run")),
             None => Err("release VERSION [--dry-run]".into()),
         },
+        Some("package") => package::package(),
         Some("screenshots") => tests::screenshots(),
         _ => Err(format!("no such command\n{USAGE}")),
     }
