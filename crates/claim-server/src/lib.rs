@@ -22,6 +22,7 @@ mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
+mod totp;
 mod vault;
 mod words;
 mod work;
@@ -67,6 +68,8 @@ pub struct Options {
     pub secure: bool,
     /// Certificate and key, to serve TLS without a proxy.
     pub tls: Option<TlsFiles>,
+    /// Staff without a second factor cannot sign in.
+    pub second_factor: bool,
     /// Proxies whose X-Forwarded-For is believed.
     pub proxies: Vec<IpNet>,
     pub messages: Driver,
@@ -374,6 +377,19 @@ impl App {
         password: &str,
     ) -> std::result::Result<(), String> {
         accounts::add(self, name, shown_as, desk, password).await
+    }
+
+    /// Gives a member of staff a second factor, or takes it away; returns what an authenticator app
+    /// scans.
+    ///
+    /// # Errors
+    /// A sentence for the command line.
+    pub async fn second_factor(
+        &self,
+        name: &str,
+        remove: bool,
+    ) -> std::result::Result<Option<String>, String> {
+        accounts::second_factor(self, name, remove).await
     }
 
     /// Closes an account and ends its sessions; the record of its work stays.

@@ -32,6 +32,14 @@ enum Command {
         /// What customers see, such as "李 工号 1001".
         shown_as: String,
     },
+    /// Gives a member of staff a second factor (TOTP): prints what an authenticator app scans, now
+    /// and never again. A former one ends.
+    SecondFactor {
+        name: String,
+        /// Takes it away.
+        #[arg(long)]
+        remove: bool,
+    },
     /// Ends an account and its sessions; what was done with it stays.
     RemoveStaff { name: String },
     /// Prints the code that enrols a machine in a branch as a kiosk: typed in there at
@@ -289,6 +297,12 @@ async fn run() -> Result<(), String> {
                 .and_then(Result::ok)
                 .unwrap_or_default();
             app.add_staff(&name, &shown_as, desk, &password).await
+        }
+        Some(Command::SecondFactor { name, remove }) => {
+            if let Some(address) = app.second_factor(&name, remove).await? {
+                println!("{address}");
+            }
+            Ok(())
         }
         Some(Command::RemoveStaff { name }) => app.remove_staff(&name).await,
         Some(Command::Kiosk {

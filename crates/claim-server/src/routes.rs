@@ -102,6 +102,7 @@ routes! { PAGES plain:
     "/staff/claims/{no}/reporter" Staff { get pages::staff::reporter }
     "/staff/figures" Staff { get pages::staff::figures }
     "/staff/claims.csv" Staff { get pages::staff::csv }
+    "/staff/accounts" Staff { get pages::staff::accounts::accounts, post pages::staff::accounts::change }
     "/staff/catastrophes" Staff { get pages::staff::catastrophes, post pages::staff::change }
 }
 

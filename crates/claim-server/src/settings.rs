@@ -38,6 +38,9 @@ pub struct Settings {
     /// Its private key (PEM).
     #[arg(long, env = "BAOAN_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Staff need a second factor to sign in (`claim-server second-factor NAME`).
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, env = "BAOAN_SECOND_FACTOR")]
+    pub second_factor: Option<bool>,
     /// Networks of the proxies in front of this server, 10.0.0.0/8,127.0.0.1/32: what they append
     /// to X-Forwarded-For is trusted. On the command line without a value: this machine.
     #[arg(long, value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.0/8,::1/128", env = "BAOAN_BEHIND_PROXY")]
@@ -159,7 +162,7 @@ impl Settings {
         macro_rules! either {
             ($($name:ident)*) => { Settings { $($name: self.$name.or(below.$name)),* } };
         }
-        either!(addr data dist demo secure tls_cert tls_key behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
+        either!(addr data dist demo secure tls_cert tls_key second_factor behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
     }
 
     /// The options of a server, and where it listens.
@@ -177,6 +180,7 @@ impl Settings {
                 .tls_cert
                 .zip(self.tls_key)
                 .map(|(cert, key)| TlsFiles { cert, key }),
+            second_factor: self.second_factor.unwrap_or_default(),
             proxies: self.behind_proxy.unwrap_or_default(),
             key: self.key,
             scan: self.scan,

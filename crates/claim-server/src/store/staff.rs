@@ -4,6 +4,8 @@
 use claim_domain::Moment;
 use claim_domain::lifecycle::Desk;
 
+use data_encoding::BASE32_NOPAD;
+
 use super::{Db, Tx, claims, json};
 use crate::failure::{Failure, Result};
 use crate::vault::sha256_hex;
@@ -57,12 +59,98 @@ pub async fn remove(tx: &mut Tx, name: &str, at: Moment) -> Result<bool> {
     Ok(done.rows_affected() > 0)
 }
 
-async fn end_sessions(tx: &mut Tx, name: &str) -> Result<()> {
+/// Ends every session of an account.
+pub async fn end_sessions(tx: &mut Tx, name: &str) -> Result<()> {
     sqlx::query("DELETE FROM staff_session WHERE staff_name = ?")
         .bind(name)
         .execute(tx.sql())
         .await?;
     Ok(())
+}
+
+/// An account as the list shows it.
+pub struct Account {
+    pub name: String,
+    pub shown_as: String,
+    pub desk: Desk,
+    pub removed: bool,
+    pub second_factor: bool,
+    pub sessions: i64,
+    /// When one of its sessions was last used.
+    pub seen: Option<Moment>,
+}
+
+/// Every account, active ones first.
+pub async fn all(db: &mut Db) -> Result<Vec<Account>> {
+    type Row = (String, String, String, bool, bool, i64, Option<i64>);
+    let sql = "SELECT s.name, s.shown_as, s.desk, s.removed_at IS NOT NULL, s.totp_sealed IS NOT NULL, count(x.token_hash), max(x.seen_at) FROM staff s LEFT JOIN staff_session x ON x.staff_name = s.name GROUP BY s.name ORDER BY s.removed_at IS NOT NULL, s.name";
+    let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(db.sql()).await?;
+    rows.into_iter()
+        .map(
+            |(name, shown_as, desk, removed, second_factor, sessions, seen)| {
+                Ok(Account {
+                    desk: Desk::parse(&desk).ok_or_else(|| Failure::internal("desk", desk))?,
+                    name,
+                    shown_as,
+                    removed,
+                    second_factor,
+                    sessions,
+                    seen: seen.map(Moment),
+                })
+            },
+        )
+        .collect()
+}
+
+fn place_of_totp(name: &str) -> String {
+    format!("staff.totp/{name}")
+}
+
+/// The secret of an active account's second factor.
+pub async fn totp(db: &mut Db, name: &str) -> Result<Option<Vec<u8>>> {
+    let sql = "SELECT totp_sealed FROM staff WHERE name = ? AND removed_at IS NULL";
+    let sealed: Option<Option<String>> = sqlx::query_scalar(sql)
+        .bind(name)
+        .fetch_optional(db.sql())
+        .await?;
+    let Some(sealed) = sealed.flatten() else {
+        return Ok(None);
+    };
+    let opened = db.vault.open_text(&place_of_totp(name), &sealed);
+    let secret = opened.and_then(|text| BASE32_NOPAD.decode(text.as_bytes()).ok());
+    secret
+        .map(Some)
+        .ok_or_else(|| super::unopened("second factor"))
+}
+
+/// Sets or removes a second factor, and ends the account's sessions; returns whether there is such
+/// an account.
+pub async fn keep_totp(tx: &mut Tx, name: &str, secret: Option<&[u8]>) -> Result<bool> {
+    let sealed = secret.map(|secret| {
+        let text = BASE32_NOPAD.encode(secret);
+        tx.vault.seal(&place_of_totp(name), &text)
+    });
+    let sql =
+        "UPDATE staff SET totp_sealed = ?, totp_step = 0 WHERE name = ? AND removed_at IS NULL";
+    let done = sqlx::query(sql)
+        .bind(sealed)
+        .bind(name)
+        .execute(tx.sql())
+        .await?;
+    end_sessions(tx, name).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Uses the code of a time step; `false` if it, or a later one, was used before (RFC 6238, section
+/// 5.2).
+pub async fn use_step(tx: &mut Tx, name: &str, step: i64) -> Result<bool> {
+    let sql = "UPDATE staff SET totp_step = ?1 WHERE name = ?2 AND totp_step < ?1";
+    let done = sqlx::query(sql)
+        .bind(step)
+        .bind(name)
+        .execute(tx.sql())
+        .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// How many accounts are active.

@@ -5,6 +5,7 @@ mod interrupted;
 mod items;
 mod races;
 mod routes;
+mod staff;
 mod steps;
 mod systems;
 

@@ -9,7 +9,7 @@ use crate::audit::Who;
 use crate::failure::{Result, busy};
 use crate::store::staff::{self, Member};
 use crate::vault::token;
-use crate::{App, now, passwords};
+use crate::{App, now, passwords, totp};
 
 const IDLE: i64 = 30 * 60;
 pub const AT_MOST: i64 = 12 * 3600;
@@ -90,13 +90,7 @@ pub async fn add(
 /// # Errors
 /// A sentence for the command line.
 pub async fn remove(app: &App, name: &str) -> std::result::Result<(), String> {
-    let write = async {
-        let mut tx = app.store.begin_patiently().await?;
-        let known = staff::remove(&mut tx, name, now()).await?;
-        tx.commit().await?;
-        Result::Ok(known)
-    };
-    if !write.await.map_err(|f| f.problem().title)? {
+    if !close(app, name).await.map_err(|f| f.problem().title)? {
         return Err(format!("there is no account {name:?}"));
     }
     app.audit.say(
@@ -116,11 +110,12 @@ pub async fn is_password(app: &App, name: &str, password: &str) -> Result<bool> 
     app.passwords.is(password, stored).await
 }
 
-/// A new session token, or `None` for a wrong name or password (which take the same time).
+/// A new session token, or `None` for a wrong name, password or code (which take the same time: it
+/// is not told which of them was wrong).
 ///
 /// # Errors
 /// `rate-limited` after too many wrong ones for this name, whether or not the account exists.
-pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<String>> {
+pub async fn sign_in(app: &App, name: &str, password: &str, code: &str) -> Result<Option<String>> {
     let at = now();
     // Counted before checking, so that a hundred parallel tries are a hundred tries.
     let mut tx = app.store.begin().await?;
@@ -136,7 +131,7 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<Str
     };
     staff::keep_wrong_passwords(&mut tx, name, tries, until, at).await?;
     tx.commit().await?;
-    let right = is_password(app, name, password).await?;
+    let right = is_password(app, name, password).await? && is_code(app, name, code, at).await?;
     let known = staff::is_known(&mut app.store.read().await?, name).await?;
     // A typed name may be anything, even a password: log it only if it is known.
     let who = if known {
@@ -158,6 +153,63 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Option<Str
     tx.commit().await?;
     app.audit.say("sign-in", &who, json!({ "as": "staff" }));
     Ok(Some(fresh))
+}
+
+/// Whether this is the code of the account's second factor now, used for the first time; without a
+/// second factor, whether none is needed.
+async fn is_code(app: &App, name: &str, typed: &str, at: Moment) -> Result<bool> {
+    let Some(secret) = staff::totp(&mut app.store.read().await?, name).await? else {
+        return Ok(!app.options.second_factor);
+    };
+    let Some(step) = totp::step_of(&secret, typed, at.0) else {
+        return Ok(false);
+    };
+    let mut tx = app.store.begin().await?;
+    let fresh = staff::use_step(&mut tx, name, step).await?;
+    tx.commit().await?;
+    Ok(fresh)
+}
+
+/// Gives an account a second factor, or takes it away, and ends its sessions. Returns what an
+/// authenticator app scans.
+///
+/// # Errors
+/// A sentence for the command line.
+pub async fn second_factor(
+    app: &App,
+    name: &str,
+    remove: bool,
+) -> std::result::Result<Option<String>, String> {
+    let secret = (!remove).then(totp::secret);
+    let write = async {
+        let mut tx = app.store.begin_patiently().await?;
+        let known = staff::keep_totp(&mut tx, name, secret.as_ref().map(|s| &s[..])).await?;
+        tx.commit().await?;
+        Result::Ok(known)
+    };
+    if !write.await.map_err(|f| f.problem().title)? {
+        return Err(format!("there is no account {name:?}"));
+    }
+    let set = json!({ "staff": name, "second-factor": !remove });
+    app.audit.say("set", &Who::Operator, set);
+    Ok(secret.map(|secret| totp::address(&secret, name)))
+}
+
+/// Ends every session of an account; returns whether there is one.
+pub async fn end_sessions(app: &App, name: &str) -> Result<bool> {
+    let mut tx = app.store.begin().await?;
+    let known = staff::is_known(&mut tx, name).await?;
+    staff::end_sessions(&mut tx, name).await?;
+    tx.commit().await?;
+    Ok(known)
+}
+
+/// Closes an account; returns whether there was one.
+pub async fn close(app: &App, name: &str) -> Result<bool> {
+    let mut tx = app.store.begin().await?;
+    let known = staff::remove(&mut tx, name, now()).await?;
+    tx.commit().await?;
+    Ok(known)
 }
 
 /// The member of staff who has this token.

@@ -1,6 +1,7 @@
 //! /staff: a queue, one claim with its photos, and a form for each step that this desk may take
 //! now.
 
+pub mod accounts;
 mod catastrophes;
 mod figures;
 mod forms;
@@ -39,7 +40,7 @@ use crate::store::{
 use crate::words::own;
 use crate::work::fields::Fields;
 use crate::work::steps::Taken;
-use crate::work::{accounts, attendant, letters, papers, signals, steps as work};
+use crate::work::{accounts as signing, attendant, letters, papers, signals, steps as work};
 use crate::{App, mask, now};
 
 pub use catastrophes::{catastrophes, change};
@@ -59,7 +60,7 @@ impl FromRequestParts<App> for Staff {
         app: &App,
     ) -> std::result::Result<Staff, Response> {
         let found = match cookies::find(&parts.headers, cookies::staff(app)) {
-            Some(token) => accounts::who(app, &token).await,
+            Some(token) => signing::who(app, &token).await,
             None => Ok(None),
         };
         let found = found.map_err(|failure| failed(failure, "/staff"))?;
@@ -97,6 +98,8 @@ fn login_form(wrong: Option<&str>) -> Markup {
             input type="text" id="name" name="name" autocomplete="username" required;
             label for="password" { "密码" }
             input type="password" id="password" name="password" autocomplete="current-password" required;
+            label for="code" { "动态验证码（开了第二验证的才填）" }
+            input type="text" id="code" name="code" autocomplete="one-time-code" inputmode="numeric" maxlength="6";
             button { "登录" }
         }
     };
@@ -106,7 +109,13 @@ fn login_form(wrong: Option<&str>) -> Markup {
 pub async fn login(_: Open, State(app): State<App>, request: Request) -> Response {
     let entered = async {
         let fields = Fields(body::form(request).await?);
-        accounts::sign_in(&app, &fields.get("name"), &fields.get("password")).await
+        signing::sign_in(
+            &app,
+            &fields.get("name"),
+            &fields.get("password"),
+            &fields.get("code"),
+        )
+        .await
     };
     match entered.await {
         Ok(Some(token)) => {
@@ -117,7 +126,7 @@ pub async fn login(_: Open, State(app): State<App>, request: Request) -> Respons
                     cookies::staff(&app),
                     &token,
                     "/",
-                    Some(accounts::AT_MOST),
+                    Some(signing::AT_MOST),
                     "Strict",
                 ),
             );
@@ -125,7 +134,7 @@ pub async fn login(_: Open, State(app): State<App>, request: Request) -> Respons
         }
         Ok(None) => (
             StatusCode::UNAUTHORIZED,
-            login_form(Some("用户名或密码不对")),
+            login_form(Some("用户名、密码或验证码不对")),
         )
             .into_response(),
         Err(Failure::Problem(problem)) if problem.code == ProblemCode::RateLimited => {
@@ -148,7 +157,7 @@ pub async fn login(_: Open, State(app): State<App>, request: Request) -> Respons
 
 pub async fn logout(_: Open, State(app): State<App>, headers: HeaderMap) -> Response {
     let ended = match cookies::find(&headers, cookies::staff(&app)) {
-        Some(token) => accounts::sign_out(&app, &token).await,
+        Some(token) => signing::sign_out(&app, &token).await,
         None => Ok(()),
     };
     match ended {
@@ -166,12 +175,16 @@ pub async fn logout(_: Open, State(app): State<App>, headers: HeaderMap) -> Resp
 
 fn top(staff: &Member) -> Markup {
     html! {
-        form method="post" action="/staff/logout" { p.quiet { (staff.shown_as) " · " (desk_name(staff)) " · " a href="/staff" { "案件列表" } " · " a href="/staff/figures" { "统计" } " · " a href="/staff/catastrophes" { "大灾" } } button.plain { "退出登录" } }
+        form method="post" action="/staff/logout" { p.quiet { (staff.shown_as) " · " (desk_name(staff)) " · " a href="/staff" { "案件列表" } " · " a href="/staff/figures" { "统计" } " · " a href="/staff/catastrophes" { "大灾" } @if staff.desk == Desk::Supervisor { " · " a href="/staff/accounts" { "员工账户" } } } button.plain { "退出登录" } }
     }
 }
 
 fn desk_name(staff: &Member) -> &'static str {
-    match staff.desk {
+    name_of_desk(staff.desk)
+}
+
+fn name_of_desk(desk: Desk) -> &'static str {
+    match desk {
         Desk::Intake => "受理",
         Desk::Surveyor => "查勘",
         Desk::Assessor => "定损",
@@ -692,7 +705,7 @@ pub async fn photo(
         return Err(ProblemCode::NotFound.into());
     }
     let photo = shown_file(&app, &file).await?;
-    accounts::looked(&app, &staff, &stored.id, &id).await?;
+    signing::looked(&app, &staff, &stored.id, &id).await?;
     Ok(photo)
 }
 
@@ -721,7 +734,7 @@ pub async fn payees(Staff(staff): Staff, State(app): State<App>, Path(no): Path<
     if payees.is_empty() {
         return Err(ProblemCode::NotFound.into());
     }
-    accounts::looked(&app, &staff, &stored.id, "payee").await?;
+    signing::looked(&app, &staff, &stored.id, "payee").await?;
     let content = html! {
         h1 { "收款账户" }
         (top(&staff))
@@ -749,7 +762,7 @@ pub async fn reporter(
     Path(no): Path<String>,
 ) -> Shown {
     let stored = claims::by_no(&mut app.store.read().await?, &no).await?;
-    accounts::looked(&app, &staff, &stored.id, "reporter").await?;
+    signing::looked(&app, &staff, &stored.id, "reporter").await?;
     let phone = &stored.notice.reporter.phone;
     let content = html! {
         h1 { "报案人电话" }
