@@ -113,6 +113,31 @@ pub async fn call_as(
         .unwrap_or_else(|error| Err(Failed::because(error.to_string())))
 }
 
+impl std::error::Error for Failed {}
+
+/// Sends a request as it is, and returns the answer whatever its status.
+///
+/// # Errors
+/// Why there is none.
+pub async fn exchange(request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, Failed> {
+    let call = move || {
+        let request = AGENT
+            .configure_request(request)
+            .http_status_as_error(false)
+            .build();
+        let (head, mut body) = AGENT.run(request).map_err(reason)?.into_parts();
+        let bytes = body
+            .with_config()
+            .limit(LONGEST)
+            .read_to_vec()
+            .map_err(reason)?;
+        Ok(http::Response::from_parts(head, bytes))
+    };
+    tokio::task::spawn_blocking(call)
+        .await
+        .unwrap_or_else(|error| Err(Failed::because(error.to_string())))
+}
+
 fn reason(error: ureq::Error) -> Failed {
     match error {
         ureq::Error::StatusCode(status) => Failed::answered(status),

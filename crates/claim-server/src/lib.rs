@@ -48,6 +48,7 @@ pub use settings::{Log, Settings};
 pub use store::backup::{Made, restore};
 pub use store::chain::Followed;
 pub use work::delivery::Driver;
+pub use work::sso::Provider;
 pub use work::{feed, hooks, policies, services};
 
 use failure::Result;
@@ -68,6 +69,8 @@ pub struct Options {
     pub secure: bool,
     /// Certificate and key, to serve TLS without a proxy.
     pub tls: Option<TlsFiles>,
+    /// Where staff sign in, besides accounts of our own.
+    pub sso: Option<Provider>,
     /// Staff without a second factor cannot sign in.
     pub second_factor: bool,
     /// Proxies whose X-Forwarded-For is believed.

@@ -92,6 +92,8 @@ routes! { PAGES plain:
     "/not-mine/stop" Open { post pages::not_mine::say }
     "/kiosk/enrol" Open { get pages::kiosk::form, post pages::kiosk::enrol }
     "/staff/login" Open { get pages::staff::login_page, post pages::staff::login }
+    "/staff/sso" Open { get pages::staff::sso::begin }
+    "/staff/sso/back" Open { get pages::staff::sso::back }
     "/staff/logout" Open { post pages::staff::logout }
     "/staff" Staff { get pages::staff::queue }
     "/staff/claims/{no}" Staff { get pages::staff::claim }

@@ -4,13 +4,16 @@
 //! Promise: a value that cannot be meant is refused at the start, in one sentence with file and line.
 //! No secret stands here or on a command line: secrets are files.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use claim_domain::lifecycle::Desk;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::{Driver, Options, TlsFiles};
+use crate::store::disk;
+use crate::{Driver, Options, Provider, TlsFiles};
 
 /// Everything that may be set; `None` is the default, which `deploy/baoan.toml` documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
@@ -41,6 +44,9 @@ pub struct Settings {
     /// Staff need a second factor to sign in (`claim-server second-factor NAME`).
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, env = "BAOAN_SECOND_FACTOR")]
     pub second_factor: Option<bool>,
+    /// Where staff sign in (OpenID Connect); only in the file.
+    #[arg(skip)]
+    pub sso: Option<Sso>,
     /// Networks of the proxies in front of this server, 10.0.0.0/8,127.0.0.1/32: what they append
     /// to X-Forwarded-For is trusted. On the command line without a value: this machine.
     #[arg(long, value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.0/8,::1/128", env = "BAOAN_BEHIND_PROXY")]
@@ -80,6 +86,34 @@ pub struct Settings {
     /// How the log is written to standard error: text or json [default: text].
     #[arg(long, env = "BAOAN_LOG")]
     pub log: Option<Log>,
+}
+
+/// A provider of sign-ins (OpenID Connect).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sso {
+    issuer: Address,
+    client_id: String,
+    /// File with the client's secret.
+    secret: PathBuf,
+    /// The claim that lists a person's groups.
+    claim: String,
+    /// Desk by group.
+    desks: BTreeMap<String, Desk>,
+}
+
+impl Sso {
+    fn provider(self) -> Result<Provider, String> {
+        let secret = disk::text(&self.secret)
+            .map_err(|e| format!("sso: {} cannot be read: {e}", self.secret.display()))?;
+        Ok(Provider {
+            issuer: self.issuer.0,
+            client_id: self.client_id,
+            secret: secret.trim().to_owned(),
+            claim: self.claim,
+            desks: self.desks,
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -162,7 +196,7 @@ impl Settings {
         macro_rules! either {
             ($($name:ident)*) => { Settings { $($name: self.$name.or(below.$name)),* } };
         }
-        either!(addr data dist demo secure tls_cert tls_key second_factor behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
+        either!(addr data dist demo secure tls_cert tls_key second_factor sso behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
     }
 
     /// The options of a server, and where it listens.
@@ -181,6 +215,7 @@ impl Settings {
                 .zip(self.tls_key)
                 .map(|(cert, key)| TlsFiles { cert, key }),
             second_factor: self.second_factor.unwrap_or_default(),
+            sso: self.sso.map(Sso::provider).transpose()?,
             proxies: self.behind_proxy.unwrap_or_default(),
             key: self.key,
             scan: self.scan,

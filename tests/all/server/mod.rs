@@ -7,4 +7,5 @@ mod core;
 mod load;
 mod operations;
 mod rows;
+mod sso;
 mod streams;

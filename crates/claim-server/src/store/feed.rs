@@ -1,8 +1,8 @@
-//! Every event of every claim in one order, as other systems read them.
+//! Every event of every claim in one order, as other systems read them. `events` writes it.
 
 use claim_domain::lifecycle::Event;
 
-use super::{Db, Tx, events};
+use super::{Db, events};
 use crate::failure::Result;
 
 /// One event in the feed.
@@ -11,17 +11,6 @@ pub struct Entry {
     pub seq: i64,
     pub claim_id: String,
     pub event: Event,
-}
-
-/// Adds an event that was just added to its claim. Writes take turns, so a lower number is never
-/// seen after a higher one.
-pub(super) async fn add(tx: &mut Tx, claim_id: &str, event_seq: u32) -> Result<()> {
-    sqlx::query("INSERT INTO feed (claim_id, event_seq) VALUES (?, ?)")
-        .bind(claim_id)
-        .bind(event_seq)
-        .execute(tx.sql())
-        .await?;
-    Ok(())
 }
 
 /// Up to `most` events after `seq`, in order; of one claim if it is given.

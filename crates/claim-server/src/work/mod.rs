@@ -22,5 +22,6 @@ pub mod request;
 pub mod services;
 pub mod sessions;
 pub mod signals;
+pub mod sso;
 pub mod statistics;
 pub mod steps;

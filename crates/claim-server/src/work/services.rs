@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::fields::Fields;
-use super::steps::{self, Taken};
+use super::steps::{self, Once, Taken};
 use crate::audit::Who;
 use crate::failure::{Failure, Result};
 use crate::store::services::{self, Service};
@@ -193,13 +193,6 @@ pub struct Outcome {
     pub outcome: &'static str,
 }
 
-/// Remembers a command in the transaction that carries it out.
-pub struct Once<'a> {
-    pub service: &'a str,
-    pub key: &'a str,
-    pub request: String,
-}
-
 /// Carries a command out, once for each key.
 ///
 /// # Errors
@@ -252,21 +245,4 @@ pub async fn command(
             Taken::HandedOver => "handed-over",
         },
     })
-}
-
-impl Once<'_> {
-    /// Whether this command was carried out before; if not, it is recorded now.
-    ///
-    /// # Errors
-    /// `idempotency-key-reused` if something else was asked with this key.
-    pub async fn is_done(&self, tx: &mut crate::store::Tx) -> Result<bool> {
-        match services::command(tx, self.service, self.key).await? {
-            Some(before) if before == self.request => Ok(true),
-            Some(_) => Err(ProblemCode::IdempotencyKeyReused.into()),
-            None => {
-                services::keep_command(tx, self.service, self.key, &self.request, now()).await?;
-                Ok(false)
-            }
-        }
-    }
 }

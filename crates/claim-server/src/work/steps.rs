@@ -11,13 +11,12 @@ use claim_domain::validate::{self, Code};
 use claim_domain::{Day, FieldError};
 
 use super::fields::Fields;
-use super::services::Once;
 use super::{attendant, log, papers, payments, policies};
 use crate::failure::{Failure, Result};
 use crate::store::claims::{self, ClaimRow};
 use crate::store::parties::{self, Grant};
 use crate::store::staff::{self as kept_staff, Member};
-use crate::store::{Db, Tx, events, policies as kept_policies};
+use crate::store::{Db, Tx, events, policies as kept_policies, services};
 use crate::{App, mask, now};
 
 /// Maximum lines of one decision.
@@ -172,6 +171,30 @@ pub enum Taken {
     Done,
     /// Above this person's limit: it waits for a second person, with the form as filled in.
     HandedOver,
+}
+
+/// Remembers a command in the transaction that carries it out.
+pub struct Once<'a> {
+    pub service: &'a str,
+    pub key: &'a str,
+    pub request: String,
+}
+
+impl Once<'_> {
+    /// Whether this command was carried out before; if not, it is recorded now.
+    ///
+    /// # Errors
+    /// `idempotency-key-reused` if something else was asked with this key.
+    pub async fn is_done(&self, tx: &mut Tx) -> Result<bool> {
+        match services::command(tx, self.service, self.key).await? {
+            Some(before) if before == self.request => Ok(true),
+            Some(_) => Err(ProblemCode::IdempotencyKeyReused.into()),
+            None => {
+                services::keep_command(tx, self.service, self.key, &self.request, now()).await?;
+                Ok(false)
+            }
+        }
+    }
 }
 
 /// Takes the step that a form describes.

@@ -6,6 +6,7 @@ mod catastrophes;
 mod figures;
 mod forms;
 pub mod history;
+pub mod sso;
 mod words;
 
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
@@ -85,14 +86,15 @@ impl IntoResponse for StaffFailure {
 
 type Shown = std::result::Result<Response, StaffFailure>;
 
-pub async fn login_page(_: Open) -> Response {
-    login_form(None).into_response()
+pub async fn login_page(_: Open, State(app): State<App>) -> Response {
+    login_form(&app, None).into_response()
 }
 
-fn login_form(wrong: Option<&str>) -> Markup {
+fn login_form(app: &App, wrong: Option<&str>) -> Markup {
     let content = html! {
         h1 { "员工登录" }
         @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+        @if app.options.sso.is_some() { p { a id="sso" href="/staff/sso" { "用公司账户登录" } } }
         form method="post" action="/staff/login" {
             label for="name" { "用户名" }
             input type="text" id="name" name="name" autocomplete="username" required;
@@ -134,15 +136,13 @@ pub async fn login(_: Open, State(app): State<App>, request: Request) -> Respons
         }
         Ok(None) => (
             StatusCode::UNAUTHORIZED,
-            login_form(Some("用户名、密码或验证码不对")),
+            login_form(&app, Some("用户名、密码或验证码不对")),
         )
             .into_response(),
         Err(Failure::Problem(problem)) if problem.code == ProblemCode::RateLimited => {
             let seconds = problem.retry_after.unwrap_or(60);
-            let mut response = login_form(Some(&format!(
-                "输错次数太多，或同时登录的人太多，请在 {seconds} 秒后再试"
-            )))
-            .into_response();
+            let wrong = format!("输错次数太多，或同时登录的人太多，请在 {seconds} 秒后再试");
+            let mut response = login_form(&app, Some(&wrong)).into_response();
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
             response
                 .headers_mut()
