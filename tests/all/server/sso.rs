@@ -104,6 +104,11 @@ fn staff_sign_in_at_the_insurers_provider() {
     );
     let wang = person("wang");
     assert_eq!(wang, "401\n员工登录\n");
+    // Closed here, the provider's word opens it no more.
+    let close = [("name", "sso:li"), ("do", "close")];
+    let mut boss = baoan_tests::Caller::staff(&server, "supervisor");
+    assert_eq!(boss.form("/staff/accounts", &close).status, 303);
+    assert_eq!(person("li"), "401\n员工登录\n");
     let audit = std::fs::read_to_string(server.data().join("audit.log")).unwrap();
     assert!(
         audit.contains(r#""by":"sso""#) && audit.contains("sso:li"),

@@ -76,7 +76,9 @@ pub async fn make(
     logs: &[PathBuf],
     folder: &Path,
 ) -> std::result::Result<Made, String> {
-    fs::create_dir_all(folder.join("uploads")).map_err(told(folder))?;
+    super::disk::folder(folder).map_err(told(folder))?;
+    super::disk::folder(&folder.join("uploads")).map_err(told(folder))?;
+    super::disk::keep_private(folder).map_err(told(folder))?;
     let before = listed(folder).map_err(told(folder))?;
     let (mut sums, mut made) = (BTreeMap::new(), Made::default());
     let mut keep = |from: &Path, name: String, sums: &mut BTreeMap<String, String>| {
@@ -161,6 +163,7 @@ pub fn restore(folder: &Path, data: &Path) -> std::result::Result<u64, String> {
     }
     super::disk::folder(data).map_err(told(data))?;
     super::disk::folder(&data.join("uploads")).map_err(told(data))?;
+    super::disk::keep_private(data).map_err(told(data))?;
     // The database last: a restore that stops midway is no data directory.
     let order = sums.iter().filter(|(name, _)| *name != DATABASE);
     for (name, sum) in order.chain(sums.get_key_value(DATABASE)) {

@@ -47,6 +47,27 @@ pub async fn keep(tx: &mut Tx, member: &Member, password_hash: &str) -> Result<b
     Ok(true)
 }
 
+/// Adds an account without a password, or moves one to another desk, as another system says. `false`
+/// if it was closed here, or the displayed name is not this account's alone.
+pub async fn keep_provided(tx: &mut Tx, member: &Member) -> Result<bool> {
+    let sql = "SELECT count(*) FROM staff WHERE (name = ?1 AND (removed_at IS NOT NULL OR shown_as <> ?2)) OR (name <> ?1 AND shown_as = ?2)";
+    let hindered: i64 = sqlx::query_scalar(sql)
+        .bind(&member.name)
+        .bind(&member.shown_as)
+        .fetch_one(tx.sql())
+        .await?;
+    if hindered > 0 {
+        return Ok(false);
+    }
+    sqlx::query("INSERT INTO staff (name, shown_as, desk, password_hash) VALUES (?, ?, ?, '') ON CONFLICT (name) DO UPDATE SET desk = excluded.desk")
+        .bind(&member.name)
+        .bind(&member.shown_as)
+        .bind(member.desk.as_str())
+        .execute(tx.sql())
+        .await?;
+    Ok(true)
+}
+
 /// Closes an account and ends its sessions; returns whether there was one.
 pub async fn remove(tx: &mut Tx, name: &str, at: Moment) -> Result<bool> {
     let sql = "UPDATE staff SET removed_at = ? WHERE name = ? AND removed_at IS NULL";

@@ -296,6 +296,18 @@ async fn r6_a_system_is_a_desk_with_scopes() {
         .collect();
     assert_eq!(skipped.len(), 1);
     assert!(skipped[0]["actor"].to_string().contains("李工（理赔核心）"));
+    // Whose desk may not see medical papers does not get them.
+    let sees = |scopes: &str, document: &str| {
+        let service = crate::store::services::Service {
+            name: "x".into(),
+            shown_as: "x".into(),
+            scopes: scopes.into(),
+        };
+        service.sees(&app.catalogue, document)
+    };
+    assert!(sees("read survey", "scene") && sees("read pay", "scene"));
+    assert!(!sees("read survey pay", "medical_record") && !sees("read", "scene"));
+    assert!(sees("read survey decide", "medical_record"));
     // Ended, its token ends with it.
     services::remove(&app, "core").await.unwrap();
     let (status, _) = call("get", &format!("claims/{no}"), "-", &Value::Null).await;

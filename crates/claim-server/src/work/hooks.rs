@@ -2,8 +2,9 @@
 //!
 //! Promise: each system gets the events of a claim in order, each at least once and with the same
 //! `webhook-id` every time, however long it was away. A system that fails is asked again later, at
-//! growing intervals of up to an hour, without end. An event that it refuses, while it takes others,
-//! holds back its claim alone; after three days it is given up, recorded, and told to the operator.
+//! growing intervals of up to an hour, without end. An event that it does not take, while it takes
+//! others, holds back its claim alone; if it refuses it for three days, the event is given up,
+//! recorded, and told to the operator.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -128,7 +129,7 @@ async fn retry_held(app: &App, hook: &Hook) -> Result<()> {
                 Ok(()) => {
                     (held.seq, held.tries, held.since) = (held.seq + 1, 0, now().0);
                 }
-                Err(failed) if now().0 - held.since > GIVEN_UP_AFTER => {
+                Err(failed) if !is_of_system(failed) && now().0 - held.since > GIVEN_UP_AFTER => {
                     tracing::error!(hook = hook.name, seq = held.seq, %failed, "an event was given up");
                     let reason = failed.to_string();
                     hooks::give_up(&mut tx, &hook.name, held.seq, now(), &reason).await?;

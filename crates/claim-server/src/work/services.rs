@@ -10,10 +10,11 @@ use std::str::FromStr;
 use claim_api::{Problem, ProblemCode};
 use claim_domain::lifecycle::{Desk, StepKind};
 use claim_domain::validate::Code;
-use claim_domain::{FieldError, Moment};
+use claim_domain::{Catalogue, FieldError, Moment};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::accounts;
 use super::fields::Fields;
 use super::steps::{self, Once, Taken};
 use crate::audit::Who;
@@ -76,6 +77,28 @@ impl Service {
             .into_iter()
             .find(|desk| self.may(Scope::Desk(*desk)))
             .or((answers && self.may(Scope::Message)).then_some(desk))
+    }
+
+    /// The account as a member of staff at a desk.
+    pub fn member(&self, desk: Desk) -> Member {
+        Member {
+            name: format!("service:{}", self.name),
+            shown_as: self.shown_as.clone(),
+            desk,
+        }
+    }
+
+    /// Whether one of its desks may see a document.
+    pub fn sees(&self, catalogue: &Catalogue, document: &str) -> bool {
+        Desk::ALL
+            .into_iter()
+            .filter(|desk| self.may(Scope::Desk(*desk)))
+            .any(|desk| self.member(desk).sees(catalogue, document))
+    }
+
+    /// Records a look at a document or at accounts before it is shown.
+    pub async fn looks(&self, app: &App, claim_id: &str, what: &str) -> Result<()> {
+        accounts::looked(app, &self.member(Desk::Intake), claim_id, what).await
     }
 
     pub fn who(&self) -> Who {
@@ -222,14 +245,10 @@ pub async fn command(
     if by.chars().count() > 50 {
         return Err(Problem::validation(vec![FieldError::new("/by", Code::TooLong)]).into());
     }
-    let member = Member {
-        name: format!("service:{}", service.name),
-        shown_as: match by {
-            "" => service.shown_as.clone(),
-            by => format!("{by}（{}）", service.shown_as),
-        },
-        desk,
-    };
+    let mut member = service.member(desk);
+    if !by.is_empty() {
+        member.shown_as = format!("{by}（{}）", service.shown_as);
+    }
     let request = serde_json::to_string(command).unwrap_or_default();
     let once = Once {
         service: &service.name,

@@ -191,8 +191,7 @@ pub async fn end(
     };
     let (fresh, at) = (crate::vault::token(), now());
     let mut tx = app.store.begin().await?;
-    // No password fits this.
-    if !staff::keep(&mut tx, &member, "").await? {
+    if !staff::keep_provided(&mut tx, &member).await? {
         drop(tx);
         return Ok(refused(app, "name"));
     }

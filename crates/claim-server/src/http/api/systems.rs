@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use claim_api::{PayeeEntry, Problem, ProblemCode};
-use claim_domain::documents::{Folder, Task};
-use claim_domain::lifecycle::{Actor, Claim, Event, Gap, Stage, StepKind};
+use claim_domain::documents::{File, Folder, Task};
+use claim_domain::lifecycle::{Actor, Claim, Desk, Event, Gap, Stage, StepKind};
 use claim_domain::policy::Policy;
 use claim_domain::{Lob, Moment, Notice};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::App;
 use crate::failure::Result;
 use crate::http::access::{Open, System};
 use crate::http::body;
-use crate::store::{claims, events, payees, policies};
+use crate::store::{claims, documents, events, payees, policies};
 use crate::work::feed::{self, After, Feed};
 use crate::work::fields::Fields;
 use crate::work::papers;
@@ -121,13 +121,29 @@ pub async fn claim(
     Path(no): Path<String>,
 ) -> Result<Json<SystemView>> {
     system.needs(Scope::Read)?;
-    let pays = system.needs(Scope::Desk(claim_domain::lifecycle::Desk::Finance));
+    let (claim_id, view) = view(&app, &system, &no).await?;
+    if !view.payees.is_empty() {
+        system.0.looks(&app, &claim_id, "payee").await?;
+    }
+    Ok(Json(view))
+}
+
+async fn view(app: &App, system: &System, no: &str) -> Result<(String, SystemView)> {
+    let pays = system.0.may(Scope::Desk(Desk::Finance));
     let db = &mut app.store.read().await?;
-    let row = claims::by_no(db, &no).await?;
+    let row = claims::by_no(db, no).await?;
     let events = events::after(db, &row.id, 0).await?;
     let claim = Claim::replay(row.lob, &events);
-    let folder = papers::folder(db, &row).await?;
-    let papers = papers::tasks(&app, db, &row, &claim, &folder).await?;
+    let mut folder = papers::folder(db, &row).await?;
+    let papers = papers::tasks(app, db, &row, &claim, &folder).await?;
+    let catalogue = papers::rules(app, db, &row.rules_version).await?;
+    let sees = |file: &File| system.0.sees(&catalogue, &file.document);
+    folder.files.retain(sees);
+    let payees = if pays {
+        payees::whole(db, &row.id).await?
+    } else {
+        Vec::new()
+    };
     let mut allowed: Vec<StepKind> = Vec::new();
     for (_, scope) in SCOPES.iter().filter(|(_, scope)| system.0.may(*scope)) {
         if let Scope::Desk(desk) = scope {
@@ -141,10 +157,7 @@ pub async fn claim(
         stage: claim.stage,
         gaps: claim.gaps(&papers),
         policy: policies::of_claim(db, &row.id).await?,
-        payees: match pays {
-            Ok(()) => payees::whole(db, &row.id).await?,
-            Err(_) => Vec::new(),
-        },
+        payees,
         claim_no: row.no.clone(),
         lob: row.lob,
         reported_at: row.reported_at,
@@ -156,7 +169,7 @@ pub async fn claim(
     };
     app.audit
         .say("look", &system.0.who(), json!({ "claim": view.claim_no }));
-    Ok(Json(view))
+    Ok((row.id, view))
 }
 
 /// A file that was handed in.
@@ -168,13 +181,22 @@ pub async fn file(
     Path((no, id)): Path<(String, String)>,
 ) -> Result<Response> {
     system.needs(Scope::Read)?;
-    let file = {
+    let (row, document, file, catalogue) = {
         let db = &mut app.store.read().await?;
         let row = claims::by_no(db, &no).await?;
-        super::documents::file(db, &row.id, &id).await?
+        let (document, _) = documents::find(db, &row.id, &id)
+            .await?
+            .ok_or(ProblemCode::NotFound)?;
+        let file = super::documents::file(db, &row.id, &id).await?;
+        let catalogue = papers::rules(&app, db, &row.rules_version).await?;
+        (row, document, file, catalogue)
     };
-    app.audit
-        .say("look", &system.0.who(), json!({ "claim": no, "file": id }));
+    if !system.0.sees(&catalogue, &document) {
+        let what = json!({ "claim": no, "document": document });
+        app.audit.refused(&system.0.who(), what);
+        return Err(ProblemCode::NotFound.into());
+    }
+    system.0.looks(&app, &row.id, &id).await?;
     super::documents::shown(&app, &file).await
 }
 
