@@ -69,6 +69,8 @@ pub struct Options {
     pub secure: bool,
     /// Certificate and key, to serve TLS without a proxy.
     pub tls: Option<TlsFiles>,
+    /// No staff pages: other systems are the desk.
+    pub no_staff: bool,
     /// Where staff sign in, besides accounts of our own.
     pub sso: Option<Provider>,
     /// Staff without a second factor cannot sign in.

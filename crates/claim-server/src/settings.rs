@@ -41,6 +41,9 @@ pub struct Settings {
     /// Its private key (PEM).
     #[arg(long, env = "BAOAN_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Whether there are staff pages; without them other systems are the desk [default: true].
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, env = "BAOAN_STAFF")]
+    pub staff: Option<bool>,
     /// Staff need a second factor to sign in (`claim-server second-factor NAME`).
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, env = "BAOAN_SECOND_FACTOR")]
     pub second_factor: Option<bool>,
@@ -196,7 +199,7 @@ impl Settings {
         macro_rules! either {
             ($($name:ident)*) => { Settings { $($name: self.$name.or(below.$name)),* } };
         }
-        either!(addr data dist demo secure tls_cert tls_key second_factor sso behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
+        either!(addr data dist demo secure tls_cert tls_key staff second_factor sso behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
     }
 
     /// The options of a server, and where it listens.
@@ -214,6 +217,7 @@ impl Settings {
                 .tls_cert
                 .zip(self.tls_key)
                 .map(|(cert, key)| TlsFiles { cert, key }),
+            no_staff: self.staff == Some(false),
             second_factor: self.second_factor.unwrap_or_default(),
             sso: self.sso.map(Sso::provider).transpose()?,
             proxies: self.behind_proxy.unwrap_or_default(),

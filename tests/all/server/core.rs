@@ -107,6 +107,7 @@ fn r6_a_core_system_is_the_desk() {
     let address = |path: &str| format!("http://{listen}/{path}");
     let server = Server::with(Setting {
         bare: true,
+        args: &["--staff=false"],
         policies: Some(address("policies")),
         gateway: Some(address("messages")),
         ..Setting::default()
@@ -218,6 +219,10 @@ fn r6_a_core_system_is_the_desk() {
         server.count("SELECT count(*) FROM payment WHERE answer LIKE '%\"paid\":true%'"),
         numbers.len() as i64
     );
+    // There was no other desk.
+    for path in ["/staff", "/staff/login", "/staff/claims.csv"] {
+        assert_eq!(server.caller().get(path).status, 404, "{path}");
+    }
     // The same events for a warehouse.
     let lines = said(&server, &["events"]);
     assert_eq!(lines.lines().count() as i64, all);

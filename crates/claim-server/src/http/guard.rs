@@ -42,10 +42,16 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
     let personal = ["/staff", "/lite", "/demo", "/shared", "/not-mine"];
     let no_store = api || personal.iter().any(|begin| path.starts_with(begin));
     let mut who = Who::Nobody;
-    let refused = cross_site(&method, request.headers());
+    let refused = if cross_site(&method, request.headers()) {
+        Some(ProblemCode::CrossSite)
+    } else if area == "staff" && app.options.no_staff {
+        Some(ProblemCode::NotFound)
+    } else {
+        None
+    };
     let mut response = match refused {
-        true => Failure::from(ProblemCode::CrossSite).into_response(),
-        false => match access::enter(&app, &mut request).await {
+        Some(code) => Failure::from(code).into_response(),
+        None => match access::enter(&app, &mut request).await {
             Ok(fresh) => {
                 if let Some(session) = request.extensions().get::<Session>() {
                     who = Who::session(&session.hash);
