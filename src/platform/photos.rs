@@ -103,12 +103,19 @@ thread_local! {
     static WORKER: RefCell<[Option<Running>; 2]> = const { RefCell::new([None, None]) };
     /// The end of the line of files: ready when the last one is done.
     static LAST: RefCell<Option<oneshot::Receiver<()>>> = const { RefCell::new(None) };
-    /// The file whose turn it is; empty once it is cancelled.
+    /// The file whose turn it is; empty between two turns, and once it is cancelled.
     static CURRENT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// The right to the workers; the next file's turn comes when it is dropped.
 pub struct Turn(#[expect(dead_code, reason = "its drop is the message")] oneshot::Sender<()>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Otherwise removing a photo that is done would end a worker that is warm.
+        CURRENT.take();
+    }
+}
 
 /// Waits until all files before this one are done.
 pub async fn turn(id: &str) -> Turn {
