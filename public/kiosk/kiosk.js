@@ -182,7 +182,7 @@
   const SENDING_MS = 600000;
   // The app says of itself whether something is written or on its way.
   const isSending = () => root.dataset.busy === 'sending';
-  const isWriting = () => root.dataset.busy === 'writing';
+  const isWriting = () => root.dataset.busy === 'writing' && memory.has('draft');
   const isSent = () => Boolean(number()) && !isSending();
 
   // ---- 人工服务, 转到手机, 打印, 结束: always there.
