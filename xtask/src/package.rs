@@ -7,8 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use sha2::{Digest, Sha256};
-
+use crate::release::{read, sha256, version_of};
 use crate::{Result, build, root, run, say};
 
 const SYSUSERS: &str = "u baoan - \"Baoan claims server\" /var/lib/baoan\n";
@@ -41,12 +40,14 @@ pub fn package() -> Result {
     let to = root().join("target/package");
     let _ = fs::remove_dir_all(&to);
     let tree = to.join("tree");
-    laid_out(&tree)?;
-    let name = format!("baoan_{}_{}.deb", version()?, architecture()?);
+    let manifest = read("Cargo.toml")?;
+    let version = version_of(&manifest)?;
+    laid_out(&tree, version)?;
+    let name = format!("baoan_{version}_{}.deb", architecture()?);
     let (one, two) = (to.join(&name), to.join("again.deb"));
     packed(&tree, &one)?;
     packed(&tree, &two)?;
-    let (first, second) = (sum(&one)?, sum(&two)?);
+    let (first, second) = (sha256(&one)?, sha256(&two)?);
     if first != second {
         return Err("packing twice gives two different packages".into());
     }
@@ -60,17 +61,6 @@ pub fn package() -> Result {
 fn told(path: &Path) -> impl Fn(std::io::Error) -> String {
     let path = path.display().to_string();
     move |error| format!("{path}: {error}")
-}
-
-fn version() -> Result<String> {
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).map_err(told(&root()))?;
-    let version = manifest
-        .split("\nversion = \"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
-    version
-        .map(str::to_owned)
-        .ok_or_else(|| "Cargo.toml has no version".into())
 }
 
 fn architecture() -> Result<&'static str> {
@@ -88,7 +78,7 @@ fn put(path: PathBuf, bytes: impl AsRef<[u8]>, mode: u32) -> Result {
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(told(&path))
 }
 
-fn laid_out(tree: &Path) -> Result {
+fn laid_out(tree: &Path, version: &str) -> Result {
     let source = |name: &str| fs::read(root().join(name)).map_err(told(&root().join(name)));
     put(
         tree.join("usr/bin/claim-server"),
@@ -99,8 +89,7 @@ fn laid_out(tree: &Path) -> Result {
     let unit = source("deploy/systemd/baoan.service")?;
     put(tree.join("lib/systemd/system/baoan.service"), unit, 0o644)?;
     put(tree.join("usr/lib/sysusers.d/baoan.conf"), SYSUSERS, 0o644)?;
-    let settings = String::from_utf8(source("deploy/baoan.toml")?).map_err(|e| e.to_string())?;
-    let settings = settings
+    let settings = read("deploy/baoan.toml")?
         .replace("#data = \"data\"", "data = \"/var/lib/baoan\"")
         .replace("#dist = \"dist\"", "dist = \"/usr/share/baoan/app\"")
         .replace("#audit = ", "audit = ")
@@ -126,8 +115,7 @@ fn laid_out(tree: &Path) -> Result {
         )?;
     }
     let control = format!(
-        "Package: baoan\nVersion: {}\nArchitecture: {}\nMaintainer: Baoan <baoan@example.invalid>\nDepends: libc6, libgcc-s1, ca-certificates, systemd | systemd-standalone-sysusers\nSection: web\nPriority: optional\nDescription: claims server with the app 报案\n Report an insurance loss in under a minute, and follow the claim to the money.\n",
-        version()?,
+        "Package: baoan\nVersion: {version}\nArchitecture: {}\nMaintainer: Baoan <baoan@example.invalid>\nDepends: libc6, libgcc-s1, ca-certificates, systemd | systemd-standalone-sysusers\nSection: web\nPriority: optional\nDescription: claims server with the app 报案\n Report an insurance loss in under a minute, and follow the claim to the money.\n",
         architecture()?
     );
     put(tree.join("DEBIAN/control"), control, 0o644)?;
@@ -165,14 +153,6 @@ fn packed(tree: &Path, deb: &Path) -> Result {
         .args([tree, deb])
         .env("SOURCE_DATE_EPOCH", time)
         .stdout(Stdio::null()))
-}
-
-fn sum(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(told(path))?;
-    Ok(Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
 }
 
 /// Ends with the check.

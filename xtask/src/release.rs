@@ -14,11 +14,7 @@ use crate::{Result, build, cargo, root, run, say};
 /// A dirty tree, a version that is invalid or not greater, a changelog without anything new.
 pub fn release(version: &str, dry_run: bool) -> Result {
     let manifest = read("Cargo.toml")?;
-    let current = manifest
-        .split("\nversion = \"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next())
-        .unwrap_or_default();
+    let current = version_of(&manifest)?;
     if numbers(version)? < numbers(current)? {
         return Err(format!("{version} is not after {current}"));
     }
@@ -67,6 +63,20 @@ pub fn release(version: &str, dry_run: bool) -> Result {
         "tagged v{version}; push it with `git push --follow-tags`"
     ));
     Ok(())
+}
+
+/// The version that Cargo.toml names.
+pub fn version_of(manifest: &str) -> Result<&str> {
+    let rest = manifest.split("\nversion = \"").nth(1);
+    rest.and_then(|rest| rest.split('"').next())
+        .ok_or_else(|| "Cargo.toml has no version".into())
+}
+
+/// Of a file, in hex.
+pub fn sha256(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let hex = |byte: &u8| format!("{byte:02x}");
+    Ok(Sha256::digest(bytes).iter().map(hex).collect())
 }
 
 fn numbers(version: &str) -> Result<Vec<u32>> {
@@ -130,11 +140,7 @@ fn pack(version: &str) -> Result {
                 &root().join(folder).to_string_lossy(),
                 what,
             ]))?;
-        let bytes = fs::read(to.join(&file)).map_err(|e| format!("{file}: {e}"))?;
-        let sum = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
+        let sum = sha256(&to.join(&file))?;
         sums.push_str(&format!("{sum}  {file}\n"));
     }
     fs::write(to.join("SHA256SUMS"), &sums).map_err(|e| format!("SHA256SUMS: {e}"))?;
@@ -142,7 +148,7 @@ fn pack(version: &str) -> Result {
     Ok(())
 }
 
-fn read(path: &str) -> Result<String> {
+pub fn read(path: &str) -> Result<String> {
     fs::read_to_string(root().join(path)).map_err(|e| format!("{path} cannot be read: {e}"))
 }
 
