@@ -20,10 +20,20 @@ pub use photos::{
     broken_files, located_photograph, odd_files, photographs, sha256_hex, some_photographs,
 };
 pub use proxy::{End, Fault, Link, Proxy};
-pub use server::{Answer, Caller, Server, Setting, all_good, notice, program, unique_key};
+pub use server::{
+    Answer, Caller, Process, Server, Setting, all_good, free_address, notice, on_database, program,
+    unique_key,
+};
 pub use tls::Front;
 
 use std::path::PathBuf;
+use std::process::Command;
+
+/// The interpreter that `cargo xtask test` sets up for foreign clients.
+pub fn python() -> Command {
+    let named = std::env::var_os("BAOAN_PYTHON");
+    Command::new(named.unwrap_or_else(|| "python3".into()))
+}
 
 /// The project's folder.
 pub fn root() -> PathBuf {

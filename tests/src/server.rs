@@ -47,8 +47,50 @@ impl Drop for Server {
     }
 }
 
+/// A process that ends with its test.
+pub struct Process(Child);
+
+impl Process {
+    pub fn start(command: &mut Command) -> Process {
+        Process(
+            command
+                .spawn()
+                .unwrap_or_else(|e| panic!("{command:?}: {e}")),
+        )
+    }
+
+    /// Starts a program that writes one line when it listens; what it writes later goes nowhere.
+    pub fn listening(command: &mut Command) -> Process {
+        let mut process = Process::start(command.stdout(Stdio::piped()));
+        let out = process
+            .0
+            .stdout
+            .take()
+            .unwrap_or_else(|| panic!("no output"));
+        let mut out = BufReader::new(out);
+        let mut line = String::new();
+        let read = out.read_line(&mut line);
+        assert!(
+            read.is_ok() && line.trim() == "listening",
+            "{command:?}: {line:?}"
+        );
+        // Kept open, or it would be stopped by its next line.
+        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+        process
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An address of this machine that nobody listens on.
+///
 /// Below the ephemeral range: a client connecting while the server is down could take its port.
-fn free_port() -> String {
+pub fn free_address() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let port =
@@ -124,11 +166,12 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     }
 }
 
-fn on_database<T>(
-    data: &Path,
+/// Asks a database file.
+pub fn on_database<T>(
+    file: &Path,
     ask: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> sqlx::Result<T>,
 ) -> T {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("claims.sqlite"));
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -172,7 +215,7 @@ impl Server {
 
     pub fn with(setting: Setting) -> Server {
         let data = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
-        let (child, base) = launch(data.path(), &free_port(), &setting)
+        let (child, base) = launch(data.path(), &free_address(), &setting)
             .unwrap_or_else(|| panic!("the server does not start"));
         Server {
             child,
@@ -194,7 +237,7 @@ impl Server {
             done.is_ok_and(|s| s.success()),
             "the data could not be copied"
         );
-        let started = launch(data.path(), &free_port(), &setting);
+        let started = launch(data.path(), &free_address(), &setting);
         // It crashed on startup: the operator starts it again, now on a working disk.
         let (setting, (child, base)) = match started {
             Some(started) => (setting, started),
@@ -203,7 +246,7 @@ impl Server {
                     disk: None,
                     ..setting
                 };
-                let again = launch(data.path(), &free_port(), &sound)
+                let again = launch(data.path(), &free_address(), &sound)
                     .unwrap_or_else(|| panic!("it does not start again"));
                 (sound, again)
             }
@@ -231,10 +274,10 @@ impl Server {
 
     /// One number out of the database, by SQL.
     pub fn count(&self, sql: &'static str) -> i64 {
-        let data = self.data().to_path_buf();
+        let file = self.data().join("claims.sqlite");
         // On its own thread: async tests call it, too.
         let asked = std::thread::spawn(move || {
-            on_database(&data, async |db| {
+            on_database(&file, async |db| {
                 sqlx::query_scalar(sql).fetch_one(db).await
             })
         });
@@ -243,9 +286,9 @@ impl Server {
 
     /// Whether the database itself rejects this.
     pub fn refuses(&self, sql: &'static str) -> bool {
-        let data = self.data().to_path_buf();
+        let file = self.data().join("claims.sqlite");
         let done = std::thread::spawn(move || {
-            on_database(&data, async |db| {
+            on_database(&file, async |db| {
                 Ok(sqlx::query(sql).execute(db).await.is_err())
             })
         });
@@ -254,9 +297,9 @@ impl Server {
 
     /// Changes the database behind the server's back.
     pub fn write(&self, sql: &'static str) {
-        let data = self.data().to_path_buf();
+        let file = self.data().join("claims.sqlite");
         let done = std::thread::spawn(move || {
-            on_database(&data, async |db| sqlx::query(sql).execute(db).await)
+            on_database(&file, async |db| sqlx::query(sql).execute(db).await)
         });
         done.join().unwrap_or_else(|_| panic!("{sql}"));
     }
@@ -264,11 +307,11 @@ impl Server {
     /// Adds sessions for the last person who signed in, one for each of these cookies: a bench
     /// needs more than a phone number allows.
     pub fn more_sessions(&self, tokens: Vec<String>) {
-        let data = self.data().to_path_buf();
+        let file = self.data().join("claims.sqlite");
         let insert = "INSERT INTO session (token_hash, subject_id, created_at, seen_at, phone_sealed) \
                       SELECT ?, subject_id, created_at, seen_at, phone_sealed FROM session WHERE phone_sealed IS NOT NULL LIMIT 1";
         let done = std::thread::spawn(move || {
-            on_database(&data, async |db| {
+            on_database(&file, async |db| {
                 let mut all = sqlx::Connection::begin(db).await?;
                 for token in &tokens {
                     sqlx::query(insert)
@@ -379,6 +422,13 @@ impl Server {
             .args(args)
             .output();
         output.unwrap_or_else(|e| panic!("{args:?}: {e}"))
+    }
+
+    /// What a command prints; it has to succeed.
+    pub fn said(&self, args: &[&str]) -> String {
+        let output = self.command(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// `Signature` of a body, with the key for `peer`.

@@ -1,10 +1,11 @@
 //! The insurer's core system as the desk: `examples/core-system` in its own process, the server
 //! without demo data.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 
-use baoan_tests::{Caller, Server, Setting, root, unique_key};
+use baoan_tests::{
+    Caller, Process, Server, Setting, free_address, on_database, python, root, unique_key,
+};
 use serde_json::{Value, json};
 
 use crate::papers::{claim_of, name_payee, request};
@@ -14,13 +15,7 @@ const PHONE: &str = "13800138000";
 /// The core system: its setting, and its process while it runs.
 struct Core {
     folder: tempfile::TempDir,
-    child: Option<Child>,
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        self.stop();
-    }
+    process: Option<Process>,
 }
 
 impl Core {
@@ -29,57 +24,28 @@ impl Core {
     }
 
     fn start(&mut self) {
-        let python = std::env::var("BAOAN_PYTHON").unwrap_or_else(|_| "python3".into());
-        let mut child = Command::new(python)
+        let mut command = python();
+        command
             .arg(root().join("examples/core-system/core.py"))
-            .arg(self.folder.path().join("setting.json"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let out = child.stdout.take().unwrap();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
-        assert_eq!(line.trim(), "listening");
-        self.child = Some(child);
+            .arg(self.folder.path().join("setting.json"));
+        self.process = Some(Process::listening(&mut command));
     }
 
     fn stop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.process = None;
     }
 
+    /// The first column of an answer, as text.
     fn ask(&self, sql: &str) -> Vec<String> {
-        asked(&self.books(), sql.to_owned())
+        on_database(&self.books(), async |db| {
+            let sql = sqlx::AssertSqlSafe(sql.to_owned());
+            sqlx::query_scalar(sql).fetch_all(db).await
+        })
     }
 
     fn count(&self, sql: &str) -> i64 {
         self.ask(sql)[0].parse().unwrap()
     }
-}
-
-/// The first column of an answer, as text.
-fn asked(books: &Path, sql: String) -> Vec<String> {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(books);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap();
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .fetch_all(&mut db)
-            .await
-            .unwrap()
-    })
-}
-
-fn said(server: &Server, args: &[&str]) -> String {
-    let output = server.command(args);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {errors}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// Signs in with the code that went to the gateway.
@@ -101,9 +67,7 @@ fn signed_in(server: &Server, core: &Core) -> Caller {
 /// and in order although it fails one call in five, is killed, and is away while reports come in.
 #[test]
 fn r6_a_core_system_is_the_desk() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let listen = port.local_addr().unwrap().to_string();
-    drop(port);
+    let listen = free_address();
     let address = |path: &str| format!("http://{listen}/{path}");
     let server = Server::with(Setting {
         bare: true,
@@ -114,7 +78,7 @@ fn r6_a_core_system_is_the_desk() {
     });
     let mut core = Core {
         folder: tempfile::tempdir().unwrap(),
-        child: None,
+        process: None,
     };
     let scopes = ["read", "register", "survey", "assess", "decide"];
     let claims = [&["services", "add", "core-claims", "理赔核心"][..], &scopes].concat();
@@ -125,13 +89,13 @@ fn r6_a_core_system_is_the_desk() {
         "books": core.books(),
         "seed": 20_261_130,
         "fail_percent": 20,
-        "hook_secret": said(&server, &["hooks", "add", "core", &address("events")]),
-        "accounts": { "core-claims": said(&server, &claims), "core-money": said(&server, &money) },
+        "hook_secret": server.said(&["hooks", "add", "core", &address("events")]),
+        "accounts": { "core-claims": server.said(&claims), "core-money": server.said(&money) },
         "people": { "core-claims": "李工", "core-money": "王工" },
         "keys": {
-            "policies": said(&server, &["key", "policies"]),
-            "messages": said(&server, &["key", "messages"]),
-            "bank": said(&server, &["key", "bank"]),
+            "policies": server.said(&["key", "policies"]),
+            "messages": server.said(&["key", "messages"]),
+            "bank": server.said(&["key", "bank"]),
         },
         "policies": [{
             "no": "PDAA202633010000000001", "lob": "motor", "from": "2020-01-01", "to": "2099-12-31",
@@ -224,9 +188,13 @@ fn r6_a_core_system_is_the_desk() {
         assert_eq!(server.caller().get(path).status, 404, "{path}");
     }
     // The same events for a warehouse.
-    let lines = said(&server, &["events"]);
+    let lines = server.said(&["events"]);
     assert_eq!(lines.lines().count() as i64, all);
     let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!(first["specversion"], "1.0");
-    assert!(said(&server, &["hooks", "list"]).contains("0 events given up"));
+    assert!(
+        server
+            .said(&["hooks", "list"])
+            .contains("0 events given up")
+    );
 }

@@ -1,27 +1,12 @@
 //! What an operator does with the server: settings, health, metrics, alerts.
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use baoan_tests::{Server, Setting, notice, root, unique_key};
+use baoan_tests::{Process, Server, Setting, free_address, notice, python, root, unique_key};
 use serde_json::Value;
 
 use crate::papers::now;
-
-fn free_address() -> String {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    port.local_addr().unwrap().to_string()
-}
-
-/// A process that ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn on_server(args: &[&str], env: &[(&str, &str)]) -> Output {
     Command::new(baoan_tests::program())
@@ -49,23 +34,20 @@ fn r7_prometheus_reads_the_metrics_and_the_alerts_fire() {
         "scrape_configs: [{{ job_name: baoan, scrape_interval: 1s, static_configs: [{{ targets: [\"{metrics}\"] }}] }}]"
     );
     std::fs::write(&scrape, text).unwrap();
-    let _prometheus = Process(
-        Command::new("prometheus")
-            .arg(format!("--config.file={}", scrape.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                folder.path().join("tsdb").display()
-            ))
-            .arg(format!("--web.listen-address={web}"))
-            .arg("--log.level=error")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let mut prometheus = Command::new("prometheus");
+    prometheus
+        .arg(format!("--config.file={}", scrape.display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            folder.path().join("tsdb").display()
+        ))
+        .arg(format!("--web.listen-address={web}"))
+        .arg("--log.level=error")
+        .stdout(Stdio::null());
+    let _prometheus = Process::start(&mut prometheus);
     // A system that nobody started.
     let nowhere = format!("http://{}/events", free_address());
-    let added = server.command(&["hooks", "add", "core", &nowhere]);
-    assert!(added.status.success(), "{added:?}");
+    server.said(&["hooks", "add", "core", &nowhere]);
     let mut numbers = Vec::new();
     for _ in 0..7 {
         let mut caller = server.caller();
@@ -192,12 +174,6 @@ fn r7_settings_come_from_file_environment_and_options() {
     assert!(on_server(&check, &[]).status.success());
 }
 
-fn said(server: &Server, args: &[&str]) -> String {
-    let output = server.command(args);
-    assert!(output.status.success(), "{args:?}: {output:?}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
 /// R7: a backup made while reports and photos pour in is one moment of the data; restored elsewhere
 /// it is verified, and every claim that was acknowledged before it began is there, event for event.
 /// A second one copies only what is new; a damaged one, or one over other data, is refused.
@@ -235,7 +211,7 @@ fn r7_a_backup_under_load_is_restored_and_verified() {
         let mut before = Vec::new();
         for _ in 0..12 {
             before = acknowledged.lock().unwrap().clone();
-            backups.push(said(&server, &["backup", copy]));
+            backups.push(server.said(&["backup", copy]));
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         (before, backups)
@@ -384,8 +360,7 @@ fn r7_tls_is_served_and_its_certificate_renewed() {
     });
     let port = server.base.rsplit(':').next().unwrap().to_owned();
     assert!(server.base.starts_with("https://"));
-    let python = std::env::var("BAOAN_PYTHON").unwrap_or_else(|_| "python3".into());
-    let output = Command::new(python)
+    let output = python()
         .args(["-c", TLS_CLIENT, &port, &server.pid().to_string()])
         .arg(folder.path())
         .output()

@@ -1,18 +1,8 @@
 //! Staff sign in at a real provider (npm oidc-provider).
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use baoan_tests::{Server, Setting, root};
-
-struct Provider(Child);
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use baoan_tests::{Process, Server, Setting, free_address, python, root};
 
 /// A person with a browser: follows redirects, fills in the provider's two forms.
 const PERSON: &str = r#"
@@ -56,9 +46,8 @@ for address in [url, base + "/staff/sso/back?code=x&state=y", base + "/staff/sso
 #[test]
 fn staff_sign_in_at_the_insurers_provider() {
     let folder = tempfile::tempdir().unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port().to_string();
-    drop(free);
+    let free = free_address();
+    let port = free.rsplit(':').next().unwrap();
     let (config, secret) = (
         folder.path().join("baoan.toml"),
         folder.path().join("secret"),
@@ -74,22 +63,14 @@ fn staff_sign_in_at_the_insurers_provider() {
     });
     // The provider is away: said, and the way with a password stays.
     assert_eq!(server.caller().get("/staff/sso").status, 502);
-    let mut child = Command::new("node")
+    let mut provider = Command::new("node");
+    provider
         .arg(root().join("tests/sso/provider.mjs"))
-        .args([&port, &server.url("/staff/sso/back")])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    // Kept open: the provider goes on writing to it.
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let _provider = Provider(child);
-    out.read_line(&mut line).unwrap();
-    assert_eq!(line.trim(), "listening");
-    let python = std::env::var("BAOAN_PYTHON").unwrap_or_else(|_| "python3".into());
+        .args([port, &server.url("/staff/sso/back")])
+        .stderr(Stdio::null());
+    let _provider = Process::listening(&mut provider);
     let person = |who: &str| {
-        let output = Command::new(&python)
+        let output = python()
             .args(["-c", PERSON, &server.base, who])
             .env("PYTHONIOENCODING", "utf-8")
             .output()
