@@ -8,9 +8,12 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use ureq::Agent;
+use http::Method;
+use http::header::CONTENT_TYPE;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body};
 
+const MALFORMED: &str = "the request or its answer is malformed";
 /// Longest answer that is read, in bytes.
 const LONGEST: u64 = 64 << 10;
 
@@ -58,56 +61,69 @@ impl Failed {
     }
 }
 
-/// POSTs JSON, or GETs if there is no body. Returns the body of a 2xx; a redirect is a failure.
+/// JSON, for [`call`].
+pub const JSON: &str = "application/json";
+
+/// POSTs a body of a type, or GETs if there is none. Returns the body of a 2xx; a redirect is a
+/// failure.
 ///
 /// # Errors
 /// What went wrong.
 pub async fn call(
     url: String,
     headers: Vec<(&'static str, String)>,
-    body: Option<String>,
+    body: Option<(&'static str, String)>,
 ) -> Result<String, Failed> {
-    let json = ("content-type", "application/json".to_owned());
-    call_as(url, [headers, vec![json]].concat(), body).await
-}
-
-/// The same with the content type among the headers.
-///
-/// # Errors
-/// What went wrong.
-pub async fn call_as(
-    url: String,
-    headers: Vec<(&'static str, String)>,
-    body: Option<String>,
-) -> Result<String, Failed> {
-    let call = move || {
-        let answer = match body {
-            Some(body) => headers
-                .iter()
-                .fold(AGENT.post(&url), |request, (name, value)| {
-                    request.header(*name, value)
-                })
-                .send(body),
-            None => headers
-                .iter()
-                .fold(AGENT.get(&url), |request, (name, value)| {
-                    request.header(*name, value)
-                })
-                .call(),
-        };
-        let mut answer = answer.map_err(reason)?;
+    let mut request = http::Request::builder().uri(url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let request = match body {
+        Some((kind, body)) => request
+            .method(Method::POST)
+            .header(CONTENT_TYPE, kind)
+            .body(body.into_bytes()),
+        None => request.body(Vec::new()),
+    };
+    let request = request.map_err(|_| Failed::because(MALFORMED))?;
+    in_background(move || {
+        let mut answer = sent(request)?;
         if !answer.status().is_success() {
             return Err(Failed::answered(answer.status().as_u16()));
         }
         // Whatever a gateway writes beside its 2xx, in any encoding, does not make it a failure.
-        let body = answer
-            .body_mut()
-            .with_config()
-            .limit(LONGEST)
-            .read_to_vec()
-            .unwrap_or_default();
+        let body = read(answer.body_mut()).unwrap_or_default();
         Ok(String::from_utf8_lossy(&body).into_owned())
-    };
+    })
+    .await
+}
+
+/// Sends a request as it is, and returns the answer whatever its status.
+///
+/// # Errors
+/// Why there is none.
+pub async fn exchange(request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, Failed> {
+    in_background(move || {
+        let (head, mut body) = sent(request)?.into_parts();
+        let bytes = read(&mut body).map_err(reason)?;
+        Ok(http::Response::from_parts(head, bytes))
+    })
+    .await
+}
+
+fn sent(request: http::Request<Vec<u8>>) -> Result<http::Response<Body>, Failed> {
+    let request = AGENT.configure_request(request);
+    let request = request.http_status_as_error(false).build();
+    AGENT.run(request).map_err(reason)
+}
+
+fn read(body: &mut Body) -> Result<Vec<u8>, ureq::Error> {
+    body.with_config().limit(LONGEST).read_to_vec()
+}
+
+async fn in_background<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, Failed> + Send + 'static,
+) -> Result<T, Failed> {
     tokio::task::spawn_blocking(call)
         .await
         .unwrap_or_else(|error| Err(Failed::because(error.to_string())))
@@ -115,38 +131,14 @@ pub async fn call_as(
 
 impl std::error::Error for Failed {}
 
-/// Sends a request as it is, and returns the answer whatever its status.
-///
-/// # Errors
-/// Why there is none.
-pub async fn exchange(request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, Failed> {
-    let call = move || {
-        let request = AGENT
-            .configure_request(request)
-            .http_status_as_error(false)
-            .build();
-        let (head, mut body) = AGENT.run(request).map_err(reason)?.into_parts();
-        let bytes = body
-            .with_config()
-            .limit(LONGEST)
-            .read_to_vec()
-            .map_err(reason)?;
-        Ok(http::Response::from_parts(head, bytes))
-    };
-    tokio::task::spawn_blocking(call)
-        .await
-        .unwrap_or_else(|error| Err(Failed::because(error.to_string())))
-}
-
 fn reason(error: ureq::Error) -> Failed {
     match error {
-        ureq::Error::StatusCode(status) => Failed::answered(status),
         ureq::Error::Timeout(_) => Failed::because("no answer within ten seconds"),
         ureq::Error::Io(error) => Failed::because(error.kind().to_string()),
         ureq::Error::HostNotFound => Failed::because("unknown host"),
         ureq::Error::ConnectionFailed => Failed::because("no connection"),
         ureq::Error::Tls(why) => Failed::because(why),
         ureq::Error::Rustls(error) => Failed::because(error.to_string()),
-        _ => Failed::because("the request or its answer is malformed"),
+        _ => Failed::because(MALFORMED),
     }
 }

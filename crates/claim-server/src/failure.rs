@@ -50,6 +50,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The problem in one sentence, for the command line.
+    pub fn sentence(self) -> String {
+        self.problem().title
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let problem = self.problem();

@@ -51,7 +51,7 @@ pub use work::delivery::Driver;
 pub use work::sso::Provider;
 pub use work::{feed, hooks, policies, services};
 
-use failure::Result;
+use failure::{Failure, Result};
 use store::assets::Assets;
 use store::uploads::Uploads;
 use store::{Store, chain, disk, migration};
@@ -276,7 +276,7 @@ impl App {
             .map_err(|e| format!("the migration of sealed data failed: {e}"))?;
         papers::keep_rules(&app)
             .await
-            .map_err(|e| format!("the rules cannot be stored: {}", e.problem().title))?;
+            .map_err(|e| format!("the rules cannot be stored: {}", e.sentence()))?;
         if app.options.demo {
             demo::seed(&app)
                 .await
@@ -367,7 +367,7 @@ impl App {
         self.uploads
             .export(&self.store, folder)
             .await
-            .map_err(|f| f.problem().title)
+            .map_err(Failure::sentence)
     }
 
     /// Adds a member of staff, or changes desk and password of one.

@@ -3,7 +3,6 @@
 //! Promise: a label is a route's pattern, a code, a kind or a name that the operator gave; never a
 //! value of a person. What happens is counted as it happens; what waits is measured when asked.
 
-use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::store::{depths, hooks};
 use crate::{App, now};
 
@@ -72,147 +71,61 @@ struct Hook {
 
 type Gauges<L> = Family<L, Gauge>;
 
-/// Every metric of this process.
-pub struct Metrics {
-    registry: Registry,
-    requests: Family<Request, Counter>,
-    seconds: Family<Route, Histogram, fn() -> Histogram>,
-    events: Family<Kind, Counter>,
-    sent: Family<Sent, Counter>,
-    claims: Gauges<Stage>,
-    overdue: Gauge,
-    messages: Gauge,
-    oldest_message: Gauge,
-    messages_failed: Gauge,
-    uploads: Gauge,
-    database: Gauge,
-    disk_free: Gauge,
-    resident: Gauge,
-    hook_behind: Gauges<Hook>,
-    hook_held: Gauges<Hook>,
-    hook_dead: Gauges<Hook>,
-    up: Gauge<f64, AtomicU64>,
-}
-
 fn histogram() -> Histogram {
     // 1 ms to 16 s.
     Histogram::new(exponential_buckets(0.001, 2.0, 15))
 }
 
-impl Default for Metrics {
-    fn default() -> Metrics {
-        let mut metrics = Metrics {
-            registry: Registry::default(),
-            requests: Family::default(),
-            seconds: Family::new_with_constructor(histogram),
-            events: Family::default(),
-            sent: Family::default(),
-            claims: Family::default(),
-            overdue: Gauge::default(),
-            messages: Gauge::default(),
-            oldest_message: Gauge::default(),
-            messages_failed: Gauge::default(),
-            uploads: Gauge::default(),
-            database: Gauge::default(),
-            disk_free: Gauge::default(),
-            resident: Gauge::default(),
-            hook_behind: Family::default(),
-            hook_held: Family::default(),
-            hook_dead: Family::default(),
-            up: Gauge::default(),
-        };
-        let m = &metrics;
-        let mut made = Registry::with_prefix("baoan");
-        made.register(
-            "requests",
-            "Requests by route, method and status",
-            m.requests.clone(),
-        );
-        made.register_with_unit(
-            "request",
-            "Time to answer, by route",
-            Unit::Seconds,
-            m.seconds.clone(),
-        );
-        made.register(
-            "events",
-            "Events added to claims since the start, by kind; escalated: missed deadlines",
-            m.events.clone(),
-        );
-        made.register(
-            "sent",
-            "Messages, events and look-ups sent to other systems",
-            m.sent.clone(),
-        );
-        made.register("claims", "Claims by stage", m.claims.clone());
-        made.register(
-            "claims_overdue",
-            "Claims whose due time passed more than a minute ago and that nobody looked at",
-            m.overdue.clone(),
-        );
-        made.register(
-            "messages_queued",
-            "Messages that are due",
-            m.messages.clone(),
-        );
-        made.register_with_unit(
-            "messages_oldest",
-            "Age of the oldest message that is due",
-            Unit::Seconds,
-            m.oldest_message.clone(),
-        );
-        made.register(
-            "messages_failed",
-            "Messages that were given up",
-            m.messages_failed.clone(),
-        );
-        made.register(
-            "uploads_open",
-            "Files that belong to no claim yet",
-            m.uploads.clone(),
-        );
-        made.register_with_unit(
-            "database",
-            "Size of the database",
-            Unit::Bytes,
-            m.database.clone(),
-        );
-        made.register_with_unit(
-            "disk_free",
-            "Free space for files",
-            Unit::Bytes,
-            m.disk_free.clone(),
-        );
-        made.register_with_unit(
-            "resident",
-            "Memory of this process",
-            Unit::Bytes,
-            m.resident.clone(),
-        );
-        made.register(
-            "hook_behind",
-            "Events that a system has not been sent",
-            m.hook_behind.clone(),
-        );
-        made.register(
-            "hook_held",
-            "Claims whose next event a system refuses",
-            m.hook_held.clone(),
-        );
-        made.register(
-            "hook_dead",
-            "Events that were given up for a system",
-            m.hook_dead.clone(),
-        );
-        made.register_with_unit("uptime", "Since the start", Unit::Seconds, m.up.clone());
-        made.register(
-            "build",
-            "Version of the program",
-            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
-        );
-        metrics.registry = made;
-        metrics
-    }
+/// One line a metric: what it is, how it is made, its name, its unit if it has one, what it means.
+macro_rules! metrics {
+    ($($field:ident: $type:ty = $made:expr, $name:literal $($unit:ident)?, $help:literal;)*) => {
+        /// Every metric of this process.
+        pub struct Metrics {
+            registry: Registry,
+            $($field: $type,)*
+        }
+
+        impl Default for Metrics {
+            fn default() -> Metrics {
+                let mut registry = Registry::with_prefix("baoan");
+                let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+                registry.register("build", "Version of the program", version);
+                $(
+                    let $field: $type = $made;
+                    metrics!(@register registry, $name, $help, $field $(, $unit)?);
+                )*
+                Metrics { registry, $($field,)* }
+            }
+        }
+    };
+    (@register $registry:ident, $name:literal, $help:literal, $field:ident) => {
+        $registry.register($name, $help, $field.clone());
+    };
+    (@register $registry:ident, $name:literal, $help:literal, $field:ident, $unit:ident) => {
+        $registry.register_with_unit($name, $help, Unit::$unit, $field.clone());
+    };
+}
+
+type Times = Family<Route, Histogram, fn() -> Histogram>;
+
+metrics! {
+    requests: Family<Request, Counter> = Family::default(), "requests", "Requests by route, method and status";
+    seconds: Times = Times::new_with_constructor(histogram), "request" Seconds, "Time to answer, by route";
+    events: Family<Kind, Counter> = Family::default(), "events", "Events added to claims since the start, by kind; escalated: missed deadlines";
+    sent: Family<Sent, Counter> = Family::default(), "sent", "Messages and events sent to other systems";
+    claims: Gauges<Stage> = Family::default(), "claims", "Claims by stage";
+    overdue: Gauge = Gauge::default(), "claims_overdue", "Claims whose due time passed more than a minute ago and that nobody looked at";
+    messages: Gauge = Gauge::default(), "messages_queued", "Messages that are due";
+    oldest_message: Gauge = Gauge::default(), "messages_oldest" Seconds, "Age of the oldest message that is due";
+    messages_failed: Gauge = Gauge::default(), "messages_failed", "Messages that were given up";
+    uploads: Gauge = Gauge::default(), "uploads_open", "Files that belong to no claim yet";
+    database: Gauge = Gauge::default(), "database" Bytes, "Size of the database";
+    disk_free: Gauge = Gauge::default(), "disk_free" Bytes, "Free space for files";
+    resident: Gauge = Gauge::default(), "resident" Bytes, "Memory of this process";
+    hook_behind: Gauges<Hook> = Family::default(), "hook_behind", "Events that a system has not been sent";
+    hook_held: Gauges<Hook> = Family::default(), "hook_held", "Claims whose next event a system does not take";
+    hook_dead: Gauges<Hook> = Family::default(), "hook_dead", "Events that were given up for a system";
+    up: Gauge<f64, AtomicU64> = Gauge::default(), "uptime" Seconds, "Since the start";
 }
 
 impl Metrics {
@@ -284,9 +197,7 @@ impl Metrics {
         self.resident.set(bytes(crate::store::disk::resident()));
         self.up.set(app.started.1.elapsed().as_secs_f64());
         let mut text = String::new();
-        if encode(&mut text, &self.registry).is_err() {
-            let _ = writeln!(text, "# EOF");
-        }
+        encode(&mut text, &self.registry).map_err(|e| Failure::internal("metrics", e))?;
         Ok(text)
     }
 }

@@ -171,27 +171,25 @@ impl Settings {
 
     /// What contradicts itself.
     fn check(&self) -> Result<(), String> {
-        if self.demo == Some(true) && self.secure == Some(true) {
-            return Err("demo creates accounts with publicly known passwords: it cannot be combined with secure".into());
-        }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err("tls_cert and tls_key belong together".into());
         }
-        if self.demo == Some(true) && self.tls_cert.is_some() {
-            return Err("demo creates accounts with publicly known passwords: it cannot be combined with tls_cert".into());
+        if self.demo == Some(true) && self.is_secure() {
+            return Err("demo creates accounts with publicly known passwords: it cannot be combined with secure or tls_cert".into());
         }
         if self.metrics.is_some() && self.metrics == self.addr.or(Some(default_addr())) {
             return Err("metrics and addr are the same address".into());
         }
-        if (self.secure == Some(true) || self.tls_cert.is_some())
-            && self
-                .address
-                .as_ref()
-                .is_some_and(|a| a.0.starts_with("http://"))
-        {
+        let plain = |address: &Address| address.0.starts_with("http://");
+        if self.is_secure() && self.address.as_ref().is_some_and(plain) {
             return Err("secure: address must begin with https://".into());
         }
         Ok(())
+    }
+
+    /// Behind TLS, a proxy's or our own.
+    fn is_secure(&self) -> bool {
+        self.secure == Some(true) || self.tls_cert.is_some()
     }
 
     /// These settings, and `below` where these say nothing.
@@ -208,11 +206,12 @@ impl Settings {
     /// What contradicts itself.
     pub fn options(self) -> Result<(Options, SocketAddr), String> {
         self.check()?;
+        let secure = self.is_secure();
         let options = Options {
+            secure,
             data: self.data.unwrap_or_else(|| "data".into()),
             dist: self.dist,
             demo: self.demo.unwrap_or_default(),
-            secure: self.secure.unwrap_or_default() || self.tls_cert.is_some(),
             tls: self
                 .tls_cert
                 .zip(self.tls_key)

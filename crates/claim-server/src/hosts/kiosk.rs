@@ -50,7 +50,7 @@ pub async fn add(
         kiosks::add(&mut tx, &kiosk, &code, now().plus_seconds(CODE_LIVES)).await?;
         tx.commit().await
     };
-    write.await.map_err(|f| f.problem().title)?;
+    write.await.map_err(Failure::sentence)?;
     Ok(code)
 }
 

@@ -122,7 +122,7 @@ struct Said {
 }
 
 async fn said(url: String, body: Option<String>) -> std::result::Result<Said, String> {
-    let text = egress::call(url, Vec::new(), body)
+    let text = egress::call(url, Vec::new(), body.map(|body| (egress::JSON, body)))
         .await
         .map_err(|e| e.to_string())?;
     let said: Said = serde_json::from_str(&text).map_err(|_| "no JSON".to_owned())?;

@@ -28,8 +28,7 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
     let started = std::time::Instant::now();
     let method = request.method().clone();
     // The route's pattern, never the address itself: addresses contain claim numbers.
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let path = request.uri().path();
     let area = if path.starts_with(claim_api::BASE) {
         "api"
@@ -88,8 +87,9 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
         }
     }
     let status = response.status().as_u16();
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
     app.metrics
-        .request(&route, method.as_str(), status, started.elapsed());
+        .request(route, method.as_str(), status, started.elapsed());
     headers(&app, response.headers_mut(), &id, area, no_store);
     tracing::debug!(request = %id, %method, area, status = response.status().as_u16(), ms = started.elapsed().as_millis() as u64, "served");
     response

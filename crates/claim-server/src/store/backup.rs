@@ -15,6 +15,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::Store;
+use crate::failure::Failure;
 use crate::vault::hex;
 
 const LIST: &str = "SHA256SUMS";
@@ -102,7 +103,7 @@ pub async fn make(
         _ => {}
     }
     {
-        let db = &mut store.read().await.map_err(|f| f.problem().title)?;
+        let db = &mut store.read().await.map_err(Failure::sentence)?;
         sqlx::query("VACUUM INTO ?")
             .bind(snapshot.to_string_lossy().into_owned())
             .execute(db.sql())

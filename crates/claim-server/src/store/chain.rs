@@ -112,7 +112,7 @@ pub async fn verify(
 ) -> std::result::Result<Followed, String> {
     let told = |e: sqlx::Error| format!("the database cannot be read: {e}");
     // One snapshot, so that we never see half of a concurrent write.
-    let db = &mut store.read_at_once().await.map_err(|f| f.problem().title)?;
+    let db = &mut store.read_at_once().await.map_err(Failure::sentence)?;
     let (anchors, _) = anchors_of(&store.vault, path)?;
     let claims: Vec<(String, String, String, u32)> =
         sqlx::query_as("SELECT id, no, lob, seq FROM claim ORDER BY no")
@@ -153,9 +153,7 @@ pub async fn verify(
             let same = events::snapshot(db, id, lob).await? == Snapshot::replay(lob, &events);
             Ok::<_, Failure>((same, events))
         };
-        let (same, events) = hold
-            .await
-            .map_err(|f| format!("{no}: {}", f.problem().title))?;
+        let (same, events) = hold.await.map_err(|f| format!("{no}: {}", f.sentence()))?;
         if !same {
             return Err(format!("{no}: the stored snapshot does not match the log"));
         }
@@ -273,7 +271,7 @@ async fn files_hold(
 ) -> std::result::Result<u64, String> {
     let all = documents::of_claim(db, id)
         .await
-        .map_err(|f| format!("{no}: {}", f.problem().title))?;
+        .map_err(|f| format!("{no}: {}", f.sentence()))?;
     let mut there = Vec::new();
     for documents::Handed {
         document,

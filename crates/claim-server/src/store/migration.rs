@@ -11,6 +11,7 @@ use sqlx::Row;
 use super::events::{self, link};
 use super::uploads::Uploads;
 use super::{Store, Tx, claims, documents, drafts, folders, messages, payees, policies, staff};
+use crate::failure::Failure;
 use crate::vault::{DataKey, Vault};
 
 type Outcome<T> = std::result::Result<T, String>;
@@ -37,10 +38,7 @@ pub async fn seal_anew(store: &Store, uploads: &Uploads) -> Outcome<()> {
         }
         of_a_claim(store, claim).await?;
     }
-    uploads
-        .seal_anew(store)
-        .await
-        .map_err(|f| f.problem().title)
+    uploads.seal_anew(store).await.map_err(Failure::sentence)
 }
 
 /// Opens an old value: plain text, or sealed with the installation key and bound to no place.
@@ -55,10 +53,7 @@ fn opened(vault: &Vault, stored: &str) -> Outcome<String> {
 
 /// Reseals the columns of one claim, each bound to its place, and its log.
 async fn of_a_claim(store: &Store, id: &str) -> Outcome<()> {
-    let mut tx = store
-        .begin_patiently()
-        .await
-        .map_err(|f| f.problem().title)?;
+    let mut tx = store.begin_patiently().await.map_err(Failure::sentence)?;
     let kept = store.vault.new_claim_key(id);
     sqlx::query("UPDATE claim SET key_sealed = ? WHERE id = ?")
         .bind(&kept)
@@ -119,7 +114,7 @@ async fn of_a_claim(store: &Store, id: &str) -> Outcome<()> {
         }
     }
     log(&store.vault, &mut tx, id, &key).await?;
-    let done = tx.commit().await.map_err(|f| f.problem().title);
+    let done = tx.commit().await.map_err(Failure::sentence);
     if done.is_err() {
         store.vault.forget(id);
     }
@@ -196,10 +191,7 @@ fn kind_of(value: &serde_json::Value) -> Option<String> {
 
 /// Reseals what belongs to no claim.
 async fn of_the_installation(store: &Store) -> Outcome<()> {
-    let mut tx = store
-        .begin_patiently()
-        .await
-        .map_err(|f| f.problem().title)?;
+    let mut tx = store.begin_patiently().await.map_err(Failure::sentence)?;
     let rows: Vec<(i64, String, String)> = sqlx::query_as(
         "SELECT id, phone_sealed, text_sealed FROM message WHERE phone_index IS NULL",
     )
@@ -264,7 +256,7 @@ async fn of_the_installation(store: &Store) -> Outcome<()> {
     ] {
         sqlx::query(sql).execute(tx.sql()).await.map_err(told)?;
     }
-    tx.commit().await.map_err(|f| f.problem().title)
+    tx.commit().await.map_err(Failure::sentence)
 }
 
 #[cfg(test)]

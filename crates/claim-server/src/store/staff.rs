@@ -22,17 +22,7 @@ pub struct Member {
 /// somebody else's, or the account already has another one: the four-eyes rule tells people apart
 /// by the displayed name (claim_domain::lifecycle), for ever.
 pub async fn keep(tx: &mut Tx, member: &Member, password_hash: &str) -> Result<bool> {
-    let known: Option<String> = sqlx::query_scalar("SELECT shown_as FROM staff WHERE name = ?")
-        .bind(&member.name)
-        .fetch_optional(tx.sql())
-        .await?;
-    let twin: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM staff WHERE shown_as = ? AND name <> ?")
-            .bind(&member.shown_as)
-            .bind(&member.name)
-            .fetch_one(tx.sql())
-            .await?;
-    if twin > 0 || known.is_some_and(|known| known != member.shown_as) {
+    if !is_own_name(tx, member).await? {
         return Ok(false);
     }
     sqlx::query("INSERT INTO staff (name, shown_as, desk, password_hash) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET desk = excluded.desk, password_hash = excluded.password_hash, removed_at = NULL")
@@ -47,16 +37,27 @@ pub async fn keep(tx: &mut Tx, member: &Member, password_hash: &str) -> Result<b
     Ok(true)
 }
 
-/// Adds an account without a password, or moves one to another desk, as another system says. `false`
-/// if it was closed here, or the displayed name is not this account's alone.
-pub async fn keep_provided(tx: &mut Tx, member: &Member) -> Result<bool> {
-    let sql = "SELECT count(*) FROM staff WHERE (name = ?1 AND (removed_at IS NOT NULL OR shown_as <> ?2)) OR (name <> ?1 AND shown_as = ?2)";
-    let hindered: i64 = sqlx::query_scalar(sql)
+/// Whether a displayed name is free, or this account's since ever; neither staff nor another system
+/// has it.
+async fn is_own_name(tx: &mut Tx, member: &Member) -> Result<bool> {
+    let sql = "SELECT (SELECT count(*) FROM staff WHERE (name = ?1) <> (shown_as = ?2)) + (SELECT count(*) FROM service WHERE shown_as = ?2)";
+    let others: i64 = sqlx::query_scalar(sql)
         .bind(&member.name)
         .bind(&member.shown_as)
         .fetch_one(tx.sql())
         .await?;
-    if hindered > 0 {
+    Ok(others == 0)
+}
+
+/// Adds an account without a password, or moves one to another desk, as another system says. `false`
+/// if it was closed here, or the displayed name is not this account's alone.
+pub async fn keep_provided(tx: &mut Tx, member: &Member) -> Result<bool> {
+    let sql = "SELECT count(*) FROM staff WHERE name = ? AND removed_at IS NOT NULL";
+    let closed: i64 = sqlx::query_scalar(sql)
+        .bind(&member.name)
+        .fetch_one(tx.sql())
+        .await?;
+    if closed > 0 || !is_own_name(tx, member).await? {
         return Ok(false);
     }
     sqlx::query("INSERT INTO staff (name, shown_as, desk, password_hash) VALUES (?, ?, ?, '') ON CONFLICT (name) DO UPDATE SET desk = excluded.desk")

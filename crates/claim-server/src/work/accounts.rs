@@ -4,9 +4,10 @@ use claim_domain::lifecycle::Desk;
 use claim_domain::{Catalogue, Moment};
 use serde_json::json;
 
+use super::operator;
 use super::sessions::CLOCKS_DIFFER;
 use crate::audit::Who;
-use crate::failure::{Result, busy};
+use crate::failure::{Failure, Result, busy};
 use crate::store::staff::{self, Member};
 use crate::vault::token;
 use crate::{App, now, passwords, totp};
@@ -72,7 +73,7 @@ pub async fn add(
         tx.commit().await?;
         Result::Ok(kept)
     };
-    if !write.await.map_err(|f| f.problem().title)? {
+    if !write.await.map_err(Failure::sentence)? {
         return Err(format!(
             "{shown_as:?} belongs to somebody else, or {name:?} is shown under another name: displayed names never change hands"
         ));
@@ -90,9 +91,7 @@ pub async fn add(
 /// # Errors
 /// A sentence for the command line.
 pub async fn remove(app: &App, name: &str) -> std::result::Result<(), String> {
-    if !close(app, name).await.map_err(|f| f.problem().title)? {
-        return Err(format!("there is no account {name:?}"));
-    }
+    operator::known("account", name, close(app, name).await)?;
     app.audit.say(
         "set",
         &Who::Operator,
@@ -187,9 +186,7 @@ pub async fn second_factor(
         tx.commit().await?;
         Result::Ok(known)
     };
-    if !write.await.map_err(|f| f.problem().title)? {
-        return Err(format!("there is no account {name:?}"));
-    }
+    operator::known("account", name, write.await)?;
     let set = json!({ "staff": name, "second-factor": !remove });
     app.audit.say("set", &Who::Operator, set);
     Ok(secret.map(|secret| totp::address(&secret, name)))

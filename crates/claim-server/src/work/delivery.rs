@@ -120,7 +120,8 @@ async fn note(path: PathBuf, message: &Queued) -> std::result::Result<(), String
 async fn post(app: &App, url: &str, message: &Queued) -> std::result::Result<(), String> {
     let body = serde_json::json!({ "id": message.id, "phone": message.phone, "kind": message.kind, "text": message.text }).to_string();
     let signature = app.vault.signature("messages", body.as_bytes());
-    egress::call(url.to_owned(), vec![("signature", signature)], Some(body))
+    let headers = vec![("signature", signature)];
+    egress::call(url.to_owned(), headers, Some((egress::JSON, body)))
         .await
         .map(drop)
         .map_err(|e| e.to_string())

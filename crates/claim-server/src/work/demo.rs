@@ -34,7 +34,7 @@ pub async fn seed(app: &App) -> Result<(), String> {
         return Err(format!("examples/policies/demo.csv, line {line}: {reason}"));
     }
     let there = async { staff::count(&mut app.store.read().await?).await };
-    let there = there.await.map_err(|f: Failure| f.problem().title)?;
+    let there = there.await.map_err(Failure::sentence)?;
     if there == 0 {
         for (name, shown_as, desk) in STAFF {
             accounts::add(app, name, shown_as, desk, &password(name)).await?;
@@ -51,7 +51,7 @@ pub async fn end(app: &App) -> Result<(), String> {
     for (name, ..) in STAFF {
         if accounts::is_password(app, name, &password(name))
             .await
-            .map_err(|f| f.problem().title)?
+            .map_err(Failure::sentence)?
         {
             accounts::remove(app, name).await?;
             tracing::warn!(name, "a demo account was closed");

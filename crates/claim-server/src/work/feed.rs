@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::papers;
 use crate::App;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::store::feed::{self, Entry};
 use crate::store::{Db, claims, policies};
 
@@ -130,7 +130,7 @@ pub async fn export(
     let mut count = 0;
     loop {
         let read = async { page(app, &mut app.store.read().await?, after).await };
-        let page = read.await.map_err(|failure| failure.problem().title)?;
+        let page = read.await.map_err(Failure::sentence)?;
         if page.events.is_empty() {
             return out.flush().map(|()| count).map_err(|e| e.to_string());
         }

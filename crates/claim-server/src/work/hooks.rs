@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use claim_domain::Moment;
 
-use super::feed as told;
+use super::{feed as told, operator};
 use crate::failure::{Failure, Result};
 use crate::metrics::Outcome;
 use crate::store::feed::{self, Entry};
@@ -163,12 +163,12 @@ async fn send(
         .vault
         .mac(&format!("hook/{}", hook.name), signed.as_bytes());
     let headers = vec![
-        ("content-type", "application/cloudevents+json".to_owned()),
         ("webhook-id", event.id),
         ("webhook-timestamp", at.to_string()),
         ("webhook-signature", format!("v1,{}", BASE64.encode(mac))),
     ];
-    let sent = egress::call_as(hook.url.clone(), headers, Some(body)).await;
+    let body = ("application/cloudevents+json", body);
+    let sent = egress::call(hook.url.clone(), headers, Some(body)).await;
     app.metrics.sent(&hook.name, Outcome::of(&sent));
     Ok(sent.map(drop))
 }
@@ -179,10 +179,7 @@ async fn send(
 /// # Errors
 /// A sentence for the command line.
 pub async fn add(app: &App, name: &str, url: &str) -> std::result::Result<String, String> {
-    let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    if name.is_empty() || !name.bytes().all(letters) {
-        return Err(format!("{name:?}: letters, digits and - are allowed"));
-    }
+    operator::is_name(name)?;
     if !url.starts_with("https://") && !url.starts_with("http://") {
         return Err(format!(
             "{url:?} is not an address such as https://host/path"
@@ -194,7 +191,7 @@ pub async fn add(app: &App, name: &str, url: &str) -> std::result::Result<String
         hooks::keep(&mut tx, name, url, newest).await?;
         tx.commit().await
     };
-    write.await.map_err(|failure| failure.problem().title)?;
+    write.await.map_err(Failure::sentence)?;
     let key = app.vault.peer_key(&format!("hook/{name}"));
     Ok(format!("whsec_{}", BASE64.encode(key)))
 }
@@ -210,7 +207,7 @@ pub async fn remove(app: &App, name: &str) -> std::result::Result<(), String> {
         tx.commit().await?;
         Ok::<bool, Failure>(done)
     };
-    known(name, write.await)
+    operator::known("system", name, write.await)
 }
 
 /// Sends everything after a number again.
@@ -224,15 +221,7 @@ pub async fn replay(app: &App, name: &str, after: i64) -> std::result::Result<()
         tx.commit().await?;
         Ok::<bool, Failure>(done)
     };
-    known(name, write.await)
-}
-
-fn known(name: &str, done: Result<bool>) -> std::result::Result<(), String> {
-    match done {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(format!("there is no system {name}")),
-        Err(failure) => Err(failure.problem().title),
-    }
+    operator::known("system", name, write.await)
 }
 
 /// Every system with the claims that wait and the events given up; and the newest event.
@@ -249,7 +238,7 @@ pub async fn list(app: &App) -> std::result::Result<(Vec<(Hook, i64, i64)>, i64)
         }
         Ok::<_, Failure>((all, feed::newest(db).await?))
     };
-    read.await.map_err(|failure| failure.problem().title)
+    read.await.map_err(Failure::sentence)
 }
 
 /// The events that were given up: number, time, reason.
@@ -261,5 +250,5 @@ pub async fn dead(
     name: &str,
 ) -> std::result::Result<Vec<(i64, Moment, String)>, String> {
     let read = async { hooks::dead(&mut app.store.read().await?, name).await };
-    read.await.map_err(|failure| failure.problem().title)
+    read.await.map_err(Failure::sentence)
 }

@@ -12,6 +12,7 @@ pub mod hooks;
 pub mod letters;
 pub mod log;
 pub mod messages;
+pub mod operator;
 pub mod papers;
 pub mod payees;
 pub mod payments;

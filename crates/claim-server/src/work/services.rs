@@ -14,9 +14,9 @@ use claim_domain::{Catalogue, FieldError, Moment};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::accounts;
 use super::fields::Fields;
 use super::steps::{self, Once, Taken};
+use super::{accounts, operator};
 use crate::audit::Who;
 use crate::failure::{Failure, Result};
 use crate::store::services::{self, Service};
@@ -116,10 +116,7 @@ pub async fn add(
     shown_as: &str,
     scopes: &[String],
 ) -> std::result::Result<String, String> {
-    let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    if name.is_empty() || !name.bytes().all(letters) {
-        return Err(format!("{name:?}: letters, digits and - are allowed"));
-    }
+    operator::is_name(name)?;
     if shown_as.trim().is_empty() {
         return Err("customers need a name to read".into());
     }
@@ -138,15 +135,12 @@ pub async fn add(
         tx.commit().await?;
         Ok::<bool, Failure>(free)
     };
-    match write.await {
-        Ok(true) => {
-            let set = json!({ "service": name, "scopes": scopes });
-            app.audit.say("set", &Who::Operator, set);
-            Ok(secret)
-        }
-        Ok(false) => Err(format!("somebody else is shown as {shown_as}")),
-        Err(failure) => Err(failure.problem().title),
+    if !write.await.map_err(Failure::sentence)? {
+        return Err(format!("somebody else is shown as {shown_as}"));
     }
+    let set = json!({ "service": name, "scopes": scopes });
+    app.audit.say("set", &Who::Operator, set);
+    Ok(secret)
 }
 
 /// Closes an account.
@@ -160,15 +154,10 @@ pub async fn remove(app: &App, name: &str) -> std::result::Result<(), String> {
         tx.commit().await?;
         Ok::<bool, Failure>(done)
     };
-    match write.await {
-        Ok(true) => {
-            let set = json!({ "service": name, "removed": true });
-            app.audit.say("set", &Who::Operator, set);
-            Ok(())
-        }
-        Ok(false) => Err(format!("there is no account {name}")),
-        Err(failure) => Err(failure.problem().title),
-    }
+    operator::known("account", name, write.await)?;
+    let set = json!({ "service": name, "removed": true });
+    app.audit.say("set", &Who::Operator, set);
+    Ok(())
 }
 
 /// A token for an account; `None` if the secret is not its.

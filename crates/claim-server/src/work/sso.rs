@@ -16,9 +16,9 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AdditionalClaims, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
-    EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
-    HttpResponse, IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse,
+    EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl,
+    Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse,
+    StandardTokenResponse, TokenResponse,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -95,13 +95,9 @@ fn upstream(what: &str, error: impl std::fmt::Display) -> Failure {
     ProblemCode::Upstream.into()
 }
 
-async fn ask(request: HttpRequest) -> std::result::Result<HttpResponse, egress::Failed> {
-    egress::exchange(request).await
-}
-
 async fn client(app: &App, provider: &Provider) -> Result<Known> {
     let issuer = IssuerUrl::new(provider.issuer.clone()).map_err(|e| upstream("issuer", e))?;
-    let metadata = CoreProviderMetadata::discover_async(issuer, &ask)
+    let metadata = CoreProviderMetadata::discover_async(issuer, &egress::exchange)
         .await
         .map_err(|e| upstream("discovery", e))?;
     let back = format!("{}/staff/sso/back", app.address());
@@ -154,7 +150,7 @@ pub async fn end(
         .exchange_code(AuthorizationCode::new(code.to_owned()))
         .map_err(|e| upstream("token", e))?
         .set_pkce_verifier(PkceCodeVerifier::new(begun.verifier))
-        .request_async(&ask)
+        .request_async(&egress::exchange)
         .await;
     let Ok(answer) = answer else {
         return Ok(refused(app, "code"));

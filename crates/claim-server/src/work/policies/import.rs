@@ -110,9 +110,7 @@ pub async fn import(
         })
     });
     while let Some(batch) = receiver.recv().await {
-        outcome.fresh += written(app, &batch)
-            .await
-            .map_err(|failure| failure.problem().title)?;
+        outcome.fresh += written(app, &batch).await.map_err(Failure::sentence)?;
     }
     reading.await.map_err(|e| e.to_string())??;
     let looked = async {
@@ -120,7 +118,7 @@ pub async fn import(
         policies::look_again(&mut tx, now()).await?;
         tx.commit().await
     };
-    looked.await.map_err(|failure| failure.problem().title)?;
+    looked.await.map_err(Failure::sentence)?;
     Ok(outcome)
 }
 
@@ -153,7 +151,7 @@ pub fn read(text: &'static str) -> std::result::Result<Vec<Policy>, String> {
 /// A sentence for the command line.
 pub async fn export(app: &App, out: &mut (dyn Write + Send)) -> std::result::Result<u64, String> {
     let (mut after, mut count) = (String::new(), 0);
-    let told = |f: Failure| format!("the policies cannot be read: {}", f.problem().title);
+    let told = |f: Failure| format!("the policies cannot be read: {}", f.sentence());
     let mut db = app.store.read().await.map_err(told)?;
     loop {
         let page = policies::page(&mut db, &after).await.map_err(told)?;
