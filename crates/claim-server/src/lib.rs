@@ -29,7 +29,6 @@ mod work;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -129,9 +128,8 @@ pub struct Shared {
     /// For reading, hashing and decoding images and PDFs.
     decoding: limits::Gate,
     delivering: tokio::sync::Mutex<()>,
-    hooking: tokio::sync::Mutex<()>,
-    /// There may be events that the insurer's systems do not have yet.
-    unsent: AtomicBool,
+    /// To the insurer's systems.
+    lines: hooks::Lines,
     source: Option<Box<dyn policies::PolicySource>>,
     searching: tokio::sync::Mutex<()>,
     wechat: hosts::wechat::WeChat,
@@ -257,8 +255,7 @@ impl App {
             streams: limits::Places::default(),
             decoding: limits::Gate::new(2, 64),
             delivering: tokio::sync::Mutex::new(()),
-            hooking: tokio::sync::Mutex::new(()),
-            unsent: AtomicBool::default(),
+            lines: hooks::Lines::default(),
             source,
             searching: tokio::sync::Mutex::new(()),
             wechat,

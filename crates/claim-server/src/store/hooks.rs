@@ -52,6 +52,14 @@ pub async fn all(db: &mut Db) -> Result<Vec<Hook>> {
     Ok(sqlx::query_as(sql).fetch_all(db.sql()).await?)
 }
 
+pub async fn named(db: &mut Db, name: &str) -> Result<Option<Hook>> {
+    let sql = "SELECT name, url, done, tries, next_at FROM hook WHERE name = ?";
+    Ok(sqlx::query_as(sql)
+        .bind(name)
+        .fetch_optional(db.sql())
+        .await?)
+}
+
 /// Sends everything after `seq` again, in order; what was held or given up among it, too. Returns
 /// whether there is such a system.
 pub async fn replay(tx: &mut Tx, name: &str, seq: i64) -> Result<bool> {

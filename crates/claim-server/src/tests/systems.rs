@@ -125,9 +125,9 @@ async fn time_passes(app: &App) {
     }
     tx.commit().await.unwrap();
     // What runs in the background is waited for.
-    drop(app.hooking.lock().await);
+    app.lines.settled().await;
     hooks::deliver(app).await.unwrap();
-    drop(app.hooking.lock().await);
+    app.lines.settled().await;
 }
 
 async fn count(app: &App, sql: &'static str) -> i64 {
@@ -213,6 +213,36 @@ async fn r6_every_event_arrives_once_and_in_order() {
     let books = core.books.lock().unwrap();
     assert_eq!(books.wrong, Vec::<String>::new());
     assert!(books.calls as usize > 2 * all, "{} calls", books.calls);
+}
+
+/// R6: a system that takes connections and never answers does not keep others waiting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r6_no_system_waits_for_another() {
+    let (_data, app) = opened().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    // Before and after the other in every order.
+    for name in ["a-silent", "z-silent"] {
+        hooks::add(&app, name, &url).await.unwrap();
+    }
+    let core = Core::started(&app).await;
+    for i in 0..3 {
+        let key = format!("waiting-{i:04}");
+        let mut caller = Caller::new(&app);
+        caller.report_as("insured", "13400134000", &key).await;
+        let all = count(&app, "SELECT count(*) FROM feed").await as usize;
+        let told = async {
+            while core.seen() < all {
+                tokio::task::yield_now().await;
+            }
+        };
+        // A call that nobody answers ends after ten seconds.
+        let told = tokio::time::timeout(std::time::Duration::from_secs(8), told).await;
+        assert!(told.is_ok(), "{} of {all}", core.seen());
+    }
+    assert_eq!(core.books.lock().unwrap().wrong, Vec::<String>::new());
+    let stuck = "SELECT count(*) FROM hook WHERE name LIKE '%silent' AND done < 3";
+    assert_eq!(count(&app, stuck).await, 2);
 }
 
 /// R6: an account does what its scopes say, by the same rules as a person, and a command sent again

@@ -4,13 +4,16 @@
 //! `webhook-id` every time, however long it was away. A system that fails is asked again later, at
 //! growing intervals of up to an hour, without end. An event that it does not take, while it takes
 //! others, holds back its claim alone; if it refuses it for three days, the event is given up,
-//! recorded, and told to the operator.
+//! recorded, and told to the operator. No system waits for another.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use claim_domain::Moment;
+use futures_util::future::join_all;
 
 use super::{feed as told, operator};
 use crate::failure::{Failure, Result};
@@ -26,6 +29,34 @@ const LONGEST_WAIT: i64 = 3600;
 const TRIES: i64 = 8;
 const GIVEN_UP_AFTER: i64 = 3 * 86_400;
 
+/// What is sent to each system at the moment.
+#[derive(Default)]
+pub struct Lines(Mutex<HashMap<String, Arc<Line>>>);
+
+/// One sender at a time, or two would send the same event.
+#[derive(Default)]
+struct Line {
+    busy: tokio::sync::Mutex<()>,
+    /// The note of whoever found it busy.
+    unsent: AtomicBool,
+}
+
+impl Lines {
+    fn of(&self, hook: &str) -> Arc<Line> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(hook.to_owned()).or_default().clone()
+    }
+
+    /// Until nothing is being sent.
+    #[cfg(test)]
+    pub async fn settled(&self) {
+        let all: Vec<_> = self.0.lock().unwrap().values().cloned().collect();
+        for line in all {
+            drop(line.busy.lock().await);
+        }
+    }
+}
+
 /// Sends in the background, so that a slow system holds nothing up.
 pub fn begin(app: &App) {
     let app = app.clone();
@@ -38,17 +69,31 @@ pub fn begin(app: &App) {
 
 /// Sends what is due to every system.
 pub async fn deliver(app: &App) -> Result<()> {
-    // One at a time, or two would send the same event. Who finds it busy leaves a note.
-    app.unsent.store(true, SeqCst);
-    let Ok(_alone) = app.hooking.try_lock() else {
-        return Ok(());
-    };
-    while app.unsent.swap(false, SeqCst) {
-        let all = hooks::all(&mut app.store.read().await?).await?;
-        for hook in all {
-            retry_held(app, &hook).await?;
-            go_on(app, hook).await?;
+    let all = hooks::all(&mut app.store.read().await?).await?;
+    join_all(all.iter().map(|hook| tell(app, &hook.name))).await;
+    Ok(())
+}
+
+async fn tell(app: &App, name: &str) {
+    let line = app.lines.of(name);
+    line.unsent.store(true, SeqCst);
+    // Again, because a note may come after the last look and before the line is free.
+    while line.unsent.load(SeqCst) {
+        let Ok(_alone) = line.busy.try_lock() else {
+            return;
+        };
+        while line.unsent.swap(false, SeqCst) {
+            if let Err(failure) = send_due(app, name).await {
+                failure.problem();
+            }
         }
+    }
+}
+
+async fn send_due(app: &App, name: &str) -> Result<()> {
+    if let Some(hook) = hooks::named(&mut app.store.read().await?, name).await? {
+        retry_held(app, &hook).await?;
+        go_on(app, hook).await?;
     }
     Ok(())
 }
