@@ -48,7 +48,7 @@ pub use store::backup::{Made, restore};
 pub use store::chain::Followed;
 pub use work::delivery::Driver;
 pub use work::sso::Provider;
-pub use work::{feed, hooks, policies, services};
+pub use work::{feed, hooks, keys, policies, services};
 
 use failure::{Failure, Result};
 use store::assets::Assets;
@@ -209,10 +209,11 @@ impl App {
         };
         let audit = audit::Audit::open(&audit)
             .map_err(|e| format!("the audit log {} cannot be written: {e}", audit.display()))?;
-        let vault = Vault::new(
-            disk::key(&key)
-                .map_err(|e| format!("the key {} cannot be opened: {e}", key.display()))?,
-        );
+        let vault = Vault::open({
+            let key = key.clone();
+            move || disk::keys(&key)
+        })
+        .map_err(|e| format!("the key {} cannot be opened: {e}", key.display()))?;
         let store = Store::open(&options.data, vault.clone(), only_read)
             .await
             .map_err(|e| {
@@ -265,9 +266,13 @@ impl App {
             bound: OnceLock::new(),
             started: (SystemTime::now(), Instant::now()),
         }));
+        let unopened = |f: Failure| format!("the keys cannot be opened: {}", f.sentence());
+        store::keys::refresh(&app.store).await.map_err(unopened)?;
         if only_read {
             return Ok(app);
         }
+        store::keys::keep(&app.store).await.map_err(unopened)?;
+        keys::reseal(&app).await.map_err(unopened)?;
         migration::seal_anew(&app.store, &app.uploads)
             .await
             .map_err(|e| format!("the migration of sealed data failed: {e}"))?;
@@ -420,9 +425,9 @@ impl App {
         hosts::kiosk::add(self, name, paper, idle_seconds).await
     }
 
-    /// The key in hex with which another system signs its requests: `bank`, `messages`.
+    /// The key with which another system signs its requests, as its operator needs it.
     pub fn peer_key(&self, peer: &str) -> String {
-        vault::hex(&self.vault.peer_key(peer))
+        keys::shown(peer, self.vault.peer_key(peer))
     }
 
     /// Periodic cleanup: removes abandoned uploads and drafts. Not after a clock jump, when
@@ -443,6 +448,7 @@ impl App {
             sessions::expire(self).await,
             chain::anchor(&self.store, &self.anchors(), now()).await,
             self.expire_drafts().await,
+            keys::reseal(self).await,
             hosts::handoffs::expire(self).await,
             hosts::launch::expire(self).await,
         ];

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use claim_domain::lifecycle::Desk;
-use claim_server::{App, Followed, Log, Settings, feed, hooks, policies, restore, serve, services};
+use claim_server::{
+    App, Followed, Log, Settings, feed, hooks, keys, policies, restore, serve, services,
+};
 use clap::{Parser, Subcommand};
 
 /// Reference claims API of Baoan.
@@ -94,8 +96,25 @@ enum Command {
     /// Prints every route with who may use it.
     Routes,
     /// Prints the key with which another system signs, or checks our signature: bank, messages,
-    /// launch, policies.
-    Key { peer: String },
+    /// launch, policies, hook/NAME.
+    Key {
+        peer: String,
+        /// Makes and prints its next key: its requests may have either, events carry both
+        /// signatures, other requests of ours still the present one.
+        #[arg(long, conflicts_with = "switch")]
+        next: bool,
+        /// From now on only the next key is valid.
+        #[arg(long)]
+        switch: bool,
+    },
+    /// Makes a new installation key, and one for receipts, while the server runs: the key file has
+    /// the former ones behind it until --finish. Receipts signed before stay valid.
+    RotateKey {
+        /// Forgets former keys; fails while something needs them. Backups made before need them,
+        /// too: keep a copy.
+        #[arg(long)]
+        finish: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -274,7 +293,11 @@ async fn run() -> Result<(), String> {
     let app = match cli.command {
         Some(
             Command::Verify
-            | Command::Key { .. }
+            | Command::Key {
+                next: false,
+                switch: false,
+                ..
+            }
             | Command::Files { .. }
             | Command::Backup { .. }
             | Command::Restore { .. },
@@ -349,8 +372,18 @@ async fn run() -> Result<(), String> {
         }
         // Handled above, before anything was opened.
         Some(Command::Routes | Command::Config { .. }) => Ok(()),
-        Some(Command::Key { peer }) => {
-            println!("{}", app.peer_key(&peer));
+        Some(Command::Key { peer, next, switch }) => {
+            let key = match (next, switch) {
+                (true, _) => keys::of_peer(&app, &peer, keys::Step::Prepare).await?,
+                (_, true) => keys::of_peer(&app, &peer, keys::Step::Switch).await?,
+                (false, false) => app.peer_key(&peer),
+            };
+            println!("{key}");
+            Ok(())
+        }
+        Some(Command::RotateKey { finish: true }) => keys::finish(&app).await,
+        Some(Command::RotateKey { finish: false }) => {
+            println!("{} values moved", keys::rotate(&app).await?);
             Ok(())
         }
     }

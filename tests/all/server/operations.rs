@@ -2,6 +2,9 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use baoan_tests::{Process, Server, Setting, free_address, notice, python, root, unique_key};
 use serde_json::Value;
@@ -174,6 +177,109 @@ fn r7_settings_come_from_file_environment_and_options() {
     assert!(on_server(&check, &[]).status.success());
 }
 
+/// Reports pour in while something is done, which can ask for the claims acknowledged so far; each
+/// report has to be accepted.
+fn under_load<T>(server: &Server, deed: impl FnOnce(&dyn Fn() -> Vec<String>) -> T) -> T {
+    let at = now(server);
+    let (stop, acknowledged) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let began = Instant::now();
+    let done = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = server.caller().report(&unique_key(), &notice(&at));
+                    assert_eq!(answer.status, 201, "{answer:?}");
+                    let no = answer.json()["claim_no"].as_str().unwrap().to_owned();
+                    acknowledged.lock().unwrap().push(no);
+                }
+            });
+        }
+        let so_far = || acknowledged.lock().unwrap().clone();
+        server.until("load", || so_far().len() > 100);
+        let done = deed(&so_far);
+        stop.store(true, Ordering::Relaxed);
+        done
+    });
+    let (count, seconds) = (
+        acknowledged.lock().unwrap().len(),
+        began.elapsed().as_secs_f64(),
+    );
+    println!("{count} reports, {:.0} a second", count as f64 / seconds);
+    done
+}
+
+/// Every event, with what it carries, as a system would read it.
+fn events(data: &Path, key: &Path) -> String {
+    let (data, key) = (data.to_str().unwrap(), key.to_str().unwrap());
+    let output = on_server(&["--data", data, "--key", key, "events"], &[]);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// R7: keys are rotated while reports pour in: none is refused, everything opens afterwards with
+/// the new key alone, and a backup made before with the keys as they were.
+#[test]
+fn r7_keys_are_rotated_under_load() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let key = server.data().join("secret.key");
+    server.said(&["backup", path("backup").to_str().unwrap()]);
+    std::fs::copy(&key, path("former.key")).unwrap();
+    let (before, moved) = under_load(&server, |so_far| {
+        let before = so_far();
+        let moved: Vec<_> = (0..3).map(|_| server.said(&["rotate-key"])).collect();
+        (before, moved)
+    });
+    println!("{moved:?}");
+    let file = std::fs::File::options().append(true).open(&key).unwrap();
+    assert_eq!(file.metadata().unwrap().len(), 4 * 32);
+    let early = on_server(
+        &[
+            "--data",
+            server.data().to_str().unwrap(),
+            "rotate-key",
+            "--finish",
+        ],
+        &[],
+    );
+    assert!(
+        String::from_utf8_lossy(&early.stderr).contains("less than a minute"),
+        "{early:?}"
+    );
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(300))
+        .unwrap();
+    server.said(&["rotate-key", "--finish"]);
+    assert_eq!(std::fs::read(&key).unwrap().len(), 32);
+    server.said(&["verify"]);
+    let whole = events(server.data(), &key);
+    let missing: Vec<_> = before
+        .iter()
+        .filter(|no| !whole.contains(no.as_str()))
+        .collect();
+    assert_eq!(missing, Vec::<&String>::new());
+    let restore = |to: &str, key: &Path| {
+        let (to, from) = (path(to), path("backup"));
+        let (to, key) = (to.to_str().unwrap(), key.to_str().unwrap());
+        on_server(
+            &[
+                "--data",
+                to,
+                "--key",
+                key,
+                "restore",
+                from.to_str().unwrap(),
+            ],
+            &[],
+        )
+    };
+    let output = restore("with-the-new", &key);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("key"), "{said}");
+    let output = restore("with-the-former", &path("former.key"));
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// R7: a backup made while reports and photos pour in is one moment of the data; restored elsewhere
 /// it is verified, and every claim that was acknowledged before it began is there, event for event.
 /// A second one copies only what is new; a damaged one, or one over other data, is refused.
@@ -189,37 +295,15 @@ fn r7_a_backup_under_load_is_restored_and_verified() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("backup");
     let copy = copy.to_str().unwrap();
-    let at = now(&server);
-    let (stop, acknowledged) = (
-        std::sync::atomic::AtomicBool::new(false),
-        std::sync::Mutex::new(Vec::new()),
-    );
-    let (before, backups) = std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    let answer = server.caller().report(&unique_key(), &notice(&at));
-                    assert_eq!(answer.status, 201, "{answer:?}");
-                    let no = answer.json()["claim_no"].as_str().unwrap().to_owned();
-                    acknowledged.lock().unwrap().push(no);
-                }
-            });
-        }
-        let so_far = || acknowledged.lock().unwrap().len();
-        server.until("load", || so_far() > 100);
-        let mut backups = Vec::new();
-        let mut before = Vec::new();
+    let (before, backups) = under_load(&server, |so_far| {
+        let (mut before, mut backups) = (Vec::new(), Vec::new());
         for _ in 0..12 {
-            before = acknowledged.lock().unwrap().clone();
+            before = so_far();
             backups.push(server.said(&["backup", copy]));
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
         (before, backups)
     });
-    println!(
-        "{} reports while backups were made: {backups:?}",
-        acknowledged.lock().unwrap().len()
-    );
+    println!("{backups:?}");
     // Of the second one only the database and the logs are new.
     assert!(
         backups[1].contains("2 of them new") || backups[1].contains("3 of them new"),
@@ -243,14 +327,7 @@ fn r7_a_backup_under_load_is_restored_and_verified() {
         output.status.success() && text.contains("everything matches"),
         "{output:?}"
     );
-    // Every event, with what it carries, as a system would read it.
-    let events = |data: &Path| {
-        let (data, key) = (data.to_str().unwrap(), key.to_str().unwrap());
-        let output = on_server(&["--data", data, "--key", key, "events"], &[]);
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let (whole, part) = (events(server.data()), events(&restored));
+    let (whole, part) = (events(server.data(), &key), events(&restored, &key));
     assert!(whole.starts_with(&part), "one moment of the feed");
     let missing: Vec<_> = before
         .iter()

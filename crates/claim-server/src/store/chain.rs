@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use claim_api::proof::{Keys, check_as};
+use claim_api::proof::check_as;
 use claim_domain::lifecycle::{Event, EventKind};
 use claim_domain::{Moment, local_day};
 use serde::{Deserialize, Serialize};
@@ -80,15 +80,7 @@ pub async fn anchor(store: &Store, path: &Path, at: Moment) -> Result<()> {
 }
 
 fn opened(vault: &Vault, line: &str) -> Option<Anchor> {
-    let signer = vault.signer();
-    check_as(
-        KIND,
-        line,
-        &Keys {
-            keys: vec![signer.key()],
-        },
-    )
-    .ok()
+    check_as(KIND, line, &vault.receipt_keys()).ok()
 }
 
 /// What was verified.

@@ -4,6 +4,7 @@ pub use std::fs::File;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::vault::random;
 
@@ -52,28 +53,66 @@ pub fn keep_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The installation key; generated if there is none.
+/// The installation keys, the newest first; one is generated if there is none.
 ///
 /// # Errors
-/// When the file cannot be read or written, or is not a key.
-pub fn key(path: &Path) -> io::Result<[u8; 32]> {
-    let key = match fs::read(path) {
-        Ok(key) => key,
+/// When the file cannot be read or written, or is no row of keys.
+pub fn keys(path: &Path) -> io::Result<Vec<[u8; 32]>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let key = random::<32>().to_vec();
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(path)?;
+            let key = random::<32>();
+            let mut file = private(path)?;
             file.write_all(&key)?;
             file.sync_all()?;
-            key
+            key.to_vec()
         }
         Err(e) => return Err(e),
     };
-    key.try_into()
-        .map_err(|_| io::Error::other(format!("{} is not a key of 32 bytes", path.display())))
+    let (keys, rest) = bytes.as_chunks::<32>();
+    if keys.is_empty() || !rest.is_empty() {
+        let text = format!("{} is not a key of 32 bytes, or several", path.display());
+        return Err(io::Error::other(text));
+    }
+    Ok(keys.to_vec())
+}
+
+/// Replaces the installation keys: the file has the former ones or these, whatever happens.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn keep_keys(path: &Path, keys: &[[u8; 32]]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    // Left by somebody who was stopped.
+    let _ = fs::remove_file(&beside);
+    let mut file = private(&beside)?;
+    file.write_all(keys.as_flattened())?;
+    // Whoever runs the server has to be able to read it.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let about = path.metadata()?;
+        fchown(&file, Some(about.uid()), Some(about.gid()))?;
+        file.set_permissions(about.permissions())?;
+    }
+    file.sync_all()?;
+    fs::rename(beside, path)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// How long ago a file was written.
+pub fn age(path: &Path) -> io::Result<Duration> {
+    Ok(path.metadata()?.modified()?.elapsed().unwrap_or_default())
+}
+
+/// A new file, readable only by its owner.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// A text file supplied by the operator.

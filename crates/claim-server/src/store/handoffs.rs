@@ -7,7 +7,7 @@ use super::{Db, Tx, json, read_json};
 use crate::failure::Result;
 use crate::vault::sha256_hex;
 
-fn place(column: &str, id: &str) -> String {
+pub(super) fn place(column: &str, id: &str) -> String {
     format!("handoff.{column}/{id}")
 }
 

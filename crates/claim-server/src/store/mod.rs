@@ -24,6 +24,7 @@ pub mod feed;
 pub mod folders;
 pub mod handoffs;
 pub mod hooks;
+pub mod keys;
 pub mod kiosks;
 pub mod launches;
 pub mod links;
@@ -64,6 +65,8 @@ pub struct Store {
     read: SqlitePool,
     write: SqlitePool,
     vault: Vault,
+    /// What of the table of this name is in use, as it is kept.
+    secrets: tokio::sync::Mutex<String>,
     /// Everything but reports queues here first and takes turns, so that at most one of these is
     /// ahead of a report.
     others: Gate,
@@ -193,6 +196,7 @@ impl Store {
             read,
             write,
             vault,
+            secrets: tokio::sync::Mutex::default(),
             others: Gate::new(1, OTHERS_WAITING),
             reports: Semaphore::new(REPORTS_WAITING),
         }

@@ -124,7 +124,7 @@ pub async fn all(db: &mut Db) -> Result<Vec<Account>> {
         .collect()
 }
 
-fn place_of_totp(name: &str) -> String {
+pub(super) fn place_of_totp(name: &str) -> String {
     format!("staff.totp/{name}")
 }
 

@@ -3,6 +3,7 @@
 mod attacks;
 mod interrupted;
 mod items;
+mod keys;
 mod races;
 mod routes;
 mod staff;

@@ -11,7 +11,7 @@ use claim_domain::documents::Folder;
 use claim_domain::lifecycle::{Actor, Claim, Desk, EventKind, Stage, Turn};
 use claim_domain::{Moment, local_day};
 
-use super::{delivery, hooks, log, messages, papers, policies};
+use super::{delivery, hooks, keys, log, messages, papers, policies};
 use crate::failure::{Failure, Result};
 use crate::store::claims::{self, ClaimRow};
 use crate::store::snapshot::Snapshot;
@@ -58,6 +58,9 @@ async fn search_all(app: &App) -> Result<()> {
 
 /// Runs periodically: does whatever is due, and whatever a crash left undone.
 pub async fn tick(app: &App) -> Result<()> {
+    if let Err(failure) = keys::refresh(app).await {
+        failure.problem();
+    }
     let due = claims::due(&mut app.store.read().await?, now()).await?;
     for claim_id in due {
         attend(app, &claim_id).await;

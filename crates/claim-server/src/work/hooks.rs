@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use claim_domain::Moment;
 use futures_util::future::join_all;
 
-use super::{feed as told, operator};
+use super::{feed as told, keys, operator};
 use crate::failure::{Failure, Result};
 use crate::metrics::Outcome;
 use crate::store::feed::{self, Entry};
@@ -91,7 +91,8 @@ async fn tell(app: &App, name: &str) {
 }
 
 async fn send_due(app: &App, name: &str) -> Result<()> {
-    if let Some(hook) = hooks::named(&mut app.store.read().await?, name).await? {
+    let hook = hooks::named(&mut app.store.read().await?, name).await?;
+    if let Some(hook) = hook {
         retry_held(app, &hook).await?;
         go_on(app, hook).await?;
     }
@@ -120,9 +121,8 @@ async fn go_on(app: &App, mut hook: Hook) -> Result<()> {
         let (seq, claim_id) = (entry.seq, entry.claim_id.clone());
         let (mut done, mut tries, mut next_at) = (seq, 0, Moment(0));
         let mut held = None;
-        if !hooks::is_held(&mut app.store.read().await?, &hook.name, &claim_id).await?
-            && let Err(failed) = send(app, &hook, entry).await?
-        {
+        let waits = hooks::is_held(&mut app.store.read().await?, &hook.name, &claim_id).await?;
+        if !waits && let Err(failed) = send(app, &hook, entry).await? {
             tracing::warn!(hook = hook.name, seq, %failed, "an event was not accepted");
             if is_of_system(&failed) && hook.tries + 1 < TRIES {
                 (done, tries, next_at) = (hook.done, hook.tries + 1, wait(hook.tries));
@@ -204,13 +204,16 @@ async fn send(
     let body = serde_json::to_string(&event).unwrap_or_default();
     let at = now().0;
     let signed = format!("{}.{at}.{body}", event.id);
-    let mac = app
-        .vault
-        .mac(&format!("hook/{}", hook.name), signed.as_bytes());
+    // With each key that is valid, so that a system can change to the next one when it likes.
+    let signatures = app.vault.macs(&peer(&hook.name), signed.as_bytes());
+    let signatures = signatures
+        .iter()
+        .map(|mac| format!("v1,{}", BASE64.encode(mac)));
+    let signatures: Vec<String> = signatures.collect();
     let headers = vec![
         ("webhook-id", event.id),
         ("webhook-timestamp", at.to_string()),
-        ("webhook-signature", format!("v1,{}", BASE64.encode(mac))),
+        ("webhook-signature", signatures.join(" ")),
     ];
     let body = ("application/cloudevents+json", body);
     let sent = egress::call(hook.url.clone(), headers, Some(body)).await;
@@ -237,8 +240,12 @@ pub async fn add(app: &App, name: &str, url: &str) -> std::result::Result<String
         tx.commit().await
     };
     write.await.map_err(Failure::sentence)?;
-    let key = app.vault.peer_key(&format!("hook/{name}"));
-    Ok(format!("whsec_{}", BASE64.encode(key)))
+    Ok(keys::shown(&peer(name), app.vault.peer_key(&peer(name))))
+}
+
+/// What its key is kept under.
+fn peer(name: &str) -> String {
+    format!("{}{name}", keys::HOOK)
 }
 
 /// Forgets a system.

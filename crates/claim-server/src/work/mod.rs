@@ -9,6 +9,7 @@ pub mod demo;
 pub mod feed;
 pub mod fields;
 pub mod hooks;
+pub mod keys;
 pub mod letters;
 pub mod log;
 pub mod messages;

@@ -27,14 +27,12 @@ pub async fn receipt(Party { session, claim }: Party, State(app): State<App>) ->
     Ok(([(header::CONTENT_TYPE, "application/jose")], signed).into_response())
 }
 
-/// The keys that receipts of this insurer are signed with.
+/// The keys that receipts of this insurer are, or were, signed with.
 #[utoipa::path(get, path = "/.well-known/jwks.json", responses((status = 200, body = Keys)))]
 pub async fn keys(_: Open, State(app): State<App>) -> Response {
     (
         [(header::CACHE_CONTROL, "no-cache")],
-        Json(Keys {
-            keys: vec![app.vault.signer().key()],
-        }),
+        Json(app.vault.receipt_keys()),
     )
         .into_response()
 }
