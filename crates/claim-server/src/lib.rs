@@ -48,7 +48,7 @@ pub use store::backup::{Made, restore};
 pub use store::chain::Followed;
 pub use work::delivery::Driver;
 pub use work::sso::Provider;
-pub use work::{feed, hooks, keys, policies, services};
+pub use work::{feed, hooks, keys, policies, retention, services};
 
 use failure::{Failure, Result};
 use store::assets::Assets;
@@ -93,6 +93,8 @@ pub struct Options {
     pub scan: Option<PathBuf>,
     /// Where metrics are served, apart from what customers reach.
     pub metrics: Option<SocketAddr>,
+    /// Years for which claims are kept after they ended; at least ten.
+    pub keep_years: u32,
     /// Bytes to keep free on the disk; below that, uploads answer 507.
     pub keep_free: u64,
 }
@@ -443,6 +445,8 @@ impl App {
             );
             return;
         }
+        // Another process may have erased claims.
+        self.vault.forget_all();
         let done = [
             self.uploads.expire(&self.store, now()).await,
             sessions::expire(self).await,

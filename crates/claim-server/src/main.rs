@@ -4,9 +4,10 @@ use std::io::{self, BufRead};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use claim_domain::Day;
 use claim_domain::lifecycle::Desk;
 use claim_server::{
-    App, Followed, Log, Settings, feed, hooks, keys, policies, restore, serve, services,
+    App, Followed, Log, Settings, feed, hooks, keys, policies, restore, retention, serve, services,
 };
 use clap::{Parser, Subcommand};
 
@@ -92,6 +93,16 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Erases claims, files and policies that no longer have to be kept (`keep_years`), and reports
+    /// each, one JSON object a line.
+    Retention {
+        /// Erases nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// As it would be on this day, 2036-01-31.
+        #[arg(long, requires = "dry_run")]
+        on: Option<String>,
     },
     /// Prints every route with who may use it.
     Routes,
@@ -299,6 +310,7 @@ async fn run() -> Result<(), String> {
                 ..
             }
             | Command::Files { .. }
+            | Command::Retention { dry_run: true, .. }
             | Command::Backup { .. }
             | Command::Restore { .. },
         ) => App::open_to_read(options).await?,
@@ -364,9 +376,10 @@ async fn run() -> Result<(), String> {
                 files,
                 looks,
                 anchors,
+                erased,
             } = app.verify().await?;
             println!(
-                "{claims} claims, {events} events, {files} files, {looks} looks, {anchors} anchors: everything matches"
+                "{claims} claims ({erased} erased), {events} events, {files} files, {looks} looks, {anchors} anchors: everything matches"
             );
             Ok(())
         }
@@ -379,6 +392,14 @@ async fn run() -> Result<(), String> {
                 (false, false) => app.peer_key(&peer),
             };
             println!("{key}");
+            Ok(())
+        }
+        Some(Command::Retention { dry_run, on }) => {
+            let day = on.as_deref().map(|day| {
+                Day::parse(day).ok_or_else(|| format!("{day:?} is not a day such as 2036-01-31"))
+            });
+            let out = &mut io::stdout().lock();
+            retention::run(&app, day.transpose()?, dry_run, out).await?;
             Ok(())
         }
         Some(Command::RotateKey { finish: true }) => keys::finish(&app).await,

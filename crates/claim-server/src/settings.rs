@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::store::disk;
+use crate::work::retention::LEAST_YEARS;
 use crate::{Driver, Options, Provider, TlsFiles};
 
 /// Everything that may be set; `None` is the default, which `deploy/baoan.toml` documents.
@@ -83,6 +84,10 @@ pub struct Settings {
     /// Address to serve /metrics on, for Prometheus; not for the public.
     #[arg(long, env = "BAOAN_METRICS")]
     pub metrics: Option<SocketAddr>,
+    /// Years for which claims are kept after they and their policies ended, at least 10; then
+    /// `claim-server retention` erases them [default: 10].
+    #[arg(long, env = "BAOAN_KEEP_YEARS")]
+    pub keep_years: Option<u32>,
     /// Megabytes of disk space to keep free [default: 1024].
     #[arg(long, env = "BAOAN_KEEP_FREE_MB")]
     pub keep_free_mb: Option<u32>,
@@ -90,6 +95,9 @@ pub struct Settings {
     #[arg(long, env = "BAOAN_LOG")]
     pub log: Option<Log>,
 }
+
+/// Years for which claims may be kept.
+const KEPT: std::ops::RangeInclusive<u32> = LEAST_YEARS..=100;
 
 /// A provider of sign-ins (OpenID Connect).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -180,6 +188,13 @@ impl Settings {
         if self.metrics.is_some() && self.metrics == self.addr.or(Some(default_addr())) {
             return Err("metrics and addr are the same address".into());
         }
+        if self.keep_years.is_some_and(|years| !KEPT.contains(&years)) {
+            return Err(format!(
+                "keep_years: from {} to {}",
+                KEPT.start(),
+                KEPT.end()
+            ));
+        }
         let plain = |address: &Address| address.0.starts_with("http://");
         if self.is_secure() && self.address.as_ref().is_some_and(plain) {
             return Err("secure: address must begin with https://".into());
@@ -197,7 +212,7 @@ impl Settings {
         macro_rules! either {
             ($($name:ident)*) => { Settings { $($name: self.$name.or(below.$name)),* } };
         }
-        either!(addr data dist demo secure tls_cert tls_key staff second_factor sso behind_proxy key scan anchors audit messages address policies metrics keep_free_mb log)
+        either!(addr data dist demo secure tls_cert tls_key staff second_factor sso behind_proxy key scan anchors audit messages address policies metrics keep_years keep_free_mb log)
     }
 
     /// The options of a server, and where it listens.
@@ -228,6 +243,7 @@ impl Settings {
             policies: self.policies.map(|a| a.0),
             messages: self.messages.map_or(Driver::Log, |a| Driver::Webhook(a.0)),
             metrics: self.metrics,
+            keep_years: self.keep_years.unwrap_or(LEAST_YEARS),
             keep_free: u64::from(self.keep_free_mb.unwrap_or(1024)) << 20,
         };
         Ok((options, self.addr.unwrap_or_else(default_addr)))
@@ -269,6 +285,7 @@ mod tests {
         let (options, addr) = Settings::default().options().unwrap();
         assert_eq!(set.addr, Some(addr));
         assert_eq!(set.data, Some(options.data));
+        assert_eq!(set.keep_years, Some(options.keep_years));
         assert_eq!(set.keep_free_mb, Some((options.keep_free >> 20) as u32));
     }
 
@@ -329,6 +346,7 @@ mod tests {
                 "addr = \"0.0.0.0:1\"\nmetrics = \"0.0.0.0:1\"",
                 "the same address",
             ),
+            ("keep_years = 9", ": keep_years: from 10 to 100"),
             ("keep_free_mb = -1", ":1: "),
             ("keep_free_mb = 1.5", ":1: invalid type: floating point"),
             ("keep_free_mb = \"1GB\"", ":1: invalid type: string"),

@@ -364,6 +364,12 @@ impl Vault {
             .remove(claim_id);
     }
 
+    /// Forgets the keys of all claims: they are read again, unless they no longer exist.
+    pub fn forget_all(&self) {
+        let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clear();
+    }
+
     pub fn known_key(&self, claim_id: &str) -> Option<Arc<DataKey>> {
         self.0
             .known

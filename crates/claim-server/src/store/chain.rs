@@ -87,6 +87,8 @@ fn opened(vault: &Vault, line: &str) -> Option<Anchor> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Followed {
     pub claims: u64,
+    /// Of these, erased: only their chains can be followed.
+    pub erased: u64,
     pub events: u64,
     pub files: u64,
     pub looks: u64,
@@ -106,8 +108,8 @@ pub async fn verify(
     // One snapshot, so that we never see half of a concurrent write.
     let db = &mut store.read_at_once().await.map_err(Failure::sentence)?;
     let (anchors, _) = anchors_of(&store.vault, path)?;
-    let claims: Vec<(String, String, String, u32)> =
-        sqlx::query_as("SELECT id, no, lob, seq FROM claim ORDER BY no")
+    let claims: Vec<(String, String, String, u32, bool)> =
+        sqlx::query_as("SELECT id, no, lob, seq, erased_at IS NOT NULL FROM claim ORDER BY no")
             .fetch_all(db.sql())
             .await
             .map_err(told)?;
@@ -129,7 +131,7 @@ pub async fn verify(
     for anchor in &anchors {
         heads.extend(anchor.claims.iter().map(|(id, head)| (id.as_str(), head)));
     }
-    for (id, no, lob, last) in &claims {
+    for (id, no, lob, last, erased) in &claims {
         let hashes = events_hold(db, id, no, *last).await?;
         followed.events += hashes.len() as u64;
         for (seq, hash) in anchors.iter().filter_map(|a| a.claims.get(id)) {
@@ -140,6 +142,10 @@ pub async fn verify(
             }
         }
         heads.remove(id.as_str());
+        if *erased {
+            followed.erased += 1;
+            continue;
+        }
         let hold = async {
             let (lob, events) = (claims::lob(lob)?, events::after(db, id, 0).await?);
             let same = events::snapshot(db, id, lob).await? == Snapshot::replay(lob, &events);

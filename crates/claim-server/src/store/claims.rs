@@ -146,10 +146,12 @@ pub async fn by_id(db: &mut Db, claim_id: &str) -> Result<ClaimRow> {
 /// The claim with this number, for the insurer.
 pub async fn by_no(db: &mut Db, no: &str) -> Result<ClaimRow> {
     let no = claim_no::parse(no).ok_or(ProblemCode::NotFound)?;
-    let row = sqlx::query(select(" FROM claim c WHERE c.no = ?"))
-        .bind(no)
-        .fetch_optional(db.sql())
-        .await?;
+    let row = sqlx::query(select(
+        " FROM claim c WHERE c.no = ? AND c.erased_at IS NULL",
+    ))
+    .bind(no)
+    .fetch_optional(db.sql())
+    .await?;
     ClaimRow::of(db, &row.ok_or(ProblemCode::NotFound)?)
 }
 
@@ -165,7 +167,7 @@ pub struct Waiting {
 pub async fn queue(db: &mut Db, search: &str) -> Result<Vec<Waiting>> {
     let rows = sqlx::query(select(
         ", c.stage, c.overdue FROM claim c LEFT JOIN policy p ON p.id = c.policy_id \
-         WHERE c.locked_at IS NULL AND (?1 = '' OR c.no = ?2 OR c.no LIKE '%' || ?1 OR p.plate = ?1 OR p.no LIKE '%' || ?1 OR c.reporter_phone_index = ?3) \
+         WHERE c.locked_at IS NULL AND c.erased_at IS NULL AND (?1 = '' OR c.no = ?2 OR c.no LIKE '%' || ?1 OR p.plate = ?1 OR p.no LIKE '%' || ?1 OR c.reporter_phone_index = ?3) \
          ORDER BY c.stage IN ('closed', 'archived', 'withdrawn'), c.overdue = 0, c.stage IN ('rejected', 'not-accepted'), c.reported_at DESC LIMIT 200",
     ))
     .bind(search)
@@ -187,7 +189,7 @@ pub async fn queue(db: &mut Db, search: &str) -> Result<Vec<Waiting>> {
 /// Claims reported on these days, each with its catastrophe (or an empty string).
 pub async fn reported(db: &mut Db, from: Day, to: Day) -> Result<Vec<(ClaimRow, String)>> {
     let rows = sqlx::query(select(
-        ", coalesce(c.catastrophe_id, '') AS catastrophe FROM claim c WHERE c.reported_at >= ? AND c.reported_at < ? ORDER BY c.reported_at",
+        ", coalesce(c.catastrophe_id, '') AS catastrophe FROM claim c WHERE c.reported_at >= ? AND c.reported_at < ? AND c.erased_at IS NULL ORDER BY c.reported_at",
     ))
     .bind(from.begins().0)
     .bind(to.ends().0)

@@ -24,9 +24,10 @@ pub struct Depths {
 
 /// Measures everything in one view of the database.
 pub async fn measured(db: &mut Db, at: Moment) -> Result<Depths> {
-    let claims = sqlx::query_as("SELECT stage, count(*) FROM claim GROUP BY stage")
-        .fetch_all(db.sql())
-        .await?;
+    let claims =
+        sqlx::query_as("SELECT stage, count(*) FROM claim WHERE erased_at IS NULL GROUP BY stage")
+            .fetch_all(db.sql())
+            .await?;
     // The attendant looks every two seconds.
     let overdue = "SELECT count(*) FROM claim WHERE due_at <= ?";
     let waiting = "SELECT count(*), coalesce(?1 - min(created_at), 0) FROM message WHERE state = 'queued' AND next_at <= ?1";

@@ -13,13 +13,18 @@ pub struct Entry {
     pub event: Event,
 }
 
-/// Up to `most` events after `seq`, in order; of one claim if it is given.
+/// Up to `most` events after `seq`, in order; of one claim if it is given. Those of erased claims are
+/// left out.
 pub async fn after(db: &mut Db, seq: i64, claim_id: Option<&str>, most: u32) -> Result<Vec<Entry>> {
     let sql = match claim_id {
         Some(_) => {
-            "SELECT seq, claim_id, event_seq FROM feed WHERE seq > ?1 AND claim_id = ?3 ORDER BY seq LIMIT ?2"
+            "SELECT seq, claim_id, event_seq FROM feed WHERE seq > ?1 AND claim_id = ?3 \
+             AND claim_id NOT IN (SELECT id FROM claim WHERE erased_at IS NOT NULL) ORDER BY seq LIMIT ?2"
         }
-        None => "SELECT seq, claim_id, event_seq FROM feed WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        None => {
+            "SELECT seq, claim_id, event_seq FROM feed WHERE seq > ?1 \
+             AND claim_id NOT IN (SELECT id FROM claim WHERE erased_at IS NOT NULL) ORDER BY seq LIMIT ?2"
+        }
     };
     let rows: Vec<(i64, String, u32)> = sqlx::query_as(sql)
         .bind(seq)

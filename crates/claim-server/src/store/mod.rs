@@ -34,6 +34,7 @@ pub mod parties;
 pub mod payees;
 pub mod payments;
 pub mod policies;
+pub mod retention;
 pub mod rules;
 pub mod services;
 pub mod sessions;
@@ -149,6 +150,8 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What was erased is not left in freed pages.
+            .pragma("secure_delete", "on")
             .busy_timeout(Duration::from_secs(10));
         if only_read {
             let options = SqliteConnectOptions::new()
@@ -253,7 +256,15 @@ impl Store {
         self.immediate().await
     }
 
-    /// The same for somebody reporting at the roadside, who goes ahead of all these.
+    /// Moves the write-ahead log into the database, so that it holds nothing that was erased.
+    pub async fn settle(&self) -> Result<()> {
+        let _turn = self.others.enter_patiently().await?;
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        sqlx::query(sql).execute(&self.write).await?;
+        Ok(())
+    }
+
+    /// The same as [`Store::begin`] for somebody reporting at the roadside, who goes ahead of all these.
     ///
     /// # Errors
     /// `rate-limited` if too many reports are already waiting.

@@ -386,9 +386,15 @@ impl Uploads {
         if removed == 0 {
             return Ok(false);
         }
+        self.discard(id).await?;
+        Ok(true)
+    }
+
+    /// Removes the file of an upload whose row is gone.
+    pub async fn discard(&self, id: &str) -> Result<()> {
         match fs::remove_file(self.path(id)?).await {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
-            _ => Ok(true),
+            _ => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@ mod interrupted;
 mod items;
 mod keys;
 mod races;
+mod retention;
 mod routes;
 mod staff;
 mod steps;

@@ -21,6 +21,7 @@ pub mod policies;
 pub mod proofs;
 pub mod report;
 pub mod request;
+pub mod retention;
 pub mod services;
 pub mod sessions;
 pub mod signals;
