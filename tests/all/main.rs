@@ -20,5 +20,6 @@ mod screens;
 mod server;
 mod storage;
 mod supplements;
+mod switched_on;
 mod trade;
 mod wechat;

@@ -29,6 +29,8 @@ pub struct Setting {
     pub policies: Option<String>,
     /// A configuration file.
     pub config: Option<PathBuf>,
+    /// The file that its log is written to, instead of the tests' own standard error.
+    pub log: Option<PathBuf>,
     /// Its public address, if different from where it listens.
     pub address: Option<String>,
 }
@@ -44,6 +46,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(log) = log_of_the_suite() {
+            let _ = std::fs::copy(self.data.path().join("audit.log"), log);
+        }
     }
 }
 
@@ -108,6 +113,15 @@ pub fn program() -> PathBuf {
     named.unwrap_or_else(|| root().join("target/release/claim-server"))
 }
 
+/// A file in the folder that `BAOAN_LOGS` names: `cargo xtask test` searches all of them for
+/// personal values.
+fn log_of_the_suite() -> Option<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let folder = PathBuf::from(std::env::var_os("BAOAN_LOGS")?);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Some(folder.join(format!("{number:04}")))
+}
+
 /// `None`: it ended before it listened.
 fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     let program = program();
@@ -124,7 +138,9 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
     command.args(["--addr", addr, "--data"]).arg(data);
     // Tests of the server alone run before there is an app.
     let dist = more.dist.clone().unwrap_or_else(|| root().join("dist"));
-    if more.dist.is_some() || dist.join("index.html").is_file() {
+    // The program of the package has one with it.
+    let has_its_own = std::env::var_os("BAOAN_PACKAGED").is_some();
+    if !has_its_own && (more.dist.is_some() || dist.join("index.html").is_file()) {
         command.arg("--dist").arg(dist);
     }
     command.args(more.args);
@@ -150,6 +166,10 @@ fn launch(data: &Path, addr: &str, more: &Setting) -> Option<(Child, String)> {
         command
             .env("LD_PRELOAD", preloaded("clock"))
             .env("BAOAN_CLOCK", data.join("clock"));
+    }
+    if let Some(log) = more.log.clone().or_else(log_of_the_suite) {
+        let file = std::fs::File::create(log).unwrap_or_else(|e| panic!("{e}"));
+        command.stderr(file);
     }
     let mut child = command
         .stdout(Stdio::piped())

@@ -90,6 +90,35 @@ pub fn server() -> Result {
         .map_err(|e| format!("{} cannot be written: {e}", wanted.display()))
 }
 
+/// Builds a server that needs no library of the machine, and returns its file. No path of this
+/// machine is in it, so that the same source gives the same bytes wherever it stands.
+pub fn static_server() -> Result<PathBuf> {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    tools::for_static(&target)?;
+    say("building the static server");
+    let home = std::env::var("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|_| std::env::var("HOME").map(|home| Path::new(&home).join(".cargo")));
+    let home = home.map_err(|_| "neither CARGO_HOME nor HOME is set")?;
+    let (source, home) = (root().display().to_string(), home.display().to_string());
+    let here = [(&source, "/baoan"), (&home, "/cargo")];
+    let rust = here.map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
+    let c = here.map(|(from, to)| format!("-ffile-prefix-map={from}={to}"));
+    let name = target.replace('-', "_");
+    let mut command = cargo(&["build", "--quiet", "--locked", "--profile", "server"]);
+    command
+        .args(["-p", "claim-server", "--target", &target])
+        .env(format!("CC_{name}"), "musl-gcc")
+        .env(format!("CFLAGS_{name}"), c.join(" "))
+        .env("CARGO_ENCODED_RUSTFLAGS", rust.join("\x1f"));
+    run(&mut command)?;
+    Ok(target_folder().join(target).join("server/claim-server"))
+}
+
+/// Where cargo builds.
+fn target_folder() -> PathBuf {
+    std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root().join("target"), PathBuf::from)
+}
+
 pub fn run_server(addr: &str, data: &str, dist: Option<&str>) -> Result<Child> {
     let mut command = Command::new(root().join("target/release/claim-server"));
     command.args(["--addr", addr, "--data", data, "--demo"]);

@@ -6,11 +6,13 @@
 
 mod build;
 mod check;
+mod clean;
 mod coverage;
 mod fuzz;
 mod house;
 mod package;
 mod release;
+mod silence;
 mod slim;
 mod tests;
 mod tools;
@@ -37,7 +39,7 @@ const USAGE: &str = "cargo xtask COMMAND
   faults [PART]                             the full counts of the fault tests, into docs/RELIABILITY.md
   fuzz [--seconds 60]                       every parser, one after the other
   screenshots                               docs/screenshots from the running app
-  package                                   a Debian package in target/package, started once
+  package [--twice]                         what is installed, in target/package, and installed once
   release VERSION [--dry-run]               number, changelog, tag, and packed files with SHA-256";
 
 fn main() -> ExitCode {
@@ -96,6 +98,7 @@ fn dispatch(args: &[String]) -> Result {
             Some(version) => release::release(version, args.iter().any(|a| a == "--dry-run")),
             None => Err("release VERSION [--dry-run]".into()),
         },
+        Some("package") if args.iter().any(|a| a == "--twice") => package::twice(),
         Some("package") => package::package(),
         Some("screenshots") => tests::screenshots(),
         _ => Err(format!("no such command\n{USAGE}")),

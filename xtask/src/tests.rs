@@ -3,7 +3,7 @@
 use std::env;
 use std::process::Command;
 
-use crate::{Result, build, cargo, check, root, run, say, tools};
+use crate::{Result, build, cargo, check, root, run, say, silence, tools};
 
 const LAYERS: [&str; 8] = [
     "fmt", "unit", "clippy", "server", "check", "api", "wasm", "e2e",
@@ -39,11 +39,11 @@ pub fn test(only: Option<&str>) -> Result {
             ]))?,
             "wasm" => wasm()?,
             "server" => run(&mut cargo(&["test", "--quiet", "-p", "claim-server"]))?,
-            "api" => run(&mut tools::within(20 * 60, &api_command()?))?,
+            "api" => silence::kept(tools::within(20 * 60, &api_command()?), layer)?,
             _ => {
                 let threads = format!("--test-threads={}", at_once());
                 let args = ["--skip", "server::", &threads];
-                run(&mut tools::within(40 * 60, &e2e_command(&args)?))?;
+                silence::kept(tools::within(40 * 60, &e2e_command(&args)?), layer)?;
             }
         }
     }
@@ -119,7 +119,11 @@ fn api_command() -> Result<Command> {
 
 /// The test program whose tests start a server.
 fn tests_command() -> Result<Command> {
-    let python = tools::python(&["tuspy==1.1.0", "schemathesis==4.32.5"])?;
+    let python = tools::python(&[
+        "tuspy==1.1.0",
+        "schemathesis==4.32.5",
+        "opentelemetry-proto==1.45.2",
+    ])?;
     tools::prometheus()?;
     let mut command = cargo(&["test", "-p", "baoan-tests", "--test", "all", "--"]);
     command.env("BAOAN_PYTHON", python);

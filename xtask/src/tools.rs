@@ -76,7 +76,7 @@ fn again(mut fresh: Command, command: &Command) -> Command {
 
 /// Everything needed to build the app.
 pub fn for_building() -> Result {
-    wasm_target()?;
+    rust_target("wasm32-unknown-unknown")?;
     // Little optimised: they run for seconds, and compiling them fast saves minutes on a new
     // machine.
     cargo_tool(
@@ -94,15 +94,42 @@ pub fn for_building() -> Result {
     npm()
 }
 
-fn wasm_target() -> Result {
+/// For a static server: the standard library for musl, and its C compiler (SQLite, ring).
+pub fn for_static(target: &str) -> Result {
+    rust_target(target)?;
+    if answers("sh", &["-c", "command -v musl-gcc"]).is_none() {
+        debian(&["musl-tools"])?;
+    }
+    Ok(())
+}
+
+/// cargo-cyclonedx.
+pub fn for_bom() -> Result {
+    cargo_tool(
+        "cargo-cyclonedx",
+        "0.5.9",
+        &["cargo-cyclonedx"],
+        &["--locked"],
+    )
+}
+
+/// A clean Debian to install packages in.
+pub fn debootstrap() -> Result {
+    match answers("sh", &["-c", "command -v debootstrap"]) {
+        Some(_) => Ok(()),
+        None => debian(&["debootstrap"]),
+    }
+}
+
+fn rust_target(target: &str) -> Result {
     let installed = answers("rustup", &["target", "list", "--installed"])
         .ok_or("rustup is not on this machine: install it from rustup.rs, then try again")?;
-    if installed.contains("wasm32-unknown-unknown") {
+    if installed.contains(target) {
         return Ok(());
     }
-    say("adding the target wasm32-unknown-unknown");
-    run(Command::new("rustup").args(["target", "add", "wasm32-unknown-unknown"])).map_err(|_| {
-        "the WASM target could not be added: run `rustup target add wasm32-unknown-unknown` where the network is reachable".into()
+    say(&format!("adding the target {target}"));
+    run(Command::new("rustup").args(["target", "add", target])).map_err(|_| {
+        format!("the target could not be added: run `rustup target add {target}` where the network is reachable")
     })
 }
 

@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use http::Method;
 use http::header::CONTENT_TYPE;
+use tracing::Instrument as _;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
+
+use crate::traces;
 
 const MALFORMED: &str = "the request or its answer is malformed";
 /// Longest answer that is read, in bytes.
@@ -64,12 +67,13 @@ impl Failed {
 /// JSON, for [`call`].
 pub const JSON: &str = "application/json";
 
-/// POSTs a body of a type, or GETs if there is none. Returns the body of a 2xx; a redirect is a
+/// POSTs a body of a type to a kind of system, or GETs if there is none. Returns the body of a 2xx; a redirect is a
 /// failure.
 ///
 /// # Errors
 /// What went wrong.
 pub async fn call(
+    system: &'static str,
     url: String,
     headers: Vec<(&'static str, String)>,
     body: Option<(&'static str, String)>,
@@ -85,7 +89,9 @@ pub async fn call(
             .body(body.into_bytes()),
         None => request.body(Vec::new()),
     };
-    let request = request.map_err(|_| Failed::because(MALFORMED))?;
+    let mut request = request.map_err(|_| Failed::because(MALFORMED))?;
+    let span = traces::outgoing(system);
+    span.in_scope(|| traces::tell(request.headers_mut()));
     in_background(move || {
         let mut answer = sent(request)?;
         if !answer.status().is_success() {
@@ -95,6 +101,7 @@ pub async fn call(
         let body = read(answer.body_mut()).unwrap_or_default();
         Ok(String::from_utf8_lossy(&body).into_owned())
     })
+    .instrument(span)
     .await
 }
 
@@ -103,12 +110,17 @@ pub async fn call(
 /// # Errors
 /// Why there is none.
 pub async fn exchange(request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, Failed> {
-    in_background(move || {
-        let (head, mut body) = sent(request)?.into_parts();
-        let bytes = read(&mut body).map_err(reason)?;
-        Ok(http::Response::from_parts(head, bytes))
-    })
-    .await
+    in_background(move || exchange_here(request)).await
+}
+
+/// The same on this thread, which waits.
+///
+/// # Errors
+/// Why there is none.
+pub fn exchange_here(request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, Failed> {
+    let (head, mut body) = sent(request)?.into_parts();
+    let bytes = read(&mut body).map_err(reason)?;
+    Ok(http::Response::from_parts(head, bytes))
 }
 
 fn sent(request: http::Request<Vec<u8>>) -> Result<http::Response<Body>, Failed> {

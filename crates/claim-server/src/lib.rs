@@ -20,9 +20,11 @@ mod passwords;
 mod routes;
 mod settings;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod totp;
+mod traces;
 mod vault;
 mod words;
 mod work;
@@ -43,15 +45,17 @@ pub use http::serve::serve;
 pub use http::tls::Files as TlsFiles;
 pub use openapi::document as openapi_document;
 pub use routes::listed as routes;
-pub use settings::{Log, Settings};
+pub use settings::{Address, Log, Settings};
 pub use store::backup::{Made, restore};
 pub use store::chain::Followed;
+pub use telemetry::Telemetry;
 pub use work::delivery::Driver;
 pub use work::sso::Provider;
 pub use work::{feed, hooks, keys, policies, retention, services};
 
 use failure::{Failure, Result};
 use store::assets::Assets;
+use store::schema::{self, Stage};
 use store::uploads::Uploads;
 use store::{Store, chain, disk, migration};
 use vault::Vault;
@@ -100,6 +104,47 @@ pub struct Options {
 }
 
 impl Options {
+    fn key_file(&self) -> PathBuf {
+        let own = || self.data.join("secret.key");
+        self.key.clone().unwrap_or_else(own)
+    }
+
+    fn anchors_file(&self) -> PathBuf {
+        let own = || self.data.join("anchors");
+        self.anchors.clone().unwrap_or_else(own)
+    }
+
+    fn audit_file(&self) -> PathBuf {
+        let own = || self.data.join("audit.log");
+        self.audit.clone().unwrap_or_else(own)
+    }
+
+    fn vault(&self) -> std::result::Result<Vault, String> {
+        let key = self.key_file();
+        let told = format!("the key {} cannot be opened", key.display());
+        Vault::open(move || disk::keys(&key)).map_err(|e| format!("{told}: {e}"))
+    }
+
+    /// What is there, of whatever version.
+    async fn store_to_read(&self) -> std::result::Result<Store, String> {
+        for path in [self.data.join("claims.sqlite"), self.key_file()] {
+            if !path.is_file() {
+                return Err(format!("{} is not there", path.display()));
+            }
+        }
+        self.store(self.vault()?, true).await
+    }
+
+    async fn store(&self, vault: Vault, only_read: bool) -> std::result::Result<Store, String> {
+        let store = Store::open(&self.data, vault, only_read).await;
+        store.map_err(|e| {
+            format!(
+                "the database in {} cannot be opened: {e}",
+                self.data.display()
+            )
+        })
+    }
+
     fn is_proxy(&self, ip: IpAddr) -> bool {
         self.proxies
             .iter()
@@ -175,18 +220,31 @@ impl App {
         App::opened(options, true).await
     }
 
+    /// Tries on a copy what the first start of this program would do to older data, and verifies the
+    /// result; returns the version of the schema before and after, and what was verified.
+    ///
+    /// # Errors
+    /// A sentence for the command line.
+    pub async fn rehearse(options: Options) -> std::result::Result<(i64, i64, Followed), String> {
+        let store = options.store_to_read().await?;
+        let before = store.version().await.map_err(|e| e.to_string())?;
+        let stage = Stage::set(&store, &options.data).await?;
+        let app = App::open(Options {
+            data: stage.folder().to_owned(),
+            key: Some(options.key_file()),
+            audit: None,
+            anchors: Some(options.anchors_file()),
+            demo: false,
+            ..options
+        })
+        .await?;
+        app.store.is_sound().await?;
+        let followed = app.verify().await?;
+        app.store.close().await;
+        Ok((before, schema::ours(), followed))
+    }
+
     async fn opened(options: Options, only_read: bool) -> std::result::Result<App, String> {
-        let key = options
-            .key
-            .clone()
-            .unwrap_or_else(|| options.data.join("secret.key"));
-        if only_read
-            && let Some(missing) = [&options.data.join("claims.sqlite"), &key]
-                .into_iter()
-                .find(|path| !path.is_file())
-        {
-            return Err(format!("{} is not there", missing.display()));
-        }
         if options.demo && options.secure {
             return Err("--demo creates accounts with publicly known passwords: it cannot be combined with --secure".into());
         }
@@ -200,30 +258,17 @@ impl App {
             disk::keep_private(&options.data)
                 .map_err(|e| format!("{} cannot be made private: {e}", options.data.display()))?;
         }
-        let audit = options
-            .audit
-            .clone()
-            .unwrap_or_else(|| options.data.join("audit.log"));
-        let audit = if only_read {
-            PathBuf::from("/dev/null")
-        } else {
-            audit
+        let audit = match only_read {
+            true => PathBuf::from("/dev/null"),
+            false => options.audit_file(),
         };
         let audit = audit::Audit::open(&audit)
             .map_err(|e| format!("the audit log {} cannot be written: {e}", audit.display()))?;
-        let vault = Vault::open({
-            let key = key.clone();
-            move || disk::keys(&key)
-        })
-        .map_err(|e| format!("the key {} cannot be opened: {e}", key.display()))?;
-        let store = Store::open(&options.data, vault.clone(), only_read)
-            .await
-            .map_err(|e| {
-                format!(
-                    "the database in {} cannot be opened: {e}",
-                    options.data.display()
-                )
-            })?;
+        let store = match only_read {
+            true => options.store_to_read().await?,
+            false => options.store(options.vault()?, false).await?,
+        };
+        let vault = store.vault.clone();
         let uploads = Uploads::open(&options.data, options.keep_free)
             .map_err(|e| format!("the upload directory cannot be created: {e}"))?;
         let assets = Assets::load(options.dist.as_deref(), &options.data.join("assets"))?;
@@ -268,6 +313,10 @@ impl App {
             bound: OnceLock::new(),
             started: (SystemTime::now(), Instant::now()),
         }));
+        app.store
+            .is_current()
+            .await
+            .map_err(|e| format!("the database in {}: {e}", app.options.data.display()))?;
         let unopened = |f: Failure| format!("the keys cannot be opened: {}", f.sentence());
         store::keys::refresh(&app.store).await.map_err(unopened)?;
         if only_read {
@@ -328,28 +377,18 @@ impl App {
     /// # Errors
     /// The first mismatch.
     pub async fn verify(&self) -> std::result::Result<Followed, String> {
-        chain::verify(&self.store, &self.uploads, &self.anchors()).await
+        chain::verify(&self.store, &self.uploads, &self.options.anchors_file()).await
     }
 
-    /// Makes a backup in a folder, or brings one up to date, while a server runs on this data.
+    /// Makes a backup in a folder, or brings one up to date, while a server runs on this data, which
+    /// may be of an earlier version.
     ///
     /// # Errors
     /// A sentence for the command line.
-    pub async fn backup(&self, folder: &Path) -> std::result::Result<Made, String> {
-        let options = &self.options;
-        let audit = options.audit.clone();
-        let logs = [
-            self.anchors(),
-            audit.unwrap_or_else(|| options.data.join("audit.log")),
-        ];
-        store::backup::make(&self.store, &options.data, &logs, folder).await
-    }
-
-    fn anchors(&self) -> PathBuf {
-        self.options
-            .anchors
-            .clone()
-            .unwrap_or_else(|| self.options.data.join("anchors"))
+    pub async fn backup(options: &Options, folder: &Path) -> std::result::Result<Made, String> {
+        let store = options.store_to_read().await?;
+        let logs = [options.anchors_file(), options.audit_file()];
+        store::backup::make(&store, &options.data, &logs, folder).await
     }
 
     async fn expire_drafts(&self) -> Result<()> {
@@ -450,7 +489,7 @@ impl App {
         let done = [
             self.uploads.expire(&self.store, now()).await,
             sessions::expire(self).await,
-            chain::anchor(&self.store, &self.anchors(), now()).await,
+            chain::anchor(&self.store, &self.options.anchors_file(), now()).await,
             self.expire_drafts().await,
             keys::reseal(self).await,
             hosts::handoffs::expire(self).await,

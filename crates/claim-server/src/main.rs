@@ -7,9 +7,14 @@ use std::process::ExitCode;
 use claim_domain::Day;
 use claim_domain::lifecycle::Desk;
 use claim_server::{
-    App, Followed, Log, Settings, feed, hooks, keys, policies, restore, retention, serve, services,
+    Address, App, Log, Settings, Telemetry, feed, hooks, keys, policies, restore, retention, serve,
+    services,
 };
 use clap::{Parser, Subcommand};
+
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Reference claims API of Baoan.
 #[derive(Parser)]
@@ -93,6 +98,13 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Brings the data up to the version of this program, which the first start does, too.
+    Migrate {
+        /// Does it to a copy of the database, verifies that, and leaves everything as it is. The copy
+        /// needs as much room again as the database has.
+        #[arg(long)]
+        check: bool,
     },
     /// Erases claims, files and policies that no longer have to be kept (`keep_years`), and reports
     /// each, one JSON object a line.
@@ -280,13 +292,8 @@ async fn run() -> Result<(), String> {
         None => Settings::default(),
     };
     let settings = cli.settings.over(file);
-    let log = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_target(false);
-    match settings.log {
-        Some(Log::Json) => log.json().init(),
-        Some(Log::Text) | None => log.init(),
-    }
+    let collector = settings.traces.as_ref().map(Address::as_str);
+    let _telemetry = Telemetry::start(settings.log.unwrap_or(Log::Text), collector)?;
     let (options, addr) = settings.options()?;
     if let Some(Command::Config { .. }) = cli.command {
         println!("fine");
@@ -301,6 +308,23 @@ async fn run() -> Result<(), String> {
     if let Some(Command::Restore { folder }) = &cli.command {
         println!("{} files", restore(folder, &options.data)?);
     }
+    if let Some(Command::Backup { folder }) = &cli.command {
+        let made = App::backup(&options, folder).await?;
+        println!(
+            "{} files, {} of them new with {} bytes",
+            made.files, made.fresh, made.bytes
+        );
+        return Ok(());
+    }
+    if let Some(Command::Migrate { check: true }) = cli.command {
+        let began = std::time::Instant::now();
+        let (from, to, followed) = App::rehearse(options).await?;
+        println!(
+            "from version {from} to {to} in {:.1?}, on a copy: {followed}",
+            began.elapsed()
+        );
+        return Ok(());
+    }
     let app = match cli.command {
         Some(
             Command::Verify
@@ -311,7 +335,6 @@ async fn run() -> Result<(), String> {
             }
             | Command::Files { .. }
             | Command::Retention { dry_run: true, .. }
-            | Command::Backup { .. }
             | Command::Restore { .. },
         ) => App::open_to_read(options).await?,
         _ => App::open(options).await?,
@@ -361,30 +384,17 @@ async fn run() -> Result<(), String> {
             println!("{} files", app.export_files(&folder).await?);
             Ok(())
         }
-        Some(Command::Backup { folder }) => {
-            let made = app.backup(&folder).await?;
-            println!(
-                "{} files, {} of them new with {} bytes",
-                made.files, made.fresh, made.bytes
-            );
-            Ok(())
-        }
         Some(Command::Verify | Command::Restore { .. }) => {
-            let Followed {
-                claims,
-                events,
-                files,
-                looks,
-                anchors,
-                erased,
-            } = app.verify().await?;
-            println!(
-                "{claims} claims ({erased} erased), {events} events, {files} files, {looks} looks, {anchors} anchors: everything matches"
-            );
+            println!("{}", app.verify().await?);
             Ok(())
         }
-        // Handled above, before anything was opened.
-        Some(Command::Routes | Command::Config { .. }) => Ok(()),
+        // Done above; opening is what brings data up to date.
+        Some(
+            Command::Routes
+            | Command::Config { .. }
+            | Command::Backup { .. }
+            | Command::Migrate { .. },
+        ) => Ok(()),
         Some(Command::Key { peer, next, switch }) => {
             let key = match (next, switch) {
                 (true, _) => keys::of_peer(&app, &peer, keys::Step::Prepare).await?,

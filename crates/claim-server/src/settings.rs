@@ -26,7 +26,8 @@ pub struct Settings {
     /// Directory with database, uploads and key [default: data].
     #[arg(long, env = "BAOAN_DATA")]
     pub data: Option<PathBuf>,
-    /// Folder with the built app; without it only the API and the plain pages are served.
+    /// Folder with the built app; without it the app that is in the program, if there is one, else
+    /// only the API and the plain pages are served.
     #[arg(long, env = "BAOAN_DIST")]
     pub dist: Option<PathBuf>,
     /// Adds invented policies and staff, and /demo, which shows their messages.
@@ -84,6 +85,10 @@ pub struct Settings {
     /// Address to serve /metrics on, for Prometheus; not for the public.
     #[arg(long, env = "BAOAN_METRICS")]
     pub metrics: Option<SocketAddr>,
+    /// Collector to send traces to, over OTLP (HTTP): http://127.0.0.1:4318/v1/traces [default:
+    /// none].
+    #[arg(long, env = "BAOAN_TRACES")]
+    pub traces: Option<Address>,
     /// Years for which claims are kept after they and their policies ended, at least 10; then
     /// `claim-server retention` erases them [default: 10].
     #[arg(long, env = "BAOAN_KEEP_YEARS")]
@@ -155,6 +160,12 @@ impl TryFrom<String> for Address {
     }
 }
 
+impl Address {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl std::str::FromStr for Address {
     type Err = String;
     fn from_str(text: &str) -> Result<Address, String> {
@@ -212,7 +223,7 @@ impl Settings {
         macro_rules! either {
             ($($name:ident)*) => { Settings { $($name: self.$name.or(below.$name)),* } };
         }
-        either!(addr data dist demo secure tls_cert tls_key staff second_factor sso behind_proxy key scan anchors audit messages address policies metrics keep_years keep_free_mb log)
+        either!(addr data dist demo secure tls_cert tls_key staff second_factor sso behind_proxy key scan anchors audit messages address policies metrics traces keep_years keep_free_mb log)
     }
 
     /// The options of a server, and where it listens.

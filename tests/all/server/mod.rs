@@ -3,9 +3,9 @@
 
 mod api;
 mod clients;
-mod core;
+pub mod core;
 mod load;
 mod operations;
 mod rows;
-mod sso;
+pub mod sso;
 mod streams;

@@ -139,6 +139,105 @@ fn assert_board(board: &Path, metrics: &str) {
     assert!(seen > 20, "{seen}");
 }
 
+/// A collector after the specification's own messages (opentelemetry-proto), and a system that takes
+/// events: each writes what it got.
+const COLLECTOR: &str = r#"
+import http.server, json, sys
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+host, port = sys.argv[1].split(":")
+out = open(sys.argv[2], "a", buffering=1)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.path == "/v1/traces":
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                said = {a.key: a.value.string_value for a in resource.resource.attributes}
+                for scope in resource.scope_spans:
+                    for span in scope.spans:
+                        about = {a.key: a.value.string_value or a.value.int_value for a in span.attributes}
+                        print(json.dumps({"service": said["service.name"], "name": span.name, "kind": span.kind, "trace": span.trace_id.hex(),
+                            "span": span.span_id.hex(), "parent": span.parent_span_id.hex(), "about": about}, ensure_ascii=False), file=out)
+        else:
+            print(json.dumps({"told": self.headers.get("traceparent")}), file=out)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *args):
+        pass
+server = http.server.ThreadingHTTPServer((host, int(port)), Handler)
+print("listening", flush=True)
+server.serve_forever()
+"#;
+
+/// R7: traces arrive at a collector, one span for each request and call, with routes and codes and
+/// nothing of a person; a system that is called learns of its trace.
+#[test]
+fn r7_traces_arrive_at_a_collector() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, file) = (free_address(), folder.path().join("spans"));
+    std::fs::write(&file, "").unwrap();
+    let _collector = Process::listening(python().args(["-c", COLLECTOR, &address]).arg(&file));
+    let config = folder.path().join("baoan.toml");
+    let text = format!("traces = \"http://{address}/v1/traces\"\n");
+    std::fs::write(&config, text).unwrap();
+    let server = Server::with(Setting {
+        config: Some(config),
+        ..Setting::default()
+    });
+    server.said(&["hooks", "add", "core", &format!("http://{address}/events")]);
+    let mut caller = server.caller();
+    let answer = caller.report(&unique_key(), &notice(&now(&server)));
+    let no = answer.json()["claim_no"].as_str().unwrap().to_owned();
+    assert_eq!(caller.get(&format!("/api/v1/claims/{no}")).status, 401);
+    let text = || std::fs::read_to_string(&file).unwrap();
+    let lines = || -> Vec<Value> {
+        let whole = text();
+        let lines = whole.lines();
+        lines
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    };
+    let named = |name: &str| lines().into_iter().find(|span| span["name"] == name);
+    let wanted = [
+        "POST /api/v1/notices",
+        "GET /api/v1/claims/{no}",
+        "call hook",
+        "attend",
+    ];
+    for name in wanted {
+        server.until(name, || named(name).is_some());
+    }
+    let report = named("POST /api/v1/notices").unwrap();
+    assert_eq!(
+        (&report["service"], &report["kind"]),
+        (&"baoan".into(), &2.into())
+    );
+    assert_eq!(report["about"]["http.response.status_code"], 201);
+    assert_eq!(report["about"]["http.route"], "/api/v1/notices");
+    let refused = named("GET /api/v1/claims/{no}").unwrap();
+    assert_eq!(refused["about"]["http.response.status_code"], 401);
+    // The event was sent within a trace that its receiver can continue.
+    let told = lines()
+        .into_iter()
+        .filter_map(|l| l["told"].as_str().map(str::to_owned));
+    let told: Vec<_> = told.collect();
+    let calls: Vec<_> = lines()
+        .into_iter()
+        .filter(|span| span["name"] == "call hook")
+        .collect();
+    for call in &calls {
+        let part = format!(
+            "-{}-{}-",
+            call["trace"].as_str().unwrap(),
+            call["span"].as_str().unwrap()
+        );
+        assert!(told.iter().any(|t| t.contains(&part)), "{part} {told:?}");
+    }
+    let whole = text();
+    for personal in [no.as_str(), "13800138000", "张伟", "浙A12345", "文三路"] {
+        assert!(!whole.contains(personal), "the traces tell {personal}");
+    }
+}
+
 /// R7: an option wins over the environment, and that over the file; a broken file stops the start in
 /// one sentence.
 #[test]

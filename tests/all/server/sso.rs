@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use baoan_tests::{Process, Server, Setting, free_address, python, root};
 
 /// A person with a browser: follows redirects, fills in the provider's two forms.
-const PERSON: &str = r#"
+pub const PERSON: &str = r#"
 import html, http.cookiejar, re, sys, urllib.error, urllib.parse, urllib.request
 base, who = sys.argv[1:3]
 jar = http.cookiejar.CookieJar()

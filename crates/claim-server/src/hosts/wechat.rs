@@ -122,9 +122,14 @@ struct Said {
 }
 
 async fn said(url: String, body: Option<String>) -> std::result::Result<Said, String> {
-    let text = egress::call(url, Vec::new(), body.map(|body| (egress::JSON, body)))
-        .await
-        .map_err(|e| e.to_string())?;
+    let text = egress::call(
+        "wechat",
+        url,
+        Vec::new(),
+        body.map(|body| (egress::JSON, body)),
+    )
+    .await
+    .map_err(|e| e.to_string())?;
     let said: Said = serde_json::from_str(&text).map_err(|_| "no JSON".to_owned())?;
     if said.errcode == 0 {
         Ok(said)

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use claim_api::{Problem, ProblemCode};
+use tracing::Instrument as _;
 
 use super::access::{self, Open};
 use super::{body, network};
@@ -13,7 +14,7 @@ use crate::audit::Who;
 use crate::config::{Deployment, WECHAT_LIBRARY};
 use crate::failure::Failure;
 use crate::work::sessions::Session;
-use crate::{App, vault};
+use crate::{App, traces, vault};
 
 /// For reliability, no inline script or style anywhere; `default` is the only Trusted Types policy,
 /// created by boot.js.
@@ -48,6 +49,9 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
     } else {
         None
     };
+    let pattern = route.as_ref().map_or("other", MatchedPath::as_str);
+    let systems = pattern.starts_with("/api/v1/systems");
+    let span = traces::request(pattern, &method, &id, systems.then(|| request.headers()));
     let mut response = match refused {
         Some(code) => Failure::from(code).into_response(),
         None => match access::enter(&app, &mut request).await {
@@ -55,7 +59,7 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
                 if let Some(session) = request.extensions().get::<Session>() {
                     who = Who::session(&session.hash);
                 }
-                let mut response = next.run(request).await;
+                let mut response = next.run(request).instrument(span.clone()).await;
                 access::leave(&app, fresh, &mut response);
                 response
             }
@@ -87,9 +91,9 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
         }
     }
     let status = response.status().as_u16();
-    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    traces::answered(&span, status);
     app.metrics
-        .request(route, method.as_str(), status, started.elapsed());
+        .request(pattern, method.as_str(), status, started.elapsed());
     headers(&app, response.headers_mut(), &id, area, no_store);
     tracing::debug!(request = %id, %method, area, status = response.status().as_u16(), ms = started.elapsed().as_millis() as u64, "served");
     response

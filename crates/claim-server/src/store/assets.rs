@@ -3,6 +3,7 @@
 //! are kept for [`KEPT`], so that a page opened before a deployment still finds its photo worker.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use std::{fs, io};
@@ -27,25 +28,34 @@ pub struct Asset {
 /// How long hashed files of an earlier build are served.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
+/// Files of a build by name, without a leading slash.
+type Files = HashMap<String, Bytes>;
+
 impl Assets {
-    /// Reads the folder that `trunk build` made, and the earlier builds kept in `earlier`.
+    /// Reads the folder that `trunk build` made, or what `cargo xtask package` has put behind the
+    /// program; and the earlier builds kept in `earlier`.
     ///
     /// # Errors
     /// A message naming the file.
     pub fn load(dist: Option<&Path>, earlier: &Path) -> Result<Assets, String> {
-        let mut assets = Assets::default();
-        if let Some(dist) = dist {
-            if !dist.join("index.html").is_file() {
-                return Err(format!(
+        let files = match dist {
+            Some(dist) => folder(dist)?,
+            None => behind_the_program()?,
+        };
+        if !files.contains_key("index.html") {
+            return match dist {
+                Some(dist) => Err(format!(
                     "{} holds no built app: index.html is missing",
                     dist.display()
-                ));
-            }
-            assets.walk(dist, dist)?;
-            // Without them, older pages are merely asked to reload.
-            if let Err(error) = assets.remember(dist, earlier) {
-                tracing::warn!(%error, "files of earlier builds cannot be kept");
-            }
+                )),
+                None => Ok(Assets::default()),
+            };
+        }
+        let mut assets = Assets::default();
+        assets.add(&files);
+        // Without them, older pages are merely asked to reload.
+        if let Err(error) = assets.remember(&files, earlier) {
+            tracing::warn!(%error, "files of earlier builds cannot be kept");
         }
         Ok(assets)
     }
@@ -58,72 +68,48 @@ impl Assets {
     }
 
     /// Keeps this build's hashed files for later, and loads those of earlier builds.
-    fn remember(&mut self, dist: &Path, earlier: &Path) -> io::Result<()> {
+    fn remember(&mut self, files: &Files, earlier: &Path) -> io::Result<()> {
         let Some(build) = self.build() else {
             return Ok(());
         };
-        let folder = earlier.join(build.trim_start_matches('/'));
-        fs::create_dir_all(&folder)?;
-        for file in fs::read_dir(dist)? {
-            let file = file?;
-            let (name, to) = (file.file_name(), folder.join(file.file_name()));
-            if hashed_name(&name.to_string_lossy())
-                && !to.exists()
-                && fs::hard_link(file.path(), &to).is_err()
-            {
-                // Hard links do not cross file systems.
-                let part = folder.join("part");
-                fs::copy(file.path(), &part)?;
+        let mine = earlier.join(build.trim_start_matches('/'));
+        fs::create_dir_all(&mine)?;
+        for (name, bytes) in files {
+            let to = mine.join(name);
+            if hashed_name(name) && !name.contains('/') && !to.exists() {
+                let part = mine.join("part");
+                fs::write(&part, bytes)?;
                 fs::rename(part, to)?;
             }
         }
-        fs::File::open(&folder)?.set_modified(SystemTime::now())?;
+        fs::File::open(&mine)?.set_modified(SystemTime::now())?;
         let now = std::mem::take(&mut self.0);
-        for folder in fs::read_dir(earlier)? {
-            let folder = folder?;
-            match folder.metadata()?.modified()?.elapsed() {
-                Ok(age) if age > KEPT => fs::remove_dir_all(folder.path())?,
-                _ => self
-                    .walk(&folder.path(), &folder.path())
-                    .map_err(io::Error::other)?,
+        for kept in fs::read_dir(earlier)? {
+            let kept = kept?;
+            match kept.metadata()?.modified()?.elapsed() {
+                Ok(age) if age > KEPT => fs::remove_dir_all(kept.path())?,
+                _ => self.add(&folder(&kept.path()).map_err(io::Error::other)?),
             }
         }
         self.0.extend(now);
         Ok(())
     }
 
-    fn walk(&mut self, root: &Path, folder: &Path) -> Result<(), String> {
-        let failed = |e: std::io::Error| format!("{} cannot be read: {e}", folder.display());
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.is_dir() {
-                self.walk(root, &path)?;
-                continue;
-            }
-            let name = path
-                .strip_prefix(root)
-                .unwrap_or(&path)
-                .to_string_lossy()
-                .replace('\\', "/");
+    fn add(&mut self, files: &Files) {
+        for (name, plain) in files {
             if name.ends_with(".br") || name.ends_with(".gz") {
                 continue;
             }
-            let plain: Bytes = fs::read(&path).map_err(failed)?.into();
-            let packed = |suffix: &str| {
-                fs::read(format!("{}{suffix}", path.display()))
-                    .ok()
-                    .map(Bytes::from)
-            };
+            let packed = |suffix: &str| files.get(&format!("{name}{suffix}")).cloned();
             let asset = Asset {
-                hash: sha256_hex(&plain)[..16].to_owned(),
+                hash: sha256_hex(plain)[..16].to_owned(),
                 brotli: packed(".br"),
                 gzip: packed(".gz"),
-                media: media(&name),
-                plain,
+                media: media(name),
+                plain: plain.clone(),
             };
             self.0.insert(format!("/{name}"), asset);
         }
-        Ok(())
     }
 
     /// The address of a file with its content's hash, and its integrity (Subresource Integrity,
@@ -145,6 +131,48 @@ impl Assets {
     pub fn text(&self, path: &str) -> Option<String> {
         String::from_utf8(self.0.get(path)?.plain.to_vec()).ok()
     }
+}
+
+/// Everything below a folder.
+fn folder(root: &Path) -> Result<Files, String> {
+    let mut files = Files::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let failed = |e: io::Error| format!("{} cannot be read: {e}", folder.display());
+        for entry in fs::read_dir(&folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(root).unwrap_or(&path);
+            let name = name.to_string_lossy().replace('\\', "/");
+            files.insert(name, fs::read(&path).map_err(failed)?.into());
+        }
+    }
+    Ok(files)
+}
+
+/// The app as a ZIP archive at the end of this program's own file: one file to copy, and nothing to
+/// install. A reader of ZIP files finds its directory from the end, and a loader of programs ignores
+/// what comes after them.
+fn behind_the_program() -> Result<Files, String> {
+    let failed = |e: &dyn std::fmt::Display| format!("the app in this program cannot be read: {e}");
+    let program = std::env::current_exe().and_then(fs::File::open);
+    let Ok(Ok(mut archive)) = program.map(zip::ZipArchive::new) else {
+        return Ok(Files::new());
+    };
+    let mut files = Files::new();
+    for i in 0..archive.len() {
+        let mut file = archive.by_index(i).map_err(|e| failed(&e))?;
+        if file.is_file() {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(|e| failed(&e))?;
+            let name = file.name().map_err(|e| failed(&e))?.into_owned();
+            files.insert(name, bytes.into());
+        }
+    }
+    Ok(files)
 }
 
 fn media(name: &str) -> &'static str {

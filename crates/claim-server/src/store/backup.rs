@@ -15,7 +15,6 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::Store;
-use crate::failure::Failure;
 use crate::vault::hex;
 
 const LIST: &str = "SHA256SUMS";
@@ -94,7 +93,6 @@ pub async fn make(
         let name = log.file_name().unwrap_or_default().to_string_lossy();
         keep(log, name.into_owned(), &mut sums)?;
     }
-    // A consistent copy in one read transaction; writers go on (sqlite.org/lang_vacuum.html).
     let snapshot = folder.join("claims.sqlite.new");
     match fs::remove_file(&snapshot) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -102,14 +100,7 @@ pub async fn make(
         }
         _ => {}
     }
-    {
-        let db = &mut store.read().await.map_err(Failure::sentence)?;
-        sqlx::query("VACUUM INTO ?")
-            .bind(snapshot.to_string_lossy().into_owned())
-            .execute(db.sql())
-            .await
-            .map_err(|e| format!("the database cannot be copied: {e}"))?;
-    }
+    store.copy_to(&snapshot).await?;
     let options = SqliteConnectOptions::new()
         .filename(&snapshot)
         .read_only(true)

@@ -95,6 +95,23 @@ pub struct Followed {
     pub anchors: u64,
 }
 
+impl std::fmt::Display for Followed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Followed {
+            claims,
+            erased,
+            events,
+            files,
+            looks,
+            anchors,
+        } = self;
+        write!(
+            f,
+            "{claims} claims ({erased} erased), {events} events, {files} files, {looks} looks, {anchors} anchors: everything matches"
+        )
+    }
+}
+
 /// Verifies everything, in one view of the database, and writes nothing.
 ///
 /// # Errors
@@ -389,8 +406,12 @@ mod tests {
                 200
             );
         }
-        anchor(&app.store, &app.anchors(), now()).await.unwrap();
-        anchor(&app.store, &app.anchors(), now()).await.unwrap();
+        anchor(&app.store, &app.options.anchors_file(), now())
+            .await
+            .unwrap();
+        anchor(&app.store, &app.options.anchors_file(), now())
+            .await
+            .unwrap();
         let followed = app.verify().await.unwrap();
         assert_eq!(
             (
@@ -522,8 +543,8 @@ mod tests {
         );
         bytes[9] ^= 1;
         std::fs::write(&files, &bytes).unwrap();
-        let text = std::fs::read_to_string(app.anchors()).unwrap();
-        std::fs::write(app.anchors(), text.replacen('e', "f", 1)).unwrap();
+        let text = std::fs::read_to_string(app.options.anchors_file()).unwrap();
+        std::fs::write(app.options.anchors_file(), text.replacen('e', "f", 1)).unwrap();
         assert!(app.verify().await.unwrap_err().contains("anchors, line 1"));
     }
 

@@ -36,6 +36,7 @@ pub mod payments;
 pub mod policies;
 pub mod retention;
 pub mod rules;
+pub mod schema;
 pub mod services;
 pub mod sessions;
 pub mod signals;
@@ -65,7 +66,7 @@ use crate::vault::Vault;
 pub struct Store {
     read: SqlitePool,
     write: SqlitePool,
-    vault: Vault,
+    pub(crate) vault: Vault,
     /// What of the table of this name is in use, as it is kept.
     secrets: tokio::sync::Mutex<String>,
     /// Everything but reports queues here first and takes turns, so that at most one of these is
@@ -143,7 +144,8 @@ impl Store {
         data: &Path,
         vault: Vault,
         only_read: bool,
-    ) -> std::result::Result<Store, sqlx::Error> {
+    ) -> std::result::Result<Store, String> {
+        let told = |e: sqlx::Error| e.to_string();
         let options = SqliteConnectOptions::new()
             .filename(data.join("claims.sqlite"))
             .create_if_missing(true)
@@ -161,7 +163,8 @@ impl Store {
             let read = SqlitePoolOptions::new()
                 .max_connections(2)
                 .connect_with(options.clone())
-                .await?;
+                .await
+                .map_err(told)?;
             let write = SqlitePoolOptions::new()
                 .max_connections(1)
                 .connect_lazy_with(options);
@@ -185,13 +188,16 @@ impl Store {
                 })
             })
             .connect_with(options.clone())
-            .await?;
-        sqlx::migrate!().run(&write).await?;
+            .await
+            .map_err(told)?;
         let read = SqlitePoolOptions::new()
             .max_connections(8)
             .connect_with(options.read_only(true).create_if_missing(false))
-            .await?;
-        Ok(Store::of(read, write, vault))
+            .await
+            .map_err(told)?;
+        let store = Store::of(read, write, vault);
+        store.migrate().await?;
+        Ok(store)
     }
 
     fn of(read: SqlitePool, write: SqlitePool, vault: Vault) -> Store {

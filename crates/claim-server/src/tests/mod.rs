@@ -10,6 +10,7 @@ mod routes;
 mod staff;
 mod steps;
 mod systems;
+mod versions;
 
 use std::path::Path;
 

@@ -75,11 +75,11 @@ async fn report(app: &App, on: Day, dry_run: bool) -> (Vec<Value>, Value) {
     )
 }
 
-/// R7, N1: ten years after a claim and its policy ended it is erased: nothing of it can be read or
+/// N1, R7: ten years after a claim and its policy ended it is erased: nothing of it can be read or
 /// found, in no table, no file and no freed page, while every chain still holds. What is open, in
 /// dispute, or of a policy that runs, is kept. A dry run tells the same and changes nothing.
 #[tokio::test]
-async fn r7_ended_claims_are_erased_when_nobody_has_to_keep_them() {
+async fn n1_ended_claims_are_erased_when_nobody_has_to_keep_them() {
     let (data, app) = opened().await;
     let mut caller = Caller::new(&app);
     let gone = reported(&app, &mut caller, "retention-gone").await;

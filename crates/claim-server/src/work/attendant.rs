@@ -10,13 +10,14 @@ use claim_domain::deadlines::{Clock, Deadline, Terms, deadlines};
 use claim_domain::documents::Folder;
 use claim_domain::lifecycle::{Actor, Claim, Desk, EventKind, Stage, Turn};
 use claim_domain::{Moment, local_day};
+use tracing::Instrument as _;
 
 use super::{delivery, hooks, keys, log, messages, papers, policies};
 use crate::failure::{Failure, Result};
 use crate::store::claims::{self, ClaimRow};
 use crate::store::snapshot::Snapshot;
 use crate::store::{Db, Tx, events, policies as kept_policies, staff};
-use crate::{App, now};
+use crate::{App, now, traces};
 
 const DAY: i64 = 86_400;
 /// Days after which a customer who has to do something is reminded; then every fortnight.
@@ -25,7 +26,8 @@ const FORTNIGHT: i64 = 14;
 
 /// Looks at a claim whose events were just committed. [`tick`] catches up on failures.
 pub async fn attend(app: &App, claim_id: &str) {
-    if let Err(failure) = look(app, claim_id).await {
+    let looked = look(app, claim_id).instrument(traces::work("attend"));
+    if let Err(failure) = looked.await {
         failure.problem();
     }
     app.news.tell(claim_id);

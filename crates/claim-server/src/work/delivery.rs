@@ -121,8 +121,13 @@ async fn post(app: &App, url: &str, message: &Queued) -> std::result::Result<(),
     let body = serde_json::json!({ "id": message.id, "phone": message.phone, "kind": message.kind, "text": message.text }).to_string();
     let signature = app.vault.signature("messages", body.as_bytes());
     let headers = vec![("signature", signature)];
-    egress::call(url.to_owned(), headers, Some((egress::JSON, body)))
-        .await
-        .map(drop)
-        .map_err(|e| e.to_string())
+    egress::call(
+        "messages",
+        url.to_owned(),
+        headers,
+        Some((egress::JSON, body)),
+    )
+    .await
+    .map(drop)
+    .map_err(|e| e.to_string())
 }

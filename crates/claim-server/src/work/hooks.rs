@@ -23,7 +23,10 @@ use crate::store::hooks::{self, Held, Hook};
 use crate::{App, egress, now};
 
 const FIRST_WAIT: i64 = 5;
+/// For an event that is refused.
 const LONGEST_WAIT: i64 = 3600;
+/// For a system that is away: once it is back, it is told within five minutes.
+const AWAY_WAIT: i64 = 300;
 /// After so many failures in a row it may be the event and not the system: its claim waits, and the
 /// next claim is tried.
 const TRIES: i64 = 8;
@@ -99,8 +102,12 @@ async fn send_due(app: &App, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn wait(tries: i64) -> Moment {
-    let seconds = (FIRST_WAIT << tries.min(10)).min(LONGEST_WAIT);
+fn wait(tries: i64, failed: &egress::Failed) -> Moment {
+    let longest = match is_of_system(failed) {
+        true => AWAY_WAIT,
+        false => LONGEST_WAIT,
+    };
+    let seconds = (FIRST_WAIT << tries.min(10)).min(longest);
     now().plus_seconds(seconds)
 }
 
@@ -120,22 +127,24 @@ async fn go_on(app: &App, mut hook: Hook) -> Result<()> {
         };
         let (seq, claim_id) = (entry.seq, entry.claim_id.clone());
         let (mut done, mut tries, mut next_at) = (seq, 0, Moment(0));
-        let mut held = None;
+        let mut held: Option<(Held, Moment)> = None;
         let waits = hooks::is_held(&mut app.store.read().await?, &hook.name, &claim_id).await?;
         if !waits && let Err(failed) = send(app, &hook, entry).await? {
             tracing::warn!(hook = hook.name, seq, %failed, "an event was not accepted");
             if is_of_system(&failed) && hook.tries + 1 < TRIES {
-                (done, tries, next_at) = (hook.done, hook.tries + 1, wait(hook.tries));
+                (done, tries, next_at) = (hook.done, hook.tries + 1, wait(hook.tries, &failed));
             } else {
-                held = Some(Held {
+                let tries = hook.tries + 1;
+                let mine = Held {
                     claim_id,
                     seq,
-                    tries: hook.tries + 1,
+                    tries,
                     since: now().0,
-                });
+                };
+                held = Some((mine, wait(tries, &failed)));
                 // The system may be away all the same: the next claim will not hammer it.
                 if is_of_system(&failed) {
-                    next_at = wait(hook.tries);
+                    next_at = wait(hook.tries, &failed);
                 }
             }
         }
@@ -143,8 +152,8 @@ async fn go_on(app: &App, mut hook: Hook) -> Result<()> {
         if !hooks::advance(&mut tx, &hook, done, tries, next_at).await? {
             break;
         }
-        if let Some(held) = held {
-            hooks::hold(&mut tx, &hook.name, &held, wait(held.tries)).await?;
+        if let Some((held, again)) = held {
+            hooks::hold(&mut tx, &hook.name, &held, again).await?;
         }
         tx.commit().await?;
         (hook.done, hook.tries, hook.next_at) = (done, tries, next_at.0);
@@ -180,9 +189,9 @@ async fn retry_held(app: &App, hook: &Hook) -> Result<()> {
                     hooks::give_up(&mut tx, &hook.name, held.seq, now(), &reason).await?;
                     (held.seq, held.tries, held.since) = (held.seq + 1, 0, now().0);
                 }
-                Err(_) => {
+                Err(failed) => {
                     held.tries += 1;
-                    again = wait(held.tries);
+                    again = wait(held.tries, failed);
                 }
             }
             hooks::keep_held(&mut tx, &hook.name, &held, again).await?;
@@ -216,7 +225,7 @@ async fn send(
         ("webhook-signature", signatures.join(" ")),
     ];
     let body = ("application/cloudevents+json", body);
-    let sent = egress::call(hook.url.clone(), headers, Some(body)).await;
+    let sent = egress::call("hook", hook.url.clone(), headers, Some(body)).await;
     app.metrics.sent(&hook.name, Outcome::of(&sent));
     Ok(sent.map(drop))
 }

@@ -3,7 +3,6 @@
 //! Promise: everything opens, verifies and is accepted at every moment of a rotation, while servers
 //! run. A key is never destroyed while something needs it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -28,11 +27,6 @@ pub enum Step {
     Prepare,
     /// Let only the next one be valid.
     Switch,
-}
-
-fn file(app: &App) -> PathBuf {
-    let own = || app.options.data.join("secret.key");
-    app.options.key.clone().unwrap_or_else(own)
 }
 
 /// A system's key as its operator needs it: hex, or as Standard Webhooks write it.
@@ -61,7 +55,7 @@ async fn change<T>(app: &App, change: impl FnOnce(&mut Secrets) -> T) -> Result<
 /// # Errors
 /// A sentence for the command line; then it can be done again.
 pub async fn rotate(app: &App) -> Outcome<u64> {
-    let path = file(app);
+    let path = app.options.key_file();
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
     let mut all = disk::keys(&path).map_err(told)?;
     all.insert(0, random());
@@ -81,7 +75,7 @@ pub async fn rotate(app: &App) -> Outcome<u64> {
 /// # Errors
 /// A sentence for the command line: something still needs them.
 pub async fn finish(app: &App) -> Outcome<()> {
-    let path = file(app);
+    let path = app.options.key_file();
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
     let all = disk::keys(&path).map_err(told)?;
     if all.len() > 1 && disk::age(&path).map_err(told)? < SETTLED {

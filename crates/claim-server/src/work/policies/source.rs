@@ -81,7 +81,12 @@ impl PolicySource for Insurer {
                 "signature",
                 self.vault.signature("policies", body.as_bytes()),
             )];
-            let call = egress::call(self.url.clone(), headers, Some((egress::JSON, body)));
+            let call = egress::call(
+                "policies",
+                self.url.clone(),
+                headers,
+                Some((egress::JSON, body)),
+            );
             let text = tokio::time::timeout(PATIENCE, call)
                 .await
                 .map_err(|_| "no answer in time".to_owned())?
