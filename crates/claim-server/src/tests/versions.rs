@@ -133,9 +133,10 @@ async fn r7_data_of_every_version_are_brought_up_to_date() {
         versions.push(version);
     }
     println!("data of {versions:?}");
-    // A new version of the schema needs data written by it: docs/howto/database.md.
-    assert_eq!(versions.last(), Some(&schema::ours()));
-    assert!(versions.len() > 10, "{versions:?}");
+    // A new version of the schema needs data written by it: docs/howto/database.md. The eighth came
+    // together with the ninth: no server ever ran with it.
+    let all: Vec<i64> = (1..=schema::ours()).filter(|v| *v != 8).collect();
+    assert_eq!(versions, all);
 }
 
 /// R7: data of a newer version are refused, and stay as they are.
