@@ -380,15 +380,19 @@ impl App {
         chain::verify(&self.store, &self.uploads, &self.options.anchors_file()).await
     }
 
-    /// Makes a backup in a folder, or brings one up to date, while a server runs on this data, which
-    /// may be of an earlier version.
+    /// Adds a point to a backup folder, while a server runs on this data, which may be of an earlier
+    /// version. Former points are removed after `keep` days.
     ///
     /// # Errors
     /// A sentence for the command line.
-    pub async fn backup(options: &Options, folder: &Path) -> std::result::Result<Made, String> {
+    pub async fn backup(
+        options: &Options,
+        folder: &Path,
+        keep: Option<u32>,
+    ) -> std::result::Result<Made, String> {
         let store = options.store_to_read().await?;
         let logs = [options.anchors_file(), options.audit_file()];
-        store::backup::make(&store, &options.data, &logs, folder).await
+        store::backup::make(&store, &options.data, &logs, folder, now(), keep).await
     }
 
     async fn expire_drafts(&self) -> Result<()> {

@@ -87,11 +87,23 @@ enum Command {
     /// Verifies every hash chain, file and anchor; fails with an error that names the first
     /// mismatch. Writes nothing.
     Verify,
-    /// Copies everything that is kept into a folder, while the server runs; into the same folder
-    /// again only what is new. The installation key is not in it: keep that elsewhere.
-    Backup { folder: PathBuf },
-    /// Fills the empty data directory from a backup, and verifies it with the installation key.
-    Restore { folder: PathBuf },
+    /// Adds a point to a backup folder, while the server runs: one moment of everything that is
+    /// kept; of the files only what is new is copied. The installation key is not in it: keep that
+    /// elsewhere.
+    Backup {
+        folder: PathBuf,
+        /// Days after which former points are removed.
+        #[arg(long)]
+        keep: Option<u32>,
+    },
+    /// Fills the empty data directory from the newest point of a backup, and verifies it with the
+    /// installation key.
+    Restore {
+        folder: PathBuf,
+        /// From the newest point until then: 2026-12-01, or 2026-12-01T05:53:00Z (UTC).
+        #[arg(long)]
+        at: Option<String>,
+    },
     /// Writes every photo and PDF, decrypted, into a folder: the data directory holds them sealed.
     Files { folder: PathBuf },
     /// The settings.
@@ -305,14 +317,15 @@ async fn run() -> Result<(), String> {
         });
         return Ok(());
     }
-    if let Some(Command::Restore { folder }) = &cli.command {
-        println!("{} files", restore(folder, &options.data)?);
+    if let Some(Command::Restore { folder, at }) = &cli.command {
+        let (point, files) = restore(folder, at.as_deref(), &options.data)?;
+        println!("{point}: {files} files");
     }
-    if let Some(Command::Backup { folder }) = &cli.command {
-        let made = App::backup(&options, folder).await?;
+    if let Some(Command::Backup { folder, keep }) = &cli.command {
+        let made = App::backup(&options, folder, *keep).await?;
         println!(
-            "{} files, {} of them new with {} bytes",
-            made.files, made.fresh, made.bytes
+            "{}: {} files, {} of them new with {} bytes; {} former points removed",
+            made.point, made.files, made.fresh, made.bytes, made.removed
         );
         return Ok(());
     }

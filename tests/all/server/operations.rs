@@ -381,7 +381,8 @@ fn r7_keys_are_rotated_under_load() {
 
 /// R7: a backup made while reports and photos pour in is one moment of the data; restored elsewhere
 /// it is verified, and every claim that was acknowledged before it began is there, event for event.
-/// A second one copies only what is new; a damaged one, or one over other data, is refused.
+/// Each is a point to which one can go back; a further one copies only what is new, old ones go. A
+/// damaged one, or one over other data, is refused.
 #[test]
 fn r7_a_backup_under_load_is_restored_and_verified() {
     let server = Server::start();
@@ -397,7 +398,7 @@ fn r7_a_backup_under_load_is_restored_and_verified() {
     let (before, backups) = under_load(&server, |so_far| {
         let (mut before, mut backups) = (Vec::new(), Vec::new());
         for _ in 0..12 {
-            before = so_far();
+            before.push(so_far());
             backups.push(server.said(&["backup", copy]));
         }
         (before, backups)
@@ -408,50 +409,73 @@ fn r7_a_backup_under_load_is_restored_and_verified() {
         backups[1].contains("2 of them new") || backups[1].contains("3 of them new"),
         "{backups:?}"
     );
-    let sums = Command::new("sha256sum")
-        .args(["-c", "--quiet", "SHA256SUMS"])
-        .current_dir(copy)
-        .status();
-    assert!(sums.is_ok_and(|status| status.success()));
-    assert!(!Path::new(copy).join("secret.key").exists());
-    let key = server.data().join("secret.key");
-    let restored = folder.path().join("restored");
-    let restore = |from: &str, to: &Path| {
-        let (to, key) = (to.to_str().unwrap(), key.to_str().unwrap());
-        on_server(&["--data", to, "--key", key, "restore", from], &[])
-    };
-    let output = restore(copy, &restored);
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("everything matches"),
-        "{output:?}"
-    );
-    let (whole, part) = (events(server.data(), &key), events(&restored, &key));
-    assert!(whole.starts_with(&part), "one moment of the feed");
-    let missing: Vec<_> = before
+    let points: Vec<&str> = backups
         .iter()
-        .filter(|no| !part.contains(no.as_str()))
+        .map(|said| said.split_once(": ").unwrap().0)
         .collect();
-    assert_eq!(missing, Vec::<&String>::new());
-    println!(
-        "{} claims acknowledged before, {} events restored of {}",
-        before.len(),
-        part.lines().count(),
-        whole.lines().count()
+    for point in &points {
+        let place = Path::new(copy).join(point);
+        let sums = Command::new("sha256sum")
+            .args(["-c", "--quiet", "SHA256SUMS"])
+            .current_dir(&place)
+            .status();
+        assert!(sums.is_ok_and(|status| status.success()), "{point}");
+        assert!(!place.join("secret.key").exists());
+    }
+    let key = server.data().join("secret.key");
+    let restore = |at: Option<&str>, to: &Path| {
+        let (to, key) = (to.to_str().unwrap(), key.to_str().unwrap());
+        let at = at.map(|at| ["--at", at]);
+        let mut args = vec!["--data", to, "--key", key, "restore", copy];
+        args.extend(at.iter().flatten());
+        on_server(&args, &[])
+    };
+    let whole = events(server.data(), &key);
+    let mut last = 0;
+    // The first, one in the middle, the newest.
+    for i in [0, 5, 11] {
+        let restored = folder.path().join(format!("restored-{i}"));
+        let output = restore((i < 11).then_some(points[i]), &restored);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.contains("everything matches"),
+            "{output:?}"
+        );
+        assert!(text.starts_with(points[i]), "{text}");
+        let part = events(&restored, &key);
+        assert!(whole.starts_with(&part), "one moment of the feed");
+        let missing = before[i].iter().filter(|no| !part.contains(no.as_str()));
+        assert_eq!(missing.count(), 0);
+        let (then, all) = (part.lines().count(), whole.lines().count());
+        println!(
+            "{} claims acknowledged before, {then} events restored of {all}",
+            before[i].len()
+        );
+        assert!(last < then && then <= all);
+        last = then;
+    }
+    let none = restore(Some("2020-01-01"), &folder.path().join("none"));
+    let said = String::from_utf8_lossy(&none.stderr);
+    assert!(
+        said.contains(&format!("the first point is {}", points[0])),
+        "{said}"
     );
+    // With --keep 0 former points go; what the newest names stays. (Points of the same second are
+    // named after the next ones, so a few may still be ahead of the clock.)
+    let said = server.said(&["backup", copy, "--keep", "0"]);
+    assert!(!said.contains("; 0 former points removed"), "{said}");
+    assert!(!Path::new(copy).join(points[0]).exists());
+    let restored = folder.path().join("restored");
+    assert!(restore(None, &restored).status.success());
     // Over other data, or damaged, it is refused.
-    let output = restore(copy, &restored);
+    let output = restore(None, &restored);
     assert!(String::from_utf8_lossy(&output.stderr).contains("already holds data"));
-    let file = std::fs::read_dir(Path::new(copy).join("uploads"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let mut files = std::fs::read_dir(Path::new(copy).join("uploads")).unwrap();
+    let file = files.next().unwrap().unwrap().path();
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[100] ^= 1;
     std::fs::write(&file, bytes).unwrap();
-    let output = restore(copy, &folder.path().join("again"));
+    let output = restore(None, &folder.path().join("again"));
     assert!(String::from_utf8_lossy(&output.stderr).contains("is not what SHA256SUMS says"));
     assert!(!folder.path().join("again/claims.sqlite").exists());
 }

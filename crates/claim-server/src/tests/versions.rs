@@ -115,14 +115,14 @@ async fn r7_data_of_every_version_are_brought_up_to_date() {
             version < to
         );
         let backup = data.path().join("backup");
-        App::backup(&options, &backup).await.unwrap();
+        App::backup(&options, &backup, None).await.unwrap();
         let app = App::open(options).await.unwrap();
         assert_facts(&app, &facts).await;
         app.verify().await.unwrap();
         app.store.is_sound().await.unwrap();
         // And the backup of that version, too.
         let restored = data.path().join("restored");
-        crate::restore(&backup, &restored).unwrap();
+        crate::restore(&backup, None, &restored).unwrap();
         let key = Some(data.path().join("secret.key"));
         let options = Options {
             data: restored,
