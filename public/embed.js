@@ -63,7 +63,7 @@
       title = document.title;
       tell('title', { title });
     }
-    /** @type {HTMLElement} */
+    /** @type {HTMLElement | null} */
     const shown = document.querySelector('#claim-no');
     if (!shown) { return; }
     const { requested, closed } = shown.dataset;

@@ -18,7 +18,9 @@
   // regardless.
   const PATIENCE_MS = 5000;
 
+  /** @type {any} */
   let database = null;
+  /** @type {any} */
   let key = null;
   // How far this device's clock is ahead of the server's, once known. Clocks are wrong and jump,
   // and a record written under a wrong one must not look old.

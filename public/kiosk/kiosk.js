@@ -64,7 +64,7 @@
     for (const url of pictures) { revokeUrl(url); }
     sessionStorage.clear();
     localStorage.clear();
-    for (const { name } of indexedDB.databases ? await indexedDB.databases() : []) { indexedDB.deleteDatabase(name); }
+    for (const { name } of indexedDB.databases ? await indexedDB.databases() : []) { indexedDB.deleteDatabase(name || ''); }
     // The service worker caches only the app itself, which is the same for everybody.
     for (const name of await caches.keys()) { if (!name.startsWith('app-')) { await caches.delete(name); } }
     await navigator.clipboard?.writeText('').catch(() => {});
@@ -115,6 +115,7 @@
   };
 
   // ---- The overlay.
+  /** @type {HTMLDialogElement | null} */
   let cover = null;
   // Closing the overlay also cancels the "are you still there" question: no countdown runs unseen.
   const uncovered = () => {
@@ -123,15 +124,16 @@
   };
   const covered = (text, id = 'covered', ...more) => {
     uncovered();
-    cover = make('dialog', { id, className: 'kiosk-cover' }, make('h2', { id: 'kiosk-title', textContent: text, tabIndex: -1 }), ...more);
-    cover.setAttribute('aria-labelledby', 'kiosk-title');
+    /** @type {HTMLDialogElement} */
+    const mine = make('dialog', { id, className: 'kiosk-cover' }, make('h2', { id: 'kiosk-title', textContent: text, tabIndex: -1 }), ...more);
+    cover = mine;
+    mine.setAttribute('aria-labelledby', 'kiosk-title');
     // Escape must not end a countdown; in some browsers, pressing it twice would.
-    cover.addEventListener('cancel', (event) => event.preventDefault());
-    const mine = cover;
-    cover.addEventListener('close', () => { if (cover === mine) { asked = null; mine.remove(); cover = null; } });
-    document.body.append(cover);
-    cover.showModal();
-    return cover;
+    mine.addEventListener('cancel', (event) => event.preventDefault());
+    mine.addEventListener('close', () => { if (cover === mine) { asked = null; mine.remove(); cover = null; } });
+    document.body.append(mine);
+    mine.showModal();
+    return mine;
   };
   const button = (id, text, deed, primary) => {
     const made = make('button', { type: 'button', id, textContent: text, className: `weui-btn ${primary ? 'weui-btn_primary' : 'weui-btn_default'}` });
@@ -142,6 +144,7 @@
   // ---- Inactivity.
   const idle = Number(root.dataset.idle) * 1000;
   let touched = performance.now();
+  /** @type {{ why: string, until: number, left: HTMLElement } | null} */
   let asked = null;
   // Nobody has touched it since the last wipe. Kept across the pages of one person, and no longer.
   const isFresh = () => !sessionStorage.getItem('used');
@@ -164,6 +167,7 @@
     stay.focus();
   };
   const count = () => {
+    if (!asked) { return; }
     const left = Math.max(0, Math.ceil((asked.until - performance.now()) / 1000));
     asked.left.textContent = say('seconds_left', left);
   };
@@ -186,7 +190,7 @@
   const isSent = () => Boolean(number()) && !isSending();
 
   // ---- 人工服务, 转到手机, 打印, 结束: always there.
-  const hotline = () => document.querySelector('a[href^="tel:"]:not([href="tel:120"]):not([href="tel:122"])')?.getAttribute('href').slice(4) || '';
+  const hotline = () => document.querySelector('a[href^="tel:"]:not([href="tel:120"]):not([href="tel:122"])')?.getAttribute('href')?.slice(4) || '';
   const closing = () => button('kiosk-close', say('back'), uncovered, true);
   const person = () => covered(
     say('person'), 'kiosk-help',
@@ -337,6 +341,7 @@
     }
   };
 
+  /** @type {HTMLElement | null} */
   let pad = null;
   const put = (field, text) => {
     const [from, to] = [field.selectionStart ?? field.value.length, field.selectionEnd ?? field.value.length];
@@ -361,11 +366,12 @@
       made.addEventListener('click', () => put(field, value));
       return made;
     };
-    pad = make('div', { className: `kiosk-keys ${field.dataset.keys}`, id: 'kiosk-keys' },
+    const made = make('div', { className: `kiosk-keys ${field.dataset.keys}`, id: 'kiosk-keys' },
       ...[...SETS[field.dataset.keys](field)].map((sign) => (sign === ' ' ? make('span') : key(sign, sign))), key('⌫', '', say('delete')));
-    pad.setAttribute('role', 'group');
-    pad.setAttribute('aria-label', say('keypad'));
-    document.body.append(pad);
+    made.setAttribute('role', 'group');
+    made.setAttribute('aria-label', say('keypad'));
+    document.body.append(made);
+    pad = made;
     // In the upper part: the keys cover the lower.
     scrollBy(0, field.getBoundingClientRect().top - innerHeight * (innerHeight > innerWidth ? 0.35 : 0.25));
   };
@@ -414,7 +420,7 @@
     if (file?.type === 'file' && event.isTrusted) { event.preventDefault(); event.stopImmediatePropagation(); photograph(file); return; }
     const link = /** @type {HTMLAnchorElement} */ (target.closest?.('a[href]'));
     if (!link) { return; }
-    const to = link.getAttribute('href');
+    const to = link.getAttribute('href') || '';
     if (to.startsWith('tel:')) {
       event.preventDefault();
       person();
