@@ -24,23 +24,24 @@ pub async fn accounts(Staff(member): Staff, State(app): State<App>) -> Shown {
         h1 { "员工账户" }
         (top(&member))
         p { "新账户和新密码由运维用命令行添加。停用的账户留着，做过的事仍写着是谁做的。" }
-        table {
-            thead { tr { th { "用户名" } th { "客户看到的" } th { "岗位" } th { "第二验证" } th { "正在登录" } th { "操作" } } }
+        div.scroll tabindex="0" role="region" aria-label="员工账户" { table.short {
+            thead { tr { th { "用户名" } th { "岗位" } th { "操作" } th { "客户看到的" } th { "第二验证" } th { "正在登录" } } }
             tbody { @for one in &all { tr {
-                td { (one.name) } td { (one.shown_as) } td { (name_of_desk(one.desk)) }
+                td { (one.name) } td { (name_of_desk(one.desk)) }
+                td { @if !one.removed {
+                    form method="post" action="/staff/accounts" {
+                        input type="hidden" name="name" value=(one.name);
+                        @if one.sessions > 0 { button.plain name="do" value="end" aria-label={ "全部退出 " (one.name) } { "全部退出" } " " }
+                        @if one.name != member.name { button.plain name="do" value="close" aria-label={ "停用 " (one.name) } { "停用" } }
+                    }
+                } }
+                td { (one.shown_as) }
                 td { @if one.second_factor { "已开" } @else { "没有" } }
                 td { @if one.removed { "已停用" } @else if one.sessions == 0 { "没有" } @else {
                     (one.sessions) " 处，最近 " (one.seen.map(|seen| seen.to_local_text()).unwrap_or_default())
                 } }
-                td { @if !one.removed {
-                    form method="post" action="/staff/accounts" {
-                        input type="hidden" name="name" value=(one.name);
-                        @if one.sessions > 0 { button name="do" value="end" { "全部退出" } " " }
-                        @if one.name != member.name { button name="do" value="close" { "停用" } }
-                    }
-                } }
             } } }
-        }
+        } }
     };
     Ok(page("zh-CN", "员工账户", content).into_response())
 }
