@@ -23,8 +23,10 @@ if [ \"$1\" = configure ]; then
   systemd-sysusers /usr/lib/sysusers.d/baoan.conf
   if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
-    # An update goes on where the former version stopped; a first installation is started by hand.
-    systemctl try-restart baoan.service
+    # A restart brings the data up to date, for good: the operator tries that first.
+    if [ -n \"$2\" ]; then
+      echo 'baoan: the former version is still running. Next: claim-server backup, claim-server migrate --check, systemctl restart baoan'
+    fi
   fi
 fi
 ";
@@ -190,6 +192,7 @@ fn image(program: &Path, to: &Path) -> Result {
     let context = to.join("image");
     let bytes = fs::read(program).map_err(told(program))?;
     put(context.join("claim-server"), bytes, 0o755)?;
+    put(context.join("data/.keep"), "", 0o600)?;
     let bundle = Path::new("/etc/ssl/certs/ca-certificates.crt");
     let bytes = fs::read(bundle).map_err(told(bundle))?;
     put(context.join("ca-certificates.crt"), bytes, 0o644)?;
@@ -210,8 +213,8 @@ fn image(program: &Path, to: &Path) -> Result {
         .arg(&context)
         .stdout(Stdio::null());
     run(&mut command)?;
-    // What is in it runs, on nothing else than what is in it.
-    let tried = "c=$(buildah from --isolation chroot $0 | tail -1); i=$(buildah inspect --format '{{.FromImageID}}' $c); buildah run --isolation chroot $c -- /claim-server config check; buildah rm $c; buildah rmi $i";
+    // What is in it runs, on nothing else than what is in it, and may write where its data are.
+    let tried = "c=$(buildah from --isolation chroot $0 | tail -1); i=$(buildah inspect --format '{{.FromImageID}}' $c); buildah run --isolation chroot $c -- /claim-server hooks list; buildah rm $c; buildah rmi $i";
     run(Command::new("sh")
         .args(["-ec", tried, &archive])
         .stdout(Stdio::null())

@@ -27,6 +27,9 @@ pub fn kept(mut tests: Command, layer: &str) -> Result {
             return Err(format!("{} tells {wrong:?}", path.display()));
         }
     }
+    if files == 0 {
+        return tests.and(Err(format!("{} has no logs", folder.display())));
+    }
     say(&format!(
         "{files} logs with {lines} lines, searched for {} names, numbers, phones and plates and for any phone or ID number: 0 hits ({})",
         known.len(),

@@ -135,6 +135,15 @@ impl Options {
         self.store(self.vault()?, true).await
     }
 
+    /// For data that are there a key is never made: it would open nothing.
+    fn has_its_key(&self) -> std::result::Result<(), String> {
+        let key = self.key_file();
+        match self.data.join("claims.sqlite").is_file() && !key.is_file() {
+            true => Err(format!("{} is not there", key.display())),
+            false => Ok(()),
+        }
+    }
+
     async fn store(&self, vault: Vault, only_read: bool) -> std::result::Result<Store, String> {
         let store = Store::open(&self.data, vault, only_read).await;
         store.map_err(|e| {
@@ -255,6 +264,9 @@ impl App {
             )
         })?;
         if !only_read {
+            if let Err(why) = schema::clear_stage(&options.data) {
+                tracing::warn!(why, "a rehearsal is not removed");
+            }
             disk::keep_private(&options.data)
                 .map_err(|e| format!("{} cannot be made private: {e}", options.data.display()))?;
         }
@@ -266,12 +278,16 @@ impl App {
             .map_err(|e| format!("the audit log {} cannot be written: {e}", audit.display()))?;
         let store = match only_read {
             true => options.store_to_read().await?,
-            false => options.store(options.vault()?, false).await?,
+            false => {
+                options.has_its_key()?;
+                options.store(options.vault()?, false).await?
+            }
         };
         let vault = store.vault.clone();
         let uploads = Uploads::open(&options.data, options.keep_free)
             .map_err(|e| format!("the upload directory cannot be created: {e}"))?;
-        let assets = Assets::load(options.dist.as_deref(), &options.data.join("assets"))?;
+        let earlier = (!only_read).then(|| options.data.join("assets"));
+        let assets = Assets::load(options.dist.as_deref(), earlier.as_deref())?;
         let catalogue_json = assets
             .text("/catalog.json")
             .unwrap_or_else(|| include_str!("../../../public/catalog.json").to_owned());
@@ -488,8 +504,11 @@ impl App {
             );
             return;
         }
-        // Another process may have erased claims.
+        // Another process may have erased claims, or forgotten keys.
         self.vault.forget_all();
+        if let Err(error) = self.vault.reread() {
+            tracing::error!(%error, "the keys cannot be read");
+        }
         let done = [
             self.uploads.expire(&self.store, now()).await,
             sessions::expire(self).await,

@@ -127,6 +127,9 @@ enum Command {
         /// As it would be on this day, 2036-01-31.
         #[arg(long, requires = "dry_run")]
         on: Option<String>,
+        /// Although nothing has happened for a month: otherwise such a clock is not believed.
+        #[arg(long)]
+        clock_is_right: bool,
     },
     /// Prints every route with who may use it.
     Routes,
@@ -417,12 +420,21 @@ async fn run() -> Result<(), String> {
             println!("{key}");
             Ok(())
         }
-        Some(Command::Retention { dry_run, on }) => {
+        Some(Command::Retention {
+            dry_run,
+            on,
+            clock_is_right,
+        }) => {
             let day = on.as_deref().map(|day| {
                 Day::parse(day).ok_or_else(|| format!("{day:?} is not a day such as 2036-01-31"))
             });
             let out = &mut io::stdout().lock();
-            retention::run(&app, day.transpose()?, dry_run, out).await?;
+            let wish = retention::Wish {
+                dry_run,
+                on: day.transpose()?,
+                clock_is_right,
+            };
+            retention::run(&app, wish, out).await?;
             Ok(())
         }
         Some(Command::RotateKey { finish: true }) => keys::finish(&app).await,

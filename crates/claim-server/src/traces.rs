@@ -2,12 +2,12 @@
 //! them, if anybody wants them.
 //!
 //! Promise: a span names a route, a method, a status, a kind of system; never an address, and nothing
-//! of a person. Whoever is called learns of the trace (`traceparent`, W3C Trace Context); of those who
-//! call, only the insurer's own systems may continue one.
+//! of a person. Whoever is called learns of the trace (`traceparent`, W3C Trace Context); a trace of
+//! those who call is not continued: anybody may call.
 
 use http::{HeaderMap, Method};
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry_http::{HeaderExtractor, HeaderInjector};
+use opentelemetry_http::HeaderInjector;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing::field::Empty;
@@ -17,8 +17,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 pub const TARGET: &str = "baoan::trace";
 
 /// A request of somebody else; its status is recorded by [`answered`].
-pub fn request(route: &str, method: &Method, id: &str, headers: Option<&HeaderMap>) -> Span {
-    let span = tracing::info_span!(
+pub fn request(route: &str, method: &Method, id: &str) -> Span {
+    tracing::info_span!(
         target: TARGET,
         "request",
         otel.name = format!("{method} {route}"),
@@ -27,13 +27,7 @@ pub fn request(route: &str, method: &Method, id: &str, headers: Option<&HeaderMa
         http.request.method = method.as_str(),
         http.response.status_code = Empty,
         request.id = id,
-    );
-    if let Some(headers) = headers {
-        let parent = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
-        // Without a subscriber for traces there is nothing to continue.
-        let _ = span.set_parent(parent);
-    }
-    span
+    )
 }
 
 pub fn answered(span: &Span, status: u16) {

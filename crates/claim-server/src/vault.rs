@@ -263,6 +263,10 @@ impl Vault {
         Ok(())
     }
 
+    pub fn is_newest(&self, name: &str) -> bool {
+        self.ring().keys.first().is_some_and(|key| key.name == name)
+    }
+
     /// The names of the installation keys, the newest first.
     pub fn names(&self) -> Vec<String> {
         self.ring()

@@ -50,8 +50,7 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
         None
     };
     let pattern = route.as_ref().map_or("other", MatchedPath::as_str);
-    let systems = pattern.starts_with("/api/v1/systems");
-    let span = traces::request(pattern, &method, &id, systems.then(|| request.headers()));
+    let span = traces::request(pattern, &method, &id);
     let mut response = match refused {
         Some(code) => Failure::from(code).into_response(),
         None => match access::enter(&app, &mut request).await {

@@ -33,11 +33,11 @@ type Files = HashMap<String, Bytes>;
 
 impl Assets {
     /// Reads the folder that `trunk build` made, or what `cargo xtask package` has put behind the
-    /// program; and the earlier builds kept in `earlier`.
+    /// program; and the earlier builds kept in `earlier`, unless nothing may be written.
     ///
     /// # Errors
     /// A message naming the file.
-    pub fn load(dist: Option<&Path>, earlier: &Path) -> Result<Assets, String> {
+    pub fn load(dist: Option<&Path>, earlier: Option<&Path>) -> Result<Assets, String> {
         let files = match dist {
             Some(dist) => folder(dist)?,
             None => behind_the_program()?,
@@ -54,7 +54,9 @@ impl Assets {
         let mut assets = Assets::default();
         assets.add(&files);
         // Without them, older pages are merely asked to reload.
-        if let Err(error) = assets.remember(&files, earlier) {
+        if let Some(earlier) = earlier
+            && let Err(error) = assets.remember(&files, earlier)
+        {
             tracing::warn!(%error, "files of earlier builds cannot be kept");
         }
         Ok(assets)

@@ -123,6 +123,7 @@ pub async fn make(
         disk::folder(folder).map_err(told(folder))?;
     }
     disk::keep_private(folder).map_err(told(folder))?;
+    let _alone = disk::lock(&folder.join("lock"))?;
     let former = points(folder).map_err(told(folder))?;
     let before = match former.last() {
         Some(point) => listed(&folder.join(point)).map_err(told(folder))?,
@@ -221,6 +222,14 @@ fn pruned(folder: &Path, before: Moment) -> io::Result<u64> {
             removed += 1;
         } else {
             named.extend(listed(&place)?.into_keys());
+        }
+    }
+    // What pruning was stopped at: a point without a list.
+    for entry in fs::read_dir(folder)? {
+        let place = entry?.path();
+        let name = place.to_string_lossy();
+        if name.ends_with('Z') && place.is_dir() && !place.join(LIST).is_file() {
+            fs::remove_dir_all(&place)?;
         }
     }
     for file in fs::read_dir(folder.join("uploads"))? {

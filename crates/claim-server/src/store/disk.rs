@@ -35,7 +35,14 @@ pub fn keep_private(folder: &Path) -> io::Result<()> {
             Err(e) => Err(e),
         };
         while let Some(folder) = folders.pop() {
-            fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
+            let about = match folder.metadata() {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                about => about?,
+            };
+            // Only its owner may change what is private already.
+            if about.permissions().mode() & 0o077 != 0 {
+                fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
+            }
             for entry in fs::read_dir(&folder)? {
                 let entry = entry?;
                 let kind = entry.file_type()?;
@@ -91,14 +98,39 @@ pub fn keep_keys(path: &Path, keys: &[[u8; 32]]) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt, fchown};
-        let about = path.metadata()?;
-        fchown(&file, Some(about.uid()), Some(about.gid()))?;
+        let (about, mine) = (path.metadata()?, file.metadata()?);
+        if about.uid() != mine.uid() {
+            fchown(&file, Some(about.uid()), None)?;
+        }
+        // Its owner alone can read it: the group is a matter of taste.
+        if about.gid() != mine.gid() {
+            let _ = fchown(&file, None, Some(about.gid()));
+        }
         file.set_permissions(about.permissions())?;
     }
     file.sync_all()?;
     fs::rename(beside, path)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Held while something is done that only one process may do at a time: until it is dropped.
+pub struct Lock(#[expect(dead_code, reason = "closing it opens it")] File);
+
+/// # Errors
+/// When another process holds it, or the file cannot be written.
+pub fn lock(path: &Path) -> Result<Lock, String> {
+    let told = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|e| told(&e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(fs::TryLockError::WouldBlock) => Err(told(&"another process is at it")),
+        Err(fs::TryLockError::Error(e)) => Err(told(&e)),
+    }
 }
 
 /// How long ago a file was written.

@@ -6,8 +6,8 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Db, Store, Tx, drafts, handoffs, json, messages, policies, sessions, staff};
-use crate::failure::Result;
+use super::{Db, Store, Tx, drafts, handoffs, json, messages, policies, sessions, staff, unopened};
+use crate::failure::{Failure, Result};
 use crate::vault::{Secrets, Vault, place_of_claim_key, place_of_file_key};
 
 const PLACE: &str = "secrets.sealed/1";
@@ -116,6 +116,19 @@ pub async fn refresh(store: &Store) -> Result<bool> {
     Ok(true)
 }
 
+/// Before anything is sealed in a transaction: with the key that is the newest now, whichever process
+/// has made it. So nothing is ever sealed with a key that is about to be forgotten.
+pub(super) async fn follow(tx: &mut Tx) -> Result<()> {
+    let sql = "SELECT substr(sealed, 1, instr(sealed, '$') - 1) FROM secrets";
+    let newest: Option<String> = sqlx::query_scalar(sql).fetch_optional(tx.sql()).await?;
+    if newest.is_some_and(|name| !tx.vault.is_newest(&name)) {
+        tx.vault
+            .reread()
+            .map_err(|e| Failure::internal("the keys cannot be read", e))?;
+    }
+    Ok(())
+}
+
 /// Changes what is kept, under the newest installation key.
 pub async fn change<T>(tx: &mut Tx, change: impl FnOnce(&mut Secrets) -> T) -> Result<T> {
     // What is in the database now, not what this process last saw.
@@ -139,9 +152,22 @@ pub async fn keep(store: &Store) -> Result<()> {
     let sql = "SELECT count(*) FROM secrets";
     let kept: i64 = sqlx::query_scalar(sql).fetch_one(tx.sql()).await?;
     if kept == 0 {
+        opens_something(&mut tx).await?;
         change(&mut tx, |_| ()).await?;
     }
     tx.commit().await
+}
+
+/// Secrets that follow from the wrong key would lock the data for ever.
+async fn opens_something(db: &mut Db) -> Result<()> {
+    let sql = "SELECT id, key_sealed FROM claim WHERE instr(key_sealed, '$') > 0 LIMIT 1";
+    let one: Option<(String, String)> = sqlx::query_as(sql).fetch_optional(db.sql()).await?;
+    if let Some((id, sealed)) = one
+        && db.vault.claim_key(&id, &sealed).is_none()
+    {
+        return Err(unopened("claim"));
+    }
+    Ok(())
 }
 
 /// Whether a value of `column` has another name in front than the newest key's; the first parameter
@@ -165,6 +191,10 @@ fn mark(vault: &Vault) -> String {
 
 /// Moves everything to the newest installation key; returns how many values.
 pub async fn reseal(store: &Store) -> Result<u64> {
+    // Looking takes no turn from those who write.
+    if left(&mut store.read().await?).await? == 0 {
+        return Ok(0);
+    }
     let mut moved = 0;
     for column in &COLUMNS {
         let mut after: Option<Vec<String>> = None;

@@ -229,10 +229,12 @@ impl Store {
 
     async fn immediate(&self) -> Result<Tx> {
         let connection = Connection::Transaction(self.write.begin_with(IMMEDIATE).await?);
-        Ok(Tx(Db {
+        let mut tx = Tx(Db {
             connection,
             vault: self.vault.clone(),
-        }))
+        });
+        keys::follow(&mut tx).await?;
+        Ok(tx)
     }
 
     /// Whether the database answers.
@@ -262,12 +264,19 @@ impl Store {
         self.immediate().await
     }
 
-    /// Moves the write-ahead log into the database, so that it holds nothing that was erased.
-    pub async fn settle(&self) -> Result<()> {
-        let _turn = self.others.enter_patiently().await?;
+    /// Moves the write-ahead log into the database, so that it holds nothing that was erased. `false`:
+    /// somebody has been reading an older state for a minute.
+    pub async fn settle(&self) -> Result<bool> {
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        sqlx::query(sql).execute(&self.write).await?;
-        Ok(())
+        for _ in 0..60 {
+            let _turn = self.others.enter_patiently().await?;
+            let (busy, _, _): (i64, i64, i64) = sqlx::query_as(sql).fetch_one(&self.write).await?;
+            if busy == 0 {
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Ok(false)
     }
 
     /// The same as [`Store::begin`] for somebody reporting at the roadside, who goes ahead of all these.

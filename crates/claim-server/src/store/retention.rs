@@ -22,6 +22,12 @@ pub struct Ended {
     pub files: i64,
 }
 
+/// When anything last happened in any claim.
+pub async fn newest(db: &mut Db) -> Result<Moment> {
+    let sql = "SELECT coalesce(max(e.at), 0) FROM feed f JOIN event e ON e.claim_id = f.claim_id AND e.seq = f.event_seq WHERE f.seq > (SELECT max(seq) - 100 FROM feed)";
+    Ok(Moment(sqlx::query_scalar(sql).fetch_one(db.sql()).await?))
+}
+
 /// Claims that are over, whose newest event and whose policy's end are both before a moment.
 pub async fn ended(db: &mut Db, before: Moment) -> Result<Vec<Ended>> {
     let sql = "SELECT c.id, c.no, c.lob, e.seq, e.at, p.ends_at, \

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use sqlx::migrate::Migrator;
 
-use super::Store;
+use super::{Store, disk};
 use crate::failure::Failure;
+
+const REHEARSAL: &str = "rehearsal";
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -102,20 +104,28 @@ fn newer(version: i64) -> String {
 
 /// A data directory for a rehearsal: a copy of the database, and the same files under a second name.
 /// Removed when dropped.
-pub struct Stage(PathBuf);
+pub struct Stage {
+    folder: PathBuf,
+    _lock: disk::Lock,
+}
 
 impl Stage {
     /// # Errors
     /// A sentence for the command line.
     pub async fn set(store: &Store, data: &Path) -> Result<Stage, String> {
-        let folder = data.join("rehearsal");
+        let folder = data.join(REHEARSAL);
         let told = |e: std::io::Error| format!("{}: {e}", folder.display());
-        match std::fs::remove_dir_all(&folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(told(e)),
-            _ => {}
+        clear_stage(data)?;
+        disk::folder(&folder.join("uploads")).map_err(told)?;
+        disk::keep_private(&folder).map_err(told)?;
+        let stage = Stage {
+            _lock: disk::lock(&folder.join("lock"))?,
+            folder: folder.clone(),
+        };
+        let secret = data.join("wechat.secret");
+        if secret.is_file() {
+            std::fs::copy(secret, folder.join("wechat.secret")).map_err(told)?;
         }
-        super::disk::folder(&folder.join("uploads")).map_err(told)?;
-        let stage = Stage(folder.clone());
         store.copy_to(&folder.join("claims.sqlite")).await?;
         let Ok(files) = std::fs::read_dir(data.join("uploads")) else {
             return Ok(stage);
@@ -133,12 +143,25 @@ impl Stage {
     }
 
     pub fn folder(&self) -> &Path {
-        &self.0
+        &self.folder
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Removes what a rehearsal left that was killed: it is a whole copy.
+///
+/// # Errors
+/// One is going on, or somebody else made it and only they can remove it.
+pub fn clear_stage(data: &Path) -> Result<(), String> {
+    let folder = data.join(REHEARSAL);
+    if !folder.exists() {
+        return Ok(());
+    }
+    let _alone = disk::lock(&folder.join("lock"))?;
+    std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))
 }

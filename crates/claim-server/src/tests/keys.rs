@@ -13,7 +13,7 @@ use super::{Caller, opened, pdf};
 use crate::store::{handoffs, staff};
 use crate::work::hooks;
 use crate::work::keys::{self, Step};
-use crate::{App, now};
+use crate::{App, Options, now};
 
 /// The key file as it would be a while later.
 fn long_ago(app: &App) {
@@ -294,4 +294,41 @@ fn mac(key: &str) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
     mac.update(b"body");
     mac.finalize().into_bytes().into()
+}
+
+/// R7: two operators at once, a wrong key, and a rehearsal that was killed do no harm.
+#[tokio::test]
+async fn r7_two_at_once_and_a_wrong_key_do_no_harm() {
+    let golden =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/data/0013");
+    let data = tempfile::tempdir().unwrap();
+    super::copy(&golden, data.path());
+    let right = Options {
+        data: data.path().to_owned(),
+        ..Options::default()
+    };
+    // Data from before secrets were kept: another key must not become theirs.
+    let wrong = Options {
+        key: Some(data.path().join("wrong.key")),
+        ..right.clone()
+    };
+    let refused = App::open(wrong.clone()).await.err().unwrap();
+    assert!(refused.contains("wrong.key is not there"), "{refused}");
+    std::fs::write(data.path().join("wrong.key"), [7; 32]).unwrap();
+    let refused = App::open(wrong).await.err().unwrap();
+    assert!(refused.contains("the keys cannot be opened"), "{refused}");
+    // A whole copy that a killed rehearsal has left does not stay.
+    let left = data.path().join("rehearsal");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("claims.sqlite"), "a copy").unwrap();
+    let app = App::open(right).await.unwrap();
+    assert!(!left.exists());
+    app.verify().await.unwrap();
+    let lock = crate::store::disk::lock(&data.path().join("secret.lock")).unwrap();
+    for refused in [keys::rotate(&app).await.map(drop), keys::finish(&app).await] {
+        assert!(refused.unwrap_err().contains("another process"));
+    }
+    drop(lock);
+    keys::rotate(&app).await.unwrap();
+    app.verify().await.unwrap();
 }

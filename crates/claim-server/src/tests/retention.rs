@@ -58,7 +58,12 @@ async fn step(caller: &mut Caller, no: &str, what: Value) {
 
 async fn report(app: &App, on: Day, dry_run: bool) -> (Vec<Value>, Value) {
     let mut out = Vec::new();
-    let done = retention::run(app, Some(on), dry_run, &mut out).await;
+    let wish = retention::Wish {
+        dry_run,
+        on: Some(on),
+        clock_is_right: true,
+    };
+    let done = retention::run(app, wish, &mut out).await;
     done.unwrap();
     let text = String::from_utf8(out).unwrap();
     let mut lines: Vec<Value> = text
@@ -124,8 +129,15 @@ async fn n1_ended_claims_are_erased_when_nobody_has_to_keep_them() {
     let mut before = Vec::new();
     crate::feed::export(&app, 0, &mut before).await.unwrap();
 
-    // Until the day before nothing is due.
+    // A clock that has jumped erases nothing.
     let today = local_day(now());
+    let wish = retention::Wish {
+        on: Some(today.plus_years(30)),
+        ..Default::default()
+    };
+    let refused = retention::run(&app, wish, &mut Vec::new()).await;
+    assert!(refused.unwrap_err().contains("--clock-is-right"));
+    // Until the day before nothing is due.
     let ends: Moment = {
         let db = &mut app.store.read().await.unwrap();
         let sql =

@@ -190,6 +190,10 @@ async fn retry_held(app: &App, hook: &Hook) -> Result<()> {
                     (held.seq, held.tries, held.since) = (held.seq + 1, 0, now().0);
                 }
                 Err(failed) => {
+                    // Days in which the system was away are none in which it refused.
+                    if is_of_system(failed) {
+                        held.since = now().0;
+                    }
                     held.tries += 1;
                     again = wait(held.tries, failed);
                 }

@@ -56,6 +56,7 @@ async fn change<T>(app: &App, change: impl FnOnce(&mut Secrets) -> T) -> Result<
 /// A sentence for the command line; then it can be done again.
 pub async fn rotate(app: &App) -> Outcome<u64> {
     let path = app.options.key_file();
+    let _alone = disk::lock(&path.with_extension("lock"))?;
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
     let mut all = disk::keys(&path).map_err(told)?;
     all.insert(0, random());
@@ -76,6 +77,8 @@ pub async fn rotate(app: &App) -> Outcome<u64> {
 /// A sentence for the command line: something still needs them.
 pub async fn finish(app: &App) -> Outcome<()> {
     let path = app.options.key_file();
+    // Nobody puts another key in front while values are counted against this one.
+    let _alone = disk::lock(&path.with_extension("lock"))?;
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
     let all = disk::keys(&path).map_err(told)?;
     if all.len() > 1 && disk::age(&path).map_err(told)? < SETTLED {
