@@ -1183,7 +1183,7 @@ mod server {
         let whole = server.command(&["verify"]);
         assert!(
             whole.status.success()
-                && String::from_utf8_lossy(&whole.stdout).contains("1 claims, 3 events"),
+                && String::from_utf8_lossy(&whole.stdout).contains("1 claims (0 erased), 3 events"),
             "{whole:?}"
         );
         for sql in [
