@@ -140,7 +140,8 @@ pub fn paid(
     let mut caller = customer.clone();
     let mut view = |no: &str, what: &str, holds: &dyn Fn(&Value) -> bool| {
         let mut last = Value::Null;
-        for _ in 0..600 {
+        // Ten minutes: where nobody retries, each of its failures costs a waiting time.
+        for _ in 0..6000 {
             retry();
             last = caller.get(&format!("/api/v1/claims/{no}")).json();
             if holds(&last) {
