@@ -507,8 +507,14 @@ mod tests {
         app.store.close().await;
         copy(data.path(), backup.path());
         for (sql, again, wanted) in broken {
-            back(backup.path(), data.path());
-            let app = App::open(app.options.clone()).await.unwrap();
+            // In a folder of its own: nothing of the one before is still open there.
+            let place = tempfile::tempdir().unwrap();
+            copy(backup.path(), place.path());
+            let options = crate::Options {
+                data: place.path().to_owned(),
+                ..app.options.clone()
+            };
+            let app = App::open(options).await.unwrap();
             let mut tx = app.store.begin().await.unwrap();
             for trigger in [
                 "event_is_never_changed",
