@@ -171,15 +171,33 @@ fn materials(to: &Path) -> Result<Vec<PathBuf>> {
             .env("SOURCE_DATE_EPOCH", time_of_commit()?)
             .env("PATH", tools::path());
         run(&mut command)?;
-        let written = root().join(folder).join(format!("{package}.cdx.json"));
+        let name = format!("{package}.cdx.json");
+        let written = root().join(folder).join(&name);
         let text = fs::read_to_string(&written).map_err(told(&written))?;
-        fs::remove_file(&written).map_err(told(&written))?;
+        // It writes one beside every manifest of the workspace.
+        remove_named(&root(), ".cdx.json")?;
         let text = text.replace(&root().display().to_string(), "/baoan");
-        let file = to.join(format!("{package}.cdx.json"));
+        let file = to.join(name);
         put(file.clone(), text, 0o644)?;
         made.push(file);
     }
     Ok(made)
+}
+
+/// Removes files of the source tree whose names end like this.
+fn remove_named(folder: &Path, end: &str) -> Result {
+    for entry in fs::read_dir(folder).map_err(told(folder))? {
+        let path = entry.map_err(told(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && !path.is_symlink() {
+            if !matches!(&*name, "target" | "node_modules" | "dist" | ".git") {
+                remove_named(&path, end)?;
+            }
+        } else if name.ends_with(end) {
+            fs::remove_file(&path).map_err(told(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// An image by deploy/Containerfile, where buildah is.
