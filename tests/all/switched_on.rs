@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::journeys::reported;
 use crate::papers::claim_of;
-use crate::server::core::{Address, Core, PHONE, paid};
+use crate::server::core::{Address, Core, PHONE, paid, waiting_is_over};
 
 /// Walks through the provider's two forms and back to the claims of the staff.
 async fn staff_signed_in(server: &Server) -> Browser {
@@ -122,9 +122,7 @@ async fn r1_r6_r7_an_insurer_switches_it_on() {
         }
         let retry = || {
             if away.is_none() {
-                // The waiting times of a long absence are over.
-                server.write("UPDATE hook SET next_at = 0");
-                server.write("UPDATE hook_held SET next_at = 0");
+                waiting_is_over(&server);
             }
         };
         paid(&server, &mut customer, &numbers, &retry, |i| {

@@ -128,6 +128,12 @@ impl Core {
     }
 }
 
+/// The waiting times of a long absence are over.
+pub fn waiting_is_over(server: &Server) {
+    server.write("UPDATE hook SET next_at = 0");
+    server.write("UPDATE hook_held SET next_at = 0");
+}
+
 /// The customer's part in each claim, from the assessment to the money; `between` is called before
 /// each is paid.
 pub fn paid(
@@ -217,11 +223,7 @@ fn r6_a_core_system_is_the_desk() {
     numbers.extend(reported(4));
     core.start();
     let mut customer = core.signed_in(&server);
-    let retry = || {
-        // The waiting times of a long absence are over.
-        server.write("UPDATE hook SET next_at = 0");
-        server.write("UPDATE hook_held SET next_at = 0");
-    };
+    let retry = || waiting_is_over(&server);
     paid(&server, &mut customer, &numbers, &retry, |i| {
         if i == 4 {
             core.stop();
